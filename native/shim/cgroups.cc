@@ -1,0 +1,63 @@
+#include "cgroups.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cstdlib>
+
+#include "../base/error.h"
+#include "../base/file.h"
+
+void createCgroups(const std::vector<CgroupSettings>& groups) {
+  for (const CgroupSettings& group : groups) {
+    if (mkdir(group.path.c_str(), 0755) < 0 && errno != EEXIST) fail("create cgroup", group.path);
+    for (const auto& [file, text] : group.limits) writeSetting(group.path + "/" + file, text);
+  }
+}
+
+Fd openUnifiedCgroup(const std::vector<CgroupSettings>& groups) {
+  for (const CgroupSettings& group : groups) {
+    if (group.isUnified) return openFile(group.path, O_PATH | O_DIRECTORY);
+  }
+  return Fd();
+}
+
+void enterCgroups(const std::vector<CgroupSettings>& groups) {
+  for (const CgroupSettings& group : groups) {
+    if (!group.isUnified) writeSetting(group.path + "/tasks", "0");
+  }
+}
+
+namespace {
+
+/** A memory group of version 1 that still has page cache lingers in the kernel after its removal. */
+void dropPageCache(const std::string& path) {
+  const Fd file(open((path + "/memory.force_empty").c_str(), O_WRONLY | O_CLOEXEC));
+  // Best effort: where it is missing or refused, the group only lives longer than it looks.
+  if (file && write(file.get(), "0", 1) < 0) return;
+}
+
+}  // namespace
+
+void removeCgroups(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    dropPageCache(path);
+    // A process that has been reaped may count as inside for a moment longer.
+    for (int attempt = 0; rmdir(path.c_str()) < 0 && errno == EBUSY && attempt < 1000; attempt++) {
+      const timespec pause = {0, 1000000};
+      nanosleep(&pause, nullptr);
+    }
+  }
+}
+
+bool hadOutOfMemory(const std::string& file) {
+  const auto text = readRegularFile(file, 4096);
+  if (!text) return false;
+  const std::string key = "oom_kill ";
+  for (size_t line = 0; line < text->size(); line = text->find('\n', line) + 1) {
+    if (text->compare(line, key.size(), key) == 0) return strtoull(text->c_str() + line + key.size(), nullptr, 10) > 0;
+    if (text->find('\n', line) == std::string::npos) break;
+  }
+  return false;
+}

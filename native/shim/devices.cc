@@ -1,0 +1,49 @@
+#include "devices.h"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include <unistd.h>
+
+#include "../base/error.h"
+#include "paths.h"
+
+namespace {
+
+struct Device {
+  const char* name;
+  unsigned major;
+  unsigned minor;
+};
+constexpr Device DEVICES[] = {{"null", 1, 3}, {"zero", 1, 5}, {"full", 1, 7}, {"random", 1, 8}, {"urandom", 1, 9}, {"tty", 5, 0}};
+
+struct Link {
+  const char* name;
+  const char* target;
+};
+constexpr Link LINKS[] = {{"fd", "/proc/self/fd"},     {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
+                          {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"}};
+
+void mountBelow(const Fd& dev, const char* name, const char* type, unsigned long flags, const char* data) {
+  check(mkdirat(dev.get(), name, 0755), "create directory /dev", name);
+  const Fd target(check(openat(dev.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "open /dev", name));
+  check(mount(type, pathOf(target.get()).c_str(), type, flags, data), "mount /dev", name);
+}
+
+}  // namespace
+
+void mountDevices(int root) {
+  {
+    const Fd below = openPlainDirectory(root, "dev");
+    check(mount("tmpfs", pathOf(below.get()).c_str(), "tmpfs", MS_NOSUID | MS_STRICTATIME | MS_NOEXEC, "mode=755,size=64m"), "mount", "/dev");
+  }
+  const Fd dev = openPlainDirectory(root, "dev");
+  const mode_t mask = umask(0);
+  for (const Device& device : DEVICES) check(mknodat(dev.get(), device.name, S_IFCHR | 0666, makedev(device.major, device.minor)), "create device", device.name);
+  for (const Link& link : LINKS) check(symlinkat(link.target, dev.get(), link.name), "create link /dev", link.name);
+  mountBelow(dev, "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
+  mountBelow(dev, "shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, "mode=1777,size=65536k");
+  mountBelow(dev, "mqueue", "mqueue", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr);
+  umask(mask);
+}

@@ -1,0 +1,119 @@
+#include "log.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <cstdio>
+
+#include "../base/error.h"
+#include "../base/file.h"
+#include "json.h"
+
+namespace {
+
+constexpr size_t LINE_SIZE_MAX = 16384;
+
+std::string timestamp() {
+  timespec now = {};
+  clock_gettime(CLOCK_REALTIME, &now);
+  tm parts = {};
+  gmtime_r(&now.tv_sec, &parts);
+  char seconds[32];
+  strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &parts);
+  char text[64];
+  snprintf(text, sizeof text, "%s.%09ldZ", seconds, now.tv_nsec);
+  return text;
+}
+
+}  // namespace
+
+Log::Log(LogSettings settings) : settings_(std::move(settings)) { openCurrent(0); }
+
+void Log::openCurrent(int extraFlags) {
+  file_ = openFile(settings_.path, O_WRONLY | O_APPEND | O_CREAT | extraFlags, 0640);
+  struct stat info = {};
+  check(fstat(file_.get(), &info), "stat", settings_.path);
+  size_ = static_cast<uint64_t>(info.st_size);
+}
+
+void Log::append(std::string_view stream, std::string_view text) {
+  const size_t before = pending_.size();
+  pending_ += "{\"log\":\"";
+  appendJson(pending_, text);
+  pending_.append("\",\"stream\":\"").append(stream).append("\",\"time\":\"").append(timestamp()).append("\"}\n");
+  if (settings_.sizeMax == 0 || size_ + pending_.size() <= settings_.sizeMax) return;
+  // The entry belongs into the next file; what came before it into this one.
+  const std::string entry = pending_.substr(before);
+  pending_.resize(before);
+  flush();
+  if (size_ > 0) rotate();
+  pending_ = entry;
+}
+
+void Log::flush() {
+  if (pending_.empty() || !file_) {
+    pending_.clear();
+    return;
+  }
+  const ssize_t written = retry([&] { return write(file_.get(), pending_.data(), pending_.size()); });
+  if (written == static_cast<ssize_t>(pending_.size())) {
+    size_ += pending_.size();
+  } else if (written > 0) {
+    // Cut at the last whole entry. Should even this fail, a reader skips the damaged line.
+    const size_t whole = pending_.rfind('\n', static_cast<size_t>(written) - 1);
+    size_ += whole == std::string::npos ? 0 : whole + 1;
+    if (ftruncate(file_.get(), static_cast<off_t>(size_)) < 0) size_ += 0;
+  }
+  pending_.clear();
+  if (pending_.capacity() > 4 * LINE_SIZE_MAX) pending_.shrink_to_fit();
+}
+
+/** Keeps writing to the old file when it cannot be renamed: a log that is too long is better than none. */
+void Log::rotate() {
+  const auto nameOf = [&](unsigned number) { return number == 0 ? settings_.path : settings_.path + "." + std::to_string(number); };
+  if (settings_.filesMax <= 1) {
+    if (ftruncate(file_.get(), 0) == 0) size_ = 0;
+    return;
+  }
+  for (unsigned number = settings_.filesMax - 1; number > 0; number--) rename(nameOf(number - 1).c_str(), nameOf(number).c_str());
+  try {
+    openCurrent(0);
+  } catch (const Failure&) {
+    // The descriptor of the renamed file is still open and takes the entries.
+  }
+}
+
+LogStream::LogStream(std::string_view name, Fd pipe) : name_(name), pipe_(std::move(pipe)) { makeNonBlocking(pipe_.get()); }
+
+bool LogStream::drain(Log& log) {
+  char part[LINE_SIZE_MAX];
+  const ssize_t count = retry([&] { return read(pipe_.get(), part, sizeof part); });
+  if (count < 0 && errno == EAGAIN) return true;
+  if (count > 0) held_.append(part, static_cast<size_t>(count));
+  take(log, count <= 0);
+  log.flush();
+  if (count > 0) return true;
+  pipe_.reset();
+  return false;
+}
+
+void LogStream::take(Log& log, bool isEnd) {
+  std::string_view rest = held_;
+  for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
+    const size_t length = end + 1 <= LINE_SIZE_MAX ? end + 1 : LINE_SIZE_MAX - unfinishedUtf8(rest.substr(0, LINE_SIZE_MAX));
+    log.append(name_, rest.substr(0, length));
+    rest.remove_prefix(length);
+  }
+  while (rest.size() >= LINE_SIZE_MAX) {
+    const size_t length = LINE_SIZE_MAX - unfinishedUtf8(rest.substr(0, LINE_SIZE_MAX));
+    log.append(name_, rest.substr(0, length));
+    rest.remove_prefix(length);
+  }
+  if (isEnd && !rest.empty()) {
+    log.append(name_, rest);
+    rest = {};
+  }
+  std::string kept(rest);
+  held_.swap(kept);
+}

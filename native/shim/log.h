@@ -1,0 +1,45 @@
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "../base/fd.h"
+#include "settings.h"
+
+/**
+ * The container's log in Docker's json-file format: {"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.000000006Z"} and a newline.
+ * A line longer than 16 KiB is written in parts, only the last of which ends in a newline. At `sizeMax` bytes, PATH becomes PATH.1, PATH.1 becomes PATH.2,
+ * and so on up to `filesMax` files. When the disk is full, entries are dropped (never half of one), and the container runs on.
+ */
+class Log {
+ public:
+  explicit Log(LogSettings settings);
+  /** Adds an entry to what `flush` will write. */
+  void append(std::string_view stream, std::string_view text);
+  void flush();
+
+ private:
+  void openCurrent(int extraFlags);
+  void rotate();
+
+  LogSettings settings_;
+  Fd file_;
+  uint64_t size_ = 0;
+  std::string pending_;
+};
+
+/** One of the container's output pipes: cuts what comes into lines. */
+class LogStream {
+ public:
+  LogStream(std::string_view name, Fd pipe);
+  /** Reads what is there, at most one buffer full; false at the end of the stream. */
+  bool drain(Log& log);
+  int fd() const { return pipe_.get(); }
+
+ private:
+  void take(Log& log, bool isEnd);
+
+  std::string_view name_;
+  Fd pipe_;
+  std::string held_;
+};

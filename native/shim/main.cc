@@ -1,0 +1,34 @@
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "../base/error.h"
+#include "device-filter.h"
+#include "spawner.h"
+
+namespace {
+
+constexpr const char* USAGE = "usage: swarm-shim spawner [--device-filter CGROUP] [CGROUP-FILE...]   (started by swarmd, with a socket as descriptor 3)\n";
+
+}  // namespace
+
+/** `swarm-shim spawner`: serves requests on descriptor 3 until it closes, after filtering devices below the one cgroup and entering the others. */
+int main(int count, char** arguments) {
+  std::vector<std::string> words(arguments + 1, arguments + count);
+  if (words.empty() || words[0] != "spawner") {
+    fputs(USAGE, stderr);
+    return 2;
+  }
+  words.erase(words.begin());
+  try {
+    if (words.size() >= 2 && words[0] == "--device-filter") {
+      installDeviceFilter(words[1]);
+      words.erase(words.begin(), words.begin() + 2);
+    }
+    serveSpawner(Fd(3), words);
+    return 0;
+  } catch (const Failure& failure) {
+    fprintf(stderr, "swarm-shim: %s\n", failure.text.c_str());
+    return 1;
+  }
+}

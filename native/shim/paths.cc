@@ -1,0 +1,51 @@
+#include "paths.h"
+
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../base/error.h"
+
+namespace {
+
+int openResolved(int root, const std::string& path, uint64_t resolve) {
+  open_how how = {};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = resolve | RESOLVE_NO_MAGICLINKS;
+  return retry([&] { return static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)); });
+}
+
+Fd openOrCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve) {
+  Fd parent(check(openResolved(root, ".", resolve), "open", "the container's root"));
+  std::string walked = ".";
+  while (!path.empty()) {
+    const size_t slash = path.find('/');
+    const std::string name(path.substr(0, slash));
+    path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
+    if (name.empty() || name == ".") continue;
+    const bool isLast = path.find_first_not_of('/') == std::string_view::npos;
+    walked.append("/").append(name);
+    // From the root each time, so that links are resolved as the kernel does it.
+    int next = openResolved(root, walked, resolve);
+    if (next < 0 && errno == ENOENT) {
+      if (isLast && kind == NodeKind::file) {
+        Fd(check(openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644), "create", walked)).reset();
+      } else {
+        check(mkdirat(parent.get(), name.c_str(), 0755), "create directory", walked);
+      }
+      next = openResolved(root, walked, resolve);
+    }
+    parent = Fd(check(next, "open in the container", walked));
+  }
+  return parent;
+}
+
+}  // namespace
+
+std::string pathOf(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
+
+Fd openInRoot(int root, std::string_view path, NodeKind kind) { return openOrCreate(root, path, kind, RESOLVE_IN_ROOT); }
+
+Fd openPlainDirectory(int root, std::string_view path) { return openOrCreate(root, path, NodeKind::directory, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS); }

@@ -1,0 +1,161 @@
+#include "rootfs.h"
+
+#include <fcntl.h>
+#include <linux/magic.h>
+#include <linux/mount.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/statfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../base/error.h"
+#include "../base/file.h"
+#include "devices.h"
+#include "paths.h"
+
+namespace {
+
+void mountAt(const Fd& target, const char* type, unsigned long flags, const char* data, std::string_view name) {
+  check(mount(type, pathOf(target.get()).c_str(), type, flags, data), "mount", name);
+}
+
+void setMountAttributes(int fd, const char* path, unsigned flags, const mount_attr& attributes, std::string_view name) {
+  check(static_cast<int>(syscall(SYS_mount_setattr, fd, path, flags, &attributes, sizeof attributes)), "set mount attributes of", name);
+}
+
+/** The overlay's own directories. The upper one gives the container's root its mode, whatever the daemon's mask is. */
+void makeDirectory(const std::string& path, mode_t mode) {
+  if (mkdir(path.c_str(), mode) == 0) check(chmod(path.c_str(), mode), "chmod", path);
+  else if (errno != EEXIST) fail("create directory", path);
+}
+
+/** Layers are named by descriptor: the options stay far below the page that mount(2) takes, and the container learns no path of the host. */
+void mountOverlay(const Settings& settings) {
+  makeDirectory(settings.root, 0700);
+  makeDirectory(settings.upper, 0755);
+  makeDirectory(settings.work, 0700);
+  std::vector<Fd> open;
+  std::string options = "lowerdir=";
+  for (const std::string& layer : settings.layers) {
+    open.push_back(openFile(layer, O_PATH | O_DIRECTORY));
+    if (open.size() > 1) options += ':';
+    options += pathOf(open.back().get());
+  }
+  open.push_back(openFile(settings.upper, O_PATH | O_DIRECTORY));
+  options += ",upperdir=" + pathOf(open.back().get());
+  open.push_back(openFile(settings.work, O_PATH | O_DIRECTORY));
+  options += ",workdir=" + pathOf(open.back().get());
+  check(mount("overlay", settings.root.c_str(), "overlay", 0, options.c_str()), "mount overlay at", settings.root);
+}
+
+/** Binds a directory of the host without what is mounted below it. */
+void bindReadOnly(const std::string& source, const Fd& target, std::string_view name) {
+  const Fd tree(check(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)), "open", source));
+  mount_attr attributes = {};
+  attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  attributes.propagation = MS_PRIVATE;
+  setMountAttributes(tree.get(), "", AT_EMPTY_PATH, attributes, source);
+  check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "bind mount at", name);
+}
+
+/** Bound, not mounted anew: a mount of version 1 waits for every group of the machine that is being removed. */
+void showCgroups(int root, const Settings& settings) {
+  if (settings.visibleCgroups.empty()) return;
+  const bool isAlone = settings.visibleCgroups.front().first.empty();
+  if (!isAlone) mountAt(openPlainDirectory(root, "sys/fs/cgroup"), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k", "/sys/fs/cgroup");
+  for (const auto& [name, source] : settings.visibleCgroups) {
+    const std::string target = "sys/fs/cgroup/" + name;
+    bindReadOnly(source, openPlainDirectory(root, target), target);
+  }
+  if (isAlone) return;
+  mount_attr attributes = {};
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  setMountAttributes(root, "sys/fs/cgroup", 0, attributes, "/sys/fs/cgroup");
+}
+
+unsigned long propagationOf(const std::string& name) {
+  if (name.empty() || name == "rprivate") return MS_PRIVATE | MS_REC;
+  if (name == "private") return MS_PRIVATE;
+  if (name == "rslave") return MS_SLAVE | MS_REC;
+  if (name == "slave") return MS_SLAVE;
+  failWith("mount propagation \"" + name + "\" is not supported", EINVAL);
+}
+
+void refuseProc(const Fd& target, const std::string& path) {
+  struct statfs info = {};
+  check(fstatfs(target.get(), &info), "statfs", path);
+  if (info.f_type == PROC_SUPER_MAGIC) failWith("mount target " + path + " is inside /proc", EINVAL);
+}
+
+void mountBind(int root, const MountSettings& mount) {
+  const bool isRecursive = mount.propagation.empty() || mount.propagation[0] == 'r';
+  const unsigned recursive = isRecursive ? AT_RECURSIVE : 0;
+  const Fd tree(check(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, mount.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive)), "open bind source", mount.source));
+  struct stat info = {};
+  check(fstat(tree.get(), &info), "stat", mount.source);
+  const Fd target = openInRoot(root, mount.target, S_ISDIR(info.st_mode) ? NodeKind::directory : NodeKind::file);
+  refuseProc(target, mount.target);
+  mount_attr attributes = {};
+  attributes.attr_set = mount.isReadOnly ? MOUNT_ATTR_RDONLY : 0;
+  attributes.propagation = propagationOf(mount.propagation) & ~static_cast<unsigned long>(MS_REC);
+  setMountAttributes(tree.get(), "", AT_EMPTY_PATH | recursive, attributes, mount.source);
+  check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "bind mount at", mount.target);
+}
+
+void mountTmpfs(int root, const MountSettings& mount) {
+  const Fd target = openInRoot(root, mount.target, NodeKind::directory);
+  refuseProc(target, mount.target);
+  mountAt(target, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | (mount.isReadOnly ? static_cast<unsigned long>(MS_RDONLY) : 0UL), mount.data.c_str(), mount.target);
+}
+
+void mask(const std::string& path) {
+  struct stat info = {};
+  if (lstat(path.c_str(), &info) < 0) return;
+  if (S_ISDIR(info.st_mode)) {
+    check(mount("tmpfs", path.c_str(), "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=0"), "mask", path);
+  } else {
+    check(mount("/dev/null", path.c_str(), nullptr, MS_BIND, nullptr), "mask", path);
+  }
+}
+
+void makeReadOnly(const std::string& path) {
+  if (mount(path.c_str(), path.c_str(), nullptr, MS_BIND | MS_REC, nullptr) < 0) {
+    if (errno == ENOENT) return;
+    fail("write-protect", path);
+  }
+  mount_attr attributes = {};
+  attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  setMountAttributes(AT_FDCWD, path.c_str(), AT_RECURSIVE, attributes, path);
+}
+
+}  // namespace
+
+void enterRoot(const Settings& settings) {
+  // What the host mounts from now on may reach a bind with slave propagation; nothing of ours reaches the host.
+  check(mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make / a slave mount");
+  mountOverlay(settings);
+  const Fd root = openFile(settings.root, O_PATH | O_DIRECTORY);
+  mountAt(openPlainDirectory(root.get(), "proc"), "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr, "/proc");
+  mountDevices(root.get());
+  mountAt(openPlainDirectory(root.get(), "sys"), "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, nullptr, "/sys");
+  showCgroups(root.get(), settings);
+  for (const MountSettings& mount : settings.mounts) {
+    if (mount.type == "bind") mountBind(root.get(), mount);
+    else mountTmpfs(root.get(), mount);
+  }
+  check(fchdir(root.get()), "enter", settings.root);
+  check(static_cast<int>(syscall(SYS_pivot_root, ".", ".")), "pivot_root", settings.root);
+  // The old root lies over the new one now; taking it off leaves no way to the host.
+  check(umount2(".", MNT_DETACH), "unmount the old root");
+  check(chdir("/"), "enter the new root");
+}
+
+void protectPaths(const Settings& settings) {
+  for (const std::string& path : settings.maskedPaths) mask(path);
+  for (const std::string& path : settings.readOnlyPaths) makeReadOnly(path);
+  if (!settings.isRootReadOnly) return;
+  mount_attr attributes = {};
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  setMountAttributes(AT_FDCWD, "/", 0, attributes, "/");
+}

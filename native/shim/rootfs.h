@@ -1,0 +1,12 @@
+#pragma once
+
+#include "settings.h"
+
+/**
+ * For the container's first process in its new mount namespace: makes all mounts of the container there (the host never sees one) and makes the result its
+ * root directory. /proc is the one of the calling process's pid namespace, /sys the one of its network namespace.
+ */
+void enterRoot(const Settings& settings);
+
+/** After everything that must write below /proc and /sys: hides and write-protects paths, and the root if asked. */
+void protectPaths(const Settings& settings);

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+struct MountSettings {
+  std::string type;  // bind, tmpfs
+  std::string source;
+  std::string target;
+  bool isReadOnly = false;
+  std::string propagation;
+  /** Options of tmpfs, as mount(2) takes them. */
+  std::string data;
+};
+
+/** One directory in one cgroup hierarchy, made for this container and removed with it. */
+struct CgroupSettings {
+  std::string path;
+  /** Version 2: the process is born in it. Version 1: it enters by itself. */
+  bool isUnified = false;
+  /** File and text, written in this order. */
+  std::vector<std::pair<std::string, std::string>> limits;
+};
+
+struct RlimitSettings {
+  int resource;
+  uint64_t soft;
+  uint64_t hard;
+};
+
+struct NetworkSettings {
+  std::string mode;  // host, none, bridge
+  std::string bridge;
+  std::string hostInterface;
+  std::string mac;
+  std::string address;
+  std::string gateway;
+  unsigned mtu = 1500;
+};
+
+struct LogSettings {
+  std::string path;
+  uint64_t sizeMax = 0;
+  unsigned filesMax = 1;
+};
+
+/** What one container shall be. All policy was decided by the daemon: nothing here has a default of its own that matters. */
+struct Settings {
+  std::string id;
+  std::string socketPath;
+  /** Gets the file `exit`. */
+  std::string folder;
+  LogSettings log;
+  std::vector<std::string> args;
+  std::vector<std::string> env;
+  std::string workingDir;
+  std::string user;
+  std::vector<std::string> groups;
+  std::string hostname;
+  /** Mount point of the overlay, and its parts; the uppermost layer first. */
+  std::string root;
+  std::string upper;
+  std::string work;
+  std::vector<std::string> layers;
+  bool isRootReadOnly = false;
+  std::vector<MountSettings> mounts;
+  std::vector<std::string> maskedPaths;
+  std::vector<std::string> readOnlyPaths;
+  std::vector<CgroupSettings> cgroups;
+  /** Has a line `oom_kill N`. */
+  std::string outOfMemoryFile;
+  /** Groups of its own that the container sees, read-only: below /sys/fs/cgroup by this name, or as /sys/fs/cgroup itself when the name is empty. */
+  std::vector<std::pair<std::string, std::string>> visibleCgroups;
+  std::vector<std::pair<std::string, std::string>> sysctls;
+  std::vector<RlimitSettings> rlimits;
+  std::string oomScoreAdj = "0";
+  uint64_t capabilities = 0;
+  bool noNewPrivileges = false;
+  NetworkSettings network;
+};
+
+/**
+ * Reads a request: records `key=value`, each ended by a NUL. A list repeats its key; `mount=`, `cgroup=` and `rlimit=` begin an entry and the dotted
+ * keys after it fill it in. An unknown key is refused: daemon and shim are built together.
+ */
+Settings parseSettings(std::string_view request);

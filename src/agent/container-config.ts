@@ -1,0 +1,166 @@
+import { ClusterError } from "../base/errors.js";
+import type { ContainerNetwork } from "../model/container-network.js";
+import type { ContainerSpec, Driver, GenericResource, Mount, Platform, PortConfig, Task } from "../model/objects.js";
+import { type TemplateContext, expandTemplate } from "../model/template.js";
+import type { ContainerConfig, ContainerMount } from "../runtime/container-runtime.js";
+
+/** What the agent knows of its own node. */
+export interface AgentNode {
+  readonly id: string;
+  readonly hostname: string;
+  readonly platform: Platform;
+}
+
+/** Which network a task's container gets: the default bridge, the host's own, or loopback only. */
+export type NetworkMode = "bridge" | "host" | "none";
+
+const TASK_ID_LABEL = "com.docker.swarm.task.id";
+
+/** Nanoseconds: the grace between stop signal and kill when the service names none (swarm-surface 1.3). */
+const STOP_GRACE_PERIOD_NS = 10_000_000_000n;
+
+/** The container of a task. Throws ClusterError `invalid_argument` for a template that does not expand, `unimplemented` for what this node cannot do. */
+export function containerConfigOf(
+  task: Task,
+  node: AgentNode,
+  made: { readonly containerId: string; readonly network: ContainerNetwork | "host" | null },
+): ContainerConfig {
+  const spec = containerSpecOf(task);
+  assertSupported(spec);
+  const context = templateContextOf(task, node);
+  const expand = (text: string) => expandTemplate(text, context);
+  const limits = task.spec?.resources?.limits;
+  return {
+    id: made.containerId,
+    name: task.name,
+    image: spec.image,
+    labels: { ...spec.labels, ...swarmLabelsOf(task) },
+    entrypoint: spec.command,
+    command: spec.args,
+    env: [...spec.env.map((variable) => expandVariable(variable, expand)), ...genericResourceEnv(task.assignedGenericResources)],
+    workingDir: spec.dir,
+    user: spec.user,
+    groups: spec.groups,
+    hostname: spec.hostname === "" ? made.containerId.slice(0, 12) : expand(spec.hostname),
+    mounts: spec.mounts.map((mount) => containerMountOf(mount, expand)),
+    isRootReadOnly: spec.readOnly,
+    capabilityAdd: spec.capabilityAdd,
+    capabilityDrop: spec.capabilityDrop,
+    noNewPrivileges: spec.privileges?.noNewPrivileges ?? false,
+    sysctls: spec.sysctls,
+    ulimits: spec.ulimits.map((ulimit) => ({ name: ulimit.name, soft: Number(ulimit.soft), hard: Number(ulimit.hard) })),
+    oomScoreAdj: Number(spec.oomScoreAdj),
+    resources: { nanoCpus: Number(limits?.nanoCpus ?? 0n), memoryBytes: Number(limits?.memoryBytes ?? 0n), pids: Number(limits?.pids ?? 0n) },
+    stopSignal: spec.stopSignal,
+    network: made.network,
+    hosts: spec.hosts.map(hostLineOf),
+    dns: { nameservers: spec.dns?.nameservers ?? [], search: spec.dns?.search ?? [], options: spec.dns?.options ?? [] },
+    log: logLimitsOf(task.spec?.logDriver ?? null),
+  };
+}
+
+/** Throws ClusterError `invalid_argument` for a task that is not a container. */
+export function containerSpecOf(task: Task): ContainerSpec {
+  const spec = task.spec?.container;
+  if (spec === undefined || spec === null) throw new ClusterError("invalid_argument", `task ${task.id} has no container`);
+  return spec;
+}
+
+/** The id of the task that a container belongs to; undefined for one that is no task's. */
+export function taskIdOf(labels: Readonly<Record<string, string>>): string | undefined {
+  return labels[TASK_ID_LABEL];
+}
+
+export function networkModeOf(task: Task): NetworkMode {
+  const targets = (task.spec?.networks ?? []).map((network) => network.target);
+  if (targets.includes("host")) return "host";
+  return targets.includes("none") ? "none" : "bridge";
+}
+
+/** Ports that this node publishes by itself; ingress ports are the mesh's. */
+export function hostPortsOf(task: Task): readonly PortConfig[] {
+  const endpoint = task.endpoint;
+  const ports = endpoint === null ? [] : endpoint.ports.length > 0 ? endpoint.ports : (endpoint.spec?.ports ?? []);
+  return ports.filter((port) => port.publishMode === "host");
+}
+
+export function stopGracePeriodMsOf(task: Task): number {
+  return Number(task.spec?.container?.stopGracePeriodNs ?? STOP_GRACE_PERIOD_NS) / 1e6;
+}
+
+export function templateContextOf(task: Task, node: AgentNode): TemplateContext {
+  return {
+    service: { id: task.serviceId, name: task.serviceName, labels: task.serviceLabels },
+    node,
+    task: { id: task.id, name: task.name, slot: task.slot === 0 ? task.nodeId : String(task.slot) },
+  };
+}
+
+/** Labels that tie a container to its task; they win over the service's own (swarm-surface 3.1). */
+function swarmLabelsOf(task: Task): Readonly<Record<string, string>> {
+  return {
+    "com.docker.swarm.task": "",
+    [TASK_ID_LABEL]: task.id,
+    "com.docker.swarm.task.name": task.name,
+    "com.docker.swarm.node.id": task.nodeId,
+    "com.docker.swarm.service.id": task.serviceId,
+    "com.docker.swarm.service.name": task.serviceName,
+  };
+}
+
+/** Only the value is a template. */
+function expandVariable(variable: string, expand: (text: string) => string): string {
+  const equals = variable.indexOf("=");
+  return equals < 0 ? variable : variable.slice(0, equals + 1) + expand(variable.slice(equals + 1));
+}
+
+/** `DOCKER_RESOURCE_GPU=id1,id2`: which of the node's resources the task may use (swarm-surface 3.1). */
+function genericResourceEnv(resources: readonly GenericResource[]): readonly string[] {
+  const values = new Map<string, string[]>();
+  for (const { kind, named, discrete } of resources) values.set(kind, [...(values.get(kind) ?? []), named !== "" ? named : String(discrete)]);
+  return [...values].map(([kind, all]) => `DOCKER_RESOURCE_${kind.toUpperCase()}=${all.join(",")}`);
+}
+
+function containerMountOf(mount: Mount, expand: (text: string) => string): ContainerMount {
+  const common = { source: expand(mount.source), target: expand(mount.target), isReadOnly: mount.readOnly, propagation: "", sizeBytes: 0, mode: 0 };
+  switch (mount.type) {
+    case "bind":
+      return { ...common, type: "bind", propagation: mount.bindOptions?.propagation ?? "" };
+    case "tmpfs":
+      return { ...common, type: "tmpfs", source: "", sizeBytes: Number(mount.tmpfsOptions?.sizeBytes ?? 0n), mode: mount.tmpfsOptions?.mode ?? 0 };
+    default:
+      throw new ClusterError("unimplemented", `mounts of type ${mount.type} are not supported yet (target ${mount.target})`);
+  }
+}
+
+/** "IP host", as the API has it. */
+function hostLineOf(line: string): { readonly address: string; readonly name: string } {
+  const [address = "", ...names] = line.trim().split(/\s+/);
+  return { address, name: names.join(" ") };
+}
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
+
+/** The json-file options max-size and max-file; without them a log grows in one file without limit, as in Docker. */
+function logLimitsOf(driver: Driver | null): ContainerConfig["log"] {
+  if (driver !== null && !["", "json-file"].includes(driver.name)) throw new ClusterError("unimplemented", `log driver "${driver.name}" is not supported yet`);
+  const size = driver?.options["max-size"] ?? "";
+  const files = driver?.options["max-file"] ?? "1";
+  if (!/^\d+$/.test(files) || Number(files) < 1) throw new ClusterError("invalid_argument", `log option max-file "${files}" is not a number from 1`);
+  if (size === "" || size === "-1") return { sizeBytesMax: 0, filesMax: Number(files) };
+  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(size);
+  if (match === null) throw new ClusterError("invalid_argument", `log option max-size "${size}" is not a size`);
+  return { sizeBytesMax: Math.floor(Number(match[1]) * (UNITS[(match[2] ?? "").toLowerCase()] ?? 1)), filesMax: Number(files) };
+}
+
+/** Refused here too, not only where the service was created: a member of another version may have let it pass. */
+function assertSupported(spec: ContainerSpec): void {
+  const test = spec.healthcheck?.test ?? [];
+  const unsupported = [
+    spec.secrets.length > 0 && "secrets",
+    spec.configs.length > 0 && "configs",
+    test.length > 0 && test[0] !== "NONE" && "health checks",
+    spec.tty && "a terminal",
+  ].filter((what) => what !== false);
+  if (unsupported.length > 0) throw new ClusterError("unimplemented", `not supported yet on this node: ${unsupported.join(", ")}`);
+}

@@ -1,0 +1,143 @@
+import { mkdir, stat } from "node:fs/promises";
+import { ClusterError, isClusterError, systemCodeOf } from "../base/errors.js";
+import type { ContainerNetwork } from "../model/container-network.js";
+import type { ContainerStatus, PortConfig, Task } from "../model/objects.js";
+import type { HostNetwork } from "../network/host-network.js";
+import type { ContainerExit, ContainerRuntime } from "../runtime/container-runtime.js";
+import type { ImageStore } from "../runtime/image-store.js";
+import { type AgentNode, containerConfigOf, containerSpecOf, hostPortsOf, networkModeOf, stopGracePeriodMsOf } from "./container-config.js";
+import type { ObservedContainer, TaskController } from "./task-controller.js";
+
+export interface ContainerControllerOptions {
+  readonly containerId: string;
+  readonly node: AgentNode;
+  readonly runtime: ContainerRuntime;
+  readonly images: ImageStore;
+  readonly network: HostNetwork;
+  /** Ports that are published already, from the time before a restart of the daemon. */
+  readonly ports: readonly PortConfig[];
+}
+
+/** Runs one task as one container of this host. */
+export class ContainerController implements TaskController {
+  readonly #id: string;
+  readonly #node: AgentNode;
+  readonly #runtime: ContainerRuntime;
+  readonly #images: ImageStore;
+  readonly #network: HostNetwork;
+  #ports: readonly PortConfig[];
+  #exitCode = 0;
+
+  constructor(options: ContainerControllerOptions) {
+    this.#id = options.containerId;
+    this.#node = options.node;
+    this.#runtime = options.runtime;
+    this.#images = options.images;
+    this.#network = options.network;
+    this.#ports = options.ports;
+  }
+
+  observe(): ObservedContainer {
+    const info = this.#runtime.inspect(this.#id);
+    if (info === undefined) return { type: "none" };
+    if (info.state !== "exited") return { type: info.state };
+    return { type: "exited", exit: this.#keep(info.exit ?? { exitCode: 255, isOutOfMemory: false, finishedAtMs: 0 }) };
+  }
+
+  async prepare(task: Task): Promise<void> {
+    if (this.#runtime.inspect(this.#id) !== undefined) return;
+    const image = containerSpecOf(task).image;
+    if (this.#images.resolve(image) === undefined) throw new ClusterError("not_found", `No such image: ${image}`);
+    await this.#removeNamesake(task);
+    const network = await this.#attach(task);
+    try {
+      const config = containerConfigOf(task, this.#node, { containerId: this.#id, network });
+      await this.#prepareBinds(task, config.mounts);
+      await this.#runtime.create(config);
+    } catch (cause) {
+      await this.#network.detach(this.#id);
+      throw cause;
+    }
+  }
+
+  async start(task: Task): Promise<void> {
+    const ports = hostPortsOf(task);
+    // Attaching again with ports publishes them: until now an older task of the service may have held them.
+    if (ports.length > 0 && networkModeOf(task) === "bridge") this.#ports = (await this.#network.attach(this.#id, ports)).ports;
+    try {
+      await this.#runtime.start(this.#id);
+    } catch (cause) {
+      const error = ClusterError.from(cause);
+      throw new ClusterError(error.code, `starting container failed: ${error.message}`, { cause });
+    }
+  }
+
+  async wait(signal: AbortSignal): Promise<ContainerExit> {
+    return this.#keep(await this.#runtime.wait(this.#id, signal));
+  }
+
+  async shutdown(task: Task): Promise<void> {
+    try {
+      await this.#runtime.stop(this.#id, stopGracePeriodMsOf(task));
+    } catch (cause) {
+      if (!isClusterError(cause, "not_found")) throw cause;
+    }
+    this.observe();
+  }
+
+  async release(): Promise<void> {
+    this.#ports = [];
+    await this.#network.detach(this.#id);
+  }
+
+  async remove(): Promise<void> {
+    try {
+      await this.#runtime.remove(this.#id, { force: true });
+    } catch (cause) {
+      if (!isClusterError(cause, "not_found")) throw cause;
+    }
+    await this.release();
+  }
+
+  containerStatus(): ContainerStatus {
+    return { containerId: this.#id, pid: this.#runtime.inspect(this.#id)?.pid ?? 0, exitCode: this.#exitCode };
+  }
+
+  ports(): readonly PortConfig[] {
+    return this.#ports;
+  }
+
+  async #attach(task: Task): Promise<ContainerNetwork | "host" | null> {
+    const mode = networkModeOf(task);
+    if (mode === "host") return "host";
+    return mode === "none" ? null : (await this.#network.attach(this.#id, [])).network;
+  }
+
+  /** A container of the same name is this task's own, from an attempt whose record was lost. */
+  async #removeNamesake(task: Task): Promise<void> {
+    const namesake = this.#runtime.inspect(task.name);
+    if (namesake === undefined || namesake.config.name !== task.name) return;
+    await this.#runtime.remove(namesake.config.id, { force: true });
+    await this.#network.detach(namesake.config.id);
+  }
+
+  /** A bind source must be there, or be made when the service asked for it. */
+  async #prepareBinds(task: Task, mounts: readonly { readonly source: string }[]): Promise<void> {
+    for (const [index, mount] of containerSpecOf(task).mounts.entries()) {
+      const source = mounts[index]?.source ?? "";
+      if (mount.type !== "bind") continue;
+      if (mount.bindOptions?.createMountpoint === true) await mkdir(source, { recursive: true });
+      try {
+        await stat(source);
+      } catch (cause) {
+        if (systemCodeOf(cause) !== "ENOENT") throw cause;
+        throw new ClusterError("invalid_argument", `invalid mount config for type "bind": bind source path does not exist: ${source}`, { cause });
+      }
+    }
+  }
+
+  #keep(exit: ContainerExit): ContainerExit {
+    this.#exitCode = exit.exitCode;
+    return exit;
+  }
+}

@@ -1,0 +1,84 @@
+import { setMaxListeners } from "node:events";
+import { Backoff } from "../base/backoff.js";
+import type { Clock } from "../base/clock.js";
+import { isClusterError } from "../base/errors.js";
+import type { Logger } from "../base/log.js";
+import { systemRandom } from "../base/random.js";
+import type { LogSubscription } from "../wire/generated/dispatcher.js";
+import { LogPublisher } from "./log-publisher.js";
+import type { ManagerClient } from "./manager-client.js";
+import { aborted } from "./run-together.js";
+import type { Worker } from "./worker.js";
+
+/** Readers of logs at a time; one more is refused by ignoring it, and the manager reports the node as missing. */
+const SUBSCRIPTIONS_MAX = 100;
+
+export interface LogSubscriptionsOptions {
+  readonly client: ManagerClient;
+  readonly sessionId: string;
+  readonly worker: Worker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Serves those who read logs: one publisher for each subscription that the manager announces. Its failures never end the session. */
+export class LogSubscriptions {
+  readonly #options: LogSubscriptionsOptions;
+  readonly #publishers = new Map<string, { readonly publisher: LogPublisher; readonly stop: AbortController; readonly ended: Promise<void> }>();
+
+  constructor(options: LogSubscriptionsOptions) {
+    this.#options = options;
+  }
+
+  /** Until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { client, clock, logger, sessionId } = this.#options;
+    setMaxListeners(0, signal);
+    const backoff = new Backoff({ firstMs: 200, maxMs: 8_000, random: systemRandom });
+    try {
+      while (!signal.aborted) {
+        try {
+          for await (const subscription of client.listenSubscriptions({ sessionId }, signal)) {
+            backoff.reset();
+            this.#onSubscription(subscription, signal);
+          }
+        } catch (cause) {
+          if (signal.aborted) return;
+          logger.debug({ err: cause }, "the stream of log subscriptions broke");
+          if (isClusterError(cause, "unimplemented")) return await aborted(signal);
+        }
+        await clock.sleep(backoff.nextMs(), signal);
+      }
+    } finally {
+      for (const { stop } of this.#publishers.values()) stop.abort();
+      await Promise.all([...this.#publishers.values()].map(({ ended }) => ended));
+    }
+  }
+
+  #onSubscription(subscription: LogSubscription, signal: AbortSignal): void {
+    const known = this.#publishers.get(subscription.id);
+    if (subscription.close) known?.stop.abort();
+    else if (known !== undefined) known.publisher.add(subscription.taskIds);
+    else if (this.#publishers.size < SUBSCRIPTIONS_MAX) this.#publish(subscription, signal);
+    else this.#options.logger.warn({ subscription: subscription.id }, `more than ${SUBSCRIPTIONS_MAX} readers of logs; one is not served`);
+  }
+
+  #publish(subscription: LogSubscription, signal: AbortSignal): void {
+    const stop = new AbortController();
+    const onAbort = () => stop.abort();
+    signal.addEventListener("abort", onAbort, { once: true });
+    const publisher = new LogPublisher({ ...this.#options, subscription });
+    const ended = publisher
+      .run(stop.signal)
+      .catch((cause: unknown) => {
+        if (!stop.signal.aborted) this.#options.logger.info({ err: cause, subscription: subscription.id }, "logs could not be published");
+      })
+      .finally(() => {
+        signal.removeEventListener("abort", onAbort);
+        this.#publishers.delete(subscription.id);
+        const taskIds = publisher.unread();
+        if (taskIds.length > 0 && !stop.signal.aborted) this.#publish({ ...subscription, taskIds }, signal);
+      });
+    this.#publishers.set(subscription.id, { publisher, stop, ended });
+  }
+}

@@ -1,0 +1,58 @@
+import type { TaskStatus } from "../model/objects.js";
+import type { TaskStatusUpdate } from "../wire/generated/dispatcher.js";
+
+/** Statuses in one message: bounds its size after a long time without a manager. */
+const UPDATES_MAX = 500;
+
+/** Sends statuses to a manager; rejects when it did not take them. */
+export type SendStatuses = (updates: readonly TaskStatusUpdate[]) => Promise<void>;
+
+/**
+ * Carries observed statuses to the manager. Of each task only the newest waits; one message is under way at a time, so a status goes out
+ * at once when nothing else does, and whatever happens meanwhile goes together in the next. A status leaves only when a manager took it.
+ */
+export class StatusReporter {
+  readonly #waiting = new Map<string, TaskStatus>();
+  #wake: (() => void) | null = null;
+
+  report(taskId: string, status: TaskStatus): void {
+    this.#waiting.set(taskId, status);
+    this.#wake?.();
+  }
+
+  /** The manager no longer knows the task: nothing needs to be said about it. */
+  forget(taskId: string): void {
+    this.#waiting.delete(taskId);
+  }
+
+  /** Number of tasks whose status no manager has taken yet. */
+  get pending(): number {
+    return this.#waiting.size;
+  }
+
+  /** Sends until the signal aborts. Rejects with the first failure to send; what was not taken waits for the next run. */
+  async run(send: SendStatuses, signal: AbortSignal): Promise<void> {
+    const onAbort = () => this.#wake?.();
+    signal.addEventListener("abort", onAbort, { once: true });
+    try {
+      while (!signal.aborted) {
+        if (this.#waiting.size > 0) await this.#sendSome(send);
+        else await this.#change();
+      }
+    } finally {
+      signal.removeEventListener("abort", onAbort);
+    }
+  }
+
+  async #sendSome(send: SendStatuses): Promise<void> {
+    const taken = [...this.#waiting].slice(0, UPDATES_MAX);
+    await send(taken.map(([taskId, status]) => ({ taskId, status })));
+    for (const [taskId, status] of taken) if (this.#waiting.get(taskId) === status) this.#waiting.delete(taskId);
+  }
+
+  #change(): Promise<void> {
+    return new Promise((resolve) => {
+      this.#wake = resolve;
+    });
+  }
+}

@@ -1,0 +1,32 @@
+import type { ContainerStatus, PortConfig, Task } from "../model/objects.js";
+import type { ContainerExit } from "../runtime/container-runtime.js";
+
+/** What a container's life looks like from outside at this moment. */
+export type ObservedContainer =
+  | { readonly type: "none" }
+  | { readonly type: "created" }
+  | { readonly type: "running" }
+  | { readonly type: "exited"; readonly exit: ContainerExit };
+
+/**
+ * Carries out the steps of one task's life. Each may be called again after the daemon was restarted in the middle of it. Failures are
+ * ClusterErrors whose message is what the operator sees in `service ps`.
+ */
+export interface TaskController {
+  observe(): ObservedContainer;
+  /** Makes everything that the container needs, and the container, without starting it. Does nothing when it is there. */
+  prepare(task: Task): Promise<void>;
+  /** Publishes its ports and starts it. */
+  start(task: Task): Promise<void>;
+  /** Resolves when it has ended; rejects with the signal's reason, or with `not_found` when someone removed it. */
+  wait(signal: AbortSignal): Promise<ContainerExit>;
+  /** Stop signal, grace period, kill. Does nothing when it does not run. */
+  shutdown(task: Task): Promise<void>;
+  /** Gives back what a container that has ended no longer needs: its address and its ports. Its log stays. */
+  release(): Promise<void>;
+  /** Deletes the container with its log; does nothing when there is none. */
+  remove(): Promise<void>;
+  containerStatus(): ContainerStatus;
+  /** Host-mode ports with the numbers that were chosen; empty until started. */
+  ports(): readonly PortConfig[];
+}

@@ -1,0 +1,82 @@
+import { ClusterError } from "../../base/errors.js";
+import type { Caller } from "../../rpc/caller.js";
+import type { ServiceHandlers } from "../../rpc/server-call.js";
+import type { Member, RaftFrame, RaftMessage, RaftService, SnapshotChunk } from "../../wire/generated/raft.js";
+
+/** The replica, as far as its peers reach it (RaftInbox of src/replica/transport.ts). */
+export interface RaftInbox {
+  deliver(messages: readonly RaftMessage[]): void;
+  receiveSnapshot(message: RaftMessage, members: readonly Member[], chunks: AsyncIterable<Uint8Array>): Promise<void>;
+}
+
+export interface RaftBackend {
+  readonly clusterId: string;
+  readonly incarnation: string;
+  /** This member. */
+  readonly raftId: number;
+  /** Node id of a member; undefined for one that this member has not heard of yet. */
+  nodeOf(raftId: number): string | undefined;
+  readonly inbox: RaftInbox;
+}
+
+/** Messages of other members. What does not belong here ends the stream with a reason, and never reaches the consensus core. */
+export function raftHandlers(backend: RaftBackend): ServiceHandlers<typeof RaftService> {
+  return {
+    async messages(frames, { caller }) {
+      for await (const frame of frames) {
+        checkFrame(frame, backend);
+        checkMessages(frame.messages, caller, backend);
+        backend.inbox.deliver(frame.messages);
+      }
+      return {};
+    },
+
+    async snapshot(chunks, { caller }) {
+      const iterator = chunks[Symbol.asyncIterator]();
+      const first = await iterator.next();
+      if (first.done === true || first.value.type !== "header" || first.value.header.message === null) {
+        throw new ClusterError("invalid_argument", "snapshot does not begin with its header");
+      }
+      const { message, members, totalBytes } = first.value.header;
+      checkMessages([message], caller, backend);
+      await backend.inbox.receiveSnapshot(message, members, dataOf(iterator, totalBytes));
+      return {};
+    },
+  };
+}
+
+function checkFrame(frame: RaftFrame, backend: RaftBackend): void {
+  if (frame.clusterId === backend.clusterId && frame.incarnation === backend.incarnation) return;
+  throw new ClusterError(
+    "failed_precondition",
+    frame.clusterId === backend.clusterId
+      ? `the cluster was founded anew, as incarnation ${backend.incarnation}, without the members of incarnation ${frame.incarnation}: leave it by force on this node, and join again`
+      : `raft messages of cluster ${frame.clusterId} at a member of cluster ${backend.clusterId}: leave and join again`,
+  );
+}
+
+/** A manager speaks for its own raft id only, and only to this member: an id is never reused, so mail for a former one is lost. */
+function checkMessages(messages: readonly RaftMessage[], caller: Caller, backend: RaftBackend): void {
+  let checkedFrom = 0;
+  for (const { to, from } of messages) {
+    if (to !== backend.raftId) throw new ClusterError("failed_precondition", `raft message for member ${to} at member ${backend.raftId}`);
+    if (from === checkedFrom) continue;
+    const owner = backend.nodeOf(from);
+    if (owner !== undefined && owner !== caller.nodeId) {
+      throw new ClusterError("permission_denied", `raft message from member ${from} of node ${owner}, sent by node ${caller.nodeId}`);
+    }
+    checkedFrom = from;
+  }
+}
+
+async function* dataOf(chunks: AsyncIterator<SnapshotChunk>, totalBytes: number): AsyncGenerator<Uint8Array, void, undefined> {
+  let receivedBytes = 0;
+  for (;;) {
+    const next = await chunks.next();
+    if (next.done === true) break;
+    if (next.value.type !== "data") throw new ClusterError("invalid_argument", "snapshot has two headers");
+    receivedBytes += next.value.data.bytes.length;
+    yield next.value.data.bytes;
+  }
+  if (receivedBytes !== totalBytes) throw new ClusterError("aborted", `snapshot ended after ${receivedBytes} of ${totalBytes} bytes`);
+}

@@ -1,0 +1,21 @@
+import type { FastifyReply } from "fastify";
+import { type Json, stringifyJson } from "./json.js";
+
+/** Newer clients compare the header literally: no charset. */
+export const JSON_TYPE = "application/json";
+
+/** Answers with JSON. As bytes, since fastify appends a charset to the type of JSON text. */
+export function sendJson(reply: FastifyReply, value: Json, status = 200): FastifyReply {
+  return reply
+    .code(status)
+    .header("content-type", JSON_TYPE)
+    .send(Buffer.from(`${stringifyJson(value)}\n`));
+}
+
+export function sendError(reply: FastifyReply, status: number, message: string): FastifyReply {
+  return sendJson(reply, { message }, status);
+}
+
+export function sendEmpty(reply: FastifyReply, status = 200): FastifyReply {
+  return reply.code(status).send();
+}

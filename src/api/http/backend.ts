@@ -1,0 +1,112 @@
+import type { ClusterSpec, NodeAvailability, PortConfig } from "../../model/objects.js";
+import type { ContainerRuntime } from "../../runtime/container-runtime.js";
+import type { ImageStore } from "../../runtime/image-store.js";
+import type { StoreView } from "../../store/view.js";
+import type { ControlReply, ControlRequest } from "../../wire/generated/control.js";
+import type { LogBatch, SubscribeLogsRequest } from "../../wire/generated/dispatcher.js";
+
+/** What the HTTP API needs of the daemon. Implemented by node/; a fake of it lets every route be tested without a cluster. */
+export interface Backend {
+  readonly swarm: SwarmBackend;
+  readonly containers: ContainerRuntime;
+  readonly images: ImageStore;
+  readonly host: HostDescription;
+  /** The ports of this host that lead to the container now. */
+  publishedPorts(containerId: string): readonly PortConfig[];
+  /** Prometheus text and its content type. Never waits for a quorum. */
+  metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
+}
+
+export interface HostDescription {
+  readonly id: string;
+  readonly hostname: string;
+  readonly version: string;
+  readonly gitCommit: string;
+  readonly kernelVersion: string;
+  readonly operatingSystem: string;
+  readonly architecture: string;
+  readonly cpuCount: number;
+  readonly memoryBytes: number;
+  readonly dataRoot: string;
+  readonly labels: readonly string[];
+  readonly cgroupVersion: "1" | "2";
+  readonly startedAtMs: number;
+}
+
+export interface SwarmBackend {
+  /** This node's own view; never waits for a quorum. */
+  local(): LocalSwarmState;
+  /** Resolves with the node id. Throws `unavailable` when already part of a swarm, `invalid_argument` for bad input. */
+  init(options: InitOptions): Promise<string>;
+  /** Ends within 15 s; when it fails nothing is left of it. */
+  join(options: JoinOptions): Promise<void>;
+  leave(options: { readonly force: boolean }): Promise<void>;
+  /**
+   * The state of the cluster, as of a moment after the call, as the bytes of one encrypted file. Throws like `read`, and `invalid_argument` for an empty passphrase.
+   */
+  backup(passphrase: string): Promise<AsyncIterable<Uint8Array>>;
+  /**
+   * Makes this host the only manager of the cluster that was backed up. Resolves with the id of the node that it becomes. Throws `unavailable` when already
+   * part of a swarm, `invalid_argument` when file and passphrase do not fit; then nothing is left of it.
+   */
+  restore(options: RestoreOptions): Promise<string>;
+  /**
+   * A linearizable view: it shows every write that was acknowledged before the call. Use it synchronously: it moves on at the next await.
+   * Throws `unavailable` when this node is not a manager, `no_leader` after 5 s without a leader.
+   */
+  read(): Promise<StoreView>;
+  /** This manager's own copy of the cluster's state, which may lag behind; undefined when this node is not a manager. Never waits. */
+  localView(): StoreView | undefined;
+  /** Carries out a write on the leader, wherever it is. Throws what the leader threw; `no_leader` and `outcome_unknown` as base/errors says. */
+  write(request: ControlRequest): Promise<ControlReply>;
+  /** Members of the raft group as this manager sees them; empty on a worker. */
+  members(): readonly MemberStatus[];
+  subscribeLogs(request: SubscribeLogsRequest, signal: AbortSignal): AsyncIterable<LogBatch>;
+}
+
+export interface MemberStatus {
+  readonly nodeId: string;
+  /** host:port. */
+  readonly address: string;
+  readonly isLeader: boolean;
+  readonly isReachable: boolean;
+}
+
+export interface LocalSwarmState {
+  readonly state: "inactive" | "pending" | "active" | "error" | "locked";
+  /** Empty when inactive. */
+  readonly nodeId: string;
+  readonly nodeAddress: string;
+  readonly isManager: boolean;
+  readonly error: string;
+  readonly remoteManagers: readonly { readonly nodeId: string; readonly address: string }[];
+}
+
+export interface InitOptions {
+  /** `ip|interface[:port]`; empty is the default. */
+  readonly listenAddress: string;
+  readonly advertiseAddress: string;
+  readonly dataPathAddress: string;
+  readonly dataPathPort: number;
+  readonly defaultAddressPool: readonly string[];
+  readonly subnetSize: number;
+  readonly forceNewCluster: boolean;
+  readonly availability: NodeAvailability;
+  readonly spec: ClusterSpec;
+}
+
+export interface RestoreOptions {
+  readonly listenAddress: string;
+  readonly advertiseAddress: string;
+  readonly passphrase: string;
+  readonly chunks: AsyncIterable<Uint8Array>;
+}
+
+export interface JoinOptions {
+  readonly listenAddress: string;
+  readonly advertiseAddress: string;
+  readonly dataPathAddress: string;
+  readonly remoteAddresses: readonly string[];
+  readonly joinToken: string;
+  readonly availability: NodeAvailability;
+}

@@ -1,0 +1,59 @@
+import type { ImageInfo } from "../../../runtime/image-store.js";
+import type { Json } from "../json.js";
+import { timeText } from "./time.js";
+import { unlessEmpty } from "./zero-values.js";
+
+/** An image in the list of images. */
+export function imageSummaryToDocker(image: ImageInfo, containers: number): Json {
+  return {
+    Id: image.id,
+    ParentId: "",
+    RepoTags: image.tags,
+    RepoDigests: image.digests,
+    Created: Math.floor(image.createdAtMs / 1000),
+    Size: image.sizeBytes,
+    SharedSize: -1,
+    VirtualSize: image.sizeBytes,
+    Labels: image.config.labels,
+    Containers: containers,
+  };
+}
+
+export function imageToDocker(image: ImageInfo): Json {
+  return {
+    Id: image.id,
+    RepoTags: image.tags,
+    RepoDigests: image.digests,
+    Parent: "",
+    Comment: image.comment,
+    Created: timeText(image.createdAtMs),
+    DockerVersion: "",
+    Author: "",
+    Config: {
+      User: image.config.user,
+      ExposedPorts: unlessEmpty(Object.fromEntries(image.config.exposedPorts.map((port) => [port, {}]))),
+      Env: image.config.env,
+      Cmd: image.config.command.length === 0 ? null : image.config.command,
+      Entrypoint: image.config.entrypoint.length === 0 ? null : image.config.entrypoint,
+      Volumes: image.config.volumes.length === 0 ? null : Object.fromEntries(image.config.volumes.map((path) => [path, {}])),
+      WorkingDir: image.config.workingDir,
+      Labels: Object.keys(image.config.labels).length === 0 ? null : image.config.labels,
+      StopSignal: unlessEmpty(image.config.stopSignal),
+      OnBuild: null,
+    },
+    Architecture: goArchitecture(image.architecture),
+    Os: image.os,
+    Size: image.sizeBytes,
+    VirtualSize: image.sizeBytes,
+    GraphDriver: { Name: "overlay2", Data: {} },
+    RootFS: { Type: "layers", Layers: image.layers },
+    Metadata: { LastTagTime: timeText(image.createdAtMs) },
+  };
+}
+
+/** The kernel's names of processors and the ones that images and Go programs use. */
+export function goArchitecture(architecture: string): string {
+  if (architecture === "x86_64") return "amd64";
+  if (architecture === "aarch64") return "arm64";
+  return architecture;
+}

@@ -1,0 +1,118 @@
+import type { Backend, HostDescription } from "../backend.js";
+import type { StoreView } from "../../../store/view.js";
+import type { Json } from "../json.js";
+import { API_VERSION, API_VERSION_MIN } from "../version.js";
+import { clusterInfoToDocker } from "./cluster.js";
+import { goArchitecture } from "./image.js";
+import { timeText } from "./time.js";
+
+/** This host and its part in the swarm. `view` is the cluster's state where this manager could read it in time. */
+export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: number): Json {
+  const { host, containers, images } = backend;
+  const states = containers.list().map((container) => container.state);
+  return {
+    ID: host.id,
+    Containers: states.length,
+    ContainersRunning: states.filter((state) => state === "running").length,
+    ContainersPaused: 0,
+    ContainersStopped: states.filter((state) => state !== "running").length,
+    Images: images.list().length,
+    Driver: "overlay2",
+    DriverStatus: [["Backing Filesystem", "overlayfs"]],
+    Plugins: { Volume: [], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file"] },
+    MemoryLimit: true,
+    SwapLimit: false,
+    CpuCfsPeriod: true,
+    CpuCfsQuota: true,
+    CPUShares: true,
+    CPUSet: true,
+    PidsLimit: true,
+    IPv4Forwarding: true,
+    Debug: false,
+    OomKillDisable: false,
+    NGoroutines: 0,
+    NFd: 0,
+    NEventsListener: 0,
+    SystemTime: timeText(nowMs),
+    LoggingDriver: "json-file",
+    CgroupDriver: "cgroupfs",
+    CgroupVersion: host.cgroupVersion,
+    KernelVersion: host.kernelVersion,
+    OperatingSystem: host.operatingSystem,
+    OSVersion: "",
+    OSType: "linux",
+    Architecture: host.architecture,
+    IndexServerAddress: "",
+    RegistryConfig: { InsecureRegistryCIDRs: [], IndexConfigs: {}, Mirrors: null },
+    NCPU: host.cpuCount,
+    MemTotal: host.memoryBytes,
+    GenericResources: null,
+    DockerRootDir: host.dataRoot,
+    HttpProxy: "",
+    HttpsProxy: "",
+    NoProxy: "",
+    Name: host.hostname,
+    Labels: host.labels,
+    ExperimentalBuild: false,
+    ServerVersion: host.version,
+    Runtimes: { "swarm-shim": { path: "swarm-shim" } },
+    DefaultRuntime: "swarm-shim",
+    Swarm: swarmToDocker(backend, view),
+    LiveRestoreEnabled: true,
+    Isolation: "",
+    InitBinary: "",
+    SecurityOptions: [],
+    Warnings: warningsOf(backend),
+  };
+}
+
+function swarmToDocker(backend: Backend, view: StoreView | null): Json {
+  const local = backend.swarm.local();
+  const members = backend.swarm.members();
+  return {
+    NodeID: local.nodeId,
+    NodeAddr: local.nodeAddress,
+    LocalNodeState: local.state,
+    ControlAvailable: local.isManager,
+    Error: local.error,
+    RemoteManagers: local.remoteManagers.length === 0 ? null : local.remoteManagers.map((manager) => ({ NodeID: manager.nodeId, Addr: manager.address })),
+    Nodes: local.isManager ? (view?.nodes.size ?? 0) : undefined,
+    Managers: local.isManager ? members.length : undefined,
+    Cluster: view?.cluster === undefined ? undefined : clusterInfoToDocker(view.cluster),
+  };
+}
+
+function warningsOf(backend: Backend): Json {
+  if (backend.swarm.members().length !== 2) return null;
+  return [
+    "WARNING: Running Swarm in a two-manager configuration. This configuration provides no fault tolerance, and poses a high risk to lose control over the cluster. Use an odd number of managers.",
+  ];
+}
+
+export function versionToDocker(host: HostDescription): Json {
+  const details = {
+    ApiVersion: API_VERSION,
+    Arch: goArchitecture(host.architecture),
+    BuildTime: "",
+    Experimental: "false",
+    GitCommit: host.gitCommit,
+    GoVersion: `node ${process.version}`,
+    KernelVersion: host.kernelVersion,
+    MinAPIVersion: API_VERSION_MIN,
+    Os: "linux",
+  };
+  return {
+    Platform: { Name: "swarmd" },
+    Components: [{ Name: "Engine", Version: host.version, Details: details }],
+    Version: host.version,
+    ApiVersion: API_VERSION,
+    MinAPIVersion: API_VERSION_MIN,
+    GitCommit: host.gitCommit,
+    GoVersion: details.GoVersion,
+    Os: "linux",
+    Arch: details.Arch,
+    KernelVersion: host.kernelVersion,
+    Experimental: false,
+    BuildTime: "",
+  };
+}

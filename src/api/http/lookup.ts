@@ -1,0 +1,46 @@
+import type { Node, Service, Task } from "../../model/objects.js";
+import type { StoreView } from "../../store/view.js";
+import { badRequest, notFound } from "./errors.js";
+
+/**
+ * Finds an object as people name it: by full id, then by full name, then by a unique prefix of its id. Throws 404 when there is none
+ * and 400 when several match.
+ */
+function find<T>(kind: string, reference: string, steps: readonly (() => readonly T[])[]): T {
+  for (const step of steps) {
+    const matches = step();
+    if (matches.length > 1) throw badRequest(`${kind} ${reference} is ambiguous (${matches.length} matches found)`);
+    const [match] = matches;
+    if (match !== undefined) return match;
+  }
+  throw notFound(`${kind} ${reference} not found`);
+}
+
+export function findService(view: StoreView, reference: string): Service {
+  return find("service", reference, [
+    () => present(view.services.get(reference)),
+    () => view.services.byName(reference),
+    () => prefixed(reference, view.services),
+  ]);
+}
+
+export function findNode(view: StoreView, reference: string): Node {
+  return find("node", reference, [() => present(view.nodes.get(reference)), () => view.nodes.byName(reference), () => prefixed(reference, view.nodes)]);
+}
+
+export function findTask(view: StoreView, reference: string): Task {
+  return find("task", reference, [
+    () => present(view.tasks.get(reference)),
+    () => [...view.tasks.all()].filter((task) => task.name === reference),
+    () => prefixed(reference, view.tasks),
+  ]);
+}
+
+function present<T>(object: T | undefined): readonly T[] {
+  return object === undefined ? [] : [object];
+}
+
+/** An empty reference is nobody's prefix. */
+function prefixed<T>(reference: string, table: { byIdPrefix(prefix: string): readonly T[] }): readonly T[] {
+  return reference === "" ? [] : table.byIdPrefix(reference);
+}

@@ -1,0 +1,61 @@
+import type { FastifyInstance } from "fastify";
+import { sendJson } from "../answer.js";
+import type { RouteContext } from "../context.js";
+import { notFound, notSupported } from "../errors.js";
+import { requireManager } from "../swarm-access.js";
+
+interface ById {
+  Params: { readonly id: string };
+}
+
+/** Kinds of objects that do not exist yet: their lists are empty, and making one is refused. */
+export function notBuiltRoutes(app: FastifyInstance, { backend }: RouteContext): void {
+  for (const kind of ["secret", "config"]) {
+    app.get(`/${kind}s`, async (_request, reply) => {
+      requireManager(backend);
+      return sendJson(reply, []);
+    });
+    app.post(`/${kind}s/create`, async () => {
+      requireManager(backend);
+      throw notSupported(`${kind}s are not supported yet`);
+    });
+    const absent = async (id: string) => {
+      requireManager(backend);
+      throw notFound(`${kind} ${id} not found`);
+    };
+    app.get<ById>(`/${kind}s/:id`, async (request) => absent(request.params.id));
+    app.delete<ById>(`/${kind}s/:id`, async (request) => absent(request.params.id));
+    app.post<ById>(`/${kind}s/:id/update`, async (request) => absent(request.params.id));
+  }
+
+  app.get("/volumes", async (_request, reply) => sendJson(reply, { Volumes: [], Warnings: null }));
+  app.post("/volumes/create", async () => {
+    throw notSupported("volumes are not supported yet");
+  });
+  app.post("/volumes/prune", async (_request, reply) => sendJson(reply, { VolumesDeleted: null, SpaceReclaimed: 0 }));
+  for (const method of ["get", "delete"] as const) {
+    app[method]<ById>("/volumes/:id", async (request) => {
+      throw notFound(`get ${request.params.id}: no such volume`);
+    });
+  }
+
+  app.get("/plugins", async (_request, reply) => sendJson(reply, []));
+  app.get("/plugins/*", async (request) => {
+    throw notFound(`plugin ${(request.params as { readonly "*": string })["*"].replace(/\/json$/, "")} not found`);
+  });
+
+  app.post("/auth", async () => {
+    throw notSupported("registries are not supported yet");
+  });
+  /** At once: clients ask it for every image before they create a service, and go on without it. */
+  app.get("/distribution/*", async (request) => {
+    const name = (request.params as { readonly "*": string })["*"].replace(/\/json$/, "");
+    throw notFound(`registries are not supported yet: no manifest for ${name}`);
+  });
+  for (const path of ["/build", "/commit", "/session", "/grpc"]) {
+    app.post(path, async () => {
+      throw notSupported(`${path} is not supported yet`);
+    });
+  }
+  app.post("/build/prune", async (_request, reply) => sendJson(reply, { CachesDeleted: null, SpaceReclaimed: 0 }));
+}

@@ -1,0 +1,116 @@
+import type { FastifyInstance } from "fastify";
+import { ClusterError } from "../../../base/errors.js";
+import { sendEmpty, sendJson } from "../answer.js";
+import { readJsonBody, requireJsonBody } from "../body.js";
+import type { RouteContext } from "../context.js";
+import { clusterToDocker } from "../convert/cluster.js";
+import { clusterSpecFromDocker, optionalClusterSpec } from "../convert/cluster-spec.js";
+import { Fields } from "../convert/fields.js";
+import { availabilityFromDocker } from "../convert/node.js";
+import { badRequest, controlError, HttpError, notSupported } from "../errors.js";
+import { Query } from "../query.js";
+import { readSwarm, requireManager, writeSwarm } from "../swarm-access.js";
+
+const PORT_MAX = 65_535;
+export const ALREADY_IN_SWARM_TEXT = 'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.';
+
+export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
+  const { backend } = context;
+
+  app.get("/swarm", async (_request, reply) => {
+    const { cluster } = await readSwarm(backend);
+    if (cluster === undefined) throw new ClusterError("unavailable", "the swarm has no cluster object yet");
+    return sendJson(reply, clusterToDocker(cluster));
+  });
+
+  app.post("/swarm/init", async (request, reply) => {
+    const fields = new Fields(await requireJsonBody(request), "");
+    const forceNewCluster = fields.boolean("ForceNewCluster");
+    if (!forceNewCluster) requireOutside();
+    if (fields.boolean("AutoLockManagers")) throw notSupported("locking managers (autolock) is not supported yet");
+    const options = {
+      listenAddress: fields.string("ListenAddr"),
+      advertiseAddress: fields.string("AdvertiseAddr"),
+      dataPathAddress: fields.string("DataPathAddr"),
+      dataPathPort: fields.count("DataPathPort", PORT_MAX),
+      defaultAddressPool: fields.strings("DefaultAddrPool"),
+      subnetSize: fields.count("SubnetSize", 32),
+      forceNewCluster,
+      availability: availabilityFromDocker(fields),
+      spec: optionalClusterSpec(fields.child("Spec")),
+    };
+    fields.end();
+    return sendJson(reply, await backend.swarm.init(options));
+  });
+
+  app.post("/swarm/join", async (request, reply) => {
+    const fields = new Fields(await requireJsonBody(request), "");
+    requireOutside();
+    const options = {
+      listenAddress: fields.string("ListenAddr"),
+      advertiseAddress: fields.string("AdvertiseAddr"),
+      dataPathAddress: fields.string("DataPathAddr"),
+      remoteAddresses: fields.strings("RemoteAddrs"),
+      joinToken: fields.string("JoinToken"),
+      availability: availabilityFromDocker(fields),
+    };
+    fields.end();
+    if (options.remoteAddresses.length === 0) throw badRequest("at least 1 RemoteAddr is required to join");
+    await joined(options);
+    return sendEmpty(reply);
+  });
+
+  /** What the manager that is being joined refuses carries its gRPC code, as every answer of the control API does. */
+  async function joined(options: Parameters<typeof backend.swarm.join>[0]): Promise<void> {
+    try {
+      await backend.swarm.join(options);
+    } catch (cause) {
+      throw controlError(cause);
+    }
+  }
+
+  /** A second init or join says so before anything else is looked at. */
+  function requireOutside(): void {
+    if (["active", "locked"].includes(backend.swarm.local().state)) throw new HttpError(503, ALREADY_IN_SWARM_TEXT);
+  }
+
+  app.post("/swarm/leave", async (request, reply) => {
+    if (backend.swarm.local().state === "inactive") throw new HttpError(503, "This node is not part of a swarm");
+    await backend.swarm.leave({ force: new Query(request).flag("force") });
+    return sendEmpty(reply);
+  });
+
+  app.post("/swarm/update", async (request, reply) => {
+    requireManager(backend);
+    const query = new Query(request);
+    const version = query.version("swarm");
+    const fields = new Fields(await requireJsonBody(request), "");
+    // dockerode sends the parameters of the request in its body, too.
+    fields.ignore("version", "rotateWorkerToken", "rotateManagerToken", "rotateManagerUnlockKey", "abortSignal");
+    const spec = clusterSpecFromDocker(fields);
+    if (query.flag("rotateManagerUnlockKey")) throw notSupported("locking managers (autolock) is not supported yet");
+    await writeSwarm(backend, {
+      type: "updateCluster",
+      updateCluster: {
+        version,
+        spec,
+        rotateWorkerToken: query.flag("rotateWorkerToken"),
+        rotateManagerToken: query.flag("rotateManagerToken"),
+        rotateUnlockKey: false,
+      },
+    });
+    return sendEmpty(reply);
+  });
+
+  app.get("/swarm/unlockkey", async (_request, reply) => {
+    requireManager(backend);
+    return sendJson(reply, { UnlockKey: "" });
+  });
+
+  app.post("/swarm/unlock", async (request) => {
+    await readJsonBody(request);
+    if (backend.swarm.local().state === "inactive") throw new HttpError(503, "This node is not part of a swarm");
+    if (backend.swarm.local().state === "locked") throw notSupported("unlocking a manager is not supported yet");
+    throw new HttpError(409, "swarm is not locked");
+  });
+}

@@ -1,0 +1,118 @@
+import { readFileSync } from "node:fs";
+import { type IncomingMessage, type RequestOptions, request as plainRequest } from "node:http";
+import { request as tlsRequest } from "node:https";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { parse as parseLossless, stringify as stringifyLossless } from "lossless-json";
+import { systemCodeOf } from "../base/errors.js";
+import { CommandFailure, EXIT } from "./failure.js";
+
+const API_VERSION = "v1.47";
+
+export interface ApiRequest {
+  readonly method: "GET" | "POST" | "DELETE";
+  /** Without the version: `/services`. */
+  readonly path: string;
+  readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
+  /** A value sent as JSON, or a stream sent as it is. */
+  readonly body?: unknown;
+  readonly stream?: Readable;
+  readonly signal?: AbortSignal;
+}
+
+/** The HTTP API of one daemon. Every failure is a CommandFailure with the daemon's own words. */
+export class Api {
+  readonly #host: string;
+
+  /** `unix:///path`, or `tcp://host:port` with the client certificate in DOCKER_CERT_PATH. */
+  constructor(host: string) {
+    this.#host = host;
+  }
+
+  /** The answer as JSON, integers beyond 2^53 as bigint; undefined when the answer is empty. */
+  async call<T>(request: ApiRequest): Promise<T> {
+    const text = await this.text(request);
+    return (text === "" ? undefined : parseLossless(text, undefined, { parseNumber: numberOf })) as T;
+  }
+
+  async text(request: ApiRequest): Promise<string> {
+    const reply = await this.open(request);
+    const chunks: Buffer[] = [];
+    for await (const chunk of reply) chunks.push(chunk as Buffer);
+    return Buffer.concat(chunks).toString();
+  }
+
+  /** The answer as a stream, once its status is known to be good. */
+  async open(request: ApiRequest): Promise<IncomingMessage> {
+    const reply = await this.#send(request);
+    const status = reply.statusCode ?? 0;
+    if (status < 300) return reply;
+    const chunks: Buffer[] = [];
+    for await (const chunk of reply) chunks.push(chunk as Buffer);
+    throw new CommandFailure(EXIT.refused, inOurWords(messageIn(Buffer.concat(chunks).toString()) ?? `the daemon answered ${status}`));
+  }
+
+  #send(request: ApiRequest): Promise<IncomingMessage> {
+    const query = new URLSearchParams();
+    for (const [key, value] of Object.entries(request.query ?? {})) for (const item of value === undefined ? [] : [value].flat()) query.append(key, item);
+    const path = `/${API_VERSION}${request.path}${query.size > 0 ? `?${query}` : ""}`;
+    const body = request.body === undefined ? undefined : stringifyLossless(request.body);
+    const headers: Record<string, string | number> =
+      body === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    if (request.stream !== undefined) headers["content-type"] = "application/x-tar";
+    const { send, options } = this.#transport();
+    return new Promise((resolve, reject) => {
+      const outgoing = send(
+        { ...options, method: request.method, path, headers, ...(request.signal === undefined ? {} : { signal: request.signal }) },
+        resolve,
+      );
+      outgoing.on("error", (cause) => reject(request.signal?.aborted ? request.signal.reason : this.#unreachable(cause)));
+      if (request.stream === undefined) outgoing.end(body);
+      else request.stream.on("error", reject).pipe(outgoing);
+    });
+  }
+
+  #transport(): { readonly send: typeof plainRequest; readonly options: RequestOptions } {
+    if (this.#host.startsWith("unix://")) return { send: plainRequest, options: { socketPath: this.#host.slice("unix://".length) } };
+    const url = URL.canParse(this.#host) ? new URL(this.#host) : undefined;
+    if (url?.protocol !== "tcp:") throw new CommandFailure(EXIT.misuse, `host "${this.#host}" is neither unix:///path nor tcp://host:port`);
+    const folder = process.env.DOCKER_CERT_PATH;
+    if (folder === undefined)
+      throw new CommandFailure(EXIT.misuse, "a tcp host needs a client certificate: set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem");
+    const read = (name: string) => readFileSync(join(folder, name));
+    return {
+      send: tlsRequest,
+      options: { host: url.hostname, port: url.port, ca: read("ca.pem"), cert: read("cert.pem"), key: read("key.pem") } as RequestOptions,
+    };
+  }
+
+  #unreachable(cause: Error): CommandFailure {
+    const code = systemCodeOf(cause);
+    const reason =
+      code === "ENOENT" || code === "ECONNREFUSED" ? "is swarmd running?" : code === "EACCES" ? "you need to be root or in the group swarm" : cause.message;
+    return new CommandFailure(EXIT.unreachable, `cannot reach the daemon at ${this.#host}: ${reason}`, { cause });
+  }
+}
+
+function numberOf(text: string): number | bigint {
+  const number = Number(text);
+  return /^-?\d+$/.test(text) && !Number.isSafeInteger(number) ? BigInt(text) : number;
+}
+
+/** The daemon speaks to users of docker; who has this command line is told its commands, and spared the codes that scripts look for. */
+function inOurWords(message: string): string {
+  return message
+    .replace(/^rpc error: code = \w+ desc = /, "")
+    .replace(/\bdocker swarm (init|join-token|join|leave)\b/g, "swarm $1")
+    .replace(/\bdocker (service|node|image) /g, "swarm $1 ");
+}
+
+function messageIn(text: string): string | undefined {
+  try {
+    const parsed: unknown = JSON.parse(text);
+    return typeof parsed === "object" && parsed !== null && "message" in parsed ? String(parsed.message) : undefined;
+  } catch {
+    // Not our daemon's way of saying it; whatever it says is better than nothing.
+    return text.trim() === "" ? undefined : text.trim();
+  }
+}

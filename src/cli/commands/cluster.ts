@@ -1,0 +1,125 @@
+import type { Command } from "commander";
+import { action, type CliContext } from "../context.js";
+import { EXIT, CommandFailure } from "../failure.js";
+import { print } from "../output.js";
+import { parseChoice, parseDuration } from "../quantities.js";
+import type { HostInfo, NodeInfo, SwarmInfo } from "../shapes.js";
+
+const AVAILABILITIES = ["active", "pause", "drain"] as const;
+
+interface InitFlags {
+  readonly listenAddr: string;
+  readonly advertiseAddr?: string;
+  readonly availability: string;
+  readonly certExpiry?: string;
+  readonly dispatcherHeartbeat?: string;
+  readonly taskHistoryLimit?: string;
+  readonly forceNewCluster?: boolean;
+}
+
+interface JoinFlags {
+  readonly token: string;
+  readonly listenAddr: string;
+  readonly advertiseAddr?: string;
+  readonly availability: string;
+}
+
+/** init, join, join-token and leave: how a cluster comes to be. */
+export function addClusterCommands(program: Command): void {
+  program
+    .command("init")
+    .description("make this host the first manager of a new swarm")
+    .option("--listen-addr <address>", "ip|interface[:port] to listen on", "0.0.0.0:2377")
+    .option("--advertise-addr <address>", "ip|interface[:port] that other nodes dial")
+    .option("--availability <availability>", "active, pause or drain", "active")
+    .option("--cert-expiry <duration>", "validity of node certificates (default 2160h)")
+    .option("--dispatcher-heartbeat <duration>", "period of the nodes' heartbeats (default 2s)")
+    .option("--task-history-limit <n>", "tasks kept per slot (default 5)")
+    .option("--force-new-cluster", "make this manager the only one, with the state that it has, when the others are gone for good")
+    .action(action<[InitFlags]>(init));
+  program
+    .command("join")
+    .description("join a swarm as a node")
+    .argument("<address>", "host[:port] of a manager")
+    .requiredOption("--token <token>", "join token: says whether as a worker or as a manager")
+    .option("--listen-addr <address>", "ip|interface[:port] to listen on", "0.0.0.0:2377")
+    .option("--advertise-addr <address>", "ip|interface[:port] that other nodes dial")
+    .option("--availability <availability>", "active, pause or drain", "active")
+    .action(action<[string, JoinFlags]>(join));
+  program
+    .command("join-token")
+    .description("show or rotate the token to join with")
+    .argument("<role>", "worker or manager")
+    .option("-q, --quiet", "print the token alone")
+    .option("--rotate", "replace the token by a new one; nodes that joined stay")
+    .action(action<[string, { quiet?: boolean; rotate?: boolean }]>(joinToken));
+  program
+    .command("leave")
+    .description("leave the swarm")
+    .option("-f, --force", "leave even if this node is a manager")
+    .action(action<[{ force?: boolean }]>(leave));
+}
+
+async function init({ api }: CliContext, flags: InitFlags): Promise<void> {
+  const spec = {
+    ...(flags.taskHistoryLimit === undefined ? {} : { Orchestration: { TaskHistoryRetentionLimit: Number(flags.taskHistoryLimit) } }),
+    ...(flags.dispatcherHeartbeat === undefined ? {} : { Dispatcher: { HeartbeatPeriod: parseDuration(flags.dispatcherHeartbeat, "dispatcher-heartbeat") } }),
+    ...(flags.certExpiry === undefined ? {} : { CAConfig: { NodeCertExpiry: parseDuration(flags.certExpiry, "cert-expiry") } }),
+  };
+  const body = {
+    ListenAddr: flags.listenAddr,
+    AdvertiseAddr: flags.advertiseAddr ?? "",
+    ForceNewCluster: flags.forceNewCluster === true,
+    Availability: parseChoice(flags.availability, "availability", AVAILABILITIES),
+    Spec: spec,
+  };
+  const nodeId = await api.call<string>({ method: "POST", path: "/swarm/init", body });
+  const [node, swarm] = await Promise.all([
+    api.call<NodeInfo>({ method: "GET", path: `/nodes/${nodeId}` }),
+    api.call<SwarmInfo>({ method: "GET", path: "/swarm" }),
+  ]);
+  print(`Swarm initialized: this node (${nodeId}) is now a manager.\n`);
+  printJoinCommand("worker", swarm.JoinTokens.Worker, node.ManagerStatus?.Addr ?? "");
+  print("To add a manager, run 'swarm join-token manager' and follow what it says.");
+}
+
+async function join({ api }: CliContext, address: string, flags: JoinFlags): Promise<void> {
+  const body = {
+    RemoteAddrs: [address],
+    JoinToken: flags.token,
+    ListenAddr: flags.listenAddr,
+    AdvertiseAddr: flags.advertiseAddr ?? "",
+    Availability: parseChoice(flags.availability, "availability", AVAILABILITIES),
+  };
+  await api.call({ method: "POST", path: "/swarm/join", body });
+  const info = await api.call<HostInfo>({ method: "GET", path: "/info" });
+  print(`This node joined a swarm as a ${info.Swarm.ControlAvailable ? "manager" : "worker"}.`);
+}
+
+async function joinToken({ api }: CliContext, roleText: string, flags: { readonly quiet?: boolean; readonly rotate?: boolean }): Promise<void> {
+  const role = parseChoice(roleText, "role", ["worker", "manager"]);
+  if (flags.rotate === true) {
+    const before = await api.call<SwarmInfo>({ method: "GET", path: "/swarm" });
+    const query = { version: String(before.Version.Index), [role === "worker" ? "rotateWorkerToken" : "rotateManagerToken"]: "true" };
+    await api.call({ method: "POST", path: "/swarm/update", query, body: before.Spec });
+  }
+  const [swarm, info] = await Promise.all([api.call<SwarmInfo>({ method: "GET", path: "/swarm" }), api.call<HostInfo>({ method: "GET", path: "/info" })]);
+  const token = role === "worker" ? swarm.JoinTokens.Worker : swarm.JoinTokens.Manager;
+  if (flags.quiet === true) {
+    print(token);
+    return;
+  }
+  const node = await api.call<NodeInfo>({ method: "GET", path: `/nodes/${info.Swarm.NodeID}` });
+  if (node.ManagerStatus === undefined) throw new CommandFailure(EXIT.refused, "this node is not a manager");
+  if (flags.rotate === true) print(`The ${role} token was replaced.\n`);
+  printJoinCommand(role, token, node.ManagerStatus.Addr);
+}
+
+function printJoinCommand(role: string, token: string, address: string): void {
+  print(`To add a ${role}, run on its host:\n\n    swarm join --token ${token} ${address}\n`);
+}
+
+async function leave({ api }: CliContext, flags: { readonly force?: boolean }): Promise<void> {
+  await api.call({ method: "POST", path: "/swarm/leave", query: flags.force === true ? { force: "1" } : {} });
+  print("Node left the swarm.");
+}

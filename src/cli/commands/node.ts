@@ -1,0 +1,165 @@
+import type { Command } from "commander";
+import type { Api } from "../api.js";
+import { action, type CliContext } from "../context.js";
+import { CommandFailure, EXIT } from "../failure.js";
+import { type Column, type ListOptions, note, print, printList, printObjects } from "../output.js";
+import { parseChoice, parsePair } from "../quantities.js";
+import type { HostInfo, NodeInfo } from "../shapes.js";
+import { filtersOf } from "../filters.js";
+import { forEachName } from "../for-each-name.js";
+import { printTasks, type TaskListOptions } from "../task-list.js";
+
+interface UpdateFlags {
+  readonly availability?: string;
+  readonly role?: string;
+  readonly labelAdd?: readonly string[];
+  readonly labelRm?: readonly string[];
+}
+
+const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
+
+/** node ls, inspect, ps, update, promote, demote and rm. */
+export function addNodeCommands(program: Command): void {
+  const node = program.command("node").description("manage the nodes of the swarm");
+  node
+    .command("ls")
+    .alias("list")
+    .description("list nodes")
+    .option("-f, --filter <key=value>", "id, name, label, node.label, membership or role; repeatable", collect)
+    .option("--format <format>", "table or json")
+    .option("-q, --quiet", "print ids alone")
+    .action(action<[ListOptions & { filter?: readonly string[] }]>(listNodes));
+  node
+    .command("inspect")
+    .description("show all that is known of nodes")
+    .argument("<node...>", "id, host name, or self")
+    .option("--format <format>", "json: one line each")
+    .action(action<[string[], { format?: string }]>(inspectNodes));
+  node
+    .command("ps")
+    .description("list the tasks of nodes")
+    .argument("[node...]", "id, host name, or self (the default)")
+    .option("-f, --filter <key=value>", "name, id, label or desired-state; repeatable", collect)
+    .option("--format <format>", "table or json")
+    .option("--no-trunc", "do not shorten ids and errors")
+    .option("-q, --quiet", "print ids alone")
+    .action(action<[string[], TaskListOptions]>(listNodeTasks));
+  node
+    .command("update")
+    .description("change a node")
+    .argument("<node>", "id or host name")
+    .option("--availability <availability>", "active, pause or drain")
+    .option("--role <role>", "worker or manager")
+    .option("--label-add <key=value>", "add or replace a label; repeatable", collect)
+    .option("--label-rm <key>", "remove a label; repeatable", collect)
+    .action(action<[string, UpdateFlags]>(updateNode));
+  for (const [name, role] of [
+    ["promote", "manager"],
+    ["demote", "worker"],
+  ] as const) {
+    node
+      .command(name)
+      .description(`make nodes ${role}s`)
+      .argument("<node...>", "id or host name")
+      .action(action<[string[], object]>((context, names) => changeRole(context, names, role)));
+  }
+  node
+    .command("rm")
+    .alias("remove")
+    .description("remove nodes from the swarm")
+    .argument("<node...>", "id or host name")
+    .option("-f, --force", "even if the node is not down")
+    .action(action<[string[], { force?: boolean }]>(removeNodes));
+}
+
+const COLUMNS: readonly Column<NodeInfo & { readonly isSelf: boolean }>[] = [
+  { title: "ID", key: "ID", cell: (node) => `${node.ID}${node.isSelf ? " *" : ""}`, value: (node) => node.ID },
+  { key: "Self", cell: (node) => String(node.isSelf), value: (node) => node.isSelf },
+  { title: "HOSTNAME", key: "Hostname", cell: (node) => node.Description.Hostname },
+  { title: "STATUS", key: "Status", cell: (node) => capital(node.Status.State) },
+  { title: "AVAILABILITY", key: "Availability", cell: (node) => capital(node.Spec.Availability) },
+  {
+    title: "MANAGER STATUS",
+    key: "ManagerStatus",
+    cell: (node) => (node.ManagerStatus?.Leader === true ? "Leader" : capital(node.ManagerStatus?.Reachability ?? "")),
+  },
+  { title: "ENGINE VERSION", key: "EngineVersion", cell: (node) => node.Description.Engine.EngineVersion },
+];
+
+const capital = (text: string) => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
+
+async function listNodes({ api }: CliContext, options: ListOptions & { readonly filter?: readonly string[] }): Promise<void> {
+  const [nodes, info] = await Promise.all([
+    api.call<readonly NodeInfo[]>({ method: "GET", path: "/nodes", query: { filters: filtersOf(options.filter) } }),
+    api.call<HostInfo>({ method: "GET", path: "/info" }),
+  ]);
+  const sorted = nodes.toSorted((a, b) => a.Description.Hostname.localeCompare(b.Description.Hostname, undefined, { numeric: true }));
+  printList(
+    sorted.map((node) => ({ ...node, isSelf: node.ID === info.Swarm.NodeID })),
+    COLUMNS,
+    (node) => node.ID,
+    options,
+  );
+}
+
+/** The node that a person names: `self` is the one that answers. */
+async function nodeNamed(api: Api, name: string): Promise<NodeInfo> {
+  const id = name === "self" ? (await api.call<HostInfo>({ method: "GET", path: "/info" })).Swarm.NodeID : name;
+  return api.call<NodeInfo>({ method: "GET", path: `/nodes/${encodeURIComponent(id)}` });
+}
+
+async function inspectNodes({ api }: CliContext, names: readonly string[], options: { readonly format?: string }): Promise<void> {
+  const nodes: NodeInfo[] = [];
+  for (const name of names) nodes.push(await nodeNamed(api, name));
+  printObjects(nodes, options);
+}
+
+async function listNodeTasks({ api }: CliContext, names: readonly string[], options: TaskListOptions): Promise<void> {
+  const nodes: string[] = [];
+  for (const name of names.length > 0 ? names : ["self"]) nodes.push((await nodeNamed(api, name)).ID);
+  await printTasks(api, { node: nodes }, options);
+}
+
+async function updateNode({ api }: CliContext, name: string, flags: UpdateFlags): Promise<void> {
+  const node = await nodeNamed(api, name);
+  const labels = { ...node.Spec.Labels };
+  for (const text of flags.labelAdd ?? []) {
+    const [key, value] = parsePair(text, "label-add");
+    labels[key] = value;
+  }
+  for (const key of flags.labelRm ?? []) {
+    if (!Object.hasOwn(labels, key)) throw new CommandFailure(EXIT.refused, `node ${name} has no label "${key}"`);
+    delete labels[key];
+  }
+  const spec = {
+    ...node.Spec,
+    Labels: labels,
+    ...(flags.availability === undefined ? {} : { Availability: parseChoice(flags.availability, "availability", ["active", "pause", "drain"]) }),
+    ...(flags.role === undefined ? {} : { Role: parseChoice(flags.role, "role", ["worker", "manager"]) }),
+  };
+  await postSpec(api, node, spec);
+  print(name);
+}
+
+async function changeRole({ api }: CliContext, names: readonly string[], role: "worker" | "manager"): Promise<void> {
+  await forEachName(names, async (name) => {
+    const node = await nodeNamed(api, name);
+    if (node.Spec.Role === role) {
+      note(`Node ${name} is already a ${role}.`);
+      return;
+    }
+    await postSpec(api, node, { ...node.Spec, Role: role });
+    print(`Node ${name} ${role === "manager" ? "promoted to a manager" : "demoted"} in the swarm.`);
+  });
+}
+
+async function postSpec(api: Api, node: NodeInfo, spec: object): Promise<void> {
+  await api.call({ method: "POST", path: `/nodes/${node.ID}/update`, query: { version: String(node.Version.Index) }, body: spec });
+}
+
+async function removeNodes({ api }: CliContext, names: readonly string[], options: { readonly force?: boolean }): Promise<void> {
+  await forEachName(names, async (name) => {
+    await api.call({ method: "DELETE", path: `/nodes/${encodeURIComponent(name)}`, query: options.force === true ? { force: "1" } : {} });
+    print(name);
+  });
+}

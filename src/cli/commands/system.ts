@@ -1,0 +1,60 @@
+import type { Command } from "commander";
+import { action, type CliContext } from "../context.js";
+import { print, printObjects } from "../output.js";
+import type { HostInfo } from "../shapes.js";
+
+interface VersionInfo {
+  readonly Version: string;
+  readonly ApiVersion: string;
+  readonly MinAPIVersion: string;
+  readonly Os: string;
+  readonly Arch: string;
+  readonly KernelVersion: string;
+}
+
+/** info and version. */
+export function addSystemCommands(program: Command, version: string): void {
+  program
+    .command("info")
+    .description("show this node and its part in the swarm")
+    .option("--format <format>", "json: everything, on one line")
+    .action(action<[{ format?: string }]>(showInfo));
+  program
+    .command("version")
+    .description("show the versions of command line and daemon")
+    .option("--format <format>", "json: on one line")
+    .action(action<[{ format?: string }]>((context, options) => showVersion(context, options, version)));
+}
+
+async function showInfo({ api }: CliContext, options: { readonly format?: string }): Promise<void> {
+  const info = await api.call<HostInfo>({ method: "GET", path: "/info" });
+  if (options.format !== undefined) {
+    printObjects([info], options);
+    return;
+  }
+  const { Swarm: swarm } = info;
+  const lines: readonly (readonly [string, string | number | undefined])[] = [
+    ["Host", `${info.Name} (${info.OperatingSystem}, kernel ${info.KernelVersion}, ${info.Architecture})`],
+    ["Daemon", `${info.ServerVersion}, state in ${info.DockerRootDir}`],
+    ["Resources", `${info.NCPU} processors, ${(info.MemTotal / 2 ** 30).toFixed(1)} GiB`],
+    ["Containers", `${info.Containers}, ${info.ContainersRunning} running`],
+    ["Images", info.Images],
+    ["Swarm", swarm.LocalNodeState],
+    ["Error", swarm.Error === "" ? undefined : swarm.Error],
+    ["Node", swarm.NodeID === "" ? undefined : `${swarm.NodeID} at ${swarm.NodeAddr}, ${swarm.ControlAvailable ? "manager" : "worker"}`],
+    ["Cluster", swarm.Cluster === undefined || swarm.Cluster === null ? undefined : `${swarm.Cluster.ID}: ${swarm.Nodes} nodes, ${swarm.Managers} managers`],
+    ["Managers", swarm.RemoteManagers?.map((manager) => manager.Addr).join(", ")],
+  ];
+  for (const [title, value] of lines) if (value !== undefined && value !== "") print(`${`${title}:`.padEnd(12)}${value}`);
+}
+
+async function showVersion({ api }: CliContext, options: { readonly format?: string }, version: string): Promise<void> {
+  // Known without the daemon, and wanted most when that does not answer.
+  if (options.format === undefined) print(`Command line: ${version}`);
+  const daemon = await api.call<VersionInfo>({ method: "GET", path: "/version" });
+  if (options.format !== undefined) {
+    printObjects([{ Client: { Version: version }, Server: daemon }], options);
+    return;
+  }
+  print(`Daemon:       ${daemon.Version} (API ${daemon.MinAPIVersion} to ${daemon.ApiVersion}, ${daemon.Os}/${daemon.Arch}, kernel ${daemon.KernelVersion})`);
+}

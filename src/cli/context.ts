@@ -1,0 +1,61 @@
+import type { Command } from "commander";
+import { systemClock } from "../base/clock.js";
+import { Api } from "./api.js";
+import { type Progress, waitForConvergence } from "./convergence.js";
+import { CommandFailure, EXIT } from "./failure.js";
+import { note } from "./output.js";
+
+/** What every command starts from. */
+export interface CliContext {
+  readonly api: Api;
+  readonly signal: AbortSignal;
+}
+
+export type Action<Args extends unknown[]> = (context: CliContext, ...args: Args) => Promise<void>;
+
+/** Wraps a command's action: finds the daemon from the global flags, and lets an interrupt end what waits. */
+export function action<Args extends unknown[]>(run: Action<Args>): (...args: [...Args, Command]) => Promise<void> {
+  return async (...all) => {
+    const command = all[all.length - 1] as Command;
+    const { host } = command.optsWithGlobals<{ host?: string }>();
+    const interrupt = new AbortController();
+    const onInterrupt = () => interrupt.abort(new CommandFailure(EXIT.interrupted, "interrupted; what was asked for goes on"));
+    process.once("SIGINT", onInterrupt);
+    try {
+      const args = all.slice(0, -1) as unknown as Args;
+      await run({ api: new Api(host ?? process.env.SWARM_HOST ?? process.env.DOCKER_HOST ?? "unix:///run/swarmd.sock"), signal: interrupt.signal }, ...args);
+    } finally {
+      process.removeListener("SIGINT", onInterrupt);
+    }
+  };
+}
+
+/** Shows a service's way to what was asked for: one line that is redrawn on a terminal, a line per change in a pipe. */
+export async function followService(
+  context: CliContext,
+  serviceId: string,
+  options: { readonly isQuiet: boolean; readonly isRollback?: boolean },
+): Promise<void> {
+  const terminal = process.stderr.isTTY === true;
+  let last = "";
+  const show = (progress: Progress) => {
+    const line = lineOf(progress);
+    if (options.isQuiet || line === last) return;
+    last = line;
+    if (terminal) process.stderr.write(`\r\x1b[2K${line}`);
+    else note(line);
+  };
+  try {
+    const end = await waitForConvergence(context.api, serviceId, { clock: systemClock, signal: context.signal, show, isRollback: options.isRollback === true });
+    if (!options.isQuiet && terminal) process.stderr.write("\r\x1b[2K");
+    if (!options.isQuiet) note(end === "converged" ? "the service has converged" : "its tasks have ended well, and its restart policy starts no more");
+  } catch (cause) {
+    if (!options.isQuiet && terminal) process.stderr.write("\n");
+    throw cause;
+  }
+}
+
+function lineOf({ running, desired, isStable, obstacle }: Progress): string {
+  const text = `${running} of ${desired} tasks running${isStable ? ", watching that they stay so" : ""}`;
+  return obstacle === "" ? text : `${text}: ${obstacle}`;
+}

@@ -1,0 +1,44 @@
+import { Command, CommanderError } from "commander";
+import { messageOf } from "../base/errors.js";
+import { addBackupCommands } from "./commands/backup.js";
+import { addClusterCommands } from "./commands/cluster.js";
+import { addCompletionCommand } from "./commands/completion.js";
+import { addImageCommands } from "./commands/image.js";
+import { addNodeCommands } from "./commands/node.js";
+import { addServiceCommands } from "./commands/service.js";
+import { addSystemCommands } from "./commands/system.js";
+import { CommandFailure, EXIT } from "./failure.js";
+import { note } from "./output.js";
+
+export function createProgram(version: string): Command {
+  const program = new Command("swarm")
+    .description("Manages a swarm: a cluster of hosts that keep containers running.")
+    .version(version, "-v, --version")
+    .option("-H, --host <url>", "daemon to talk to (default $SWARM_HOST, $DOCKER_HOST, or unix:///run/swarmd.sock)")
+    .enablePositionalOptions()
+    .showSuggestionAfterError()
+    .showHelpAfterError("--help shows how it is used")
+    .exitOverride()
+    .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "swarm: ")) });
+  addClusterCommands(program);
+  addBackupCommands(program);
+  addNodeCommands(program);
+  addServiceCommands(program);
+  addImageCommands(program);
+  addSystemCommands(program, version);
+  addCompletionCommand(program);
+  return program;
+}
+
+/** Runs one command line; resolves with its exit code (README.md). Failures are one sentence on stderr. */
+export async function runCommandLine(argv: readonly string[], version: string): Promise<number> {
+  try {
+    await createProgram(version).parseAsync([...argv]);
+    return 0;
+  } catch (cause) {
+    // commander has printed its own message, or the help that was asked for.
+    if (cause instanceof CommanderError) return cause.exitCode === 0 ? 0 : EXIT.misuse;
+    note(`swarm: ${messageOf(cause)}`);
+    return cause instanceof CommandFailure ? cause.exitCode : EXIT.refused;
+  }
+}

@@ -1,0 +1,149 @@
+/** The parts of the API's answers that commands read. */
+
+export interface SwarmInfo {
+  readonly ID: string;
+  readonly Version: { readonly Index: number };
+  readonly Spec: Readonly<Record<string, unknown>>;
+  readonly JoinTokens: { readonly Worker: string; readonly Manager: string };
+}
+
+export interface NodeInfo {
+  readonly ID: string;
+  readonly Version: { readonly Index: number };
+  readonly Spec: { readonly Name?: string; readonly Labels: Readonly<Record<string, string>> | null; readonly Role: string; readonly Availability: string };
+  readonly Description: { readonly Hostname: string; readonly Engine: { readonly EngineVersion: string } };
+  readonly Status: { readonly State: string; readonly Addr: string; readonly Message?: string };
+  readonly ManagerStatus?: { readonly Leader?: boolean; readonly Reachability: string; readonly Addr: string };
+}
+
+export interface ServiceSpecJson {
+  Name: string;
+  Labels: Record<string, string>;
+  TaskTemplate: TaskSpecJson;
+  Mode: { Replicated?: { Replicas: number }; Global?: object };
+  UpdateConfig?: UpdateConfigJson;
+  RollbackConfig?: UpdateConfigJson;
+  EndpointSpec?: { Mode?: string; Ports?: PortJson[] };
+}
+
+export interface TaskSpecJson {
+  ContainerSpec: ContainerSpecJson;
+  Resources?: { Limits?: LimitsJson; Reservations?: LimitsJson };
+  RestartPolicy?: { Condition?: string; Delay?: bigint; MaxAttempts?: number; Window?: bigint };
+  Placement?: { Constraints?: string[]; Preferences?: { Spread: { SpreadDescriptor: string } }[]; MaxReplicas?: number };
+  Networks?: { Target: string }[];
+  LogDriver?: { Name: string; Options?: Record<string, string> };
+  ForceUpdate?: number;
+}
+
+export interface LimitsJson {
+  NanoCPUs?: bigint;
+  MemoryBytes?: bigint;
+  Pids?: number;
+}
+
+export interface ContainerSpecJson {
+  Image: string;
+  Labels?: Record<string, string>;
+  Command?: string[];
+  Args?: string[];
+  Hostname?: string;
+  Env?: string[];
+  Dir?: string;
+  User?: string;
+  Groups?: string[];
+  ReadOnly?: boolean;
+  StopSignal?: string;
+  StopGracePeriod?: bigint;
+  Mounts?: MountJson[];
+  Hosts?: string[];
+  DNSConfig?: { Nameservers?: string[]; Search?: string[]; Options?: string[] };
+  Sysctls?: Record<string, string>;
+  CapabilityAdd?: string[];
+  CapabilityDrop?: string[];
+  Ulimits?: { Name: string; Soft: number; Hard: number }[];
+}
+
+export interface MountJson {
+  Type: string;
+  Source?: string;
+  Target: string;
+  ReadOnly?: boolean;
+  BindOptions?: { Propagation: string };
+  TmpfsOptions?: { SizeBytes?: bigint; Mode?: number };
+}
+
+export interface UpdateConfigJson {
+  Parallelism?: number;
+  Delay?: bigint;
+  FailureAction?: string;
+  Monitor?: bigint;
+  MaxFailureRatio?: number;
+  Order?: string;
+}
+
+export interface PortJson {
+  Protocol: string;
+  TargetPort: number;
+  PublishedPort?: number;
+  PublishMode: string;
+}
+
+export interface ServiceInfo {
+  readonly ID: string;
+  readonly Version: { readonly Index: number };
+  readonly Spec: ServiceSpecJson;
+  readonly PreviousSpec?: ServiceSpecJson;
+  readonly Endpoint?: { readonly Ports?: readonly PortJson[] };
+  readonly UpdateStatus?: { readonly State: string; readonly Message: string };
+  readonly ServiceStatus?: { readonly RunningTasks: number; readonly DesiredTasks: number };
+}
+
+export interface TaskInfo {
+  readonly ID: string;
+  readonly ServiceID: string;
+  readonly NodeID?: string;
+  readonly Slot?: number;
+  readonly CreatedAt: string;
+  readonly Spec: TaskSpecJson;
+  readonly DesiredState: string;
+  readonly Status: {
+    readonly State: string;
+    readonly Timestamp: string;
+    readonly Err?: string;
+    readonly Message?: string;
+    readonly PortStatus?: { readonly Ports?: readonly PortJson[] };
+  };
+}
+
+export interface ImageSummary {
+  readonly Id: string;
+  readonly RepoTags: readonly string[] | null;
+  readonly Created: number;
+  readonly Size: number;
+}
+
+export interface HostInfo {
+  readonly Name: string;
+  readonly ServerVersion: string;
+  readonly OperatingSystem: string;
+  readonly KernelVersion: string;
+  readonly Architecture: string;
+  readonly NCPU: number;
+  readonly MemTotal: number;
+  readonly DockerRootDir: string;
+  readonly Containers: number;
+  readonly ContainersRunning: number;
+  readonly Images: number;
+  readonly Swarm: {
+    readonly NodeID: string;
+    readonly NodeAddr: string;
+    readonly LocalNodeState: string;
+    readonly ControlAvailable: boolean;
+    readonly Error: string;
+    readonly Nodes?: number;
+    readonly Managers?: number;
+    readonly Cluster?: { readonly ID: string };
+    readonly RemoteManagers?: readonly { readonly NodeID: string; readonly Addr: string }[] | null;
+  };
+}

@@ -1,0 +1,66 @@
+#!/usr/bin/env node
+import { Command } from "commander";
+import { messageOf } from "../base/errors.js";
+import { LOG_LEVELS } from "../base/log.js";
+import { DEFAULT_CONFIG_FILE, type DaemonSettings, readSettings, resolveConfig } from "../node/config.js";
+import { runDaemon } from "../node/daemon.js";
+import { VERSION } from "../node/version.js";
+
+const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
+
+interface Flags {
+  readonly configFile?: string;
+  readonly dataRoot?: string;
+  readonly execRoot?: string;
+  readonly host?: readonly string[];
+  readonly label?: readonly string[];
+  readonly logLevel?: string;
+  readonly cgroupParent?: string;
+  readonly bridgeSubnet?: string;
+  readonly tlscacert?: string;
+  readonly tlscert?: string;
+  readonly tlskey?: string;
+}
+
+/** Flags in the words of the settings file; what was not given is left out, so that the file's value holds. */
+function settingsOf(flags: Flags): DaemonSettings {
+  const all = {
+    "data-root": flags.dataRoot,
+    "exec-root": flags.execRoot,
+    hosts: flags.host,
+    labels: flags.label,
+    "log-level": flags.logLevel,
+    "cgroup-parent": flags.cgroupParent,
+    "bridge-subnet": flags.bridgeSubnet,
+    tlscacert: flags.tlscacert,
+    tlscert: flags.tlscert,
+    tlskey: flags.tlskey,
+  };
+  return Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as DaemonSettings;
+}
+
+const program = new Command("swarmd")
+  .description("The daemon of one host of a swarm: cluster manager, worker, or both.")
+  .version(VERSION)
+  .option("--config-file <path>", `settings file (default ${DEFAULT_CONFIG_FILE}, if it is there)`)
+  .option("--data-root <path>", "what must survive a reboot (default /var/lib/swarmd)")
+  .option("--exec-root <path>", "sockets and process state (default /run/swarmd)")
+  .option("-H, --host <url>", "where the API listens: unix:///path or tcp://ip:port; repeatable (default unix:///run/swarmd.sock)", collect)
+  .option("--label <key=value>", "engine label of this node; repeatable", collect)
+  .option("-l, --log-level <level>", `${LOG_LEVELS.join(", ")} (default info)`)
+  .option("--cgroup-parent <path>", "folder of the containers' cgroups (default derived from the data root)")
+  .option("--bridge-subnet <cidr>", "subnet of the default bridge (default 172.30.0.0/16)")
+  .option("--tlscacert <path>", "authority that API clients over TCP must have a certificate of")
+  .option("--tlscert <path>", "certificate of the API over TCP")
+  .option("--tlskey <path>", "key of the API over TCP")
+  .allowExcessArguments(false);
+
+try {
+  program.parse();
+  const flags = program.opts<Flags>();
+  const file = readSettings(flags.configFile ?? DEFAULT_CONFIG_FILE, flags.configFile !== undefined);
+  process.exitCode = await runDaemon(resolveConfig(settingsOf(flags), file));
+} catch (cause) {
+  process.stderr.write(`swarmd: ${messageOf(cause)}\n`);
+  process.exitCode = 1;
+}

@@ -1,0 +1,48 @@
+import { ClusterError } from "../../base/errors.js";
+import type { Store } from "../../store/store.js";
+import type { ControlReply, JoinMember, LeaveMember } from "../../wire/generated/control.js";
+import { type Membership, survivesWithout } from "./membership.js";
+import { missing } from "./refusals.js";
+
+/** Managers that join and leave the raft group. */
+export class MemberControl {
+  readonly #store: Store;
+  readonly #membership: Membership;
+
+  constructor(options: { readonly store: Store; readonly membership: Membership }) {
+    this.#store = options.store;
+    this.#membership = options.membership;
+  }
+
+  /** Throws `permission_denied` for a node that is not to be a manager. */
+  async join({ nodeId, address }: JoinMember): Promise<ControlReply> {
+    const { cluster } = this.#store.view;
+    if (cluster === undefined) throw missing("cluster", "");
+    const node = this.#store.view.nodes.get(nodeId);
+    if (node?.role !== "manager" || node.spec?.role !== "manager")
+      throw new ClusterError("permission_denied", `node ${nodeId} is not a manager of this cluster`);
+    if (address === "") throw new ClusterError("invalid_argument", "address of the new member must be given");
+    const { raftId, members } = await this.#membership.join(nodeId, address);
+    return { type: "joinMember", joinMember: { raftId, members, clusterId: cluster.id, incarnation: cluster.incarnation } };
+  }
+
+  /**
+   * Takes a manager that leaves out of the group. A leader that leaves hands over first; the caller is told `no_leader` and asks the next one. Throws
+   * `failed_precondition` when the others would be no quorum.
+   */
+  async leave({ nodeId }: LeaveMember): Promise<ControlReply> {
+    const members = this.#membership.members();
+    const leaving = members.find((member) => member.nodeId === nodeId);
+    if (leaving === undefined) return { type: "done", done: {} };
+    if (members.length === 1) throw new ClusterError("failed_precondition", "the last manager of the swarm cannot be taken out of it");
+    if (!survivesWithout(members, nodeId)) {
+      throw new ClusterError("failed_precondition", "can't remove member from the raft: this would result in a loss of quorum");
+    }
+    if (leaving.isLeader) {
+      await this.#membership.transferLeadership();
+      throw new ClusterError("no_leader", "leadership was handed over: another manager leads now");
+    }
+    await this.#membership.remove(nodeId);
+    return { type: "done", done: {} };
+  }
+}

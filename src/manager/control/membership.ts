@@ -1,0 +1,29 @@
+import type { Member } from "../../wire/generated/raft.js";
+
+/** A manager as the raft group sees it. */
+export interface MembershipMember {
+  readonly raftId: number;
+  readonly nodeId: string;
+  /** host:port. */
+  readonly address: string;
+  readonly isReachable: boolean;
+  readonly isLeader: boolean;
+}
+
+/** The raft group's members. Implemented by the replica of the leader; every call throws ClusterError `no_leader` elsewhere. */
+export interface Membership {
+  /** Adds a member, or gives the one of the same node its new address. Resolves once the change is committed. */
+  join(nodeId: string, address: string): Promise<{ readonly raftId: number; readonly members: readonly Member[] }>;
+  /** Removes the node's member; does nothing when it has none. Resolves once the change is committed. */
+  remove(nodeId: string): Promise<void>;
+  members(): readonly MembershipMember[];
+  /** Hands leadership to another member. Resolves once this one leads no more. */
+  transferLeadership(): Promise<void>;
+}
+
+/** True when the other members that are reachable are a majority of the group without the node's. */
+export function survivesWithout(members: readonly MembershipMember[], nodeId: string): boolean {
+  const others = members.filter((member) => member.nodeId !== nodeId);
+  const quorum = Math.floor(others.length / 2) + 1;
+  return others.filter((member) => member.isReachable || member.isLeader).length >= quorum;
+}

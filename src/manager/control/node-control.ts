@@ -1,0 +1,94 @@
+import type { Clock } from "../../base/clock.js";
+import { ClusterError } from "../../base/errors.js";
+import type { Node } from "../../model/objects.js";
+import { isTerminal } from "../../model/task-state.js";
+import { validateNodeSpec } from "../../model/validation/node-spec.js";
+import type { Store } from "../../store/store.js";
+import type { StoreTransaction, StoreView } from "../../store/view.js";
+import type { ControlReply, RemoveNode, UpdateNode } from "../../wire/generated/control.js";
+import { type Membership, survivesWithout } from "./membership.js";
+import { missing, outOfSequence } from "./refusals.js";
+
+/** How long beyond the end of its certificate a removed node is remembered: clocks differ. */
+const REMOVAL_REMEMBERED_MS = 7 * 24 * 3_600_000;
+
+/** What clients do to nodes. A change of role is only wished for here: the role manager carries it out. */
+export class NodeControl {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #membership: Membership;
+
+  constructor(options: { readonly store: Store; readonly clock: Clock; readonly membership: Membership }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#membership = options.membership;
+  }
+
+  async update(request: UpdateNode): Promise<ControlReply> {
+    const { nodeId, version, spec } = request;
+    validateNodeSpec(spec);
+    await this.#store.update((tx) => {
+      const node = tx.nodes.get(nodeId);
+      if (node === undefined) throw missing("node", nodeId);
+      if (node.meta?.version !== version) throw outOfSequence();
+      if (spec.role === "worker" && node.spec?.role === "manager") this.#assertMayDemote(tx, node);
+      tx.update("node", { ...node, spec }, { isClientWrite: true });
+    });
+    const node = this.#store.view.nodes.get(nodeId);
+    if (node === undefined) throw missing("node", nodeId);
+    return { type: "node", node };
+  }
+
+  async remove({ nodeId, force }: RemoveNode): Promise<ControlReply> {
+    const nowMs = this.#clock.now();
+    await this.#store.update((tx) => {
+      const node = tx.nodes.get(nodeId);
+      if (node === undefined) throw missing("node", nodeId);
+      this.#assertMayRemove(node, force);
+      orphanTasks(tx, nodeId, nowMs);
+      tx.remove("node", nodeId, { isClientWrite: true });
+      rememberRemoval(tx, node, nowMs);
+    });
+    return { type: "done", done: {} };
+  }
+
+  #assertMayDemote(view: StoreView, node: Node): void {
+    const others = [...view.nodes.all()].filter((other) => other.id !== node.id && other.spec?.role === "manager");
+    if (others.length === 0) throw new ClusterError("failed_precondition", "attempting to demote the last manager of the swarm");
+    const members = this.#membership.members();
+    if (members.some((member) => member.nodeId === node.id) && !survivesWithout(members, node.id)) {
+      throw new ClusterError("failed_precondition", "can't remove member from the raft: this would result in a loss of quorum");
+    }
+  }
+
+  /** A manager that left the raft group by itself may go without being demoted first. */
+  #assertMayRemove(node: Node, force: boolean): void {
+    if (this.#membership.members().some((member) => member.nodeId === node.id)) {
+      throw new ClusterError(
+        "failed_precondition",
+        `node ${node.id} is a cluster manager and is a member of the raft cluster. It must be demoted to worker before removal`,
+      );
+    }
+    if (!force && node.status?.state === "ready") throw new ClusterError("failed_precondition", `node ${node.id} is not down and can't be removed`);
+  }
+}
+
+/**
+ * Every manager refuses the node from when it applies this, even one that restarted since and cannot tell a removed node from one that is too new for its
+ * copy. Forgotten when no certificate of the node can be valid any more.
+ */
+function rememberRemoval(tx: StoreTransaction, node: Node, nowMs: number): void {
+  const { cluster } = tx;
+  if (cluster === undefined) return;
+  const remembered = Object.entries(cluster.removedNodes).filter(([, untilMs]) => untilMs > nowMs);
+  const untilMs = Math.max(node.certificateExpiresAtMs, nowMs) + REMOVAL_REMEMBERED_MS;
+  tx.update("cluster", { ...cluster, removedNodes: { ...Object.fromEntries(remembered), [node.id]: untilMs } });
+}
+
+function orphanTasks(tx: StoreTransaction, nodeId: string, nowMs: number): void {
+  for (const task of tx.tasks.byNode(nodeId)) {
+    const { status } = task;
+    if (status === null || isTerminal(status.state)) continue;
+    tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was removed from the cluster" } });
+  }
+}

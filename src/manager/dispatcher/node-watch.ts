@@ -1,0 +1,95 @@
+import type { Clock } from "../../base/clock.js";
+import type { Node, NodeState } from "../../model/objects.js";
+import { isAtLeast, isTerminal } from "../../model/task-state.js";
+import type { Store } from "../../store/store.js";
+
+/** After this long a node that is DOWN is given up: its tasks are orphaned (swarm-surface 3.10). Counted anew by each leader. */
+export const ORPHAN_AFTER_MS = 24 * 3_600_000;
+
+const TRANSACTION_OBJECTS_MAX = 200;
+
+/** Writes node states, and counts the time that nodes spend unknown or down. */
+export class NodeWatch {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #onError: (cause: unknown) => void;
+  /** Per node, what stops its count. */
+  readonly #counts = new Map<string, () => void>();
+
+  /** `onError` gets what a write that nobody waits for rejects with. */
+  constructor(options: { readonly store: Store; readonly clock: Clock; readonly onError: (cause: unknown) => void }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#onError = options.onError;
+  }
+
+  /** A new leader does not know who is alive: every node that is not DOWN becomes unknown and gets `graceMs` to register. */
+  async start(graceMs: number): Promise<void> {
+    const nodes = [...this.#store.view.nodes.all()];
+    const ids = nodes.filter((node) => node.status?.state !== "down").map((node) => node.id);
+    for (const node of nodes) if (node.status?.state === "down") this.#countDown(node.id);
+    for (const id of ids) this.#count(id, graceMs, () => this.markDown(id, 'heartbeat failure for node in "unknown" state'));
+    const writes: Promise<void>[] = [];
+    for (let from = 0; from < ids.length; from += TRANSACTION_OBJECTS_MAX) {
+      const batch = ids.slice(from, from + TRANSACTION_OBJECTS_MAX);
+      writes.push(this.#setState(batch, "unknown", "the node has not registered with the new leader yet"));
+    }
+    await Promise.all(writes);
+  }
+
+  /** The node registered, or is gone: nothing is counted for it any more. */
+  forget(nodeId: string): void {
+    this.#counts.get(nodeId)?.();
+    this.#counts.delete(nodeId);
+  }
+
+  /** The node is silent. */
+  markDown(nodeId: string, message = "heartbeat failure"): void {
+    this.#countDown(nodeId);
+    this.#setState([nodeId], "down", message).catch(this.#onError);
+  }
+
+  stop(): void {
+    for (const cancel of this.#counts.values()) cancel();
+    this.#counts.clear();
+  }
+
+  #countDown(nodeId: string): void {
+    this.#count(nodeId, ORPHAN_AFTER_MS, () => this.#orphanTasks(nodeId).catch(this.#onError));
+  }
+
+  #count(nodeId: string, delayMs: number, call: () => void): void {
+    this.forget(nodeId);
+    this.#counts.set(
+      nodeId,
+      this.#clock.after(delayMs, () => {
+        this.#counts.delete(nodeId);
+        call();
+      }),
+    );
+  }
+
+  #setState(nodeIds: readonly string[], state: NodeState, message: string): Promise<void> {
+    return this.#store.update((tx) => {
+      for (const id of nodeIds) {
+        const node = tx.nodes.get(id);
+        if (node !== undefined && node.status?.state !== state) tx.update("node", withState(node, state, message));
+      }
+    });
+  }
+
+  #orphanTasks(nodeId: string): Promise<void> {
+    const nowMs = this.#clock.now();
+    return this.#store.update((tx) => {
+      for (const task of tx.tasks.byNode(nodeId)) {
+        const { status } = task;
+        if (status === null || !isAtLeast(status.state, "assigned") || isTerminal(status.state)) continue;
+        tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was down for 24 hours" } });
+      }
+    });
+  }
+}
+
+function withState(node: Node, state: NodeState, message: string): Node {
+  return { ...node, status: { state, message, address: node.status?.address ?? "" } };
+}

@@ -1,0 +1,75 @@
+import { newId } from "../../base/ids.js";
+import { ClusterError } from "../../base/errors.js";
+import type { Clock } from "../../base/clock.js";
+import { Wakeable } from "./wakeable.js";
+
+/** Heartbeats that may be missed before a node is DOWN (architecture, section 3). */
+export const MISSED_HEARTBEATS_MAX = 3;
+
+/** One node's registration. Ends when it is replaced, when its node is silent or removed, and with the dispatcher. */
+export class Session {
+  readonly id = newId();
+  readonly nodeId: string;
+  /** Wakes the session's stream: its node, the managers or the root certificate may have changed. */
+  readonly news = new Wakeable();
+  readonly #clock: Clock;
+  readonly #onSilence: () => void;
+  readonly #ended = new AbortController();
+  #lastHeardMs: number;
+  /** Follows the period that the node was told last: a period that the cluster shortened reaches it only with its next heartbeat. */
+  #patienceMs: number;
+  #cancelCheck: () => void = () => undefined;
+
+  /** Calls `onSilence` once when the node was not heard for three of its periods. */
+  constructor(options: { readonly nodeId: string; readonly clock: Clock; readonly periodMs: number; readonly onSilence: () => void }) {
+    this.nodeId = options.nodeId;
+    this.#clock = options.clock;
+    this.#onSilence = options.onSilence;
+    this.#lastHeardMs = options.clock.monotonic();
+    this.#patienceMs = MISSED_HEARTBEATS_MAX * options.periodMs;
+    this.#checkIn(this.#patienceMs);
+  }
+
+  /** Aborts with the ClusterError that the session's streams end with. */
+  get signal(): AbortSignal {
+    return this.#ended.signal;
+  }
+
+  /** The node was heard, and is told to be heard again within `periodMs`. */
+  heard(periodMs: number): void {
+    this.#lastHeardMs = this.#clock.monotonic();
+    const patienceMs = MISSED_HEARTBEATS_MAX * periodMs;
+    const isShorter = patienceMs < this.#patienceMs;
+    this.#patienceMs = patienceMs;
+    if (isShorter) this.#checkIn(patienceMs);
+  }
+
+  /** One timer at a time, set anew only when it fires: a heartbeat costs no timer. */
+  #checkIn(delayMs: number): void {
+    const dueMs = this.#clock.monotonic() + delayMs;
+    this.#cancelCheck();
+    this.#cancelCheck = this.#clock.after(delayMs, () => this.#check(dueMs));
+  }
+
+  /** A timer that fires late says that this process was stalled and may have heard nobody: the node gets its time again. */
+  #check(dueMs: number): void {
+    const nowMs = this.#clock.monotonic();
+    if (nowMs - dueMs > this.#patienceMs / (2 * MISSED_HEARTBEATS_MAX)) this.#lastHeardMs = nowMs;
+    const leftMs = this.#lastHeardMs + this.#patienceMs - nowMs;
+    if (leftMs <= 0) this.#onSilence();
+    else this.#checkIn(leftMs);
+  }
+
+  end(reason: ClusterError): void {
+    this.#cancelCheck();
+    this.#ended.abort(reason);
+  }
+}
+
+export function sessionInvalid(): ClusterError {
+  return new ClusterError("invalid_argument", "session invalid: the node must register again");
+}
+
+export function nodeRemoved(nodeId: string): ClusterError {
+  return new ClusterError("permission_denied", `node ${nodeId} is not part of the cluster: it was removed`);
+}

@@ -1,0 +1,112 @@
+import type { Clock } from "../../base/clock.js";
+import { isClusterError } from "../../base/errors.js";
+import type { Logger } from "../../base/log.js";
+import { type Constraint, matchesConstraints, parseConstraints } from "../../model/constraints.js";
+import type { Node, Task } from "../../model/objects.js";
+import { isAtLeast, isBefore, isTerminal } from "../../model/task-state.js";
+import type { Store } from "../../store/store.js";
+import type { StoreEvent, StoreView } from "../../store/view.js";
+import { isLeadershipLost } from "../leadership.js";
+import { PassLoop } from "../pass-loop.js";
+
+const REASON = "assigned node no longer meets constraints";
+
+/** Rejects tasks whose node changed under them: its labels no longer satisfy the service's constraints, or it shrank below what they reserve. */
+export class ConstraintEnforcer {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #dirty = new Set<string>();
+
+  constructor(options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+  }
+
+  /** Runs until the signal aborts or leadership is lost. */
+  async run(signal: AbortSignal): Promise<void> {
+    const loop = new PassLoop();
+    for (const node of this.#store.view.nodes.all()) this.#dirty.add(node.id);
+    const stop = this.#store.watch((events) => {
+      for (const event of events) if (isRelevant(event)) this.#dirty.add(event.object.id);
+      if (this.#dirty.size > 0) loop.ask();
+    });
+    try {
+      await loop.run(() => this.#pass(), signal);
+    } catch (cause) {
+      if (!isLeadershipLost(cause)) throw cause;
+      this.#logger.info({ err: cause }, "constraint enforcer ends: leadership was lost");
+    } finally {
+      stop();
+    }
+  }
+
+  async #pass(): Promise<void> {
+    const nodeIds = [...this.#dirty].filter((id) => this.#rejected(this.#store.view, id).length > 0);
+    this.#dirty.clear();
+    if (nodeIds.length === 0) return;
+    const nowMs = this.#clock.now();
+    await this.#store.update((tx) => {
+      for (const nodeId of nodeIds) {
+        for (const task of this.#rejected(tx, nodeId)) {
+          if (task.status === null) continue;
+          tx.update("task", { ...task, status: { ...task.status, state: "rejected", timestampMs: nowMs, message: REASON, error: REASON, appliedAtMs: nowMs } });
+        }
+      }
+    });
+  }
+
+  #rejected(view: StoreView, nodeId: string): readonly Task[] {
+    const node = view.nodes.get(nodeId);
+    return node === undefined
+      ? []
+      : planRejections(node, view.tasks.byNode(nodeId), (task) => view.services.get(task.serviceId)?.spec?.task?.placement?.constraints);
+  }
+}
+
+function isRelevant(event: StoreEvent): boolean {
+  if (event.kind !== "node" || event.action === "remove") return false;
+  if (event.previous === undefined) return true;
+  return event.object.spec !== event.previous.spec || event.object.description !== event.previous.description || event.object.role !== event.previous.role;
+}
+
+/**
+ * The tasks that may not stay on the node. Constraints are those of the service as it is now, since a change of placement alone replaces
+ * no task. A node that is drained is left alone: its tasks are moved anyway. Pure.
+ */
+export function planRejections(node: Node, tasks: readonly Task[], constraintsOf: (task: Task) => readonly string[] | undefined): readonly Task[] {
+  if (node.spec?.availability === "drain") return [];
+  let nanoCpus = node.description?.resources?.nanoCpus ?? 0n;
+  let memoryBytes = node.description?.resources?.memoryBytes ?? 0n;
+  return tasks.filter(isHeld).filter((task) => {
+    const constraints = constraintsOf(task) ?? task.spec?.placement?.constraints ?? [];
+    if (!satisfies(node, constraints)) return true;
+    const reservations = task.spec?.resources?.reservations;
+    const cpu = reservations?.nanoCpus ?? 0n;
+    const memory = reservations?.memoryBytes ?? 0n;
+    if ((cpu > 0n && cpu > nanoCpus) || (memory > 0n && memory > memoryBytes)) return true;
+    nanoCpus -= cpu;
+    memoryBytes -= memory;
+    return false;
+  });
+}
+
+/** Has a node, is meant to run there, and has not ended. */
+function isHeld(task: Task): boolean {
+  const state = task.status?.state ?? "new";
+  return isAtLeast(state, "assigned") && !isTerminal(state) && isBefore(task.desiredState, "shutdown");
+}
+
+function satisfies(node: Node, expressions: readonly string[]): boolean {
+  if (expressions.length === 0) return true;
+  let parsed: readonly Constraint[];
+  try {
+    parsed = parseConstraints(expressions);
+  } catch (cause) {
+    // Unreadable constraints were refused when the service was made; they are no reason to stop a task that runs.
+    if (isClusterError(cause, "invalid_argument")) return true;
+    throw cause;
+  }
+  return matchesConstraints(parsed, node);
+}

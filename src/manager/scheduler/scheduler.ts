@@ -1,0 +1,96 @@
+import type { Clock } from "../../base/clock.js";
+import type { Logger } from "../../base/log.js";
+import type { Task } from "../../model/objects.js";
+import type { Store } from "../../store/store.js";
+import type { StoreTransaction } from "../../store/view.js";
+import { isLeadershipLost } from "../leadership.js";
+import { PassLoop } from "../pass-loop.js";
+import { ClusterPicture, isWaiting } from "./cluster-picture.js";
+import { type Decision, planAssignments } from "./plan.js";
+
+/** Assignments in one transaction, so that a large service does not hold up the log (swarm-surface 3.13). */
+const TRANSACTION_DECISIONS_MAX = 200;
+
+/** Gives pending tasks a node, or says why none can take them. Tries again whenever a node or a task changes what there is to give. */
+export class Scheduler {
+  readonly #store: Store;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+
+  constructor(options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }) {
+    this.#store = options.store;
+    this.#clock = options.clock;
+    this.#logger = options.logger;
+  }
+
+  /** Runs until the signal aborts or leadership is lost. */
+  async run(signal: AbortSignal): Promise<void> {
+    const loop = new PassLoop();
+    const picture = new ClusterPicture(this.#store.view);
+    const stop = this.#store.watch((events) => {
+      if (picture.apply(events, this.#clock.now())) loop.ask();
+    });
+    try {
+      await loop.run(() => this.#pass(picture), signal);
+    } catch (cause) {
+      if (!isLeadershipLost(cause)) throw cause;
+      this.#logger.info({ err: cause }, "scheduler ends: leadership was lost");
+    } finally {
+      stop();
+    }
+  }
+
+  async #pass(picture: ClusterPicture): Promise<void> {
+    if (picture.pending.size === 0) return;
+    const decisions = planAssignments(picture.pending.values(), picture, this.#clock.now()).filter(isNews);
+    const writes: Promise<void>[] = [];
+    for (let from = 0; from < decisions.length; from += TRANSACTION_DECISIONS_MAX) {
+      writes.push(this.#carryOut(decisions.slice(from, from + TRANSACTION_DECISIONS_MAX), picture));
+    }
+    await Promise.all(writes);
+  }
+
+  async #carryOut(decisions: readonly Decision[], picture: ClusterPicture): Promise<void> {
+    const dropped: Decision[] = [];
+    const nowMs = this.#clock.now();
+    await this.#store.update((tx) => {
+      for (const decision of decisions) if (!write(tx, decision, nowMs)) dropped.push(decision);
+    });
+    for (const decision of dropped) {
+      if (decision.type === "assign") picture.restore(decision.task.id, decision.nodeId, this.#store.view.tasks.get(decision.task.id));
+    }
+  }
+}
+
+/** An explanation that the task already carries is not written again: the write would wake the scheduler for nothing. */
+function isNews(decision: Decision): boolean {
+  return decision.type === "assign" || decision.task.status?.error !== decision.error;
+}
+
+/** Returns false when what the decision rests on has changed: the change brings another pass. */
+function write(tx: StoreTransaction, decision: Decision, nowMs: number): boolean {
+  const task = tx.tasks.get(decision.task.id);
+  if (task === undefined || task.status === null || !isWaiting(task) || task.nodeId !== decision.task.nodeId) return false;
+  if (decision.type === "explain") {
+    tx.update("task", { ...task, status: { ...task.status, timestampMs: nowMs, error: decision.error } });
+    return true;
+  }
+  const node = tx.nodes.get(decision.nodeId);
+  if (node?.status?.state !== "ready" || node.spec?.availability !== "active") return false;
+  tx.update("task", assigned(task, decision, nowMs));
+  return true;
+}
+
+function assigned(task: Task, decision: Extract<Decision, { type: "assign" }>, nowMs: number): Task {
+  const status = {
+    state: "assigned",
+    timestampMs: nowMs,
+    message: decision.message,
+    error: "",
+    container: null,
+    ports: [],
+    appliedBy: "",
+    appliedAtMs: 0,
+  } as const;
+  return { ...task, nodeId: decision.nodeId, status };
+}

@@ -1,0 +1,76 @@
+import type { ContainerSpec, EndpointSpec, HealthConfig, Mount, ServiceMode, ServiceSpec, TaskSpec } from "../objects.js";
+import { notBuilt } from "./invalid.js";
+
+/** Networks of the node itself, which need nothing of the cluster. */
+const BUILT_NETWORKS: readonly string[] = ["bridge", "default", "host", "none"];
+const BUILT_LOG_DRIVERS: readonly string[] = ["", "json-file", "none"];
+
+/** Throws ClusterError `unimplemented` with one sentence for the first thing in the spec that the cluster cannot do. */
+export function refuseUnbuilt(spec: ServiceSpec): void {
+  refuseMode(spec.mode);
+  refuseEndpoint(spec.endpoint);
+  if (spec.task === null) return;
+  refuseTask(spec.task);
+  if (spec.task.container !== null) refuseContainer(spec.task.container);
+}
+
+function refuseMode(mode: ServiceMode | null): void {
+  if (mode?.type === "replicatedJob" || mode?.type === "globalJob") throw notBuilt("jobs are not supported yet");
+}
+
+function refuseEndpoint(endpoint: EndpointSpec | null): void {
+  if (endpoint?.ports.some((port) => port.publishMode === "ingress"))
+    throw notBuilt("publishing ports through the routing mesh is not supported yet: publish with mode=host");
+  if (endpoint?.ports.some((port) => port.protocol === "sctp")) throw notBuilt("publishing SCTP ports is not supported yet");
+}
+
+function refuseTask(task: TaskSpec): void {
+  if (task.runtime !== "container") throw notBuilt(`services with the runtime "${task.runtime}" are not supported yet`);
+  const network = task.networks.find(({ target }) => !BUILT_NETWORKS.includes(target));
+  if (network !== undefined) throw notBuilt(`attaching services to networks is not supported yet: "${network.target}" is none of bridge, host and none`);
+  if (task.networks.length > 1) throw notBuilt("attaching services to more than one network is not supported yet");
+  if ((task.resources?.reservations?.generic.length ?? 0) > 0) throw notBuilt("generic resources are not supported yet");
+  if ((task.resources?.swapBytes ?? 0n) !== 0n) throw notBuilt("swap limits are not supported yet");
+  if (task.resources?.memorySwappiness !== undefined && task.resources.memorySwappiness !== -1n) throw notBuilt("memory swappiness is not supported yet");
+  refuseLogDriver(task.logDriver?.name ?? "");
+}
+
+/** Also for the cluster's default log driver. */
+export function refuseLogDriver(name: string): void {
+  if (!BUILT_LOG_DRIVERS.includes(name)) throw notBuilt(`the log driver "${name}" is not supported yet: json-file and none are`);
+}
+
+function refuseContainer(container: ContainerSpec): void {
+  if (container.secrets.length > 0) throw notBuilt("secrets are not supported yet");
+  if (container.configs.length > 0) throw notBuilt("configs are not supported yet");
+  if (container.tty) throw notBuilt("services with a terminal are not supported yet");
+  if (container.openStdin) throw notBuilt("services with an open standard input are not supported yet");
+  if (container.init === true) throw notBuilt("running an init process in containers is not supported yet");
+  if (!["", "default"].includes(container.isolation)) throw notBuilt(`the isolation "${container.isolation}" is not supported`);
+  refuseHealth(container.healthcheck);
+  refusePrivileges(container);
+  for (const mount of container.mounts) refuseMount(mount);
+}
+
+function refuseHealth(health: HealthConfig | null): void {
+  if (health === null || health.test[0] === "NONE") return;
+  const isEmpty =
+    health.test.length === 0 &&
+    health.retries === 0 &&
+    [health.intervalNs, health.timeoutNs, health.startPeriodNs, health.startIntervalNs].every((ns) => ns === 0n);
+  if (!isEmpty) throw notBuilt("health checks are not supported yet");
+}
+
+function refusePrivileges({ privileges }: ContainerSpec): void {
+  if (privileges === null) return;
+  if (privileges.seccompMode === "custom" || privileges.seccompProfile.length > 0) throw notBuilt("custom seccomp profiles are not supported yet");
+  if (privileges.apparmorMode !== "") throw notBuilt("AppArmor settings are not supported yet");
+}
+
+function refuseMount(mount: Mount): void {
+  if (mount.type !== "bind" && mount.type !== "tmpfs") throw notBuilt(`mounts of type ${mount.type} are not supported yet: bind and tmpfs are`);
+  const bind = mount.bindOptions;
+  if (bind === null) return;
+  if (bind.nonRecursive || bind.readOnlyNonRecursive || bind.readOnlyForceRecursive) throw notBuilt("recursion options of bind mounts are not supported yet");
+  if (bind.createMountpoint) throw notBuilt("creating the source of a bind mount is not supported yet");
+}

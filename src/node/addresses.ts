@@ -1,0 +1,75 @@
+import { isIP } from "node:net";
+import type { NetworkInterfaceInfo } from "node:os";
+import { ClusterError } from "../base/errors.js";
+
+export const DEFAULT_PORT = 2377;
+
+type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
+
+export interface HostPort {
+  readonly host: string;
+  readonly port: number;
+}
+
+/** `host[:port]`, with IPv6 in brackets. Throws ClusterError `invalid_argument` with the text. */
+export function parseHostPort(text: string, defaultPort = DEFAULT_PORT): HostPort {
+  const match = /^(?:\[([^\]]+)\]|([^:]*))(?::(\d+))?$/.exec(text);
+  const host = match?.[1] ?? match?.[2] ?? (isIP(text) === 6 ? text : "");
+  const port = match?.[3] === undefined ? defaultPort : Number(match[3]);
+  if (host === "" || port < 1 || port > 65535) throw new ClusterError("invalid_argument", `"${text}" is not an address of the form host[:port]`);
+  return { host, port };
+}
+
+export function formatHostPort({ host, port }: HostPort): string {
+  return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
+}
+
+/** Where to listen: an address or the name of an interface. */
+export function resolveListenAddress(text: string, interfaces: Interfaces): HostPort {
+  const address = parseHostPort(text === "" ? "0.0.0.0" : text);
+  return { host: addressOf(address.host, interfaces), port: address.port };
+}
+
+/**
+ * What other nodes shall dial. Given: an address or an interface, with the listening port unless it names another. Not given: the address that
+ * is listened on, or the only one of this host; throws `invalid_argument` when there are several or none, in the words that the docker command line looks for.
+ */
+export function resolveAdvertiseAddress(text: string, listen: HostPort, interfaces: Interfaces): HostPort {
+  if (text !== "") {
+    const address = parseHostPort(text, listen.port);
+    return { host: addressOf(address.host, interfaces), port: address.port };
+  }
+  if (listen.host !== "0.0.0.0" && listen.host !== "::") return listen;
+  const candidates = Object.entries(interfaces).flatMap(([name, addresses]) =>
+    isOwnBridge(name)
+      ? []
+      : (addresses ?? []).filter((address) => !address.internal && address.family === "IPv4").map((address) => ({ name, address: address.address })),
+  );
+  const only = candidates[0];
+  if (only === undefined)
+    throw new ClusterError(
+      "invalid_argument",
+      "could not choose an IP address to advertise since this system has no address beside the loopback; specify one with --advertise-addr",
+    );
+  if (candidates.length > 1) {
+    const list = candidates.map((candidate) => `${candidate.address} on ${candidate.name}`).join(", ");
+    throw new ClusterError(
+      "invalid_argument",
+      `could not choose an IP address to advertise since this system has multiple addresses (${list}); specify one with --advertise-addr`,
+    );
+  }
+  return { host: only.address, port: listen.port };
+}
+
+/** Bridges of container engines are no way for other hosts to reach this one. */
+function isOwnBridge(name: string): boolean {
+  return /^(sw[0-9a-f]+|docker\d|br-|veth|cni)/.test(name);
+}
+
+function addressOf(host: string, interfaces: Interfaces): string {
+  if (isIP(host) !== 0) return host;
+  const found = interfaces[host]?.find((address) => address.family === "IPv4") ?? interfaces[host]?.[0];
+  if (found === undefined)
+    throw new ClusterError("invalid_argument", `"${host}" is neither an IP address nor an interface of this host (${Object.keys(interfaces).join(", ")})`);
+  return found.address;
+}

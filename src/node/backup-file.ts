@@ -1,0 +1,148 @@
+import { createCipheriv, createDecipheriv, randomBytes, scrypt } from "node:crypto";
+import { promisify } from "node:util";
+import { ClusterError } from "../base/errors.js";
+import type { StoreObject } from "../model/objects.js";
+import type { GroupOrigin } from "../replica/replica.js";
+import { StoreObjectCodec } from "../wire/generated/objects.js";
+
+/** What a backup says of itself; encrypted as everything else in it. */
+export interface BackupHeader {
+  readonly clusterId: string;
+  readonly createdAtMs: number;
+  /** Place in the log that the state is of. */
+  readonly index: number;
+  readonly term: number;
+}
+
+/**
+ * A file begins with this and a salt. Frames follow: length (4), AES-256-GCM of a kind (1) and a body, tag (16). The nonce is the frame's number: the salt
+ * gives each file a key of its own. The last frame holds the number of objects, so that a file that was cut short is noticed.
+ */
+const MAGIC = Buffer.from("SWARM-BACKUP-1\n");
+const SALT_BYTES = 16;
+const TAG_BYTES = 16;
+const CIPHER = "aes-256-gcm";
+/** 64 MiB of memory and some 0.2 s for each guess at the passphrase. */
+const SCRYPT = { N: 2 ** 16, r: 8, p: 1, maxmem: 128 * 1024 * 1024 };
+const HEADER = 0;
+const OBJECTS = 1;
+const END = 2;
+/** Between portions of this size the event loop turns. */
+const PORTION_BYTES = 256 * 1024;
+/** A state fits into memory several times over. */
+const FILE_BYTES_MAX = 1024 * 1024 * 1024;
+
+/** The bytes of a backup, for a file. The objects are taken in portions, over many turns. Throws ClusterError `invalid_argument` for an empty passphrase. */
+export async function* encodeBackup(header: BackupHeader, objects: Iterable<StoreObject>, passphrase: string): AsyncGenerator<Uint8Array, void, undefined> {
+  const salt = randomBytes(SALT_BYTES);
+  const key = await keyOf(passphrase, salt);
+  let number = 0;
+  const frame = (kind: number, body: Uint8Array) => {
+    const cipher = createCipheriv(CIPHER, key, nonceOf(number++));
+    const sealed = Buffer.concat([cipher.update(Uint8Array.of(kind)), cipher.update(body), cipher.final(), cipher.getAuthTag()]);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(sealed.length);
+    return Buffer.concat([length, sealed]);
+  };
+  yield Buffer.concat([MAGIC, salt]);
+  yield frame(HEADER, Buffer.from(JSON.stringify(header)));
+  let portion: Uint8Array[] = [];
+  let size = 0;
+  let count = 0;
+  for (const object of objects) {
+    const bytes = StoreObjectCodec.encode(object);
+    const length = Buffer.alloc(4);
+    length.writeUInt32BE(bytes.length);
+    portion.push(length, bytes);
+    size += 4 + bytes.length;
+    count++;
+    if (size < PORTION_BYTES) continue;
+    yield frame(OBJECTS, Buffer.concat(portion));
+    await new Promise((resolve) => setImmediate(resolve));
+    portion = [];
+    size = 0;
+  }
+  if (size > 0) yield frame(OBJECTS, Buffer.concat(portion));
+  yield frame(END, Buffer.from(String(count)));
+}
+
+/**
+ * Everything that is in a backup. Throws ClusterError `invalid_argument` that says which: no backup, the wrong passphrase, damaged, or cut short. Nothing of it
+ * may be used unless all of it was read.
+ */
+export async function decodeBackup(
+  chunks: AsyncIterable<Uint8Array>,
+  passphrase: string,
+): Promise<{ readonly header: BackupHeader; readonly origin: GroupOrigin }> {
+  const file = await collect(chunks);
+  const start = MAGIC.length + SALT_BYTES;
+  if (file.length < start || !file.subarray(0, MAGIC.length).equals(MAGIC)) throw new ClusterError("invalid_argument", "this is no backup of a swarm");
+  const key = await keyOf(passphrase, file.subarray(MAGIC.length, start));
+  let header: BackupHeader | null = null;
+  const objects: StoreObject[] = [];
+  let isComplete = false;
+  for (const { kind, body } of framesOf(file, start, key)) {
+    if (isComplete) throw damaged("there is more after its end");
+    if (kind === HEADER) header = JSON.parse(body.toString()) as BackupHeader;
+    else if (kind === OBJECTS) readPortion(body, objects);
+    else isComplete = kind === END && body.toString() === String(objects.length);
+  }
+  if (header === null || !isComplete) throw damaged("it was cut short");
+  return { header, origin: { objects, index: header.index, term: header.term } };
+}
+
+function* framesOf(file: Buffer, start: number, key: Buffer): Generator<{ readonly kind: number; readonly body: Buffer }, void, undefined> {
+  let number = 0;
+  for (let at = start; at < file.length; number++) {
+    const end = at + 4 <= file.length ? at + 4 + file.readUInt32BE(at) : Number.POSITIVE_INFINITY;
+    if (end > file.length || end < at + 4 + TAG_BYTES + 1) throw damaged("it was cut short");
+    const decipher = createDecipheriv(CIPHER, key, nonceOf(number));
+    decipher.setAuthTag(file.subarray(end - TAG_BYTES, end));
+    const opened = decipher.update(file.subarray(at + 4, end - TAG_BYTES));
+    try {
+      decipher.final();
+    } catch (cause) {
+      throw number === 0
+        ? new ClusterError("invalid_argument", "the passphrase is not the backup's, or the backup is damaged", { cause })
+        : damaged(`at byte ${at}`, cause);
+    }
+    yield { kind: opened[0] ?? END, body: opened.subarray(1) };
+    at = end;
+  }
+}
+
+function readPortion(body: Buffer, objects: StoreObject[]): void {
+  for (let at = 0; at < body.length; ) {
+    const end = at + 4 + body.readUInt32BE(at);
+    objects.push(StoreObjectCodec.decode(body.subarray(at + 4, end)));
+    at = end;
+  }
+}
+
+async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
+  const parts: Uint8Array[] = [];
+  let size = 0;
+  for await (const chunk of chunks) {
+    size += chunk.length;
+    if (size > FILE_BYTES_MAX) throw new ClusterError("out_of_range", `the backup is larger than ${FILE_BYTES_MAX} bytes`);
+    parts.push(chunk);
+  }
+  return Buffer.concat(parts);
+}
+
+const deriveKey = promisify<string, Buffer, number, typeof SCRYPT, Buffer>(scrypt);
+
+async function keyOf(passphrase: string, salt: Buffer): Promise<Buffer> {
+  if (passphrase === "") throw new ClusterError("invalid_argument", "a backup needs a passphrase: it holds the cluster's keys and secrets");
+  return await deriveKey(passphrase.normalize("NFC"), salt, 32, SCRYPT);
+}
+
+function nonceOf(number: number): Buffer {
+  const nonce = Buffer.alloc(12);
+  nonce.writeBigUInt64BE(BigInt(number), 4);
+  return nonce;
+}
+
+function damaged(how: string, cause?: unknown): ClusterError {
+  return new ClusterError("invalid_argument", `the backup is damaged: ${how}`, { cause });
+}

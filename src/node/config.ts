@@ -1,0 +1,112 @@
+import { readFileSync } from "node:fs";
+import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import { LOG_LEVELS, type LogLevel } from "../base/log.js";
+
+/** What the operator asked for. Every path is absolute. */
+export interface DaemonConfig {
+  /** Everything that must survive a reboot. */
+  readonly dataRoot: string;
+  /** Sockets and process state; may be lost with a reboot. */
+  readonly execRoot: string;
+  /** `unix:///path` or `tcp://ip:port`. */
+  readonly hosts: readonly string[];
+  /** Engine labels, `key=value`. */
+  readonly labels: readonly string[];
+  readonly logLevel: LogLevel;
+  /** Folder of the daemon's cgroups under each hierarchy; empty derives it from the data root. */
+  readonly cgroupParent: string;
+  /** Subnet of the default bridge, CIDR. */
+  readonly bridgeSubnet: string;
+  /** Needed by TCP hosts: clients without a certificate of this authority are refused. */
+  readonly tls: { readonly ca: string; readonly certificate: string; readonly key: string } | null;
+}
+
+/** The same settings as they are written: in flags, and (with dashes, as here) in the file. */
+export interface DaemonSettings {
+  readonly "data-root"?: string;
+  readonly "exec-root"?: string;
+  readonly hosts?: readonly string[];
+  readonly labels?: readonly string[];
+  readonly "log-level"?: string;
+  readonly "cgroup-parent"?: string;
+  readonly "bridge-subnet"?: string;
+  readonly tlscacert?: string;
+  readonly tlscert?: string;
+  readonly tlskey?: string;
+}
+
+export const DEFAULT_CONFIG_FILE = "/etc/swarmd/daemon.json";
+
+const LISTS: readonly string[] = ["hosts", "labels"];
+const KEYS: readonly string[] = ["data-root", "exec-root", "log-level", "cgroup-parent", "bridge-subnet", "tlscacert", "tlscert", "tlskey", ...LISTS];
+
+/**
+ * Reads the settings file. A file that does not exist is empty unless it was asked for by name. Throws ClusterError `invalid_argument`
+ * that names the file and the key.
+ */
+export function readSettings(path: string, isRequired: boolean): DaemonSettings {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (cause) {
+    if (systemCodeOf(cause) === "ENOENT" && !isRequired) return {};
+    throw new ClusterError("invalid_argument", `cannot read the configuration file ${path}: ${messageOf(cause)}`, { cause });
+  }
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(text);
+  } catch (cause) {
+    throw new ClusterError("invalid_argument", `${path} is not JSON: ${messageOf(cause)}`, { cause });
+  }
+  if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw new ClusterError("invalid_argument", `${path} is not a JSON object`);
+  for (const [key, value] of Object.entries(parsed)) {
+    if (!KEYS.includes(key)) throw new ClusterError("invalid_argument", `unknown key "${key}" in ${path}`);
+    const isList = Array.isArray(value) && value.every((item) => typeof item === "string");
+    if (LISTS.includes(key) ? !isList : typeof value !== "string") {
+      throw new ClusterError("invalid_argument", `"${key}" in ${path} is not a ${LISTS.includes(key) ? "list of strings" : "string"}`);
+    }
+  }
+  return parsed;
+}
+
+/** Flags over file over defaults, validated. Throws ClusterError `invalid_argument` with the value. */
+export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): DaemonConfig {
+  const settings = { ...file, ...flags };
+  const logLevel = LOG_LEVELS.find((level) => level === (settings["log-level"] ?? "info"));
+  if (logLevel === undefined) throw new ClusterError("invalid_argument", `log level "${settings["log-level"]}" is not one of ${LOG_LEVELS.join(", ")}`);
+  const hosts = settings.hosts ?? ["unix:///run/swarmd.sock"];
+  for (const host of hosts) {
+    if (!/^unix:\/\/\/.+$/.test(host) && !/^tcp:\/\/(\[[0-9a-f:]+\]|[^:/]+):\d+$/i.test(host)) {
+      throw new ClusterError("invalid_argument", `host "${host}" is neither unix:///path nor tcp://ip:port`);
+    }
+  }
+  const tls = tlsOf(settings);
+  if (tls === null && hosts.some((host) => host.startsWith("tcp:"))) {
+    throw new ClusterError("invalid_argument", "a tcp host needs tlscacert, tlscert and tlskey: the API gives full control of this machine");
+  }
+  for (const label of settings.labels ?? []) if (!label.includes("=")) throw new ClusterError("invalid_argument", `label "${label}" is not key=value`);
+  return {
+    dataRoot: absolute("data-root", settings["data-root"] ?? "/var/lib/swarmd"),
+    execRoot: absolute("exec-root", settings["exec-root"] ?? "/run/swarmd"),
+    hosts,
+    labels: settings.labels ?? [],
+    logLevel,
+    cgroupParent: (settings["cgroup-parent"] ?? "").replace(/^\/+|\/+$/g, ""),
+    bridgeSubnet: settings["bridge-subnet"] ?? "172.30.0.0/16",
+    tls,
+  };
+}
+
+function tlsOf(settings: DaemonSettings): DaemonConfig["tls"] {
+  const { tlscacert, tlscert, tlskey } = settings;
+  if (tlscacert === undefined && tlscert === undefined && tlskey === undefined) return null;
+  if (tlscacert === undefined || tlscert === undefined || tlskey === undefined) {
+    throw new ClusterError("invalid_argument", "tlscacert, tlscert and tlskey belong together");
+  }
+  return { ca: absolute("tlscacert", tlscacert), certificate: absolute("tlscert", tlscert), key: absolute("tlskey", tlskey) };
+}
+
+function absolute(name: string, path: string): string {
+  if (!path.startsWith("/")) throw new ClusterError("invalid_argument", `${name} "${path}" is not an absolute path`);
+  return path;
+}

@@ -1,0 +1,151 @@
+import { createHash } from "node:crypto";
+import { mkdir, readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { loadLiveEndpoints } from "../agent/live-endpoints.js";
+import { describeNode } from "../agent/node-description.js";
+import type { Backend } from "../api/http/backend.js";
+import type { ListenOptions } from "../api/http/listener.js";
+import { createHttpServer } from "../api/http/server.js";
+import { systemClock } from "../base/clock.js";
+import { deferred } from "../base/deferred.js";
+import { writeFileDurably } from "../base/durable-file.js";
+import { messageOf, systemCodeOf } from "../base/errors.js";
+import { newId } from "../base/ids.js";
+import { createLogger, type Logger } from "../base/log.js";
+import { systemRandom } from "../base/random.js";
+import { openKernel } from "../kernel/native-kernel.js";
+import { LocalHostNetwork } from "../network/local-host-network.js";
+import { tlsInfoOf } from "../pki/tls-info.js";
+import type { LiveIdentity } from "../rpc/live-identity.js";
+import { LocalImageStore } from "../runtime/images/local-image-store.js";
+import { LocalRuntime } from "../runtime/local-runtime.js";
+import { parseHostPort } from "./addresses.js";
+import type { DaemonConfig } from "./config.js";
+import { describeHost } from "./host.js";
+import { Metrics } from "./metrics.js";
+import { SwarmNode } from "./swarm-node.js";
+import { VERSION } from "./version.js";
+
+const SHIM = fileURLToPath(new URL("../../native/build/swarm-shim", import.meta.url));
+
+/**
+ * Runs the daemon until it is told to stop (SIGTERM or SIGINT) or a part fails for good. Resolves with the exit code; rejects with what kept it from
+ * starting. README.md has the order of things.
+ */
+export async function runDaemon(config: DaemonConfig): Promise<number> {
+  const logger = createLogger({ level: config.logLevel });
+  const stop = deferred<number>();
+  const onSignal = (signal: NodeJS.Signals) => {
+    logger.info({ signal }, "stopping; containers go on");
+    stop.resolve(0);
+  };
+  process.once("SIGTERM", onSignal).once("SIGINT", onSignal);
+  await mkdir(config.dataRoot, { recursive: true, mode: 0o711 });
+  await mkdir(config.execRoot, { recursive: true, mode: 0o711 });
+  const kernel = openKernel();
+  const lock = kernel.lockFile(join(config.dataRoot, "lock"));
+  try {
+    return await serve(config, logger, {
+      kernel,
+      stopped: stop.promise,
+      onFailure: (cause) => {
+        logger.error({ err: cause }, `the daemon cannot go on: ${messageOf(cause)}`);
+        stop.resolve(1);
+      },
+    });
+  } finally {
+    process.removeListener("SIGTERM", onSignal).removeListener("SIGINT", onSignal);
+    lock.release();
+  }
+}
+
+interface Life {
+  readonly kernel: ReturnType<typeof openKernel>;
+  readonly stopped: Promise<number>;
+  readonly onFailure: (cause: unknown) => void;
+}
+
+async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<number> {
+  const { dataRoot, execRoot } = config;
+  const [clock, random, ownerId] = [systemClock, systemRandom, ownerIdOf(dataRoot)];
+  const images = await LocalImageStore.open({ dataRoot, clock, logger });
+  await using runtime = await LocalRuntime.open({
+    dataRoot,
+    execRoot,
+    ownerId,
+    images,
+    shimPath: SHIM,
+    cgroupParent: config.cgroupParent || "swarm",
+    logger,
+    clock,
+  });
+  const live = await loadLiveEndpoints({ folder: join(dataRoot, "agent", "tasks"), runtime, logger });
+  await using network = new LocalHostNetwork({ ownerId, subnet: config.bridgeSubnet, kernel: life.kernel, logger });
+  await network.start(live);
+  const describe = (identity: LiveIdentity) =>
+    describeNode({ engineVersion: VERSION, labels: labelsOf(config.labels), tlsInfo: tlsInfoOf(identity.credentials.rootCertificate) });
+  const swarm = new SwarmNode({ dataRoot, runtime, images, network, describe, clock, random, logger, onFailure: life.onFailure });
+  const metrics = new Metrics({
+    raft() {
+      if (swarm.manager === null) return null;
+      const { term, commit, applied, isLeader, members } = swarm.manager.status();
+      return { term, commit, applied, isLeader, members: members.length };
+    },
+    store: () => swarm.manager?.store.view,
+    containers() {
+      const all = runtime.list();
+      return { running: all.filter((container) => container.state === "running").length, total: all.length };
+    },
+  });
+  const host = describeHost(config, await engineId(dataRoot), clock.now());
+  const backend: Backend = {
+    swarm,
+    containers: runtime,
+    images,
+    host,
+    publishedPorts: (containerId) => network.publishedPorts(containerId),
+    metrics: () => metrics.render(),
+  };
+  await using server = createHttpServer({ backend, logger, clock });
+  await swarm.start();
+  for (const options of await listenersOf(config)) await server.listen(options);
+  logger.info({ version: VERSION, hosts: config.hosts, dataRoot }, "swarmd is ready");
+  try {
+    return await life.stopped;
+  } finally {
+    await server.close();
+    await swarm.stop();
+  }
+}
+
+/** Names every kernel object of this daemon; several daemons may share a machine. */
+function ownerIdOf(dataRoot: string): string {
+  return createHash("sha256").update(dataRoot).digest("hex").slice(0, 8);
+}
+
+/** The engine's own id: drawn once, then kept. */
+async function engineId(dataRoot: string): Promise<string> {
+  const path = join(dataRoot, "engine-id");
+  try {
+    return (await readFile(path, "utf8")).trim();
+  } catch (cause) {
+    if (systemCodeOf(cause) !== "ENOENT") throw cause;
+  }
+  const id = newId();
+  await writeFileDurably(path, `${id}\n`);
+  return id;
+}
+
+async function listenersOf({ hosts, tls }: DaemonConfig): Promise<readonly ListenOptions[]> {
+  const pems =
+    tls === null ? null : { ca: await readFile(tls.ca, "utf8"), certificate: await readFile(tls.certificate, "utf8"), key: await readFile(tls.key, "utf8") };
+  return hosts.map((host): ListenOptions => {
+    if (host.startsWith("unix://") || pems === null) return { type: "unix", path: host.slice("unix://".length) };
+    return { type: "tcp", ...parseHostPort(host.slice("tcp://".length)), tls: pems };
+  });
+}
+
+function labelsOf(labels: readonly string[]): Readonly<Record<string, string>> {
+  return Object.fromEntries(labels.map((label) => [label.slice(0, label.indexOf("=")), label.slice(label.indexOf("=") + 1)]));
+}

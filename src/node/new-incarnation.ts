@@ -1,0 +1,72 @@
+import { rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../base/clock.js";
+import { newId } from "../base/ids.js";
+import type { Logger } from "../base/log.js";
+import type { Random } from "../base/random.js";
+import type { StoreObject } from "../model/objects.js";
+import type { RecordCodec } from "../replica/record-codec.js";
+import { type GroupOrigin, Replica } from "../replica/replica.js";
+import type { RaftTransport } from "../replica/transport.js";
+import { Store } from "../store/store.js";
+import type { StoreView } from "../store/view.js";
+import type { MemberState } from "./swarm-state.js";
+
+/**
+ * How far a new incarnation's indexes, and so the versions of objects, begin beyond those that it knows of: the incarnation before may have gone on after
+ * what is known here, by this many writes at most.
+ */
+const INDEX_GAP = 2 ** 36;
+
+interface Place {
+  /** Folder that holds the state file and the folders of raft members. */
+  readonly folder: string;
+  readonly codec: RecordCodec;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** Reads all that a stopped member holds. Throws ClusterError `failed_precondition` when its disk is damaged, or holds nothing. */
+export async function salvageMember(place: Place, raftFolder: string): Promise<{ readonly origin: GroupOrigin; readonly view: StoreView }> {
+  const store = new Store({ clock: place.clock });
+  await using replica = await openStopped(place, raftFolder, store);
+  return { origin: replica.salvage(), view: store.view };
+}
+
+/**
+ * Writes the log of a group of one member that begins with these objects, under an incarnation of its own, in a folder of its own. Nothing is in force
+ * before the returned state is saved. What members of earlier incarnations say is refused from then on.
+ */
+export async function foundIncarnation(place: Place, member: { readonly nodeId: string; readonly address: string }, origin: GroupOrigin): Promise<MemberState> {
+  const incarnation = newId();
+  const raftFolder = `raft-${incarnation}`;
+  try {
+    await using replica = await openStopped(place, raftFolder, new Store({ clock: place.clock }));
+    const { raftId } = await replica.bootstrap(member, {
+      objects: underIncarnation(origin.objects, incarnation),
+      index: origin.index + INDEX_GAP,
+      term: origin.term + 1,
+    });
+    return { raftId, incarnation, raftFolder };
+  } catch (cause) {
+    await rm(join(place.folder, raftFolder), { recursive: true, force: true });
+    throw cause;
+  }
+}
+
+function openStopped({ folder, codec, clock, random, logger }: Place, raftFolder: string, store: Store): Promise<Replica> {
+  return Replica.open({ dataDir: join(folder, raftFolder), codec, clock, random, logger, store, transport: NOBODY });
+}
+
+function* underIncarnation(objects: Iterable<StoreObject>, incarnation: string): Generator<StoreObject, void, undefined> {
+  for (const object of objects) yield object.type === "cluster" ? { type: "cluster", cluster: { ...object.cluster, incarnation } } : object;
+}
+
+/** A member that is only read or written, and does not run, has nobody to talk to. */
+const NOBODY: RaftTransport = {
+  setPeers: () => undefined,
+  send: () => undefined,
+  isReachable: () => false,
+  sendSnapshot: () => Promise.reject(new Error("a member that does not run sends nothing")),
+};

@@ -1,0 +1,48 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+import { writeFileDurably } from "../base/durable-file.js";
+import { ClusterError, systemCodeOf } from "../base/errors.js";
+
+/** What a member of a swarm must know at its next start, beside its certificate and its log. */
+export interface SwarmState {
+  /** host:port where this node listens when it is a manager. */
+  readonly listenAddress: string;
+  /** host:port that others dial. */
+  readonly advertiseAddress: string;
+  /** Managers known last, to find the cluster again. */
+  readonly managers: readonly { readonly nodeId: string; readonly address: string }[];
+  /** This node's own place in the raft group; null when it is no member (yet). */
+  readonly member: MemberState | null;
+}
+
+export interface MemberState {
+  readonly raftId: number;
+  readonly incarnation: string;
+  /** Name of the folder with its log, beside the state file; absent is `raft`. A new incarnation begins in a folder of its own: saving this is what makes it valid. */
+  readonly raftFolder?: string;
+}
+
+export const RAFT_FOLDER = "raft";
+
+const FILE = "state.json";
+
+/** Undefined when there is none: the node is in no swarm. Throws `internal` naming the file when it cannot be read. */
+export async function loadSwarmState(folder: string): Promise<SwarmState | undefined> {
+  const path = join(folder, FILE);
+  let text: string;
+  try {
+    text = await readFile(path, "utf8");
+  } catch (cause) {
+    if (systemCodeOf(cause) === "ENOENT") return undefined;
+    throw cause;
+  }
+  try {
+    return JSON.parse(text) as SwarmState;
+  } catch (cause) {
+    throw new ClusterError("internal", `${path} is damaged; leave the swarm by force and join again`, { cause });
+  }
+}
+
+export async function saveSwarmState(folder: string, state: SwarmState): Promise<void> {
+  await writeFileDurably(join(folder, FILE), `${JSON.stringify(state, null, 2)}\n`);
+}

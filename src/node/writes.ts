@@ -1,0 +1,66 @@
+import type { Clock } from "../base/clock.js";
+import { ClusterError, isClusterError } from "../base/errors.js";
+import type { ControlReply, ControlRequest } from "../wire/generated/control.js";
+
+/** How long a write or read waits for a leader before it is refused. Nothing was proposed by then. */
+export const LEADER_PATIENCE_MS = 5_000;
+
+/** Where writes go now: into this process, to another manager, or nowhere. */
+export type WriteTarget =
+  | { readonly type: "local"; execute(request: ControlRequest): Promise<ControlReply> }
+  | { readonly type: "remote"; execute(request: ControlRequest): Promise<ControlReply> }
+  | { readonly type: "none" };
+
+/** Tells where writes go, and calls back when that changes. */
+export interface WriteRoute {
+  target(): WriteTarget;
+  onChange(listener: () => void): () => void;
+}
+
+/** The refusal that clients see when there is no leader; scripts look for the beginning of this text. */
+export function noLeader(): ClusterError {
+  return new ClusterError(
+    "no_leader",
+    "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.",
+  );
+}
+
+/**
+ * Carries out a write on the leader. Waits for one only before proposing: what was sent and got no answer is `outcome_unknown`, and is never
+ * sent again by us. A target that turns out not to lead any more (`no_leader`, `unavailable`: nothing was proposed) is given up for the next one.
+ */
+export async function write(request: ControlRequest, route: WriteRoute, clock: Clock): Promise<ControlReply> {
+  const deadline = clock.monotonic() + LEADER_PATIENCE_MS;
+  for (;;) {
+    const target = route.target();
+    if (target.type !== "none") {
+      try {
+        return await target.execute(request);
+      } catch (cause) {
+        if (!isNotProposed(cause)) throw cause;
+      }
+    }
+    const patienceMs = deadline - clock.monotonic();
+    if (patienceMs <= 0) throw noLeader();
+    await changeOf(route, clock, Math.min(RETRY_MS, patienceMs));
+  }
+}
+
+/** A remote leader may be elected before this node hears of it, so a change of the route is not waited for alone. */
+const RETRY_MS = 50;
+
+function isNotProposed(cause: unknown): boolean {
+  return isClusterError(cause, "no_leader") || isClusterError(cause, "unavailable");
+}
+
+function changeOf(route: WriteRoute, clock: Clock, patienceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const finish = () => {
+      stop();
+      cancel();
+      resolve();
+    };
+    const stop = route.onChange(finish);
+    const cancel = clock.after(patienceMs, finish);
+  });
+}

@@ -1,0 +1,105 @@
+import { createHash, type KeyObject, randomBytes, X509Certificate } from "node:crypto";
+import { ClusterError } from "../base/errors.js";
+import { type Node, bits, boolean, bytesOf, childrenOf, decode, encode, integer, octets, oid, oidOf, sequence, set, tagged, time, utf8 } from "./der.js";
+import { publicKeyDer, signatureAlgorithm, signDer } from "./keys.js";
+import { encodePem } from "./pem.js";
+
+/** Object identifiers of RFC 5280: attributes of names, and extensions. */
+const OID = {
+  commonName: "2.5.4.3",
+  organization: "2.5.4.10",
+  organizationalUnit: "2.5.4.11",
+  subjectKeyId: "2.5.29.14",
+  keyUsage: "2.5.29.15",
+  subjectAltName: "2.5.29.17",
+  basicConstraints: "2.5.29.19",
+  authorityKeyId: "2.5.29.35",
+  extendedKeyUsage: "2.5.29.37",
+  serverAuth: "1.3.6.1.5.5.7.3.1",
+  clientAuth: "1.3.6.1.5.5.7.3.2",
+} as const;
+
+export interface NamePart {
+  readonly attribute: "commonName" | "organization" | "organizationalUnit";
+  readonly value: string;
+}
+
+/** A distinguished name; the order of the parts is kept. */
+export const name = (parts: readonly NamePart[]): Node => sequence(...parts.map(({ attribute, value }) => set(sequence(oid(OID[attribute]), utf8(value)))));
+
+/** What a certificate is to say. */
+export interface CertificateContent {
+  readonly issuer: Node;
+  readonly subject: Node;
+  readonly publicKey: KeyObject;
+  readonly notBeforeMs: number;
+  readonly notAfterMs: number;
+  readonly extensions: readonly Node[];
+}
+
+/** A version 3 certificate (RFC 5280 4.1) with a random serial number, signed by the issuer's key; PEM. */
+export function signCertificate(content: CertificateContent, issuerKey: KeyObject): string {
+  const body = sequence(
+    tagged(0, [integer(Uint8Array.of(2))]),
+    integer(newSerial()),
+    signatureAlgorithm(),
+    content.issuer,
+    sequence(time(content.notBeforeMs), time(content.notAfterMs)),
+    content.subject,
+    decode(publicKeyDer(content.publicKey), "public key"),
+    tagged(3, [sequence(...content.extensions)]),
+  );
+  return encodePem("CERTIFICATE", encode(sequence(body, signatureAlgorithm(), bits(signDer(encode(body), issuerKey)))));
+}
+
+export const isAuthority = (): Node => extension(OID.basicConstraints, true, sequence(boolean(true), integer(Uint8Array.of(1))));
+export const isNotAuthority = (): Node => extension(OID.basicConstraints, true, sequence());
+/** Bits 5 and 6: keyCertSign and cRLSign. */
+export const mayCertify = (): Node => extension(OID.keyUsage, true, bits(Uint8Array.of(0x06), 1));
+/** Bit 0: digitalSignature, which TLS needs of an ECDSA key. */
+export const maySign = (): Node => extension(OID.keyUsage, true, bits(Uint8Array.of(0x80), 7));
+export const forTls = (): Node => extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth), oid(OID.clientAuth)));
+/** Tag 2 of GeneralName is dNSName. */
+export const alternativeNames = (names: readonly string[]): Node => extension(OID.subjectAltName, false, sequence(...names.map((text) => tagged(2, text))));
+export const keyIdOf = (key: KeyObject): Node => extension(OID.subjectKeyId, false, octets(keyId(key)));
+/** Tag 0 of AuthorityKeyIdentifier is keyIdentifier. */
+export const issuedBy = (authorityKeyId: Buffer): Node => extension(OID.authorityKeyId, false, sequence(tagged(0, authorityKeyId.toString("latin1"))));
+
+/** What issuing needs of the issuer's certificate: its subject as it stands there, and its key identifier, if it has one. */
+export function readIssuer(certificate: X509Certificate): { readonly subject: Node; readonly keyId: Buffer | null } {
+  const body = childrenOf(childrenOf(decode(certificate.raw, "certificate"), "certificate")[0], "certificate");
+  const subject = body[5];
+  if (subject === undefined) throw new ClusterError("invalid_argument", "certificate has no subject");
+  const extensions = body.length > 7 ? childrenOf(childrenOf(body.at(-1), "extensions")[0], "extensions") : [];
+  for (const item of extensions) {
+    const parts = childrenOf(item, "extension");
+    if (oidOf(parts[0], "extension") !== OID.subjectKeyId) continue;
+    return { subject, keyId: bytesOf(decode(bytesOf(parts.at(-1), "key identifier"), "key identifier"), "key identifier") };
+  }
+  return { subject, keyId: null };
+}
+
+/** Throws ClusterError `invalid_argument` when the text is not a certificate. Only the first of several is read. */
+export function readCertificate(pem: string): X509Certificate {
+  try {
+    return new X509Certificate(pem);
+  } catch (cause) {
+    throw new ClusterError("invalid_argument", "not a certificate in PEM form", { cause });
+  }
+}
+
+const extension = (dotted: string, isCritical: boolean, value: Node): Node =>
+  sequence(oid(dotted), ...(isCritical ? [boolean(true)] : []), octets(encode(value)));
+
+/** RFC 7093 section 2, method 1: the leftmost 160 bits of the SHA-256 of the key. */
+function keyId(key: KeyObject): Buffer {
+  const parts = childrenOf(decode(publicKeyDer(key), "public key"), "public key");
+  return createHash("sha256").update(bytesOf(parts[1], "public key").subarray(1)).digest().subarray(0, 20);
+}
+
+/** RFC 5280 4.1.2.2: positive, at most 20 bytes. */
+function newSerial(): Buffer {
+  const serial = randomBytes(16);
+  serial[0] = ((serial[0] ?? 0) & 0x3f) | 0x40;
+  return serial;
+}

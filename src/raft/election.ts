@@ -1,0 +1,102 @@
+import type { Core } from "./core.js";
+import { takeLeadership } from "./leader.js";
+import type { RaftMessage } from "./message.js";
+import { isVoter, type VoteResult, voteResult } from "./quorum.js";
+
+/**
+ * Stands for election, unless this member may not. With pre-vote it first asks whether it could win, so that a member that
+ * was cut off does not disturb the others with a high term.
+ */
+export function campaign(core: Core): void {
+  if (mayStand(core)) askPreVotes(core);
+}
+
+/** The leader hands over: no pre-vote, and the voters' lease does not count. */
+export function campaignByTransfer(core: Core): void {
+  if (mayStand(core)) askVotes(core, true);
+  else core.isTransferDeferred = core.role === "follower" && core.isPromotable;
+}
+
+/**
+ * A change of membership that is committed must be applied first: otherwise votes would be counted by a configuration that is
+ * two changes behind another member's, and the two need not overlap.
+ */
+function mayStand(core: Core): boolean {
+  return core.role !== "leader" && core.isPromotable && !core.log.hasUnappliedConfigChange();
+}
+
+/** Counts an answer. Those of another campaign are ignored. */
+export function onVoteReply(core: Core, message: RaftMessage): void {
+  const isPreVote = core.role === "pre_candidate" && message.type === "pre_vote_reply" && (message.reject || message.term === core.term + 1);
+  const isVote = core.role === "candidate" && message.type === "vote_reply";
+  if (isPreVote || isVote) countVote(core, message.from, !message.reject);
+}
+
+/**
+ * A vote reply names a committed position: where the own log agrees, all before it is committed here too. That is a fact,
+ * whatever the reply's term. It ends a candidacy that counts votes by a configuration which is now known to be old.
+ */
+export function learnCommit(core: Core, message: RaftMessage): void {
+  if (core.role === "leader" || message.logTerm === 0 || !core.log.matches({ index: message.index, term: message.logTerm })) return;
+  core.log.commitTo(message.index);
+  if (core.role !== "follower" && core.log.hasUnappliedConfigChange()) core.becomeFollower(core.term, 0);
+}
+
+/** Answers a request for a vote or a pre-vote. At most one vote per term, and only for a log that is up to date. */
+export function onVoteRequest(core: Core, message: RaftMessage): void {
+  const isPreVote = message.type === "pre_vote";
+  const isFree = core.vote === message.from || (core.vote === 0 && core.leader === 0) || (isPreVote && message.term > core.term);
+  const isGranted = isFree && core.log.isUpToDate({ index: message.index, term: message.logTerm });
+  const type = isPreVote ? "pre_vote_reply" : "vote_reply";
+  const committed = committedPosition(core, message.index);
+  if (!isGranted) {
+    core.send({ type, to: message.from, reject: true, ...committed });
+    return;
+  }
+  if (!isPreVote) {
+    core.vote = message.from;
+    core.electionElapsed = 0;
+  }
+  core.send({ type, to: message.from, term: message.term, ...committed });
+}
+
+/**
+ * A position within the asker's log that is committed. Without it, a group of two whose leader removed itself could be stuck: the other
+ * one still counts the leaver as a voter, and the leaver has the longer log.
+ */
+function committedPosition(core: Core, lastIndex: number): Pick<RaftMessage, "index" | "logTerm"> {
+  const index = Math.min(core.log.commit, lastIndex);
+  return { index, logTerm: core.log.term(index) ?? 0 };
+}
+
+function askPreVotes(core: Core): void {
+  core.becomePreCandidate();
+  // Nothing is promised by a pre-vote, so the own one counts before anything is durable.
+  if (countVote(core, core.id, true) !== "pending") return;
+  request(core, "pre_vote", core.term + 1, false);
+}
+
+function askVotes(core: Core, forced: boolean): void {
+  core.becomeCandidate();
+  // The own vote counts once it is durable: this reply comes back when it is.
+  core.send({ type: "vote_reply", to: core.id });
+  request(core, "vote", core.term, forced);
+}
+
+function request(core: Core, type: "pre_vote" | "vote", term: number, forced: boolean): void {
+  const { index, term: logTerm } = core.log.last;
+  for (const raftId of new Set([...core.config.voters, ...core.config.votersOutgoing])) {
+    if (raftId !== core.id) core.send({ type, to: raftId, term, index, logTerm, forced });
+  }
+}
+
+function countVote(core: Core, from: number, isGranted: boolean): VoteResult {
+  if (isVoter(core.config, from) && !core.votes.has(from)) core.votes.set(from, isGranted);
+  const result = voteResult(core.config, (raftId) => core.votes.get(raftId));
+  if (result === "lost") core.becomeFollower(core.term, 0);
+  if (result === "won") {
+    if (core.role === "pre_candidate") askVotes(core, false);
+    else takeLeadership(core);
+  }
+  return result;
+}

@@ -1,0 +1,67 @@
+import type { MessageType, RaftMessage } from "./message.js";
+
+/** What the sender must say; the rest is zero, empty or null. */
+export type MessageParts = Pick<RaftMessage, "type" | "to" | "from" | "term"> & Partial<RaftMessage>;
+
+/** These vouch for the sender's term, vote or log, so they wait until those are durable. */
+const AFTER_PERSIST: ReadonlySet<MessageType> = new Set(["append_reply", "vote", "vote_reply"]);
+
+/** Messages on their way out, by what they have to wait for. */
+export class Outbox {
+  #immediate: RaftMessage[] = [];
+  #afterPersist: RaftMessage[] = [];
+
+  send(parts: MessageParts): void {
+    const queue = AFTER_PERSIST.has(parts.type) ? this.#afterPersist : this.#immediate;
+    const message = messageOf(parts);
+    if (isOnlyCommit(message) && this.#joinCommit(message)) return;
+    queue.push(message);
+  }
+
+  get isEmpty(): boolean {
+    return this.#immediate.length === 0 && this.#afterPersist.length === 0;
+  }
+
+  /** An append that tells nothing but a commit, right after one that is still here and ends where it begins, needs no message of its own. */
+  #joinCommit({ to, term, index, logTerm, commit }: RaftMessage): boolean {
+    const at = this.#immediate.findLastIndex((message) => message.type === "append" && message.to === to);
+    const before = this.#immediate[at];
+    if (before === undefined || before.term !== term) return false;
+    const last = before.entries.at(-1) ?? { index: before.index, term: before.logTerm };
+    if (last.index !== index || last.term !== logTerm) return false;
+    this.#immediate[at] = { ...before, commit: Math.max(before.commit, commit) };
+    return true;
+  }
+
+  takeImmediate(): readonly RaftMessage[] {
+    const taken = this.#immediate;
+    this.#immediate = [];
+    return taken;
+  }
+
+  takeAfterPersist(): readonly RaftMessage[] {
+    const taken = this.#afterPersist;
+    this.#afterPersist = [];
+    return taken;
+  }
+}
+
+function isOnlyCommit(message: RaftMessage): boolean {
+  return message.type === "append" && message.entries.length === 0;
+}
+
+export function messageOf(parts: MessageParts): RaftMessage {
+  return {
+    index: 0,
+    logTerm: 0,
+    entries: [],
+    commit: 0,
+    reject: false,
+    hintIndex: 0,
+    hintTerm: 0,
+    context: 0,
+    snapshot: null,
+    forced: false,
+    ...parts,
+  };
+}

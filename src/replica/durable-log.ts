@@ -1,0 +1,300 @@
+import { join } from "node:path";
+import { Level } from "level";
+import { assert, defined } from "../base/assert.js";
+import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import type { Entry, HardState, SnapshotMeta } from "../raft/message.js";
+import { EntryCodec, type Member } from "../wire/generated/raft.js";
+import { linkOf, linkOfSnapshot } from "./entry-chain.js";
+import { entryKey, STATE_KEY } from "./log-keys.js";
+import { encodeLogState, type LogPosition, type LogState } from "./log-state.js";
+import { setDamagedTablesAside } from "./level-tables.js";
+import { type LinkedEntry, MemoryLog } from "./memory-log.js";
+import { type RecordCodec, STATE_PLACE } from "./record-codec.js";
+import { damagedLog, type LogRecords, readWitness, recoverLog, unreadableLog, type Witness } from "./recovery.js";
+import { encodeTailBody, type LogRecord, tailBodyBytes } from "./tail-body.js";
+import { TAIL_BODY_BYTES_MAX, type Tail, type TailOpener } from "./tail-file.js";
+
+/** What one Ready wants durable. */
+export interface LogWrite {
+  readonly hardState: HardState | null;
+  readonly entries: readonly Entry[];
+  readonly snapshot: SnapshotMeta | null;
+}
+
+interface EncodedEntry extends LinkedEntry {
+  readonly encoded: Uint8Array;
+}
+
+type Database = Level<string, Uint8Array>;
+
+/**
+ * Log and hard state on disk, with a copy of what is not compacted in memory (`storage`). Each write is one synchronous batch in
+ * `level` and one slot of the tail file, both durable before it resolves. After a failed write every later one fails too.
+ */
+export class DurableLog {
+  readonly #level: Database;
+  readonly #tail: Tail;
+  readonly #codec: RecordCodec;
+  #state: LogState | null;
+  #failure: ClusterError | null = null;
+  #clearing: Promise<void> = Promise.resolve();
+  /** True when #state holds a commit or a compaction that is not on the disk yet. */
+  #isStale = false;
+  #cleared = 0;
+  readonly storage: MemoryLog;
+
+  private constructor(parts: {
+    readonly level: Database;
+    readonly tail: Tail;
+    readonly codec: RecordCodec;
+    readonly state: LogState | null;
+    readonly entries: readonly LinkedEntry[];
+  }) {
+    this.#level = parts.level;
+    this.#tail = parts.tail;
+    this.#codec = parts.codec;
+    this.#state = parts.state;
+    this.storage = new MemoryLog({
+      hardState: hardStateOf(parts.state),
+      compacted: parts.state?.compacted ?? { index: 0, term: 0, link: linkOfSnapshot(0, 0) },
+      entries: parts.entries,
+    });
+  }
+
+  /** Opens or creates the log of a directory that exists. Throws ClusterError `failed_precondition` when what was acknowledged is not there. */
+  static async open(options: { readonly directory: string; readonly codec: RecordCodec; readonly openTail: TailOpener }): Promise<DurableLog> {
+    const { directory, codec, openTail } = options;
+    let tail = await openTail(join(directory, "tail"), { create: false });
+    let level: Database | null = null;
+    try {
+      level = await openLevel({ directory, witness: tail === null ? null : await readWitness(tail, { directory, codec }) });
+      if (tail === null && (await level.get(STATE_KEY)) === undefined) tail = await openTail(join(directory, "tail"), { create: true });
+      const recovered = await recoverLog({ directory, records: recordsOf(level), tail, codec });
+      const log = new DurableLog({
+        level,
+        tail: defined(tail, "a log has a tail file"),
+        codec,
+        state: recovered?.state ?? null,
+        entries: recovered?.entries ?? [],
+      });
+      await log.#clearRubbish();
+      return log;
+    } catch (cause) {
+      await tail?.[Symbol.asyncDispose]();
+      await level?.close();
+      throw cause;
+    }
+  }
+
+  /** Null before `create`. */
+  get state(): LogState | null {
+    return this.#state;
+  }
+
+  /** The first write: who this member is, and where its log begins. */
+  async create(origin: {
+    readonly raftId: number;
+    readonly hardState: HardState;
+    readonly snapshot: SnapshotMeta | null;
+    readonly seeds: readonly Member[];
+  }): Promise<void> {
+    assert(this.#state === null, "a log is created once");
+    const { raftId, hardState, snapshot, seeds } = origin;
+    const position = positionOf(snapshot);
+    await this.#write(
+      { sequence: 1, raftId, term: hardState.term, vote: hardState.vote, commit: hardState.commit, last: position, compacted: position, seeds },
+      [],
+    );
+    this.storage.reset(position);
+    this.storage.setHardState(hardState);
+  }
+
+  /**
+   * Makes the write durable and then readable through `storage`. Returns null, without waiting, when there is nothing that must
+   * be durable: a commit alone is written later.
+   */
+  append(write: LogWrite): Promise<void> | null {
+    if (this.#failure !== null) throw this.#failure;
+    const state = defined(this.#state, "the log was created");
+    const hardState = write.hardState ?? hardStateOf(state);
+    const isCommitAlone = write.entries.length === 0 && write.snapshot === null && hardState.term === state.term && hardState.vote === state.vote;
+    if (!isCommitAlone) return this.#append(write, state, hardState);
+    if (hardState.commit !== state.commit) {
+      this.#state = { ...state, commit: hardState.commit };
+      this.#isStale = true;
+      this.storage.setHardState(hardState);
+    }
+    return null;
+  }
+
+  /** Forgets entries up to the index, which a durable snapshot covers; the disk follows with the next write. */
+  compact(index: number): void {
+    const state = defined(this.#state, "the log was created");
+    if (index <= state.compacted.index) return;
+    this.#state = { ...state, compacted: this.storage.compact(index) };
+    this.#isStale = true;
+  }
+
+  /** Writes what may be written late (commit, compaction), and clears what is compacted. Not to be called while `append` is under way. */
+  async flush(): Promise<void> {
+    if (this.#failure !== null || this.#state === null || !this.#isStale) return;
+    this.#isStale = false;
+    await this.#guard(() => this.#level.put(STATE_KEY, this.#seal(defined(this.#state, "the log was created"))));
+    this.#clearCompacted();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#clearing;
+    await this.#tail[Symbol.asyncDispose]();
+    await this.#level.close();
+  }
+
+  async #append(write: LogWrite, state: LogState, hardState: HardState): Promise<void> {
+    const origin = write.snapshot === null ? null : positionOf(write.snapshot);
+    const linked = this.#link(write.entries, origin);
+    const end = linked.at(-1);
+    const last: LogPosition = end === undefined ? (origin ?? state.last) : { index: end.entry.index, term: end.entry.term, link: end.link };
+    const next: LogState = {
+      ...state,
+      sequence: state.sequence + 1,
+      term: hardState.term,
+      vote: hardState.vote,
+      commit: hardState.commit,
+      last,
+      compacted: origin ?? state.compacted,
+      seeds: origin === null ? state.seeds : [],
+    };
+    await this.#write(
+      next,
+      linked.map((chained) => this.#recordOf(chained)),
+    );
+    if (origin !== null) this.storage.reset(origin);
+    this.storage.append(linked.map(({ entry, link }) => ({ entry, link })));
+    this.storage.setHardState(hardState);
+    this.#clearCompacted();
+  }
+
+  #link(entries: readonly Entry[], origin: LogPosition | null): readonly EncodedEntry[] {
+    const first = entries[0];
+    if (first === undefined) return [];
+    const before = origin?.index === first.index - 1 ? origin : this.storage.position(first.index - 1);
+    let { link } = defined(before, `the entry before ${first.index} is in the log`);
+    return entries.map((entry) => {
+      const encoded = EntryCodec.encode(entry);
+      link = linkOf(link, encoded);
+      return { entry, link, encoded };
+    });
+  }
+
+  #recordOf({ entry, link, encoded }: EncodedEntry): LogRecord {
+    return {
+      key: entryKey(entry.index),
+      value: this.#codec.seal({ kind: "entry", index: entry.index, term: entry.term, part: 0 }, Buffer.concat([link, encoded])),
+    };
+  }
+
+  #seal(state: LogState): Uint8Array {
+    return this.#codec.seal(STATE_PLACE, encodeLogState(state));
+  }
+
+  async #write(next: LogState, entries: readonly LogRecord[]): Promise<void> {
+    const state = this.#seal(next);
+    const batch: readonly LogRecord[] = [...entries, { key: STATE_KEY, value: state }];
+    await this.#guard(async () => {
+      if (tailBodyBytes({ state, batch }) <= TAIL_BODY_BYTES_MAX) {
+        // Side by side: recovery finds the whole batch in the tail, should `level` not have it.
+        await bothOf(this.#writeLevel(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch })));
+      } else {
+        await this.#writeLevel(batch);
+        await this.#tail.write(next.sequence, encodeTailBody({ state, batch: null }));
+      }
+    });
+    this.#state = next;
+    this.#isStale = false;
+  }
+
+  #writeLevel(batch: readonly LogRecord[]): Promise<void> {
+    return writeBatch(this.#level, batch);
+  }
+
+  /** A disk that failed once is not trusted again: what it then says may be a lie (fsync drops the pages that it could not write). */
+  async #guard(write: () => Promise<void>): Promise<void> {
+    if (this.#failure !== null) throw this.#failure;
+    try {
+      await write();
+    } catch (cause) {
+      this.#failure = new ClusterError(
+        "internal",
+        `the raft log cannot be written: ${messageOf(cause)}; this member stops taking part until it is started again`,
+        { cause },
+      );
+      throw this.#failure;
+    }
+  }
+
+  /** Deletes compacted entries behind the back of writers; the state that forgets them is on the disk before. */
+  #clearCompacted(): void {
+    const through = this.storage.firstIndex() - 1;
+    if (through <= this.#cleared) return;
+    this.#cleared = through;
+    this.#clearing = this.#clearing
+      .then(() => this.#guard(() => this.#level.clear({ gte: entryKey(0), lte: entryKey(through) })))
+      .catch(() => {
+        // #guard keeps the failure: the next write reports it.
+      });
+  }
+
+  async #clearRubbish(): Promise<void> {
+    await this.#level.clear({ gte: entryKey(0), lte: entryKey(this.storage.firstIndex() - 1) });
+    await this.#level.clear({ gte: entryKey(this.storage.lastIndex() + 1), lte: entryKey(Number.MAX_SAFE_INTEGER) });
+    this.#cleared = this.storage.firstIndex() - 1;
+  }
+}
+
+/** Never makes a database anew where a tail file says that there was one: what is left of that one stays as it is. */
+async function openLevel({ directory, witness }: { readonly directory: string; readonly witness: Witness | null }): Promise<Database> {
+  const damaged = await setDamagedTablesAside(join(directory, "log"));
+  const createIfMissing = (witness?.state ?? null) === null;
+  const level: Database = new Level(join(directory, "log"), { valueEncoding: "view", compression: false, createIfMissing });
+  try {
+    await level.open();
+    return level;
+  } catch (cause) {
+    const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
+    const what = ["the database cannot be opened", messageOf(reason), ...damaged].join(": ");
+    const place = { directory, key: "log", index: witness?.state?.last.index ?? 0 };
+    // LevelDB says the same for a disk that is full, one that fails, and a file that is gone. Only what it calls corrupt is lost for sure.
+    if (systemCodeOf(reason) !== "LEVEL_CORRUPTION") throw unreadableLog({ ...place, what, cause });
+    throw damagedLog({ ...place, what, cause });
+  }
+}
+
+function recordsOf(level: Database): LogRecords {
+  return {
+    get: (key) => level.get(key),
+    write: (records) => writeBatch(level, records),
+    range: (options) => level.iterator(options),
+  };
+}
+
+function writeBatch(level: Database, records: readonly LogRecord[]): Promise<void> {
+  return level.batch(
+    records.map(({ key, value }) => ({ type: "put" as const, key, value })),
+    { sync: true },
+  );
+}
+
+/** Waits for both even when one fails: nothing is under way when it settles. */
+async function bothOf(a: Promise<void>, b: Promise<void>): Promise<void> {
+  const failed = (await Promise.allSettled([a, b])).find((outcome) => outcome.status === "rejected");
+  if (failed !== undefined) throw failed.reason;
+}
+
+function hardStateOf(state: LogState | null): HardState {
+  return { term: state?.term ?? 0, vote: state?.vote ?? 0, commit: state?.commit ?? 0 };
+}
+
+function positionOf(snapshot: SnapshotMeta | null): LogPosition {
+  const { index, term } = snapshot ?? { index: 0, term: 0 };
+  return { index, term, link: linkOfSnapshot(index, term) };
+}

@@ -1,0 +1,397 @@
+import type { Clock } from "../base/clock.js";
+import { ClusterError, messageOf } from "../base/errors.js";
+import type { Logger } from "../base/log.js";
+import type { Random } from "../base/random.js";
+import type { RaftConfig, Transaction } from "../model/objects.js";
+import type { Entry, RaftMessage, SnapshotMeta } from "../raft/message.js";
+import { Raft, type RaftOptions } from "../raft/raft.js";
+import type { Proposer } from "../store/proposer.js";
+import type { Store } from "../store/store.js";
+import { ConfigChangeCodec, type Member } from "../wire/generated/raft.js";
+import { Announcer } from "./announcer.js";
+import { Driver } from "./driver.js";
+import type { DurableLog } from "./durable-log.js";
+import { EarlyCampaign } from "./early-campaign.js";
+import { MemberChanges, successorOf } from "./member-changes.js";
+import type { Membership } from "./membership.js";
+import { Proposals } from "./proposals.js";
+import { ReadRounds } from "./read-rounds.js";
+import type { Leadership, MemberStatus, ReplicaStatus } from "./replica-status.js";
+import type { SnapshotFolder } from "./snapshot-folder.js";
+import { SnapshotSender } from "./snapshot-sender.js";
+import { Snapshotter } from "./snapshotter.js";
+import type { StateMachine } from "./state-machine.js";
+import type { RaftInbox, RaftTransport } from "./transport.js";
+
+const TICKS_DEFAULT = { heartbeatTick: 1, electionTick: 10 };
+const BYTES_PER_MESSAGE_MAX = 1024 * 1024;
+const INFLIGHT_MESSAGES_MAX = 64;
+
+/** After this long without a leader, reads are refused instead of waiting for one. */
+const LEADERLESS_MS_MAX = 5_000;
+/** A handing over of leadership that takes longer has failed. */
+const TRANSFER_MS_MAX = 3_000;
+/** How often what may be written late is written. */
+const FLUSH_TICKS = 10;
+/** How long a removed member is still sent to, so that it learns of its removal. */
+const FAREWELL_TICKS = 100;
+
+type Timings = Pick<RaftOptions, "electionTicks" | "heartbeatTicks">;
+
+export interface GroupMemberParts {
+  readonly raftId: number;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  readonly store: Store;
+  readonly transport: RaftTransport;
+  readonly log: DurableLog;
+  readonly folder: SnapshotFolder;
+  readonly membership: Membership;
+  readonly machine: StateMachine;
+}
+
+/** This node's part in the raft group, from the moment that it has a log: puts core, disk, network and store together. */
+export class GroupMember implements Proposer, RaftInbox {
+  readonly #parts: GroupMemberParts;
+  readonly #raft: Raft;
+  readonly #driver: Driver;
+  readonly #proposals = new Proposals();
+  readonly #reads: ReadRounds;
+  readonly #changes: MemberChanges;
+  readonly #sender: SnapshotSender;
+  readonly #snapshotter: Snapshotter;
+  readonly #announcer: Announcer;
+  readonly #earlyCampaign: EarlyCampaign;
+  /** Removed members that are still sent to, with the ticks that are left. */
+  readonly #departing = new Map<Member, number>();
+  #timings: Timings;
+  #ticks = 0;
+  #leaderSeenMs: number;
+  #isRemoved = false;
+  /** While leadership is being handed over, this member leads for the core only. */
+  #isHandingOver = false;
+  #isStopped = false;
+
+  constructor(parts: GroupMemberParts) {
+    this.#parts = parts;
+    const { raftId, clock, random, logger, store, transport, log, folder, membership, machine } = parts;
+    this.#timings = timingsOf(store);
+    this.#raft = new Raft({
+      id: raftId,
+      storage: log.storage,
+      random,
+      ...this.#timings,
+      bytesPerMessageMax: BYTES_PER_MESSAGE_MAX,
+      inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
+      applied: machine.index,
+    });
+    this.#leaderSeenMs = clock.monotonic();
+    this.#reads = new ReadRounds(random);
+    this.#driver = new Driver({ raft: this.#raft, log, clock, hooks: this.#hooks() });
+    this.#changes = new MemberChanges({ raft: this.#raft, membership, clock, wake: () => this.#driver.wake() });
+    this.#sender = new SnapshotSender({ folder, transport, membership, logger });
+    this.#snapshotter = new Snapshotter({ machine, log, folder, logger, config: () => configOf(store), exclusively: (job) => this.#driver.exclusively(job) });
+    this.#announcer = new Announcer({ gained: () => store.setProposer(this), lost: () => this.#leadershipLost() });
+    this.#earlyCampaign = new EarlyCampaign({ raft: this.#raft, clock, random, logger, wake: () => this.#driver.wake() });
+    this.#setPeers();
+  }
+
+  /** Settles when everything that it started has stopped. Rejects when the disk failed: this member must be started again. */
+  async run(signal: AbortSignal): Promise<void> {
+    const aborted = new Promise<void>((resolve) => {
+      if (signal.aborted) resolve();
+      else signal.addEventListener("abort", () => resolve(), { once: true });
+    });
+    this.#driver.start();
+    // Who is alone need not wait whether anybody else leads.
+    const { voters } = this.#parts.membership.config;
+    if (voters.length === 1 && voters[0] === this.#parts.raftId) this.#raft.campaign();
+    try {
+      await Promise.race([this.#driver.failure, aborted]);
+    } catch (cause) {
+      this.#parts.logger.error({ err: cause }, "this member stops taking part in the raft group until it is started again");
+      throw cause;
+    } finally {
+      await this.#stop();
+    }
+  }
+
+  propose(transaction: Transaction): Promise<void> {
+    if (!this.#announcer.leadership.isLeader) return Promise.reject(new ClusterError("no_leader", "this manager is not the leader"));
+    const done = this.#proposals.add(transaction);
+    this.#driver.wake();
+    return done;
+  }
+
+  /** Refusals for want of a leader come with a tick, never at once: a caller that tries again does not spin. */
+  readIndex(timeoutMs: number): Promise<void> {
+    if (this.#isStopped) return Promise.reject(new ClusterError("unavailable", "this manager is stopping"));
+    if (this.#isRemoved) return Promise.reject(new ClusterError("failed_precondition", "this node was removed from the raft group"));
+    const done = this.#reads.add(this.#parts.clock.monotonic() + timeoutMs);
+    this.#driver.wake();
+    return done;
+  }
+
+  deliver(messages: readonly RaftMessage[]): void {
+    // A snapshot is stepped only together with its content.
+    this.#driver.deliver(messages.filter((message) => message.type !== "snapshot"));
+  }
+
+  /** The peer's process is gone: its connection broke without a goodbye and it refused to be connected again. */
+  peerLost(raftId: number): void {
+    if (!this.#isStopped) this.#earlyCampaign.peerLost(raftId);
+  }
+
+  async receiveSnapshot(message: RaftMessage, _members: readonly Member[], chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    if (message.type !== "snapshot" || message.snapshot === null) throw new ClusterError("invalid_argument", "a snapshot comes with a snapshot message");
+    await this.#parts.folder.receive(message.snapshot, chunks);
+    this.#driver.deliver([message]);
+  }
+
+  async join(nodeId: string, address: string): Promise<{ readonly raftId: number; readonly members: readonly MemberStatus[] }> {
+    this.#assertLeader();
+    const { raftId } = await this.#changes.join(nodeId, address);
+    return { raftId, members: this.members() };
+  }
+
+  async remove(nodeId: string): Promise<void> {
+    this.#assertLeader();
+    await this.#changes.remove(nodeId, (raftId) => this.#isReachable(raftId));
+  }
+
+  /**
+   * First takes no more writes and lets those under way finish, then gives up leadership for the rest of this node, then hands it over.
+   * When nobody takes it, this member announces itself again.
+   */
+  async transferLeadership(): Promise<void> {
+    this.#assertLeader();
+    const { raftId, store } = this.#parts;
+    const successor = successorOf(this.#raft, raftId, (other) => this.#isReachable(other));
+    store.setProposer(null);
+    await this.#proposals.drained();
+    this.#isHandingOver = true;
+    try {
+      this.#turned();
+      const taken = this.#takenOver();
+      this.#raft.transferLeadership(successor);
+      this.#driver.wake();
+      await taken;
+    } finally {
+      this.#isHandingOver = false;
+      this.#driver.wake();
+    }
+  }
+
+  members(): readonly MemberStatus[] {
+    const { leader } = this.#raft.status();
+    const { membership } = this.#parts;
+    return membership.members.map((member) => ({
+      ...member,
+      isReachable: this.#isReachable(member.raftId),
+      isLeader: member.raftId === leader,
+      isVoter: membership.isVoter(member.raftId),
+    }));
+  }
+
+  status(): ReplicaStatus {
+    const { id, role, term, leader, commit, applied } = this.#raft.status();
+    return {
+      raftId: id,
+      role,
+      isLeader: this.#announcer.leadership.isLeader,
+      isRemoved: this.#isRemoved,
+      leaderId: leader,
+      leader: this.#parts.membership.get(leader) ?? null,
+      term,
+      commit,
+      applied,
+      members: this.members(),
+    };
+  }
+
+  get leadership(): Leadership {
+    return this.#announcer.leadership;
+  }
+
+  onRoleChange(listener: (leadership: Leadership) => void): () => void {
+    return this.#announcer.listen(listener);
+  }
+
+  /** Resolves when another member leads. */
+  #takenOver(): Promise<void> {
+    const { clock, raftId } = this.#parts;
+    return new Promise<void>((resolve, reject) => {
+      const stop = this.onRoleChange(({ leader }) => {
+        if (leader === undefined || leader.raftId === raftId) return;
+        settle();
+        resolve();
+      });
+      const cancel = clock.after(TRANSFER_MS_MAX, () => {
+        settle();
+        reject(new ClusterError("deadline_exceeded", `leadership was not taken over within ${TRANSFER_MS_MAX} ms`));
+      });
+      const settle = () => {
+        stop();
+        cancel();
+      };
+    });
+  }
+
+  #hooks(): ConstructorParameters<typeof Driver>[0]["hooks"] {
+    return {
+      send: (messages) => this.#send(messages),
+      propose: (isWriting) => this.#propose(isWriting),
+      ticked: () => this.#ticked(),
+      turned: () => this.#turned(),
+      install: async (snapshot) => {
+        const { machine, folder, store } = this.#parts;
+        await machine.restore(snapshot);
+        await folder.retain(snapshot, configOf(store)?.keepOldSnapshots ?? 0);
+        this.#setPeers();
+      },
+      apply: (entry) => this.#apply(entry),
+      applied: (index) => {
+        this.#reads.applied(index);
+        this.#turned();
+        if (!this.#isRemoved) this.#snapshotter.applied(index);
+      },
+      readConfirmed: (context, index) => {
+        this.#reads.confirm(context, index);
+        this.#reads.applied(this.#parts.machine.index);
+      },
+    };
+  }
+
+  #send(messages: readonly RaftMessage[]): void {
+    const plain: RaftMessage[] = [];
+    for (const message of messages) {
+      if (message.type === "snapshot" && message.snapshot !== null) this.#sendSnapshot(message, message.snapshot);
+      else plain.push(message);
+    }
+    if (plain.length > 0) this.#parts.transport.send(plain);
+  }
+
+  #sendSnapshot(message: RaftMessage, snapshot: SnapshotMeta): void {
+    this.#sender.send(message, snapshot, (ok) => {
+      this.#raft.reportSnapshot(message.to, ok);
+      this.#driver.wake();
+    });
+  }
+
+  #propose(isWriting: boolean): void {
+    this.#reads.start((context) => this.#raft.readIndex(context));
+    // While a write is under way, more gather: they then share an entry and a write.
+    if (!isWriting) this.#proposals.flush((data) => this.#raft.propose(data));
+  }
+
+  #apply(entry: Entry): void {
+    const { machine } = this.#parts;
+    if (entry.type === "normal") machine.applyNormal(entry, this.#proposals);
+    else this.#applyChange(entry);
+  }
+
+  #applyChange(entry: Entry): void {
+    const { membership, machine, logger, raftId } = this.#parts;
+    const change = ConfigChangeCodec.decode(entry.data);
+    const before = membership.members;
+    membership.apply(change, this.#raft.applyConfigChange(change.steps));
+    machine.reached(entry);
+    for (const member of before) if (membership.get(member.raftId) === undefined) this.#departing.set(member, FAREWELL_TICKS);
+    if (change.steps.some((step) => step.action === "remove" && step.raftId === raftId)) this.#isRemoved = true;
+    logger.info({ index: entry.index, steps: change.steps, members: membership.members }, "the members of the raft group changed");
+    this.#setPeers();
+    this.#changes.applied(entry.data);
+  }
+
+  #ticked(): void {
+    const { clock, log } = this.#parts;
+    this.#ticks++;
+    this.#followTimings();
+    const nowMs = clock.monotonic();
+    const { role, leader } = this.#raft.status();
+    if (leader !== 0) this.#leaderSeenMs = nowMs;
+    this.#reads.tick(nowMs);
+    if (nowMs - this.#leaderSeenMs >= LEADERLESS_MS_MAX) this.#reads.fail(noLeader());
+    if (role === "leader") this.#changes.promote(log.storage.lastIndex());
+    if (this.#ticks % FLUSH_TICKS === 0) this.#driver.exclusively(() => log.flush());
+    this.#tickDeparting();
+  }
+
+  /** Timings are part of the cluster's spec, and changed while it runs. */
+  #followTimings(): void {
+    const timings = timingsOf(this.#parts.store);
+    if (timings.electionTicks === this.#timings.electionTicks && timings.heartbeatTicks === this.#timings.heartbeatTicks) return;
+    this.#timings = timings;
+    this.#raft.setTicks(timings);
+  }
+
+  #tickDeparting(): void {
+    let hasDeparted = false;
+    for (const [member, left] of this.#departing) {
+      if (left > 1) this.#departing.set(member, left - 1);
+      else hasDeparted = this.#departing.delete(member);
+    }
+    if (hasDeparted) this.#setPeers();
+  }
+
+  /** Announces at once what the last step made of the role. A leader is one for the rest once an entry of its term is applied. */
+  #turned(): void {
+    const { role, term, leader } = this.#raft.status();
+    const { machine, membership, raftId } = this.#parts;
+    const isLeader = !this.#isStopped && !this.#isHandingOver && role === "leader" && machine.term === term;
+    // Until it may be announced, and while it hands over, there is no leader that anyone could turn to.
+    const isKnown = isLeader || leader !== raftId;
+    this.#announcer.announce({ isLeader, leader: isKnown ? membership.get(leader) : undefined, term, isRemoved: this.#isRemoved });
+  }
+
+  #leadershipLost(): void {
+    this.#parts.store.setProposer(null);
+    this.#proposals.lose();
+    this.#changes.lose();
+  }
+
+  #setPeers(): void {
+    const { raftId, membership, transport } = this.#parts;
+    transport.setPeers([...membership.members, ...this.#departing.keys()].filter((member) => member.raftId !== raftId));
+  }
+
+  #isReachable(raftId: number): boolean {
+    return raftId === this.#parts.raftId ? !this.#isStopped : this.#parts.transport.isReachable(raftId);
+  }
+
+  #assertLeader(): void {
+    if (!this.#announcer.leadership.isLeader) throw new ClusterError("no_leader", "this manager is not the leader");
+  }
+
+  async #stop(): Promise<void> {
+    this.#isStopped = true;
+    const { term } = this.#raft.status();
+    this.#announcer.announce({ isLeader: false, leader: undefined, term, isRemoved: this.#isRemoved });
+    this.#leadershipLost();
+    this.#changes.stop();
+    this.#earlyCampaign.stop();
+    this.#reads.stop(new ClusterError("unavailable", "this manager is stopping"));
+    await Promise.all([this.#driver.stop(), this.#snapshotter.stop(), this.#sender.stop()]);
+    try {
+      await this.#parts.log.flush();
+    } catch (cause) {
+      this.#parts.logger.warn({ err: cause }, `the last commit could not be noted: ${messageOf(cause)}`);
+    }
+  }
+}
+
+/** What makes no sense becomes the nearest that does: an election takes longer than a heartbeat. */
+function timingsOf(store: Store): Timings {
+  const { heartbeatTick, electionTick } = configOf(store) ?? TICKS_DEFAULT;
+  const electionTicks = Math.max(electionTick, 2);
+  return { electionTicks, heartbeatTicks: Math.max(Math.min(heartbeatTick, electionTicks - 1), 1) };
+}
+
+function configOf(store: Store): RaftConfig | null {
+  return store.view.cluster?.spec?.raft ?? null;
+}
+
+function noLeader(): ClusterError {
+  return new ClusterError("no_leader", "the swarm does not have a leader");
+}

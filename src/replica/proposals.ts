@@ -1,0 +1,119 @@
+import { assert } from "../base/assert.js";
+import { type Deferred, deferred } from "../base/deferred.js";
+import { ClusterError } from "../base/errors.js";
+import type { Transaction } from "../model/objects.js";
+import { ChangeBatchCodec } from "../wire/generated/objects.js";
+
+/** Transactions are combined into one entry up to this size; a larger one is alone in its entry. */
+const ENTRY_BYTES_MAX = 1.5 * 1024 * 1024;
+/** Transactions that may wait to be proposed. */
+const WAITING_MAX = 100_000;
+/** Encoded transactions that are not applied yet: without a quorum nothing commits, and memory must not grow for as long as that lasts. */
+const PENDING_BYTES_MAX = 64 * 1024 * 1024;
+
+interface Proposal {
+  readonly transaction: Transaction;
+  readonly bytes: Uint8Array;
+  readonly done: Deferred<void>;
+}
+
+/** The transactions of one entry, in order, and their callers. */
+export type ProposalBatch = readonly Proposal[];
+
+/**
+ * Transactions on their way: first they wait, then they are in entries of the log. An entry of ours is recognised by the identity of
+ * its data, which the log keeps: so the leader applies the objects it proposed without decoding them.
+ */
+export class Proposals {
+  #waiting: Proposal[] = [];
+  readonly #underWay = new Map<Uint8Array, ProposalBatch>();
+  /** Of all that wait or are under way. */
+  #pendingBytes = 0;
+
+  /** Rejects with ClusterError `unavailable` when too many wait, or too much is not committed yet; one alone is taken whatever its size. */
+  add(transaction: Transaction): Promise<void> {
+    if (this.#waiting.length >= WAITING_MAX) return Promise.reject(new ClusterError("unavailable", `${WAITING_MAX} writes are waiting`));
+    const bytes = ChangeBatchCodec.encode({ transactions: [transaction] });
+    if (this.#pendingBytes > 0 && this.#pendingBytes + bytes.length > PENDING_BYTES_MAX) {
+      return Promise.reject(
+        new ClusterError("unavailable", `${this.#pendingBytes} bytes of writes are not committed yet, and ${bytes.length} more are too many`),
+      );
+    }
+    const done = deferred<void>();
+    this.#pendingBytes += bytes.length;
+    this.#waiting.push({ transaction, bytes, done });
+    return done.promise;
+  }
+
+  /** Proposes all that wait, in as few entries as their size allows. What `propose` throws is the outcome of all that are left. */
+  flush(propose: (data: readonly Uint8Array[]) => void): void {
+    if (this.#waiting.length === 0) return;
+    const batches = batchesOf(this.#waiting);
+    this.#waiting = [];
+    const data = batches.map(dataOf);
+    try {
+      propose(data);
+    } catch (cause) {
+      for (const batch of batches) {
+        this.#pendingBytes -= bytesOf(batch);
+        for (const { done } of batch) done.reject(cause);
+      }
+      return;
+    }
+    batches.forEach((batch, at) => {
+      const bytes = data[at];
+      assert(bytes !== undefined, "each batch has its data");
+      this.#underWay.set(bytes, batch);
+    });
+  }
+
+  /** The batch behind an entry that is being applied; undefined when the entry is another member's, or its callers were told already. */
+  take(data: Uint8Array): ProposalBatch | undefined {
+    const batch = this.#underWay.get(data);
+    this.#underWay.delete(data);
+    if (batch !== undefined) this.#pendingBytes -= bytesOf(batch);
+    return batch;
+  }
+
+  /** Settles when nothing waits or is under way. */
+  async drained(): Promise<void> {
+    const all = [...this.#underWay.values()].flat().concat(this.#waiting);
+    await Promise.allSettled(all.map(({ done }) => done.promise));
+  }
+
+  /** Leadership is lost: what is in the log may still commit, what waits was never proposed. */
+  lose(): void {
+    const underWay = [...this.#underWay.values()].flat();
+    const waiting = this.#waiting;
+    this.#underWay.clear();
+    this.#waiting = [];
+    this.#pendingBytes = 0;
+    for (const { done } of underWay) done.reject(new ClusterError("outcome_unknown", "leadership was lost before the write was committed"));
+    for (const { done } of waiting) done.reject(new ClusterError("no_leader", "leadership was lost before the write was proposed"));
+  }
+}
+
+function batchesOf(waiting: readonly Proposal[]): readonly ProposalBatch[] {
+  const batches: Proposal[][] = [];
+  let bytes = 0;
+  for (const proposal of waiting) {
+    const batch = batches.at(-1);
+    bytes += proposal.bytes.length;
+    if (batch !== undefined && bytes <= ENTRY_BYTES_MAX) {
+      batch.push(proposal);
+    } else {
+      batches.push([proposal]);
+      bytes = proposal.bytes.length;
+    }
+  }
+  return batches;
+}
+
+function bytesOf(batch: ProposalBatch): number {
+  return batch.reduce((sum, { bytes }) => sum + bytes.length, 0);
+}
+
+/** Encoded messages put one after the other are the encoded message with the lists of all (protobuf's merge rule). */
+function dataOf(batch: ProposalBatch): Uint8Array {
+  return Buffer.concat(batch.map(({ bytes }) => bytes));
+}

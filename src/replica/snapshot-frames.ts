@@ -1,0 +1,89 @@
+import { createHash } from "node:crypto";
+import type { FileHandle } from "node:fs/promises";
+import { ClusterError } from "../base/errors.js";
+import type { SnapshotMeta } from "../raft/message.js";
+import { ByteStream } from "./byte-stream.js";
+import { readFully } from "./durable-file.js";
+import { sameBytes } from "./entry-chain.js";
+import type { RecordCodec, RecordPlace } from "./record-codec.js";
+
+const DIGEST_BYTES = 16;
+const HEADER_BYTES = 4 + DIGEST_BYTES;
+/** A frame is written with at most 128 KiB and one object; more than this is damage. */
+const FRAME_BYTES_MAX = 64 * 1024 * 1024;
+
+/** Where a snapshot stands in the log. */
+export type SnapshotPlace = Pick<SnapshotMeta, "index" | "term">;
+
+/**
+ * Makes frames of byte strings, in order. Frame: length (4), checksum chained to that of the frame before (16), sealed bytes. A reader so
+ * notices a missing, damaged or moved frame; the end must be marked by the content.
+ */
+export class FrameWriter {
+  readonly #codec: RecordCodec;
+  readonly #place: SnapshotPlace;
+  #digest: Uint8Array = new Uint8Array(DIGEST_BYTES);
+  #part = 0;
+
+  constructor(codec: RecordCodec, place: SnapshotPlace) {
+    this.#codec = codec.renewed();
+    this.#place = place;
+  }
+
+  frame(bytes: Uint8Array): Uint8Array {
+    const sealed = this.#codec.seal(placeOf(this.#place, this.#part++), bytes);
+    this.#digest = digestOf(this.#digest, sealed);
+    const frame = Buffer.alloc(HEADER_BYTES + sealed.length);
+    frame.writeUInt32BE(sealed.length);
+    frame.set(this.#digest, 4);
+    frame.set(sealed, HEADER_BYTES);
+    return frame;
+  }
+}
+
+/** Reads what frames hold until the bytes end. Throws ClusterError `invalid_argument` with the place of the first damaged one. */
+export async function* readFrames(chunks: AsyncIterable<Uint8Array>, codec: RecordCodec, place: SnapshotPlace): AsyncGenerator<Uint8Array, void, undefined> {
+  const stream = new ByteStream(chunks);
+  let digest: Uint8Array = new Uint8Array(DIGEST_BYTES);
+  for (let part = 0, position = 0; ; part++) {
+    const header = await stream.take(HEADER_BYTES);
+    if (header.length === 0) return;
+    const length = lengthIn(header);
+    if (length === null) throw damagedFrame(position);
+    const sealed = await stream.take(length);
+    digest = digestOf(digest, sealed);
+    if (sealed.length < length || !sameBytes(digest, header.subarray(4))) throw damagedFrame(position);
+    yield codec.open(placeOf(place, part), sealed);
+    position += HEADER_BYTES + length;
+  }
+}
+
+/** How many frames a file has; only their lengths are read. */
+export async function countFrames(file: FileHandle): Promise<number> {
+  let position = 0;
+  for (let count = 0; ; count++) {
+    const header = await readFully(file, HEADER_BYTES, position);
+    if (header.length === 0) return count;
+    const length = lengthIn(header);
+    if (length === null) throw damagedFrame(position);
+    position += HEADER_BYTES + length;
+  }
+}
+
+function lengthIn(header: Uint8Array): number | null {
+  if (header.length < HEADER_BYTES) return null;
+  const length = Buffer.from(header.buffer, header.byteOffset, 4).readUInt32BE();
+  return length > FRAME_BYTES_MAX ? null : length;
+}
+
+function placeOf({ index, term }: SnapshotPlace, part: number): RecordPlace {
+  return { kind: "snapshot", index, term, part };
+}
+
+function digestOf(previous: Uint8Array, sealed: Uint8Array): Uint8Array {
+  return createHash("sha256").update(previous).update(sealed).digest().subarray(0, DIGEST_BYTES);
+}
+
+function damagedFrame(position: number): ClusterError {
+  return new ClusterError("invalid_argument", `the frame at byte ${position} is damaged or cut short`);
+}

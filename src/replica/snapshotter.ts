@@ -1,0 +1,86 @@
+import { messageOf } from "../base/errors.js";
+import type { Logger } from "../base/log.js";
+import type { RaftConfig } from "../model/objects.js";
+import type { SnapshotMeta } from "../raft/message.js";
+import type { DurableLog } from "./durable-log.js";
+import type { SnapshotFolder } from "./snapshot-folder.js";
+import type { StateMachine } from "./state-machine.js";
+
+const DEFAULTS = { snapshotInterval: 10_000, logEntriesForSlowFollowers: 500, keepOldSnapshots: 0 };
+
+/** A log with more data than this is due for a snapshot whatever its length: all of it is in memory. */
+const LOG_BYTES_MAX = 64 * 1024 * 1024;
+/** Data kept for slow followers at most. */
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+
+/** Writes a snapshot after so many entries, then forgets the entries that it covers, but for some that slow followers may need. */
+export class Snapshotter {
+  readonly #machine: StateMachine;
+  readonly #log: DurableLog;
+  readonly #folder: SnapshotFolder;
+  readonly #logger: Logger;
+  readonly #config: () => RaftConfig | null;
+  readonly #exclusively: (job: () => Promise<void>) => void;
+  readonly #stopping = new AbortController();
+  #underWay: Promise<void> | null = null;
+  /** After a failure: not before this index. */
+  #notBefore = 0;
+
+  constructor(options: {
+    readonly machine: StateMachine;
+    readonly log: DurableLog;
+    readonly folder: SnapshotFolder;
+    readonly logger: Logger;
+    readonly config: () => RaftConfig | null;
+    /** Runs a job while the log is not being written. */
+    readonly exclusively: (job: () => Promise<void>) => void;
+  }) {
+    this.#machine = options.machine;
+    this.#log = options.log;
+    this.#folder = options.folder;
+    this.#logger = options.logger;
+    this.#config = options.config;
+    this.#exclusively = options.exclusively;
+  }
+
+  /** Starts a snapshot when one is due. */
+  applied(index: number): void {
+    const interval = this.#config()?.snapshotInterval || DEFAULTS.snapshotInterval;
+    const last = this.#log.storage.snapshot()?.index ?? 0;
+    const isDue = index - last >= interval || (this.#log.storage.dataBytes > LOG_BYTES_MAX && index > last);
+    if (!isDue || this.#underWay !== null || index < this.#notBefore) return;
+    this.#underWay = this.#snapshot()
+      .catch((cause: unknown) => {
+        if (this.#stopping.signal.aborted) return;
+        this.#notBefore = index + Math.ceil(interval / 10);
+        this.#logger.error({ err: cause, index }, `no snapshot could be written: ${messageOf(cause)}`);
+      })
+      .finally(() => {
+        this.#underWay = null;
+      });
+  }
+
+  async stop(): Promise<void> {
+    this.#stopping.abort();
+    await this.#underWay;
+  }
+
+  async #snapshot(): Promise<void> {
+    const meta = await this.#machine.snapshot(this.#stopping.signal);
+    await new Promise<void>((resolve, reject) => {
+      this.#stopping.signal.addEventListener("abort", () => reject(this.#stopping.signal.reason), { once: true });
+      this.#stopping.signal.throwIfAborted();
+      this.#exclusively(() => this.#adopt(meta).then(resolve, reject));
+    });
+  }
+
+  async #adopt(meta: SnapshotMeta): Promise<void> {
+    // A snapshot received meanwhile is newer.
+    if ((this.#log.storage.snapshot()?.index ?? 0) >= meta.index) return;
+    const config = this.#config() ?? DEFAULTS;
+    this.#log.storage.setSnapshot(meta);
+    this.#log.compact(this.#log.storage.compactionBefore(meta.index, { entries: config.logEntriesForSlowFollowers, bytes: KEPT_BYTES_MAX }));
+    await this.#log.flush();
+    await this.#folder.retain(meta, config.keepOldSnapshots);
+  }
+}

@@ -1,0 +1,123 @@
+import { type Deferred, deferred } from "../base/deferred.js";
+import { ClusterError, isErrorCode } from "../base/errors.js";
+import { type ControlReply, type ControlRequest, ControlService, type ForwardReply, type ForwardRequest } from "../wire/generated/control.js";
+import { createClient } from "./client.js";
+import type { Connection } from "./connection.js";
+
+interface Pending {
+  readonly outcome: Deferred<ControlReply>;
+  /** Invariant: false only while the request is in `#queue`, that is while it cannot have reached the leader. */
+  isSent: boolean;
+}
+
+/** Bounds what a leader that does not answer can hold up. */
+const PENDING_MAX = 10_000;
+
+/** One stream of writes to one leader, until it breaks. Nothing is sent before the leader accepted it. */
+export class ForwardStream {
+  readonly ended: Promise<void>;
+  readonly #connection: Connection;
+  readonly #stop = new AbortController();
+  readonly #queue: ForwardRequest[] = [];
+  readonly #pending = new Map<number, Pending>();
+  #sequence = 0;
+  #isAccepted = false;
+  #isEnding = false;
+  #hasEnded = false;
+  #wake: () => void = () => undefined;
+
+  constructor(connection: Connection) {
+    this.#connection = connection;
+    this.ended = this.#run();
+  }
+
+  get isOpen(): boolean {
+    return !this.#isEnding && !this.#hasEnded;
+  }
+
+  /** Rejects with what the leader answered, `unavailable` or `permission_denied` when it was not sent, or `outcome_unknown` when it was and no answer came. */
+  execute(request: ControlRequest): Promise<ControlReply> {
+    if (!this.isOpen) return Promise.reject(new ClusterError("unavailable", `connection to the leader at ${this.#connection.address} is closed`));
+    if (this.#pending.size >= PENDING_MAX) {
+      return Promise.reject(new ClusterError("unavailable", `leader at ${this.#connection.address} has ${PENDING_MAX} writes to answer`));
+    }
+    const sequence = ++this.#sequence;
+    const outcome = deferred<ControlReply>();
+    this.#pending.set(sequence, { outcome, isSent: false });
+    this.#queue.push({ sequence, request });
+    this.#wake();
+    return outcome.promise;
+  }
+
+  /** Sends nothing more; the stream ends once the leader answered what it has. */
+  finish(): void {
+    this.#isEnding = true;
+    this.#wake();
+  }
+
+  /** Ends at once. */
+  abort(): void {
+    this.#isEnding = true;
+    this.#stop.abort(new ClusterError("unavailable", `connection to the leader at ${this.#connection.address} was closed`));
+    this.#wake();
+  }
+
+  async #run(): Promise<void> {
+    let failure = new ClusterError("unavailable", `leader at ${this.#connection.address} ended the connection`);
+    try {
+      const replies = createClient(this.#connection, ControlService).forward(this.#requests(), {
+        signal: this.#stop.signal,
+        onAccepted: () => {
+          this.#isAccepted = true;
+          this.#wake();
+        },
+      });
+      for await (const reply of replies) this.#settle(reply);
+    } catch (cause) {
+      failure = ClusterError.from(cause);
+    }
+    this.#hasEnded = true;
+    this.#wake();
+    this.#fail(failure);
+  }
+
+  async *#requests(): AsyncGenerator<ForwardRequest, void, undefined> {
+    while (!this.#hasEnded && !this.#stop.signal.aborted) {
+      const request = this.#isAccepted ? this.#queue.shift() : undefined;
+      if (request !== undefined) {
+        const pending = this.#pending.get(request.sequence);
+        if (pending !== undefined) pending.isSent = true;
+        yield request;
+      } else if (this.#isEnding && (this.#isAccepted || this.#queue.length === 0)) {
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          this.#wake = resolve;
+        });
+      }
+    }
+  }
+
+  #settle({ sequence, reply }: ForwardReply): void {
+    const pending = this.#pending.get(sequence);
+    this.#pending.delete(sequence);
+    if (pending === undefined) return;
+    if (reply === null) pending.outcome.reject(new ClusterError("internal", "leader sent an empty reply"));
+    else if (reply.type !== "error") pending.outcome.resolve(reply);
+    else {
+      const { code, message, details } = reply.error;
+      pending.outcome.reject(new ClusterError(isErrorCode(code) ? code : "internal", message, { details }));
+    }
+  }
+
+  #fail(cause: ClusterError): void {
+    for (const { outcome, isSent } of this.#pending.values()) {
+      outcome.reject(
+        isSent
+          ? new ClusterError("outcome_unknown", "outcome unknown, check before retrying: the leader's answer was lost", { cause })
+          : new ClusterError(cause.code === "permission_denied" ? cause.code : "unavailable", cause.message, { cause }),
+      );
+    }
+    this.#pending.clear();
+  }
+}

@@ -1,0 +1,127 @@
+import { Backoff } from "../base/backoff.js";
+import { ClusterError } from "../base/errors.js";
+import { type Member, type RaftFrame, type RaftMessage, RaftService } from "../wire/generated/raft.js";
+import { createClient } from "./client.js";
+import { Connection } from "./connection.js";
+import type { RaftTransportOptions } from "./raft-transport.js";
+import { RaftQueue } from "./raft-queue.js";
+import type { ConnectionFailure } from "./status.js";
+import { onAbort } from "./stream.js";
+
+const QUEUE_MESSAGES_MAX = 4096;
+const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
+/** What a peer missed for long is of no use to it: raft begins anew. */
+const UNREACHABLE_MESSAGES_MAX = 64;
+const FRAME_BYTES_MAX = 1024 * 1024;
+const BACKOFF_FIRST_MS = 50;
+const BACKOFF_MAX_MS = 1_000;
+/** A stream that lasted this long was a good one: the next attempt after it is quick again. */
+const GOOD_STREAM_MS = 5_000;
+
+/** One other member: a stream to it that is kept open, and the messages that wait for it. */
+export class RaftPeer {
+  readonly member: Member;
+  readonly #options: RaftTransportOptions;
+  readonly #queue = new RaftQueue({ messagesMax: QUEUE_MESSAGES_MAX, bytesMax: QUEUE_BYTES_MAX });
+  readonly #stop = new AbortController();
+  readonly #stopped: Promise<void>;
+  #wake: () => void = () => undefined;
+  #isReachable = false;
+
+  constructor(member: Member, options: RaftTransportOptions) {
+    this.member = member;
+    this.#options = options;
+    this.#stopped = this.#run(this.#stop.signal);
+  }
+
+  /** True while the peer serves our stream. */
+  get isReachable(): boolean {
+    return this.#isReachable;
+  }
+
+  send(message: RaftMessage): void {
+    this.#queue.push(message);
+    if (this.#isReachable) this.#wake();
+    else this.#queue.trim(UNREACHABLE_MESSAGES_MAX);
+  }
+
+  /** A connection to this very node, for the caller to close. */
+  connect(): Connection {
+    const { identity, clock } = this.#options;
+    return new Connection({ address: this.member.address, clock, security: { type: "mutual", identity, nodeId: this.member.nodeId } });
+  }
+
+  async close(): Promise<void> {
+    this.#stop.abort();
+    await this.#stopped;
+  }
+
+  async #run(signal: AbortSignal): Promise<void> {
+    const { clock, random, logger, onPeerLost } = this.#options;
+    const backoff = new Backoff({ firstMs: BACKOFF_FIRST_MS, maxMs: BACKOFF_MAX_MS, random });
+    using connection = this.connect();
+    let lastReason = "";
+    let isRedial = false;
+    while (!signal.aborted) {
+      const startedMs = clock.monotonic();
+      const failure = await this.#stream(connection, signal);
+      const wasServed = this.#isReachable;
+      this.#isReachable = false;
+      if (signal.aborted) return;
+      if (isRedial && isGone(failure)) onPeerLost?.(this.member.raftId);
+      isRedial = wasServed && isGone(failure);
+      if (failure.message !== lastReason) logger.warn({ peer: this.member, reason: failure.message }, "no raft stream to a member");
+      lastReason = failure.message;
+      if (clock.monotonic() - startedMs >= GOOD_STREAM_MS) backoff.reset();
+      if (!isRedial) await clock.sleep(backoff.nextMs(), signal).catch(() => undefined); // Woken early by the stop that the loop looks for.
+    }
+  }
+
+  /** Resolves with why the stream ended. */
+  async #stream(connection: Connection, signal: AbortSignal): Promise<ClusterError> {
+    const { identity, logger } = this.#options;
+    const ended = new AbortController();
+    const detach = onAbort(signal, () => ended.abort());
+    // The new certificate counts from the next handshake on.
+    const forget = identity.onReplace(() => ended.abort(new ClusterError("aborted", "this node's certificate was replaced")));
+    try {
+      await createClient(connection, RaftService).messages(this.#frames(ended.signal), {
+        signal: ended.signal,
+        onAccepted: () => {
+          this.#isReachable = true;
+          this.#wake();
+          logger.info({ peer: this.member }, "raft stream to a member is open");
+        },
+      });
+      return new ClusterError("aborted", "the member ended it");
+    } catch (cause) {
+      return ClusterError.from(cause);
+    } finally {
+      detach();
+      forget();
+      ended.abort();
+      this.#wake();
+    }
+  }
+
+  /** Nothing is taken from the queue before the peer serves the stream. */
+  async *#frames(signal: AbortSignal): AsyncGenerator<RaftFrame, void, undefined> {
+    const { clusterId, incarnation } = this.#options;
+    while (!signal.aborted) {
+      const messages = this.#isReachable ? this.#queue.take(FRAME_BYTES_MAX) : [];
+      if (messages.length > 0) {
+        yield { clusterId, incarnation, messages };
+        continue;
+      }
+      await new Promise<void>((resolve) => {
+        this.#wake = resolve;
+      });
+    }
+  }
+}
+
+/** The connection broke without a goodbye, or nobody listens any more: what a process that died leaves behind. */
+function isGone(failure: ClusterError): boolean {
+  const connection = failure.details.connection as ConnectionFailure | undefined;
+  return connection === "refused" || connection === "broken";
+}

@@ -1,0 +1,202 @@
+import { existsSync } from "node:fs";
+import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../base/clock.js";
+import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import { type CgroupLayout, parseCgroupMounts } from "./cgroup-layout.js";
+import { type CgroupPlan, planCgroups } from "./cgroup-plan.js";
+import type { ContainerResources } from "./container-runtime.js";
+
+/** The group of the shims themselves, beside those of the containers. */
+const SHIMS = "shims";
+
+/** Docker's device list: any node may be made, these may be opened (null, zero, full, random, urandom, tty, console, ptmx, pseudo-terminals, tun). */
+const DEVICES_ALLOWED = [
+  "c *:* m",
+  "b *:* m",
+  "c 1:3 rwm",
+  "c 1:5 rwm",
+  "c 1:7 rwm",
+  "c 1:8 rwm",
+  "c 1:9 rwm",
+  "c 5:0 rwm",
+  "c 5:1 rwm",
+  "c 5:2 rwm",
+  "c 136:* rwm",
+  "c 10:200 rwm",
+];
+
+const CONTROLLERS_WANTED = ["memory", "cpu", "pids"];
+const REMOVE_ATTEMPTS = 200;
+const REMOVE_PAUSE_MS = 5;
+
+/**
+ * This owner's groups in every hierarchy: `PARENT/OWNER/shims` and `PARENT/OWNER/CONTAINER`. They are outside of the daemon's own group, so that stopping the
+ * daemon's service unit ends neither shims nor containers.
+ */
+export class CgroupTree {
+  readonly #layout: CgroupLayout;
+  readonly #group: string;
+  readonly #clock: Clock;
+
+  private constructor(layout: CgroupLayout, group: string, clock: Clock) {
+    this.#layout = layout;
+    this.#group = group;
+    this.#clock = clock;
+  }
+
+  /** Makes the owner's groups. Throws `failed_precondition` when the machine has no usable hierarchy. */
+  static async open(options: { readonly parent: string; readonly ownerId: string; readonly clock: Clock }): Promise<CgroupTree> {
+    const mounts = parseCgroupMounts(await readFile("/proc/self/mountinfo", "utf8"));
+    if (mounts.unified === null && mounts.legacy.size === 0) throw new ClusterError("failed_precondition", "no cgroup hierarchy is mounted on this machine");
+    const unifiedControllers =
+      mounts.unified === null
+        ? []
+        : (await readFile(`${mounts.unified}/cgroup.controllers`, "utf8")).split(/\s/).filter((name) => CONTROLLERS_WANTED.includes(name));
+    const memory = mounts.legacy.get("memory");
+    const layout = { ...mounts, unifiedControllers, hasSwapLimit: false };
+    const tree = new CgroupTree(layout, `${options.parent}/${options.ownerId}`, options.clock);
+    await tree.#prepare();
+    const swapFile = memory !== undefined ? `${memory}/memory.memsw.limit_in_bytes` : `${mounts.unified}/${tree.#group}/${SHIMS}/memory.swap.max`;
+    return new CgroupTree({ ...layout, hasSwapLimit: existsSync(swapFile) }, tree.#group, options.clock);
+  }
+
+  /** What the spawner is started with: the group to filter devices in, where version 2 has to do it, and the files by which it joins the group of the shims. */
+  get spawnerArguments(): readonly string[] {
+    const legacy = this.#legacyMounts().map(({ mountPoint, controllers }) =>
+      // Containers stay in the owner's own devices group: its rules hold for all of them, and nobody needs a group more.
+      controllers.includes("devices") ? `${mountPoint}/${this.#group}/tasks` : `${mountPoint}/${this.#group}/${SHIMS}/tasks`,
+    );
+    if (this.#layout.unified === null) return legacy;
+    const owner = `${this.#layout.unified}/${this.#group}`;
+    const filter = this.#layout.legacy.has("devices") ? [] : ["--device-filter", owner];
+    return [...filter, ...legacy, `${owner}/${SHIMS}/cgroup.procs`];
+  }
+
+  plan(name: string, resources: ContainerResources): CgroupPlan {
+    return planCgroups(this.#layout, `${this.#group}/${name}`, resources);
+  }
+
+  /** Names of the containers' groups that exist. */
+  async names(): Promise<ReadonlySet<string>> {
+    const found = await Promise.all(this.#mountPoints().map((mountPoint) => foldersOf(`${mountPoint}/${this.#group}`)));
+    return new Set(found.flat().filter((name) => name !== SHIMS));
+  }
+
+  /** Kills what is inside a container's groups and removes them; does nothing when there are none. */
+  async remove(name: string): Promise<void> {
+    const paths = this.#mountPoints().map((mountPoint) => `${mountPoint}/${this.#group}/${name}`);
+    await Promise.all(paths.map((path) => this.#removeGroup(path)));
+  }
+
+  /** Removes the owner's groups when no container and no shim is in them; leaves them otherwise. */
+  async close(): Promise<void> {
+    for (const mountPoint of this.#mountPoints()) {
+      for (const group of ancestorsOf(`${this.#group}/${SHIMS}`).toReversed()) {
+        if (!(await removeDirectory(`${mountPoint}/${group}`))) break;
+      }
+    }
+  }
+
+  async #prepare(): Promise<void> {
+    for (const { mountPoint, controllers } of this.#legacyMounts()) {
+      const path = `${mountPoint}/${this.#group}`;
+      if (controllers.includes("devices")) await prepareDevices(path);
+      else await mkdir(`${path}/${SHIMS}`, { recursive: true });
+    }
+    const { unified, unifiedControllers } = this.#layout;
+    if (unified === null) return;
+    await mkdir(`${unified}/${this.#group}`, { recursive: true });
+    for (const group of ["", ...ancestorsOf(this.#group)]) {
+      for (const controller of unifiedControllers) await enableController(join(unified, group), controller);
+    }
+    await mkdir(`${unified}/${this.#group}/${SHIMS}`, { recursive: true });
+  }
+
+  async #removeGroup(path: string): Promise<void> {
+    for (let attempt = 0; attempt < REMOVE_ATTEMPTS; attempt++) {
+      if (await removeDirectory(path)) return;
+      await killMembers(path);
+      await this.#clock.sleep(REMOVE_PAUSE_MS);
+    }
+    throw new ClusterError("internal", `cgroup ${path} is still in use after its processes were killed`);
+  }
+
+  #legacyMounts(): readonly { readonly mountPoint: string; readonly controllers: readonly string[] }[] {
+    const byMount = new Map<string, string[]>();
+    for (const [controller, mountPoint] of this.#layout.legacy) byMount.set(mountPoint, [...(byMount.get(mountPoint) ?? []), controller]);
+    return [...byMount].map(([mountPoint, controllers]) => ({ mountPoint, controllers }));
+  }
+
+  #mountPoints(): readonly string[] {
+    const legacy = this.#legacyMounts().map((mount) => mount.mountPoint);
+    return this.#layout.unified === null ? legacy : [...legacy, this.#layout.unified];
+  }
+}
+
+/** `a`, `a/b` and `a/b/c` of `a/b/c`. */
+function ancestorsOf(group: string): readonly string[] {
+  return group.split("/").map((_, index, names) => names.slice(0, index + 1).join("/"));
+}
+
+/** For the groups below. Without it a limit would be accepted and not kept. */
+async function enableController(path: string, controller: string): Promise<void> {
+  try {
+    await writeFile(`${path}/cgroup.subtree_control`, `+${controller}`);
+  } catch (cause) {
+    throw new ClusterError("failed_precondition", `cgroup controller ${controller} cannot be enabled in ${path}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+/** Sets the rules once: later, living containers would be without devices for a moment. */
+async function prepareDevices(path: string): Promise<void> {
+  await mkdir(path, { recursive: true });
+  if (!(await readFile(`${path}/devices.list`, "utf8")).startsWith("a ")) return;
+  await writeFile(`${path}/devices.deny`, "a");
+  for (const rule of DEVICES_ALLOWED) await writeFile(`${path}/devices.allow`, rule);
+}
+
+/** True when it is gone; false when something is still inside. */
+async function removeDirectory(path: string): Promise<boolean> {
+  try {
+    await rmdir(path);
+    return true;
+  } catch (cause) {
+    const code = systemCodeOf(cause);
+    if (code === "ENOENT") return true;
+    if (code === "EBUSY" || code === "ENOTEMPTY") return false;
+    throw new ClusterError("internal", `cgroup ${path} cannot be removed: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function killMembers(path: string): Promise<void> {
+  for (const process of await membersOf(path)) {
+    try {
+      globalThis.process.kill(process, "SIGKILL");
+    } catch (cause) {
+      if (systemCodeOf(cause) !== "ESRCH") throw cause;
+    }
+  }
+}
+
+async function membersOf(path: string): Promise<readonly number[]> {
+  try {
+    return (await readFile(`${path}/cgroup.procs`, "utf8"))
+      .split("\n")
+      .map(Number)
+      .filter((process) => process > 0);
+  } catch (cause) {
+    const code = systemCodeOf(cause);
+    if (code === "ENOENT" || code === "ENODEV") return [];
+    throw cause;
+  }
+}
+
+async function foldersOf(path: string): Promise<readonly string[]> {
+  try {
+    return (await readdir(path, { withFileTypes: true })).filter((entry) => entry.isDirectory()).map((entry) => entry.name);
+  } catch (cause) {
+    if (systemCodeOf(cause) === "ENOENT") return [];
+    throw cause;
+  }
+}

@@ -1,0 +1,63 @@
+import { join } from "node:path";
+import { ClusterError } from "../base/errors.js";
+
+/** Longest path of a unix socket (unix(7): 108 bytes with the NUL). */
+const SOCKET_PATH_MAX = 107;
+/** Characters of an id in a socket's name and a cgroup's: 128 of its 256 random bits. */
+const SHORT_ID_LENGTH = 32;
+
+/** Where everything of one container is. */
+export interface ContainerPaths {
+  /** DATA_ROOT/containers/ID; all below is gone with it. */
+  readonly folder: string;
+  readonly record: string;
+  /** Mount point of its root file system, inside its own mount namespace only: always empty on the host. */
+  readonly root: string;
+  readonly upper: string;
+  readonly work: string;
+  readonly log: string;
+  /** Written by the shim at the end. */
+  readonly exit: string;
+  /** There from the start on until `exit` is. */
+  readonly exitReserved: string;
+  readonly socket: string;
+  etcFile(name: string): string;
+}
+
+export function containersFolder(dataRoot: string): string {
+  return join(dataRoot, "containers");
+}
+
+/** The layer above every image (mount-points.ts). */
+export function mountPointsFolder(dataRoot: string): string {
+  return join(dataRoot, "mount-points");
+}
+
+export function socketsFolder(execRoot: string): string {
+  return join(execRoot, "shims");
+}
+
+/** Throws `invalid_argument` when the exec root is too deep for a socket. */
+export function containerPaths(roots: { readonly dataRoot: string; readonly execRoot: string }, id: string): ContainerPaths {
+  const folder = join(containersFolder(roots.dataRoot), id);
+  const socket = join(socketsFolder(roots.execRoot), `${shortName(id)}.sock`);
+  if (Buffer.byteLength(socket) > SOCKET_PATH_MAX)
+    throw new ClusterError("invalid_argument", `exec root ${roots.execRoot} is too long for unix sockets below it`);
+  return {
+    folder,
+    record: join(folder, "record.json"),
+    root: join(folder, "root"),
+    upper: join(folder, "upper"),
+    work: join(folder, "work"),
+    log: join(folder, `${id}-json.log`),
+    exit: join(folder, "exit"),
+    exitReserved: join(folder, "exit.new"),
+    socket,
+    etcFile: (name) => join(folder, name),
+  };
+}
+
+/** The id as it is in names of sockets and cgroups. */
+export function shortName(id: string): string {
+  return id.slice(0, SHORT_ID_LENGTH);
+}

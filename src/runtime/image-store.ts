@@ -1,0 +1,57 @@
+import type { Readable } from "node:stream";
+
+/** Images of one host: content by digest, layers unpacked once and shared. References are normalised as Docker does. */
+export interface ImageStore {
+  /** Makes an image of one layer from a root file system tar (plain or gzip). Nothing is left behind when it fails. */
+  import(tar: Readable, options: ImportOptions): Promise<ImageInfo>;
+  /** Throws ClusterError `not_found` or `invalid_argument`. */
+  tag(reference: string, target: string): Promise<void>;
+  /** By reference, digest, full id or unique id prefix; undefined when there is none. Throws `invalid_argument` when malformed or ambiguous. */
+  resolve(reference: string): ImageInfo | undefined;
+  list(): readonly ImageInfo[];
+  /** Removes a reference, and the image with its last one. Throws `not_found`, or `conflict` when a container uses it and `force` is not set. */
+  remove(reference: string, options: { readonly force: boolean; readonly isInUse: (imageId: string) => boolean }): Promise<readonly ImageRemoval[]>;
+  /** Folders of its layers, uppermost first: the lowerdir list of overlayfs. */
+  layerFolders(imageId: string): readonly string[];
+}
+
+export type ImageRemoval = { readonly type: "untagged"; readonly reference: string } | { readonly type: "deleted"; readonly id: string };
+
+export interface ImportOptions {
+  /** Empty leaves the image without a name. */
+  readonly reference: string;
+  readonly message: string;
+  /** Dockerfile instructions: CMD, ENTRYPOINT, ENV, EXPOSE, LABEL, STOPSIGNAL, USER, VOLUME, WORKDIR. */
+  readonly changes: readonly string[];
+  /** `os[/arch[/variant]]`; empty is this host's. */
+  readonly platform: string;
+}
+
+export interface ImageInfo {
+  /** `sha256:` and the digest of its configuration. */
+  readonly id: string;
+  /** Familiar references: `bb:v1`. */
+  readonly tags: readonly string[];
+  readonly digests: readonly string[];
+  readonly createdAtMs: number;
+  readonly sizeBytes: number;
+  readonly architecture: string;
+  readonly os: string;
+  readonly comment: string;
+  /** Digests of the unpacked layers, lowest first. */
+  readonly layers: readonly string[];
+  readonly config: ImageConfig;
+}
+
+/** The run part of an OCI image configuration. */
+export interface ImageConfig {
+  readonly user: string;
+  readonly exposedPorts: readonly string[];
+  readonly env: readonly string[];
+  readonly entrypoint: readonly string[];
+  readonly command: readonly string[];
+  readonly volumes: readonly string[];
+  readonly workingDir: string;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly stopSignal: string;
+}

@@ -1,0 +1,245 @@
+import { existsSync } from "node:fs";
+import { access, mkdir, readdir, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { Clock } from "../base/clock.js";
+import { assert } from "../base/assert.js";
+import { ClusterError, messageOf } from "../base/errors.js";
+import type { Logger } from "../base/log.js";
+import { CgroupTree } from "./cgroup-tree.js";
+import { containerPaths, containersFolder, mountPointsFolder, shortName, socketsFolder } from "./container-paths.js";
+import { readRecord, writeRecord } from "./container-record.js";
+import type { ContainerConfig, ContainerExit, ContainerInfo, ContainerLogOptions, ContainerRuntime, LogLine } from "./container-runtime.js";
+import { writeEtcFiles } from "./etc-files.js";
+import type { ImageStore } from "./image-store.js";
+import { readJsonFileLog } from "./json-file-log.js";
+import { makeMountPoints } from "./mount-points.js";
+import { validateLaunch } from "./launch-request.js";
+import { type ContainerTools, LocalContainer } from "./local-container.js";
+import { planProcess } from "./process-config.js";
+import { ShimConnection } from "./shim-connection.js";
+import { signalNumber } from "./signals.js";
+import { Spawner } from "./spawner.js";
+
+export interface LocalRuntimeOptions {
+  readonly dataRoot: string;
+  /** For sockets; usually on a tmpfs. */
+  readonly execRoot: string;
+  /** Tells this daemon's kernel objects from those of others on the machine. */
+  readonly ownerId: string;
+  readonly images: ImageStore;
+  /** The program swarm-shim. */
+  readonly shimPath: string;
+  /** Name of the group below each cgroup hierarchy's root that holds the owners' groups: `swarm`. */
+  readonly cgroupParent: string;
+  readonly logger: Logger;
+  readonly clock: Clock;
+}
+
+export type ContainerChange = "create" | "start" | "exit" | "remove";
+export type ContainerChangeListener = (change: ContainerChange, info: ContainerInfo) => void;
+
+/** Containers under swarm-shim. Nothing here is lost with the daemon: `open` finds records, living shims and the exits that happened meanwhile. */
+export class LocalRuntime implements ContainerRuntime {
+  readonly #options: LocalRuntimeOptions;
+  readonly #cgroups: CgroupTree;
+  readonly #spawner: Spawner;
+  readonly #tools: ContainerTools;
+  readonly #containers = new Map<string, LocalContainer>();
+  /** Ids and names that are being created, before they are in #containers. */
+  readonly #reserved = new Set<string>();
+  readonly #listeners = new Set<ContainerChangeListener>();
+
+  private constructor(options: LocalRuntimeOptions, cgroups: CgroupTree) {
+    this.#options = options;
+    this.#cgroups = cgroups;
+    this.#spawner = new Spawner({ shimPath: options.shimPath, cgroupArguments: cgroups.spawnerArguments, logger: options.logger });
+    this.#tools = { cgroups, spawner: this.#spawner, clock: options.clock, onChange: (change, info) => this.#tell(change, info) };
+  }
+
+  /** Throws `failed_precondition` when the machine cannot run containers, with what is missing. */
+  static async open(options: LocalRuntimeOptions): Promise<LocalRuntime> {
+    if (!existsSync(options.shimPath)) throw new ClusterError("failed_precondition", `${options.shimPath} does not exist (npm run build makes it)`);
+    await mkdir(containersFolder(options.dataRoot), { recursive: true, mode: 0o710 });
+    await mkdir(socketsFolder(options.execRoot), { recursive: true, mode: 0o700 });
+    await makeMountPoints(mountPointsFolder(options.dataRoot));
+    const cgroups = await CgroupTree.open({ parent: options.cgroupParent, ownerId: options.ownerId, clock: options.clock });
+    const runtime = new LocalRuntime(options, cgroups);
+    await runtime.#recover();
+    return runtime;
+  }
+
+  /** Containers and shims live on. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const container of this.#containers.values()) container.detach();
+    await this.#spawner.close();
+    if ([...this.#containers.values()].every((container) => container.info.state !== "running")) await this.#cgroups.close();
+  }
+
+  /** Process id of the spawner; 0 before the first start. */
+  get spawnerPid(): number {
+    return this.#spawner.pid;
+  }
+
+  /** Called after each change, until the returned function is called. */
+  onChange(listener: ContainerChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
+  }
+
+  async create(config: ContainerConfig): Promise<void> {
+    if (!/^[0-9a-f]{64}$/.test(config.id)) throw new ClusterError("invalid_argument", `container id ${config.id} is not 64 hexadecimal characters`);
+    if (!/^[A-Za-z0-9][A-Za-z0-9_.-]+$/.test(config.name)) throw new ClusterError("invalid_argument", `container name ${config.name} is not valid`);
+    const image = this.#options.images.resolve(config.image);
+    if (image === undefined) throw new ClusterError("not_found", `No such image: ${config.image}`);
+    const process = planProcess(config, image.config);
+    validateLaunch(config, process, this.#options.images.layerFolders(image.id));
+    for (const mount of config.mounts) if (mount.type === "bind") await requireSource(mount.source);
+    const paths = containerPaths(this.#options, config.id);
+    this.#reserve(config);
+    try {
+      await mkdir(paths.folder, { mode: 0o710 });
+      await writeEtcFiles(paths.folder, config, process.hostname);
+      const record = { version: 1, config, imageId: image.id, process, createdAtMs: this.#options.clock.now() } as const;
+      await writeRecord(paths.record, record);
+      const container = new LocalContainer(record, paths, this.#tools);
+      this.#containers.set(config.id, container);
+      this.#tell("create", container.info);
+    } catch (cause) {
+      await rm(paths.folder, { recursive: true, force: true });
+      throw cause;
+    } finally {
+      this.#reserved.delete(config.id);
+      this.#reserved.delete(config.name);
+    }
+  }
+
+  async start(id: string): Promise<void> {
+    const container = this.#get(id);
+    await container.start([mountPointsFolder(this.#options.dataRoot), ...this.#options.images.layerFolders(container.record.imageId)]);
+  }
+
+  async kill(id: string, signal: string): Promise<void> {
+    await this.#get(id).kill(signalNumber(signal));
+  }
+
+  async stop(id: string, gracePeriodMs: number): Promise<void> {
+    await this.#get(id).stop(gracePeriodMs);
+  }
+
+  wait(id: string, signal?: AbortSignal): Promise<ContainerExit> {
+    const { info, ended } = this.#get(id);
+    if (info.exit !== null) return Promise.resolve(info.exit);
+    if (signal === undefined) return ended;
+    return new Promise((resolve, reject) => {
+      const onAbort = () => reject(signal.reason);
+      if (signal.aborted) onAbort();
+      signal.addEventListener("abort", onAbort, { once: true });
+      ended.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
+    });
+  }
+
+  async remove(id: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    const container = this.#get(id);
+    if (container.info.state === "running" && options.force !== true) {
+      throw new ClusterError("failed_precondition", `container ${id} is running: stop it before removing it, or force`);
+    }
+    await container.dispose();
+    if (this.#containers.delete(id)) this.#tell("remove", container.info);
+  }
+
+  inspect(reference: string): ContainerInfo | undefined {
+    const exact = this.#containers.get(reference) ?? [...this.#containers.values()].find((container) => container.record.config.name === reference);
+    if (exact !== undefined) return exact.info;
+    if (!/^[0-9a-f]+$/.test(reference)) return undefined;
+    const matches = [...this.#containers.values()].filter((container) => container.record.config.id.startsWith(reference));
+    if (matches.length > 1) throw new ClusterError("invalid_argument", `${reference} is the beginning of ${matches.length} container ids`);
+    return matches[0]?.info;
+  }
+
+  list(): readonly ContainerInfo[] {
+    return [...this.#containers.values()].map((container) => container.info);
+  }
+
+  logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncIterable<LogLine> {
+    const container = this.#get(id);
+    // A container that was not started yet can be followed too; one that is removed instead has ended.
+    const done = () => undefined;
+    const ended = container.info.state === "exited" ? Promise.resolve() : container.ended.then(done, done);
+    return readJsonFileLog(container.paths.log, options, ended, signal);
+  }
+
+  #get(id: string): LocalContainer {
+    const container = this.#containers.get(id);
+    if (container === undefined) throw new ClusterError("not_found", `No such container: ${id}`);
+    return container;
+  }
+
+  #reserve({ id, name }: ContainerConfig): void {
+    const isTaken = (text: string) => this.#reserved.has(text) || this.inspect(text)?.config[text === id ? "id" : "name"] === text;
+    if (isTaken(id)) throw new ClusterError("already_exists", `container id ${id} is already in use`);
+    if (isTaken(name)) throw new ClusterError("already_exists", `Conflict. The container name "/${name}" is already in use`);
+    this.#reserved.add(id).add(name);
+  }
+
+  #tell(change: ContainerChange, info: ContainerInfo): void {
+    for (const listener of this.#listeners) listener(change, info);
+  }
+
+  async #recover(): Promise<void> {
+    const folder = containersFolder(this.#options.dataRoot);
+    for (const id of await readdir(folder)) {
+      try {
+        await this.#recoverOne(id);
+      } catch (cause) {
+        this.#options.logger.warn({ container: id, err: cause }, "a container without a readable record is removed");
+        await this.#sweepShim(id);
+        await rm(join(folder, id), { recursive: true, force: true });
+      }
+    }
+    await this.#sweep();
+  }
+
+  async #recoverOne(id: string): Promise<void> {
+    const paths = containerPaths(this.#options, id);
+    const container = new LocalContainer(await readRecord(paths.record), paths, this.#tools);
+    assert(container.record.config.id === id, `folder ${paths.folder} holds the container of its name`);
+    await container.recover();
+    this.#containers.set(id, container);
+  }
+
+  /** Ends and removes what carries this owner's name and belongs to no container. */
+  async #sweep(): Promise<void> {
+    const known = new Set([...this.#containers.keys()].map(shortName));
+    for (const file of await readdir(socketsFolder(this.#options.execRoot))) {
+      const name = file.replace(/\.sock$/, "");
+      if (!known.has(name)) await this.#sweepShim(name);
+    }
+    for (const name of await this.#cgroups.names()) {
+      if (known.has(name)) continue;
+      this.#options.logger.warn({ cgroup: name }, "a cgroup without a container is removed");
+      await this.#cgroups.remove(name);
+    }
+  }
+
+  async #sweepShim(id: string): Promise<void> {
+    const { socket } = containerPaths(this.#options, id);
+    const connection = await ShimConnection.open(socket, { onRunning: () => undefined, onOutcome: () => undefined });
+    if (connection !== null) {
+      await connection
+        .kill(9)
+        .catch((cause: unknown) =>
+          this.#options.logger.warn({ container: id, reason: messageOf(cause) }, "a shim without a container did not take the signal"),
+        );
+      await connection.closed;
+    }
+    await rm(socket, { force: true });
+  }
+}
+
+async function requireSource(path: string): Promise<void> {
+  try {
+    await access(path);
+  } catch (cause) {
+    throw new ClusterError("invalid_argument", `invalid mount config for type "bind": bind source path does not exist: ${path}`, { cause });
+  }
+}

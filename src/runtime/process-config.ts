@@ -1,0 +1,53 @@
+import { hostname as hostnameOfHost } from "node:os";
+import { ClusterError } from "../base/errors.js";
+import type { ContainerConfig } from "./container-runtime.js";
+import type { ImageConfig } from "./image-store.js";
+
+/** What will be executed: the container's settings with the image's where it has none. */
+export interface ProcessConfig {
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly user: string;
+  readonly stopSignal: string;
+  readonly hostname: string;
+}
+
+const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/** Docker's rules. Throws `invalid_argument` when there is nothing to execute. */
+export function planProcess(config: ContainerConfig, image: ImageConfig): ProcessConfig {
+  const hostname = firstOf(config.hostname, config.network === "host" ? hostnameOfHost() : config.id.slice(0, 12));
+  const args = planArgs(config, image);
+  if (args.length === 0) throw new ClusterError("invalid_argument", `no command specified for container ${config.name}, and image ${config.image} has none`);
+  const texts = [...args, ...config.env, ...config.groups, config.workingDir, config.user, hostname];
+  if (texts.some((text) => text.includes("\0"))) throw new ClusterError("invalid_argument", `a setting of container ${config.name} contains a NUL character`);
+  return {
+    args,
+    env: mergeEnv([DEFAULT_PATH, `HOSTNAME=${hostname}`, ...image.env, ...config.env]),
+    workingDir: firstOf(config.workingDir, image.workingDir, "/"),
+    user: firstOf(config.user, image.user),
+    stopSignal: firstOf(config.stopSignal, image.stopSignal, "SIGTERM"),
+    hostname,
+  };
+}
+
+function planArgs(config: ContainerConfig, image: ImageConfig): readonly string[] {
+  if (config.entrypoint.length > 0) return [...config.entrypoint, ...config.command];
+  return [...image.entrypoint, ...(config.command.length > 0 ? config.command : image.command)];
+}
+
+/** The last of a name wins; a name without `=` is taken out. */
+function mergeEnv(entries: readonly string[]): readonly string[] {
+  const byName = new Map<string, string>();
+  for (const entry of entries) {
+    const [name = ""] = entry.split("=", 1);
+    if (entry.includes("=")) byName.set(name, entry);
+    else byName.delete(name);
+  }
+  return [...byName.values()];
+}
+
+function firstOf(...texts: readonly string[]): string {
+  return texts.find((text) => text !== "") ?? "";
+}

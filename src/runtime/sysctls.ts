@@ -1,0 +1,33 @@
+import { ClusterError } from "../base/errors.js";
+
+/** The kernel keeps these per IPC namespace; every other `kernel.` setting is the whole machine's. */
+const OF_IPC_NAMESPACE = new Set([
+  "kernel.msgmax",
+  "kernel.msgmnb",
+  "kernel.msgmni",
+  "kernel.sem",
+  "kernel.shmall",
+  "kernel.shmmax",
+  "kernel.shmmni",
+  "kernel.shm_rmid_forced",
+]);
+
+/** As Docker: a container's programs may bind low ports and ping without being root. */
+const NETWORK_DEFAULTS: Readonly<Record<string, string>> = {
+  "net.ipv4.ip_unprivileged_port_start": "0",
+  "net.ipv4.ping_group_range": "0 2147483647",
+};
+
+/** What to write below /proc/sys, after checking that it cannot change the host. Throws `invalid_argument`. */
+export function planSysctls(wanted: Readonly<Record<string, string>>, isHostNetwork: boolean): Readonly<Record<string, string>> {
+  for (const name of Object.keys(wanted)) {
+    if (!/^[a-z]+([./][A-Za-z0-9_-]+)+$/.test(name)) throw new ClusterError("invalid_argument", `sysctl "${name}" is not a setting's name`);
+    const dotted = name.replaceAll("/", ".");
+    const isOfNetwork = dotted.startsWith("net.");
+    if (isOfNetwork && isHostNetwork) throw new ClusterError("invalid_argument", `sysctl "${name}" not allowed in host network namespace`);
+    if (!isOfNetwork && !dotted.startsWith("fs.mqueue.") && !OF_IPC_NAMESPACE.has(dotted)) {
+      throw new ClusterError("invalid_argument", `sysctl "${name}" is not in a separate kernel namespace`);
+    }
+  }
+  return isHostNetwork ? wanted : { ...NETWORK_DEFAULTS, ...wanted };
+}

@@ -1,0 +1,10 @@
+import type { Transaction } from "../model/objects.js";
+
+/**
+ * Commits transactions: the leader's replica, or a fake. Resolves once the transaction is committed *and* applied to the
+ * local store; rejects with ClusterError `no_leader` (never proposed) or `outcome_unknown` (proposed, may still commit).
+ * Transactions are applied in the order of the calls, or, after the first that fails, not at all.
+ */
+export interface Proposer {
+  propose(transaction: Transaction): Promise<void>;
+}

@@ -1,0 +1,68 @@
+import type { ObjectKind, StoreObject } from "../model/objects.js";
+import { slotKey } from "../model/slot.js";
+import { OverlayTable } from "./overlay-table.js";
+import type { Indexes, Rows } from "./rows.js";
+import { Table } from "./table.js";
+import type { AnyObject, ObjectOfKind } from "./view.js";
+
+export const OBJECT_KINDS: readonly ObjectKind[] = ["cluster", "node", "service", "task", "network", "secret", "config", "volume"];
+
+export type RowsByKind = { readonly [K in ObjectKind]: Rows<ObjectOfKind[K]> };
+export type TableByKind = { readonly [K in ObjectKind]: Table<ObjectOfKind[K]> };
+export type OverlayByKind = { readonly [K in ObjectKind]: OverlayTable<ObjectOfKind[K]> };
+
+/** Names are compared without regard to case. */
+export function nameKey(name: string): string {
+  return name.toLowerCase();
+}
+
+const bySpecName: Indexes<{ readonly spec: { readonly name: string } | null }> = {
+  name: (object) => (object.spec === null ? undefined : nameKey(object.spec.name)),
+};
+
+const INDEXES: { readonly [K in ObjectKind]: Indexes<ObjectOfKind[K]> } = {
+  cluster: {},
+  node: { name: (node) => (node.description === null ? undefined : nameKey(node.description.hostname)) },
+  service: bySpecName,
+  task: {
+    service: (task) => (task.serviceId === "" ? undefined : task.serviceId),
+    node: (task) => (task.nodeId === "" ? undefined : task.nodeId),
+    slot: (task) => (task.serviceId === "" ? undefined : slotKey(task)),
+  },
+  network: bySpecName,
+  secret: bySpecName,
+  config: bySpecName,
+  volume: bySpecName,
+};
+
+/** One value per kind. `make` is typed by the kind that it is called with. */
+function byKind<R>(make: <K extends ObjectKind>(kind: K) => unknown): R {
+  return Object.fromEntries(OBJECT_KINDS.map((kind) => [kind, make(kind)])) as R;
+}
+
+export function newTables(): TableByKind {
+  return byKind<TableByKind>((kind) => new Table(INDEXES[kind]));
+}
+
+export function newOverlay(base: RowsByKind): OverlayByKind {
+  return byKind<OverlayByKind>((kind) => new OverlayTable(base[kind] as Rows<ObjectOfKind[typeof kind]>, INDEXES[kind] as Indexes<ObjectOfKind[typeof kind]>));
+}
+
+/** A table without regard to which kind it is of: for code that treats all kinds alike. */
+export function anyTable(tables: TableByKind, kind: ObjectKind): Table<AnyObject> {
+  return tables[kind] as unknown as Table<AnyObject>;
+}
+
+export function anyOverlay(overlay: OverlayByKind, kind: ObjectKind): OverlayTable<AnyObject> {
+  return overlay[kind] as unknown as OverlayTable<AnyObject>;
+}
+
+/** The object inside a StoreObject. */
+export function objectOf(stored: StoreObject): AnyObject {
+  return (stored as unknown as Readonly<Record<ObjectKind, AnyObject>>)[stored.type];
+}
+
+/** The StoreObject around an object. */
+export function storedObject(kind: ObjectKind, object: AnyObject): StoreObject {
+  return { type: kind, [kind]: object } as unknown as StoreObject;
+}

@@ -1,0 +1,94 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { dockerClients, TestLab } from "../support/lab.js";
+import { LabDocker } from "../support/lab-docker.js";
+import { until } from "../support/until.js";
+
+/** Three managers; all that node 1 keeps is on a small disk, which fills while it leads; node 3's log is damaged. The tests are chapters of one story. */
+describe("a manager whose disk fails it", () => {
+  let lab: TestLab;
+  let docker: LabDocker;
+  const acknowledged: string[] = [];
+  const data = () => `/var/lib/swarm-lab/${lab.name}/1/data`;
+  const swarm = (node: number, field: string) => docker.must(node, "info", "--format", `{{.Swarm.${field}}}`);
+  const write = async (node: number, name: string, bytes = 10) => {
+    const flags = ["--detach", "--quiet", "--no-resolve-image", "--replicas", "0", "--name", name, "--label", `filling=${"x".repeat(bytes)}`];
+    const outcome = await docker.try(node, "service", "create", ...flags, "bb:v1");
+    if (outcome.code === 0) acknowledged.push(name);
+    return outcome;
+  };
+  const services = async (node: number) => (await docker.must(node, "service", "ls", "--format", "{{.Name}}")).split("\n");
+  const restart = async (node: number) => {
+    await lab.lab("kill", String(node));
+    await lab.lab("start", String(node));
+  };
+
+  beforeAll(async () => {
+    lab = await TestLab.open();
+    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    expect(await lab.run(["bash", "-c", `mkdir -p ${data()} && mount -t tmpfs -o size=24m tmpfs ${data()}`])).toMatchObject({ code: 0 });
+    await lab.lab("up", "--managers", "3", "--workers", "0");
+    await docker.nodeIs(1, "node-1", "Ready Active Leader");
+    await docker.importBusybox([1, 2, 3]);
+    await docker.create("each", ["--mode", "global"]);
+  });
+
+  afterAll(async () => {
+    await lab?.run(["umount", "--lazy", data()]);
+    await lab?.[Symbol.asyncDispose]();
+  });
+
+  test("when it is full, steps down and says why; its daemon stays, and the others go on", async () => {
+    expect(await write(1, "before")).toMatchObject({ code: 0 });
+    const daemon = await lab.lab("pid", "1");
+    const containers = await docker.must(1, "ps", "-q");
+    expect(containers).not.toBe("");
+    await lab.run(["bash", "-c", `cat /dev/zero > ${data()}/filler`]);
+    let refusal = await write(1, "large-0", 100_000);
+    for (let at = 1; refusal.code === 0 && at < 100; at++) refusal = await write(1, `large-${at}`, 100_000);
+    expect(refusal.stderr).not.toBe("");
+    await until("node 1 is a manager no more", async () => (await swarm(1, "ControlAvailable")) === "false");
+    expect(await swarm(1, "Error")).toMatch(/raft log cannot be written: .*No space left on device/);
+    expect((await docker.try(1, "node", "ls")).stderr).toMatch(/This node is not a swarm manager: the raft log cannot be written: .*No space left on device/);
+    await until("another one leads", async () => (await write(2, "after")).code === 0);
+    expect(await services(2)).toEqual(expect.arrayContaining(acknowledged));
+    expect(await lab.lab("pid", "1")).toBe(daemon);
+    await docker.nodeIs(2, "node-1", "Ready Active Unreachable");
+    expect(await docker.must(1, "ps", "-q")).toBe(containers);
+  });
+
+  test("is started again while the disk is still full: says so, and is not let go without force", async () => {
+    await restart(1);
+    expect(await swarm(1, "ControlAvailable")).toBe("false");
+    expect(await swarm(1, "Error")).toMatch(/No space left on device/);
+    expect((await docker.try(1, "swarm", "leave")).stderr).toMatch(/cannot take part/);
+    expect(await write(3, "meanwhile")).toMatchObject({ code: 0 });
+  });
+
+  test("takes part again when there is space", async () => {
+    await lab.run(["rm", `${data()}/filler`]);
+    await restart(1);
+    await docker.nodeIs(2, "node-1", "Ready Active Reachable");
+    await docker.running(2, "each", 3);
+    await until("node 1 has nothing to complain of", async () => (await swarm(1, "Error")) === "");
+    await until("a write through node 1 is accepted", async () => (await write(1, "again")).code === 0);
+    expect(await services(1)).toEqual(expect.arrayContaining(acknowledged));
+  });
+
+  test("a manager whose log is damaged says where, and is made new by demoting and promoting it", async () => {
+    await lab.lab("kill", "3");
+    const tail = `/var/lib/swarm-lab/${lab.name}/3/data/swarm/raft/tail`;
+    expect(
+      await lab.run(["bash", "-c", `printf XXXX | tee >(dd of=${tail} bs=1 seek=100 conv=notrunc) | dd of=${tail} bs=1 seek=262308 conv=notrunc; wait`]),
+    ).toMatchObject({ code: 0 });
+    await lab.lab("start", "3");
+    expect(await swarm(3, "Error")).toMatch(/the raft log in .*swarm\/raft is damaged at key "tail" \(index \d+\): both slots of the tail file are damaged/);
+    expect((await docker.try(3, "service", "ls")).stderr).toMatch(/is damaged at key "tail"/);
+    await docker.nodeIs(1, "node-3", "Ready Active Unreachable");
+    await docker.must(1, "node", "demote", "node-3");
+    await until("node 3 is a healthy worker", async () => (await swarm(3, "Error")) === "");
+    await docker.must(1, "node", "promote", "node-3");
+    await docker.nodeIs(2, "node-3", "Ready Active Reachable");
+    await until("a write through node 3 is accepted", async () => (await write(3, "mended")).code === 0);
+    expect(await services(3)).toEqual(expect.arrayContaining(acknowledged));
+  });
+});

@@ -1,0 +1,58 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { dockerClients, TestLab } from "../support/lab.js";
+import { LabDocker } from "../support/lab-docker.js";
+
+/** What keeps a host from joining is named, in time, and leaves nothing behind. */
+describe("a join that fails", () => {
+  let lab: TestLab;
+  let docker: LabDocker;
+  let token: string;
+  let foreign: string;
+
+  beforeAll(async () => {
+    lab = await TestLab.open();
+    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    await lab.lab("up", "--bare", "--managers", "3", "--workers", "0");
+    for (const node of [1, 2]) await docker.must(node, "swarm", "init", "--advertise-addr", `10.88.0.${node}`);
+    token = await docker.must(1, "swarm", "join-token", "-q", "worker");
+    foreign = await docker.must(2, "swarm", "join-token", "-q", "worker");
+  }, 120_000);
+
+  afterAll(async () => {
+    await lab?.[Symbol.asyncDispose]();
+  });
+
+  test.each<readonly [string, () => string, string, RegExp]>([
+    ["nobody listens there", () => token, "10.88.0.1:9", /cannot join through 10\.88\.0\.1:9: cannot reach .*ECONNREFUSED/],
+    ["nobody is there", () => token, "10.88.0.77:2377", /cannot join through 10\.88\.0\.77:2377: cannot reach 10\.88\.0\.77:2377/],
+    ["the name is unknown", () => token, "manager.invalid:2377", /the name "manager\.invalid" cannot be looked up/],
+    ["the token is of another cluster", () => foreign, "10.88.0.1:2377", /join token does not belong to the cluster at 10\.88\.0\.1:2377/],
+    ["the token's secret is wrong", () => `${token.slice(0, -3)}000`, "10.88.0.1:2377", /a valid join token is necessary/],
+    ["the token is none", () => "SWMTKN-1-no", "10.88.0.1:2377", /invalid join token/],
+  ])("because %s", async (_why, secret, address, expected) => {
+    const startedAt = performance.now();
+    const outcome = await docker.try(3, "swarm", "join", "--token", secret(), address);
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toMatch(expected);
+    expect(performance.now() - startedAt).toBeLessThan(16_000);
+    expect(await docker.must(3, "info", "--format", "{{.Swarm.LocalNodeState}}")).toBe("inactive");
+  });
+
+  test("because the others cannot reach it as a manager, and it does not count as one after", async () => {
+    const manager = await docker.must(1, "swarm", "join-token", "-q", "manager");
+    const startedAt = performance.now();
+    const outcome = await docker.try(3, "swarm", "join", "--token", manager, "--advertise-addr", "10.88.0.99", "10.88.0.1:2377");
+    expect(outcome.code).toBe(1);
+    expect(outcome.stderr).toMatch(/heard nothing of the other managers at 10\.88\.0\.99:2377/);
+    expect(performance.now() - startedAt).toBeLessThan(16_000);
+    expect(await docker.must(1, "info", "--format", "{{.Swarm.Managers}}")).toBe("1");
+    const [id] = (await docker.must(1, "node", "ls", "--format", "{{.ID}} {{.Hostname}}")).split("\n").filter((line) => !line.includes("node-1"));
+    await docker.must(1, "node", "rm", "--force", (id ?? "").split(" ")[0] ?? "");
+  });
+
+  test("does not keep the host from joining after", async () => {
+    await docker.must(3, "swarm", "join", "--token", token, "10.88.0.1:2377");
+    await docker.nodeIs(1, "node-3", "Ready Active");
+    expect((await docker.must(1, "node", "ls", "--quiet")).split("\n")).toHaveLength(2);
+  });
+});

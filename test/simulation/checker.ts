@@ -1,0 +1,115 @@
+import type { Entry } from "../../src/raft/message.js";
+import type { LogStorage } from "../../src/raft/ready.js";
+import { decodeCommand } from "./command.js";
+import { chain } from "./machine.js";
+
+/** A property of the protocol was seen not to hold. */
+export class PropertyViolated extends Error {
+  override readonly name = "PropertyViolated";
+}
+
+interface CommittedEntry {
+  readonly term: number;
+  readonly digest: number;
+  /** Highest term that had a leader when it was first seen committed. */
+  readonly leaderTerm: number;
+}
+
+/** Watches all members from outside. Each method checks one thing and throws PropertyViolated. */
+export class Checker {
+  readonly #leaderOfTerm = new Map<number, number>();
+  readonly #entryAt = new Map<string, string>();
+  readonly #committed = new Map<number, CommittedEntry>();
+  readonly #indexOfValue = new Map<number, number>();
+  readonly #acknowledged = new Map<number, number>();
+  #leaderTermMax = 0;
+  #committedMax: number;
+  readonly counts = { elections: 0, committed: 0, acknowledged: 0, reads: 0 };
+
+  /** `baseIndex` and `baseDigest`: what every member begins with. */
+  constructor(baseIndex: number, baseTerm: number, baseDigest: number) {
+    this.#committedMax = baseIndex;
+    this.#committed.set(baseIndex, { term: baseTerm, digest: baseDigest, leaderTerm: 0 });
+  }
+
+  get committedMax(): number {
+    return this.#committedMax;
+  }
+
+  /** The member who last was seen to lead. */
+  get latestLeader(): number {
+    return this.#leaderOfTerm.get(this.#leaderTermMax) ?? 0;
+  }
+
+  /** Where a write was committed; undefined when it was not, so far. */
+  indexOf(value: number): number | undefined {
+    return this.#indexOfValue.get(value);
+  }
+
+  /** Election safety, and leader completeness: who leads has everything that was committed in earlier terms. */
+  leads(raftId: number, term: number, log: LogStorage): void {
+    const known = this.#leaderOfTerm.get(term);
+    if (known === raftId) return;
+    if (known !== undefined) throw new PropertyViolated(`election safety: ${known} and ${raftId} both lead in term ${term}`);
+    this.#leaderOfTerm.set(term, raftId);
+    this.counts.elections++;
+    for (let index = log.firstIndex(); index <= this.#committedMax; index++) {
+      const entry = this.#committed.get(index);
+      if (entry === undefined || entry.leaderTerm >= term || log.term(index) === entry.term) continue;
+      throw new PropertyViolated(`leader completeness: ${raftId} leads in term ${term} without the committed entry ${index} of term ${entry.term}`);
+    }
+    this.#leaderTermMax = Math.max(this.#leaderTermMax, term);
+  }
+
+  /** Log matching: one index and term means one entry, after one predecessor. By induction the logs before it are equal. */
+  stores(raftId: number, entries: readonly Entry[], termBefore: number): void {
+    let previousTerm = termBefore;
+    for (const entry of entries) {
+      const position = `${entry.index}/${entry.term}`;
+      const text = `${previousTerm}:${entry.data.join(",")}`;
+      const known = this.#entryAt.get(position);
+      if (known === undefined) this.#entryAt.set(position, text);
+      else if (known !== text) throw new PropertyViolated(`log matching: ${raftId} stores another entry at ${position} than somebody else`);
+      previousTerm = entry.term;
+    }
+  }
+
+  /** State machine safety: nobody applies another entry at an index. */
+  applies(raftId: number, entry: Entry): void {
+    const known = this.#committed.get(entry.index);
+    const before = this.#committed.get(entry.index - 1);
+    if (before === undefined) throw new PropertyViolated(`${raftId} applies entry ${entry.index} before anybody applied ${entry.index - 1}`);
+    const digest = chain(before.digest, entry);
+    if (known !== undefined) {
+      if (known.digest !== digest) throw new PropertyViolated(`state machine safety: ${raftId} applies another entry at ${entry.index} than somebody else`);
+      return;
+    }
+    this.#committed.set(entry.index, { term: entry.term, digest, leaderTerm: this.#leaderTermMax });
+    this.#committedMax = entry.index;
+    this.counts.committed++;
+    const command = decodeCommand(entry.data);
+    if (command?.type !== "write") return;
+    const other = this.#indexOfValue.get(command.value);
+    if (other !== undefined) throw new PropertyViolated(`write ${command.value} is in the log twice, at ${other} and ${entry.index}`);
+    this.#indexOfValue.set(command.value, entry.index);
+  }
+
+  /** A member's whole state, after a start, a snapshot or at the end. */
+  holds(raftId: number, index: number, digest: number): void {
+    const known = this.#committed.get(index);
+    if (index > 0 && known?.digest !== digest) throw new PropertyViolated(`state machine safety: ${raftId} has another state at ${index} than the log gives`);
+  }
+
+  acknowledged(value: number, index: number): void {
+    this.counts.acknowledged++;
+    this.#acknowledged.set(value, index);
+  }
+
+  /** Durability: every acknowledged write is in the log that all agree on. */
+  finish(): void {
+    for (const [value, index] of this.#acknowledged) {
+      if (this.#indexOfValue.get(value) !== index || index > this.#committedMax)
+        throw new PropertyViolated(`durability: the acknowledged write ${value} is lost`);
+    }
+  }
+}

@@ -1,0 +1,222 @@
+import { integerBetween, type Random } from "../../src/base/random.js";
+import { planConfigChange } from "../../src/raft/config-change.js";
+import type { ConfigChangeStep } from "../../src/raft/message.js";
+import { refusedAsNull } from "./clients.js";
+import { encodeCommand } from "./command.js";
+import type { SimulatedMember } from "./member.js";
+import type { SimulatedNetwork } from "./network.js";
+import type { Profile } from "./profile.js";
+
+const VOTERS_MAX = 7;
+const MEMBERS_EVER_MAX = 16;
+
+/** What the faults act upon. */
+export interface FaultyWorld {
+  readonly random: Random;
+  readonly profile: Profile;
+  readonly network: SimulatedNetwork;
+  readonly members: ReadonlyMap<number, SimulatedMember>;
+  /** The newest term whose leader's fate was drawn, and whether it is to be short. */
+  fate: { readonly term: number; readonly isFleeting: boolean };
+  leader(): SimulatedMember | null;
+  /** A machine with an empty disk. */
+  addBlank(): SimulatedMember;
+  crash(member: SimulatedMember): void;
+  now(): number;
+  /** Something was done that may cost a leader its place. */
+  disturbed(): void;
+  trace(line: () => string): void;
+}
+
+/** Does to the world, now and then, what the profile says. */
+export function injectFaults(world: FaultyWorld): void {
+  const { random, profile, members } = world;
+  const sometimes = (rate: number, fault: (world: FaultyWorld) => void) => {
+    if (random.next() >= rate) return;
+    world.disturbed();
+    fault(world);
+  };
+  sometimes(profile.crashRate, crashSome);
+  sometimes(profile.lossRate, loseWrite);
+  if (profile.fleetingRate > 0) fleet(world);
+  for (const member of members.values()) if (member.isVoting) sometimes(profile.crashInVoteRate, () => world.crash(member));
+  for (const member of members.values()) if (!member.isAlive) sometimes(profile.restartRate, () => member.start());
+  sometimes(profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
+  if (profile.slowClock < 1) sometimes(0.02, drift);
+  sometimes(profile.partitionRate, partition);
+  if (world.network.isBroken) sometimes(profile.healRate, heal);
+  sometimes(profile.membershipRate, changeMembership);
+  sometimes(profile.nudgeRate, nudge);
+  sometimes(profile.rushRate, rush);
+  if (random.next() < profile.flapRate) flap(world);
+}
+
+/** A clock begins to run slow, or well again. */
+function drift(world: FaultyWorld): void {
+  const { random, profile, members } = world;
+  const member = members.get(integerBetween(random, 1, members.size));
+  if (member !== undefined) member.clockRate = random.next() < 0.5 ? 1 : profile.slowClock;
+}
+
+function heal(world: FaultyWorld): void {
+  world.network.heal();
+  world.trace(() => "the network heals");
+}
+
+/**
+ * The flapper's connection from the leader breaks for a moment and it believes, wrongly, that the leader's process is gone; or the leader renews
+ * its certificate: then all its connections break for a moment, with a goodbye.
+ */
+function flap(world: FaultyWorld): void {
+  const { random, network, profile } = world;
+  const leader = world.leader();
+  if (leader === null) return;
+  const { heartbeatTicks, electionTicks } = profile.settings;
+  if (random.next() < 0.1) {
+    const until = world.now() + integerBetween(random, 0, heartbeatTicks);
+    for (const id of world.members.keys()) network.flap(leader.id, id, until);
+    world.trace(() => `${leader.id} renews its certificate, connected again at ${until}`);
+    return;
+  }
+  const flapper = world.members.get(profile.flapperId);
+  if (flapper === undefined || flapper === leader || !flapper.isRunning) return;
+  const until = world.now() + integerBetween(random, 0, random.next() < 0.5 ? heartbeatTicks + 4 : electionTicks);
+  network.flap(leader.id, flapper.id, until);
+  world.trace(() => `the connection of ${flapper.id} from ${leader.id} breaks until ${until}`);
+  flapper.peerLost(leader.id);
+}
+
+/** Usually one member, with a taste for those in the middle of a write; sometimes all at once, as in a power cut. */
+function crashSome(world: FaultyWorld): void {
+  const { random } = world;
+  const alive = [...world.members.values()].filter((member) => member.isAlive);
+  const writing = alive.filter((member) => member.isWriting);
+  const victim = pick(random, writing.length > 0 && random.next() < 0.7 ? writing : alive);
+  const victims = random.next() < 0.15 || victim === undefined ? alive : [victim];
+  for (const member of victims) world.crash(member);
+}
+
+/** The leader crashes in the middle of a write, and somebody who may have what it loses is out of reach when it comes back. */
+function loseWrite(world: FaultyWorld): void {
+  const leader = world.leader();
+  if (leader?.isWriting !== true) return;
+  world.crash(leader);
+  const others = [...world.members.keys()].filter((id) => id !== leader.id);
+  const witness = pick(world.random, others);
+  if (witness !== undefined) isolate(world, witness);
+}
+
+/**
+ * A new leader reaches two other members at most, and crashes soon: what it wrote is then on few, and older than what the next ones write
+ * (the situation of figure 8 of the Raft paper).
+ */
+function fleet(world: FaultyWorld): void {
+  const { random, profile, network } = world;
+  const leader = world.leader();
+  if (leader === null) return;
+  const { term } = leader.raft.status();
+  if (world.fate.term !== term) {
+    world.fate = { term, isFleeting: random.next() < profile.fleetingRate };
+    if (!world.fate.isFleeting) return;
+    world.disturbed();
+    const others = [...world.members.keys()].filter((id) => id !== leader.id);
+    const reached = Array.from({ length: integerBetween(random, 0, 2) }, () => pick(random, others));
+    for (const id of others) {
+      if (reached.includes(id)) continue;
+      network.block(leader.id, id);
+      network.block(id, leader.id);
+    }
+    world.trace(() => `${leader.id} will lead in term ${term} for a moment, and reaches ${reached}`);
+  } else if (world.fate.isFleeting && random.next() < 0.15) {
+    world.disturbed();
+    world.crash(leader);
+    network.heal();
+  }
+}
+
+function isolate(world: FaultyWorld, lonely: number): void {
+  for (const id of world.members.keys()) {
+    if (id === lonely) continue;
+    world.network.block(id, lonely);
+    world.network.block(lonely, id);
+  }
+  world.trace(() => `${lonely} is cut off`);
+}
+
+/** Two sides that do not hear each other, one member that hears but is not heard, or single broken links. */
+function partition(world: FaultyWorld): void {
+  const { random, network } = world;
+  const ids = [...world.members.keys()];
+  const kind = integerBetween(random, 0, 3);
+  const side = new Set(ids.filter(() => random.next() < 0.5));
+  const lonely = kind === 3 ? (world.leader()?.id ?? ids[0]) : pick(random, ids);
+  const isCut = (from: number, to: number) => {
+    if (kind === 0) return side.has(from) !== side.has(to);
+    if (kind === 1) return from === lonely;
+    if (kind === 2) return random.next() < 0.3;
+    return from === lonely || to === lonely;
+  };
+  for (const from of ids) for (const to of ids) if (from !== to && isCut(from, to)) network.block(from, to);
+  world.trace(() => `the network breaks, kind ${kind}, side ${[...side]}, lonely ${lonely}`);
+}
+
+/** Adds, promotes, demotes or removes one member, where the leader allows it. */
+function changeMembership(world: FaultyWorld): void {
+  const leader = world.leader();
+  if (leader === null) return;
+  const { config } = leader.raft.status();
+  const step = drawStep(world, config.voters, config.learners);
+  if (step === null || refusedAsNull(() => planConfigChange(config, [step])) === null) return;
+  const proposal = refusedAsNull(() => leader.raft.proposeConfigChange(encodeCommand({ type: "members", step })));
+  if (proposal === null) return;
+  world.trace(() => `${step.action} ${step.raftId} proposed on ${leader.id} at ${proposal.lastIndex}`);
+  leader.pump();
+}
+
+function drawStep(world: FaultyWorld, voters: readonly number[], learners: readonly number[]): ConfigChangeStep | null {
+  const { random } = world;
+  const choice = random.next();
+  if (choice < 0.5) {
+    if (voters.length + learners.length >= VOTERS_MAX || world.members.size >= MEMBERS_EVER_MAX) return null;
+    const action = random.next() < 0.5 ? "add_voter" : "add_learner";
+    return { action, raftId: world.addBlank().id };
+  }
+  const learner = pick(random, learners);
+  if (choice < 0.7 && learner !== undefined) return { action: "add_voter", raftId: learner };
+  const member = pick(random, [...voters, ...learners]);
+  if (member === undefined) return null;
+  return { action: choice < 0.8 ? "add_learner" : "remove", raftId: member };
+}
+
+/** Things that an operator or the transport asks for. */
+function nudge(world: FaultyWorld): void {
+  const { random } = world;
+  const member = pick(random, running(world));
+  if (member === undefined) return;
+  const other = pick(random, [...world.members.keys()]);
+  const kind = integerBetween(random, 0, 3);
+  if (kind === 0) member.raft.campaign();
+  if (kind === 1) member.raft.forgetLeader();
+  if (kind === 2 && other !== undefined) member.raft.reportUnreachable(other);
+  const leader = kind === 3 ? world.leader() : null;
+  if (leader !== null && other !== undefined) refusedAsNull(() => leader.raft.transferLeadership(other));
+  world.trace(() => `nudge ${kind} of ${leader?.id ?? member.id} towards ${other}`);
+  (leader ?? member).pump();
+}
+
+/** Nobody trusts the leader any more and all stand at once: the votes split. */
+function rush(world: FaultyWorld): void {
+  for (const member of running(world)) member.raft.forgetLeader();
+  for (const member of running(world)) {
+    if (world.random.next() < 0.7) member.raft.campaign();
+    member.pump();
+  }
+}
+
+function running(world: FaultyWorld): readonly SimulatedMember[] {
+  return [...world.members.values()].filter((member) => member.isRunning);
+}
+
+function pick<T>(random: Random, items: readonly T[]): T | undefined {
+  return items[integerBetween(random, 0, items.length - 1)];
+}

@@ -1,0 +1,68 @@
+import { PropertyViolated } from "./checker.js";
+import type { SimulatedMember } from "./member.js";
+
+/** What the watch needs to know of the world. */
+export interface HealthWorld {
+  /** Steps without any fault but flapping connections until what was under way before cannot matter any more. */
+  readonly patience: number;
+  /** Steps: a member that heard its leader within this time, or answered it, is in touch. */
+  readonly touchMax: number;
+  /** The member whose connection flaps. It counts for nothing. */
+  readonly flapperId: number;
+}
+
+/**
+ * A leader that a quorum hears, and that hears the quorum, stays leader, and nobody makes a new term: whatever one flapping connection or a
+ * renewed certificate does to a member that is not needed. Faults of other kinds end the claim until all is quiet for long enough.
+ */
+export class LeaderHealth {
+  readonly #world: HealthWorld;
+  /** When a message of this kind last arrived: "to<from" by member ids, for messages of the leader's term. */
+  readonly #contact = new Map<string, { readonly term: number; readonly at: number }>();
+  #claim: { readonly leader: SimulatedMember; readonly term: number; readonly since: number } | null = null;
+  /** Steps during which the claim was in force. */
+  watched = 0;
+
+  constructor(world: HealthWorld) {
+    this.#world = world;
+  }
+
+  /** Something else than a connection that flaps was done to the members. */
+  disturbed(): void {
+    this.#claim = null;
+  }
+
+  /** A message of a leader, or an answer to one, arrived. */
+  heard(link: { readonly from: number; readonly to: number }, term: number, now: number): void {
+    this.#contact.set(`${link.to}<${link.from}`, { term, at: now });
+  }
+
+  check(members: ReadonlyMap<number, SimulatedMember>, leader: SimulatedMember | null, now: number): void {
+    const claim = this.#claim;
+    const isInForce = claim !== null && now - claim.since >= this.#world.patience;
+    const terms = [...members.values()].filter((member) => member.isAlive).map((member) => member.raft.status().term);
+    const termMax = Math.max(...terms);
+    if (isInForce) this.watched++;
+    if (isInForce && (leader !== claim.leader || termMax !== claim.term)) {
+      const now = `now ${leader?.id ?? "nobody"} leads and the highest term is ${termMax}`;
+      throw new PropertyViolated(`stability: ${claim.leader.id} led in term ${claim.term} and a quorum heard it, but ${now}`);
+    }
+    const isHealthy = leader !== null && termMax === leader.raft.status().term && this.#isInTouch(members, leader, now);
+    if (!isHealthy) this.#claim = null;
+    else if (claim?.leader !== leader || claim.term !== termMax) this.#claim = { leader, term: termMax, since: now };
+  }
+
+  #isInTouch(members: ReadonlyMap<number, SimulatedMember>, leader: SimulatedMember, now: number): boolean {
+    const { term, config } = leader.raft.status();
+    const { flapperId, touchMax } = this.#world;
+    const isRecent = (to: number, from: number) => {
+      const contact = this.#contact.get(`${to}<${from}`);
+      return contact !== undefined && contact.term === term && now - contact.at < touchMax;
+    };
+    const inTouch = config.voters.filter((id) => {
+      if (id === leader.id) return true;
+      return id !== flapperId && members.get(id)?.isRunning === true && isRecent(id, leader.id) && isRecent(leader.id, id);
+    });
+    return inTouch.length > config.voters.length / 2;
+  }
+}

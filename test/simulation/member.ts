@@ -1,0 +1,242 @@
+import { integerBetween, type Random } from "../../src/base/random.js";
+import type { ConfigState, RaftMessage } from "../../src/raft/message.js";
+import { Raft } from "../../src/raft/raft.js";
+import type { Ready } from "../../src/raft/ready.js";
+import type { Checker } from "./checker.js";
+import { decodeCommand } from "./command.js";
+import type { SimulatedDisk, StoredSnapshot } from "./disk.js";
+import { EMPTY_STATE, Machine, type MachineState } from "./machine.js";
+
+export interface MemberSettings {
+  readonly electionTicks: number;
+  readonly heartbeatTicks: number;
+  readonly bytesPerMessageMax: number;
+  readonly inflightMessagesMax: number;
+  /** Steps that a synced write takes: 0 to this many. */
+  readonly writeDelayMax: number;
+  /** Applied entries between snapshots. */
+  readonly snapshotEvery: number;
+  /** Entries kept before a snapshot, at most. */
+  readonly tailMax: number;
+}
+
+/** What a member reaches of the world. */
+export interface MemberWorld {
+  readonly random: Random;
+  readonly checker: Checker;
+  readonly settings: MemberSettings;
+  now(): number;
+  send(from: SimulatedMember, messages: readonly RaftMessage[]): void;
+  onApplied(member: SimulatedMember): void;
+  trace(line: () => string): void;
+}
+
+export interface PendingRead {
+  readonly index: number;
+  readonly context: number;
+}
+
+/** A member with its driver: the smallest that keeps the obligations of src/raft/README.md. */
+export class SimulatedMember {
+  readonly id: number;
+  readonly disk: SimulatedDisk;
+  readonly #world: MemberWorld;
+  incarnation = 0;
+  /** Ticks of this member's clock for each of a good one's. */
+  clockRate = 1;
+  #raft: Raft | null = null;
+  #machine = new Machine(EMPTY_STATE);
+  #config: ConfigState | null = null;
+  #write: { readonly ready: Ready; readonly doneAt: number } | null = null;
+  /** Contents of snapshots that arrived and are not installed yet. */
+  #staged = new Map<number, MachineState>();
+  #reads: PendingRead[] = [];
+  #pausedUntil = 0;
+  /** When this member will stand, since it believes that the leader of this term is gone. */
+  #earlyCampaign: { readonly at: number; readonly term: number } | null = null;
+
+  constructor(id: number, disk: SimulatedDisk, world: MemberWorld) {
+    this.id = id;
+    this.disk = disk;
+    this.#world = world;
+  }
+
+  get isAlive(): boolean {
+    return this.#raft !== null;
+  }
+
+  /** Alive and not stalled. */
+  get isRunning(): boolean {
+    return this.#raft !== null && this.#world.now() >= this.#pausedUntil;
+  }
+
+  get isWriting(): boolean {
+    return this.#write !== null;
+  }
+
+  /** Writing down that it voted. */
+  get isVoting(): boolean {
+    const vote = this.#write?.ready.hardState?.vote ?? 0;
+    return vote !== 0 && (vote !== this.disk.hardState.vote || this.#write?.ready.hardState?.term !== this.disk.hardState.term);
+  }
+
+  get raft(): Raft {
+    if (this.#raft === null) throw new Error(`member ${this.id} is down`);
+    return this.#raft;
+  }
+
+  get machine(): Machine {
+    return this.#machine;
+  }
+
+  start(): void {
+    const { settings, random, checker } = this.#world;
+    this.incarnation++;
+    this.#pausedUntil = 0;
+    const snapshot = this.disk.storedSnapshot;
+    this.#machine = new Machine(snapshot?.state ?? EMPTY_STATE);
+    this.#config = snapshot?.meta.config ?? null;
+    checker.holds(this.id, this.#machine.index, this.#machine.digest);
+    this.#raft = new Raft({ ...settings, id: this.id, storage: this.disk, random, applied: this.#machine.index });
+    this.#world.trace(() => `${this.id} starts: applied ${this.#machine.index}, log ends at ${this.disk.lastIndex()}, term ${this.disk.hardState.term}`);
+    this.pump();
+  }
+
+  crash(): void {
+    this.#raft = null;
+    this.#write = null;
+    this.#staged = new Map();
+    this.#reads = [];
+    this.#earlyCampaign = null;
+    this.disk.crash(this.#world.random);
+    this.#world.trace(() => `${this.id} crashes`);
+  }
+
+  /** Nothing happens here for a while, as in a long collection of garbage. */
+  pause(steps: number): void {
+    this.#pausedUntil = this.#world.now() + steps;
+    this.#world.trace(() => `${this.id} stalls for ${steps} steps`);
+  }
+
+  tick(): void {
+    this.raft.tick();
+    this.pump();
+  }
+
+  /** Told, rightly or not, that a peer's process is gone: as src/replica/early-campaign.ts. */
+  peerLost(peerId: number): void {
+    const { leader, term, config } = this.raft.status();
+    if (leader !== peerId || peerId === this.id) return;
+    this.raft.forgetLeader();
+    const rank = config.voters.filter((id) => id !== peerId).indexOf(this.id);
+    if (rank !== -1) this.#earlyCampaign = { at: this.#world.now() + 2 + rank * 3 + integerBetween(this.#world.random, 0, 1), term };
+    this.pump();
+  }
+
+  /** Stands early when it is time, unless somebody else does or a leader is known. */
+  maybeCampaignEarly(): void {
+    if (this.#earlyCampaign === null || this.#world.now() < this.#earlyCampaign.at) return;
+    const { leader, term } = this.raft.status();
+    const isDue = leader === 0 && term === this.#earlyCampaign.term;
+    this.#earlyCampaign = null;
+    if (!isDue) return;
+    this.#world.trace(() => `${this.id} stands early`);
+    this.raft.campaign();
+    this.pump();
+  }
+
+  receive(message: RaftMessage, content: MachineState | null): void {
+    if (message.snapshot !== null && content !== null) this.#staged.set(message.snapshot.index, content);
+    this.raft.step(message);
+    this.pump();
+  }
+
+  /** Takes up work until a write has to be waited for. */
+  pump(): void {
+    const { raft } = this;
+    this.#world.send(this, raft.takeMessages());
+    while (this.#write === null && raft.hasReady()) {
+      this.#begin(raft.ready());
+      this.#maybeFinish();
+    }
+  }
+
+  /** Completes the write under way when its time has come. */
+  maybeFinishWrite(): void {
+    if (this.#maybeFinish()) this.pump();
+  }
+
+  #maybeFinish(): boolean {
+    if (this.#write === null || this.#write.doneAt > this.#world.now()) return false;
+    const { ready } = this.#write;
+    this.#write = null;
+    this.#finish(ready);
+    return true;
+  }
+
+  #begin(ready: Ready): void {
+    this.#world.send(this, ready.messages);
+    const first = ready.entries[0];
+    if (first !== undefined) this.#world.checker.stores(this.id, ready.entries, ready.snapshot?.term ?? this.disk.term(first.index - 1) ?? 0);
+    const snapshot = ready.snapshot === null ? null : this.#stagedSnapshot(ready.snapshot.index, ready);
+    this.disk.begin(ready, snapshot);
+    const needsDisk = ready.entries.length > 0 || ready.snapshot !== null || ready.hardState !== null;
+    const delay = needsDisk ? integerBetween(this.#world.random, 0, this.#world.settings.writeDelayMax) : 0;
+    this.#write = { ready, doneAt: this.#world.now() + delay };
+  }
+
+  #finish(ready: Ready): void {
+    this.disk.complete();
+    this.raft.persisted(ready);
+    this.#world.send(this, ready.messagesAfterPersist);
+    if (ready.snapshot !== null) this.#install(this.disk.storedSnapshot!);
+    this.#apply(ready);
+    this.#reads.push(...ready.readStates);
+    this.#world.onApplied(this);
+  }
+
+  /** Reads that may be served now. */
+  takeReads(): readonly PendingRead[] {
+    const due = this.#reads.filter((read) => read.index <= this.#machine.index);
+    if (due.length > 0) this.#reads = this.#reads.filter((read) => read.index > this.#machine.index);
+    return due;
+  }
+
+  #install(snapshot: StoredSnapshot): void {
+    this.#machine = new Machine(snapshot.state);
+    this.#config = snapshot.meta.config;
+    for (const index of this.#staged.keys()) if (index <= snapshot.meta.index) this.#staged.delete(index);
+    this.#world.checker.holds(this.id, this.#machine.index, this.#machine.digest);
+    this.#world.trace(() => `${this.id} installs snapshot ${snapshot.meta.index}`);
+    this.raft.applied(snapshot.meta.index);
+  }
+
+  #apply(ready: Ready): void {
+    for (const entry of ready.committed) {
+      this.#world.checker.applies(this.id, entry);
+      this.#machine.apply(entry);
+      if (entry.type === "config_change") {
+        const command = decodeCommand(entry.data);
+        this.#config = this.raft.applyConfigChange(command?.type === "members" ? [command.step] : []);
+        this.#world.trace(() => `${this.id} applies configuration ${this.#config?.voters} + ${this.#config?.learners}`);
+      }
+      this.raft.applied(entry.index);
+    }
+    if (ready.committed.length > 0) this.#maybeCompact();
+  }
+
+  #maybeCompact(): void {
+    const { settings, random } = this.#world;
+    const { index } = this.#machine;
+    if (this.#config === null || index - (this.disk.storedSnapshot?.meta.index ?? 0) < settings.snapshotEvery) return;
+    const tail = integerBetween(random, 0, settings.tailMax);
+    this.disk.compact({ meta: { index, term: this.disk.term(index)!, config: this.#config }, state: this.#machine.state() }, tail);
+  }
+
+  #stagedSnapshot(index: number, ready: Ready): StoredSnapshot {
+    const state = this.#staged.get(index);
+    const config = ready.snapshot?.config;
+    if (state === undefined || !config) throw new Error(`member ${this.id} was not given the content of snapshot ${index}`);
+    return { meta: { ...ready.snapshot!, config }, state };
+  }
+}

@@ -1,0 +1,82 @@
+import { integerBetween, type Random } from "../../src/base/random.js";
+import type { RaftMessage } from "../../src/raft/message.js";
+import type { MachineState } from "./machine.js";
+
+export interface Envelope {
+  readonly message: RaftMessage;
+  /** Content of a snapshot message. */
+  readonly content: MachineState | null;
+  /** Which life of the sender it comes from. */
+  readonly incarnation: number;
+  /** Never arrives; the sender of a snapshot notices. */
+  readonly isLost: boolean;
+}
+
+export interface NetworkFaults {
+  readonly dropRate: number;
+  readonly duplicateRate: number;
+  /** Steps: each message takes 1 to this many, so the larger, the more they overtake each other. */
+  readonly delayMax: number;
+}
+
+/** Carries messages with delay, loss, duplication, reordering and partitions. */
+export class SimulatedNetwork {
+  faults: NetworkFaults;
+  readonly #random: Random;
+  readonly #due = new Map<number, Envelope[]>();
+  readonly #blocked = new Set<string>();
+  /** Broken for a moment: until when, by link. */
+  readonly #flapping = new Map<string, number>();
+
+  constructor(random: Random, faults: NetworkFaults) {
+    this.#random = random;
+    this.faults = faults;
+  }
+
+  send(now: number, envelope: Envelope): void {
+    const { from, to, type } = envelope.message;
+    const link = `${from}>${to}`;
+    const isLost = this.#blocked.has(link) || (this.#flapping.get(link) ?? 0) > now || this.#random.next() < this.faults.dropRate;
+    if (isLost && type !== "snapshot") return;
+    this.#schedule(now, { ...envelope, isLost });
+    // A duplicate of a snapshot's stream cannot be: its end is reported once.
+    if (!isLost && type !== "snapshot" && this.#random.next() < this.faults.duplicateRate) this.#schedule(now, envelope);
+  }
+
+  /** What arrives now, in random order. */
+  take(now: number): readonly Envelope[] {
+    const due = this.#due.get(now) ?? [];
+    this.#due.delete(now);
+    for (let last = due.length - 1; last > 0; last--) {
+      const other = integerBetween(this.#random, 0, last);
+      [due[last], due[other]] = [due[other]!, due[last]!];
+    }
+    return due;
+  }
+
+  block(from: number, to: number): void {
+    this.#blocked.add(`${from}>${to}`);
+  }
+
+  /** Breaks both directions between two members until this step. */
+  flap(a: number, b: number, until: number): void {
+    this.#flapping.set(`${a}>${b}`, until);
+    this.#flapping.set(`${b}>${a}`, until);
+  }
+
+  get isBroken(): boolean {
+    return this.#blocked.size > 0;
+  }
+
+  heal(): void {
+    this.#blocked.clear();
+    this.#flapping.clear();
+  }
+
+  #schedule(now: number, envelope: Envelope): void {
+    const at = now + integerBetween(this.#random, 1, this.faults.delayMax);
+    const due = this.#due.get(at);
+    if (due === undefined) this.#due.set(at, [envelope]);
+    else due.push(envelope);
+  }
+}

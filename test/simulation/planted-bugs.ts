@@ -1,0 +1,414 @@
+import type { Profile } from "./profile.js";
+
+/** A change of one source file, named from the project's root; `find` must be there exactly once. */
+export interface Edit {
+  readonly file: string;
+  readonly find: string;
+  readonly replace: string;
+}
+
+/** A defect, put into a copy of the sources. */
+export interface PlantedBug {
+  readonly name: string;
+  readonly edits: readonly Edit[];
+  /** Where the seed's own mixture of faults would show it too seldom. */
+  readonly profile?: Partial<Profile>;
+  /** Takes many seeds to show: for `npm run sim -- --planted` only, not for every run of the tests. */
+  readonly isRare?: boolean;
+}
+
+const QUIET: Partial<Profile> = {
+  network: { dropRate: 0, duplicateRate: 0, delayMax: 3 },
+  tickRate: 1,
+  slowClock: 1,
+  crashRate: 0,
+  lossRate: 0,
+  fleetingRate: 0,
+  crashInVoteRate: 0,
+  restartRate: 0.5,
+  stallRate: 0,
+  partitionRate: 0,
+  healRate: 0.02,
+  membershipRate: 0,
+  nudgeRate: 0,
+  rushRate: 0,
+  flapRate: 0,
+  noticeRate: 0,
+};
+const SETTINGS: Profile["settings"] = {
+  electionTicks: 30,
+  heartbeatTicks: 5,
+  writeDelayMax: 3,
+  bytesPerMessageMax: 100,
+  inflightMessagesMax: 8,
+  snapshotEvery: 100,
+  tailMax: 10,
+};
+
+/** Little else than split votes and crashes. */
+const CONTENDED: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  network: { dropRate: 0, duplicateRate: 0, delayMax: 15 },
+  rushRate: 0.02,
+  crashRate: 0.05,
+  crashInVoteRate: 0.2,
+  writeRate: 0.02,
+  readRate: 0.02,
+  settings: SETTINGS,
+};
+
+/** Leaders come and go before they have told a majority anything, and tell it one entry at a time. */
+const CHURN: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 5,
+  network: { dropRate: 0.1, duplicateRate: 0, delayMax: 4 },
+  lossRate: 0.1,
+  partitionRate: 0.08,
+  healRate: 0.1,
+  rushRate: 0.08,
+  writeRate: 0.5,
+  readRate: 0.02,
+  settings: { ...SETTINGS, electionTicks: 12, heartbeatTicks: 2, writeDelayMax: 2, bytesPerMessageMax: 1, inflightMessagesMax: 1, snapshotEvery: 1_000 },
+};
+
+/** Each leader reaches few, and not for long; those that crash stay away for a while. */
+const FLEETING: Partial<Profile> = {
+  ...CHURN,
+  network: { dropRate: 0, duplicateRate: 0, delayMax: 6 },
+  lossRate: 0,
+  fleetingRate: 1,
+  partitionRate: 0,
+  healRate: 0.02,
+  restartRate: 0.05,
+  rushRate: 0.1,
+  writeRate: 0.1,
+};
+
+/** Disks slower than the network; leaders crash in the middle of a write, with a witness of it out of reach. */
+const SLOW_DISKS: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  network: { dropRate: 0, duplicateRate: 0, delayMax: 2 },
+  lossRate: 0.05,
+  restartRate: 0.1,
+  healRate: 0.03,
+  writeRate: 0.3,
+  readRate: 0.02,
+  settings: { ...SETTINGS, electionTicks: 24, heartbeatTicks: 4, writeDelayMax: 8 },
+};
+
+/** Old leaders that do not notice: slow clocks, stalls, and links that break. */
+const OLD_LEADERS: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  network: { dropRate: 0, duplicateRate: 0.1, delayMax: 6 },
+  slowClock: 0.1,
+  partitionRate: 0.02,
+  writeRate: 0.4,
+  readRate: 0.9,
+  settings: { ...SETTINGS, electionTicks: 15, heartbeatTicks: 1, writeDelayMax: 1 },
+};
+
+/** Members come and go all the time, and disks are so slow that some are changes behind. */
+const MOVING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  partitionRate: 0.03,
+  membershipRate: 0.5,
+  rushRate: 0.02,
+  crashRate: 0.01,
+  writeRate: 0.05,
+  readRate: 0.02,
+  settings: { ...SETTINGS, writeDelayMax: 12, snapshotEvery: 1_000 },
+};
+
+/** Nothing but one connection that flaps, seldom enough for leaders to be taken for stable in between. */
+const FLAPPING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  flapperId: 1,
+  flapRate: 0.005,
+  writeRate: 0.02,
+  readRate: 0.02,
+  settings: SETTINGS,
+};
+
+/** Each breaks one rule that the safety, or the calm, of the protocol rests on. The checkers must find every one of them. */
+export const PLANTED_BUGS: readonly PlantedBug[] = [
+  {
+    name: "votes twice in a term",
+    edits: [
+      {
+        file: "src/raft/election.ts",
+        find: "const isFree = core.vote === message.from || (core.vote === 0 && core.leader === 0) || (isPreVote && message.term > core.term);",
+        replace: "const isFree = true;",
+      },
+    ],
+    profile: CONTENDED,
+  },
+  {
+    name: "votes for a candidate whose log lacks entries",
+    edits: [
+      {
+        file: "src/raft/election.ts",
+        find: "const isGranted = isFree && core.log.isUpToDate({ index: message.index, term: message.logTerm });",
+        replace: "const isGranted = isFree;",
+      },
+    ],
+  },
+  {
+    name: "compares logs by length alone",
+    edits: [
+      {
+        file: "src/raft/log.ts",
+        find: "return position.term > term || (position.term === term && position.index >= index);",
+        replace: "return position.index >= index || term < 0;",
+      },
+    ],
+    profile: FLEETING,
+  },
+  {
+    name: "sends a vote before it is persisted",
+    edits: [
+      {
+        file: "src/raft/outbox.ts",
+        find: "const queue = AFTER_PERSIST.has(parts.type) ?",
+        replace: 'const queue = AFTER_PERSIST.has(parts.type) && (parts.type !== "vote_reply" || parts.to === parts.from) ?',
+      },
+    ],
+    profile: CONTENDED,
+  },
+  {
+    name: "acknowledges entries before they are persisted",
+    edits: [
+      {
+        file: "src/raft/outbox.ts",
+        find: "const queue = AFTER_PERSIST.has(parts.type) ?",
+        replace: 'const queue = AFTER_PERSIST.has(parts.type) && (parts.type !== "append_reply" || parts.to === parts.from) ?',
+      },
+    ],
+  },
+  {
+    name: "counts the leader's own entries before they are persisted",
+    edits: [
+      {
+        file: "src/raft/replication.ts",
+        find: 'core.send({ type: "append_reply", to: core.id, index: core.log.lastIndex });',
+        replace:
+          "core.leadership?.progress.get(core.id)?.maybeAdvance(core.log.lastIndex);\n  if (core.leadership !== null) maybeCommit(core, core.leadership);",
+      },
+    ],
+    profile: SLOW_DISKS,
+  },
+  {
+    name: "forgets its vote in a crash",
+    edits: [
+      {
+        file: "src/raft/core.ts",
+        find: "this.vote = hardState.vote;",
+        replace: "this.vote = 0;",
+      },
+    ],
+    profile: CONTENDED,
+  },
+  {
+    name: "commits an entry of an older term by counting",
+    isRare: true,
+    edits: [
+      {
+        file: "src/raft/replication.ts",
+        find: " || core.log.term(index) !== core.term",
+        replace: "",
+      },
+    ],
+    profile: FLEETING,
+  },
+  {
+    name: "needs no majority where the group is even",
+    edits: [
+      {
+        file: "src/raft/quorum.ts",
+        find: "return Math.floor(voters.length / 2) + 1;",
+        replace: "return Math.ceil(voters.length / 2);",
+      },
+    ],
+  },
+  {
+    name: "counts learners among the voters",
+    edits: [
+      {
+        file: "src/raft/election.ts",
+        find: "if (isVoter(core.config, from) && !core.votes.has(from)) core.votes.set(from, isGranted);\n  const result = voteResult(core.config,",
+        replace:
+          "core.votes.set(from, isGranted);\n  const result = voteResult({ voters: [...core.votes.keys()].slice(0, core.config.voters.length), votersOutgoing: [] },",
+      },
+    ],
+  },
+  {
+    // The second check implies the first: only without both is the rule broken.
+    name: "changes membership before an entry of the own term is committed",
+    isRare: true,
+    edits: [
+      { file: "src/raft/leader.ts", find: "pendingConfigIndex: core.log.lastIndex,", replace: "pendingConfigIndex: 0," },
+      {
+        file: "src/raft/raft.ts",
+        find: "if (!hasCommittedInTerm(this.#core)) throw",
+        replace: "if (this.#core.term < 0) throw",
+      },
+    ],
+    profile: MOVING,
+  },
+  {
+    name: "changes membership while a change is under way",
+    edits: [
+      {
+        file: "src/raft/raft.ts",
+        find: "if (leadership.pendingConfigIndex > log.applied) {",
+        replace: "if (log.applied < 0) {",
+      },
+    ],
+    profile: MOVING,
+  },
+  {
+    name: "reads without asking a quorum",
+    isRare: true,
+    edits: [
+      {
+        file: "src/raft/leader-reads.ts",
+        find: "const confirmed = quorumIndex(config, (raftId) => (raftId === selfId ? this.#lastRound : (this.#acknowledged.get(raftId) ?? 0)));",
+        replace: "const confirmed = quorumIndex(config, (raftId) => (raftId === selfId ? this.#lastRound : this.#lastRound));",
+      },
+    ],
+    profile: OLD_LEADERS,
+  },
+  {
+    name: "confirms reads by the answers to the round before",
+    isRare: true,
+    edits: [
+      {
+        file: "src/raft/leader-reads.ts",
+        find: "const done = this.#rounds.filter((round) => round.number <= confirmed);\n    if (done.length > 0) this.#rounds = this.#rounds.filter((round) => round.number > confirmed);",
+        replace:
+          "const done = this.#rounds.filter((round) => round.number <= confirmed + 1);\n    if (done.length > 0) this.#rounds = this.#rounds.filter((round) => round.number > confirmed + 1);",
+      },
+    ],
+    profile: { ...OLD_LEADERS, readRate: 0.03 },
+  },
+  {
+    name: "reads before an entry of the own term is committed",
+    isRare: true,
+    edits: [
+      {
+        file: "src/raft/leader.ts",
+        find: "if (!reads.hasWaiting || reads.isRoundUnderWay || !hasCommittedInTerm(core)) return;",
+        replace: "if (!reads.hasWaiting || reads.isRoundUnderWay) return;",
+      },
+    ],
+  },
+  {
+    name: "serves reads as of an index that is not applied yet",
+    edits: [
+      {
+        file: "test/simulation/member.ts",
+        find: "const due = this.#reads.filter((read) => read.index <= this.#machine.index);",
+        replace: "const due = this.#reads;",
+      },
+    ],
+  },
+  {
+    name: "takes the leader's commit for entries of another leader",
+    edits: [
+      {
+        file: "src/raft/leader.ts",
+        find: "commit: Math.min(match, core.log.commit), context",
+        replace: "commit: Math.max(match, core.log.commit), context",
+      },
+      {
+        file: "src/raft/follower.ts",
+        find: "core.log.commitTo(message.commit);",
+        replace: "core.log.commitTo(Math.min(message.commit, core.log.lastIndex));",
+      },
+    ],
+    profile: CHURN,
+  },
+  {
+    name: "cuts the log at every append, also at one that came late",
+    edits: [
+      {
+        file: "src/raft/log.ts",
+        find: "if (conflict !== -1) this.append(entries.slice(conflict));",
+        replace: "if (conflict !== -1 || entries.length > 0) this.append(entries.filter((entry) => entry.index > this.#commit));",
+      },
+    ],
+  },
+  {
+    name: "takes entries without looking at those before",
+    edits: [
+      {
+        file: "src/raft/log.ts",
+        find: "if (!this.matches(after)) return undefined;",
+        replace: "if (after.index > this.lastIndex) return undefined;",
+      },
+    ],
+  },
+  {
+    name: "votes a leader out that it hears",
+    edits: [
+      {
+        file: "src/raft/core.ts",
+        find: "return this.leader !== 0 && this.electionElapsed < this.electionTicks;",
+        replace: "return this.leader === this.id && this.electionElapsed < 0;",
+      },
+    ],
+    profile: FLAPPING,
+  },
+  {
+    name: "makes a new term without asking whether it could win",
+    isRare: true,
+    edits: [
+      {
+        file: "src/raft/election.ts",
+        find: "if (mayStand(core)) askPreVotes(core);",
+        replace: "if (mayStand(core)) {\n    core.becomePreCandidate();\n    askVotes(core, false);\n  }",
+      },
+    ],
+  },
+  {
+    name: "comes back under its old raft id without its log",
+    edits: [
+      {
+        file: "test/simulation/disk.ts",
+        find: "    this.#underWay = null;\n    if (random.next() < 0.5) this.#hardState = this.#synced;",
+        replace:
+          "    this.#underWay = null;\n    if (random.next() < 0.05) {\n      this.#synced = { term: 0, vote: 0, commit: 0 };\n      this.#hardState = this.#synced;\n      this.#snapshot = null;\n      this.#base = { index: 0, term: 0 };\n      this.#entries = [];\n    }\n    if (random.next() < 0.5) this.#hardState = this.#synced;",
+      },
+    ],
+  },
+  {
+    name: "applies a snapshot without replacing what it had",
+    edits: [
+      {
+        file: "test/simulation/member.ts",
+        find: "    this.#machine = new Machine(snapshot.state);\n    this.#config = snapshot.meta.config;",
+        replace:
+          "    this.#machine = new Machine({ ...snapshot.state, registers: this.#machine.state().registers });\n    this.#config = snapshot.meta.config;",
+      },
+    ],
+  },
+  {
+    name: "syncs entries, but not its term and vote",
+    isRare: true,
+    edits: [
+      {
+        file: "test/simulation/disk.ts",
+        find: "return ready.entries.length > 0 || ready.snapshot !== null || isNewVote;",
+        replace: "return ready.entries.length > 0 || ready.snapshot !== null || (isNewVote && ready.entries.length < 0);",
+      },
+    ],
+    profile: CONTENDED,
+  },
+];
+
+/** The mixtures of faults above: none of them may be a defect by itself. */
+export const PLANTING_PROFILES = { CONTENDED, CHURN, FLEETING, SLOW_DISKS, OLD_LEADERS, MOVING, FLAPPING } as const;

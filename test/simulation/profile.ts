@@ -1,0 +1,98 @@
+import { integerBetween, type Random } from "../../src/base/random.js";
+import type { MemberSettings } from "./member.js";
+import type { NetworkFaults } from "./network.js";
+
+/** What one seed's run is like. Drawn per seed, so that some runs have much of one fault and none of another. */
+export interface Profile {
+  readonly memberCount: number;
+  readonly settings: MemberSettings;
+  readonly network: NetworkFaults;
+  /** Chance per step that a member's clock ticks. */
+  readonly tickRate: number;
+  /** Chances per step. */
+  readonly crashRate: number;
+  /** That a leader crashes in the middle of a write, and somebody who may have what it loses is cut off. */
+  readonly lossRate: number;
+  /** Of each new leader: that it reaches two others at most, and crashes soon. */
+  readonly fleetingRate: number;
+  /** Of each member that is writing down its vote. */
+  readonly crashInVoteRate: number;
+  /** Of each member that is down. */
+  readonly restartRate: number;
+  readonly stallRate: number;
+  readonly partitionRate: number;
+  /** That a broken network heals. */
+  readonly healRate: number;
+  /** How much slower than the others' some members' clocks may be: 1 is not at all. */
+  readonly slowClock: number;
+  readonly membershipRate: number;
+  readonly nudgeRate: number;
+  readonly rushRate: number;
+  /** That a connection between the leader and the flapper breaks and comes back, or all of the leader's do. */
+  readonly flapRate: number;
+  /** Index of the member whose connections flap, 1 to memberCount. */
+  readonly flapperId: number;
+  /** That a member notices that its leader's process is gone. */
+  readonly noticeRate: number;
+  readonly writeRate: number;
+  readonly readRate: number;
+}
+
+/** Nothing happens but what is left in a profile. */
+const QUIET = {
+  crashRate: 0,
+  lossRate: 0,
+  fleetingRate: 0,
+  crashInVoteRate: 0,
+  stallRate: 0,
+  partitionRate: 0,
+  membershipRate: 0,
+  nudgeRate: 0,
+  rushRate: 0,
+};
+
+export function drawProfile(random: Random): Profile {
+  const profile = drawWild(random);
+  // Whether one flapping connection can unseat a leader shows only where nothing else does.
+  return profile.flapRate > 0 && random.next() < 0.5 ? { ...profile, ...QUIET } : profile;
+}
+
+function drawWild(random: Random): Profile {
+  const sometimes = (chance: number, rate: number) => (random.next() < chance ? rate * random.next() : 0);
+  const heartbeatTicks = integerBetween(random, 1, 3);
+  const writeDelayMax = [0, 1, 3, 8][integerBetween(random, 0, 3)]!;
+  // An election, two writes long, must be able to end within its timeout when nothing is at fault: raft promises progress only then.
+  const electionTicks = Math.max(heartbeatTicks * integerBetween(random, 5, 10), 2 * writeDelayMax + 6);
+  const memberCount = [1, 2, 3, 3, 3, 3, 4, 5, 5, 5][integerBetween(random, 0, 9)]!;
+  return {
+    memberCount,
+    settings: {
+      heartbeatTicks,
+      electionTicks,
+      bytesPerMessageMax: [1, 20, 100, 10_000][integerBetween(random, 0, 3)]!,
+      inflightMessagesMax: [1, 2, 8, 64][integerBetween(random, 0, 3)]!,
+      writeDelayMax,
+      snapshotEvery: [10, 30, 100, 1000][integerBetween(random, 0, 3)]!,
+      tailMax: integerBetween(random, 0, 20),
+    },
+    network: { dropRate: sometimes(0.6, 0.2), duplicateRate: sometimes(0.5, 0.2), delayMax: [1, 2, 3, 6, 15][integerBetween(random, 0, 4)]! },
+    tickRate: 1 - 0.3 * random.next(),
+    crashRate: sometimes(0.7, 0.02),
+    lossRate: sometimes(0.3, 0.02),
+    fleetingRate: 0,
+    crashInVoteRate: sometimes(0.4, 0.5),
+    restartRate: [0.01, 0.03, 0.1, 0.5][integerBetween(random, 0, 3)]!,
+    stallRate: sometimes(0.5, 0.02),
+    partitionRate: sometimes(0.7, 0.02),
+    healRate: 0.02,
+    slowClock: random.next() < 0.3 ? 0.05 + 0.5 * random.next() : 1,
+    membershipRate: sometimes(0.6, 0.03),
+    nudgeRate: sometimes(0.5, 0.02),
+    rushRate: sometimes(0.3, 0.05),
+    flapRate: sometimes(0.3, 0.3),
+    flapperId: integerBetween(random, 1, memberCount),
+    noticeRate: random.next(),
+    writeRate: 0.05 + 0.6 * random.next(),
+    readRate: 0.05 + 0.4 * random.next(),
+  };
+}

@@ -1,0 +1,252 @@
+import { integerBetween, SeededRandom } from "../../src/base/random.js";
+import { messageOf } from "../../src/base/errors.js";
+import type { ConfigState, RaftMessage } from "../../src/raft/message.js";
+import { Checker, PropertyViolated } from "./checker.js";
+import { Clients } from "./clients.js";
+import { SimulatedDisk, type StoredSnapshot } from "./disk.js";
+import { type FaultyWorld, injectFaults } from "./faults.js";
+import { describeMessage } from "./describe-message.js";
+import { LeaderHealth } from "./leader-health.js";
+import { EMPTY_STATE } from "./machine.js";
+import { type MemberWorld, SimulatedMember } from "./member.js";
+import { type Envelope, SimulatedNetwork } from "./network.js";
+import { drawProfile, type Profile } from "./profile.js";
+
+export interface SimulationOptions {
+  readonly seed: number;
+  /** Steps with faults; then everything heals and must make progress. */
+  readonly steps: number;
+  /** Replaces parts of the seed's profile, for a test that wants to see something often. */
+  readonly profile?: Partial<Profile>;
+  readonly onTrace?: (line: string) => void;
+}
+
+export interface SimulationResult {
+  readonly seed: number;
+  /** Null when every property held. */
+  readonly failure: { readonly step: number; readonly message: string; readonly kind: string } | null;
+  readonly counts: Checker["counts"] & {
+    readonly messages: number;
+    /** Steps during which a leader had to stay leader. */
+    readonly stable: number;
+  };
+}
+
+/** By then, every run must have come to rest. */
+const HEALING_STEPS_MAX = 20_000;
+/** Between a leader and those who hear it. */
+const IN_TOUCH: ReadonlySet<RaftMessage["type"]> = new Set(["append", "heartbeat", "append_reply", "heartbeat_reply"]);
+const NO_FAULTS = { dropRate: 0, duplicateRate: 0, delayMax: 1 };
+
+/** Runs one seed: the same options give the same result and the same trace. */
+export function simulate(options: SimulationOptions): SimulationResult {
+  const world = new World(options);
+  let failure: SimulationResult["failure"] = null;
+  try {
+    world.run(options.steps);
+  } catch (cause) {
+    failure = { step: world.now(), message: messageOf(cause), kind: cause instanceof Error ? cause.name : typeof cause };
+    options.onTrace?.(`${world.now()} FAILED ${cause instanceof Error ? cause.stack : String(cause)}`);
+  }
+  return { seed: options.seed, failure, counts: { ...world.checker.counts, messages: world.messageCount, stable: world.stableSteps } };
+}
+
+class World implements MemberWorld, FaultyWorld {
+  readonly random: SeededRandom;
+  readonly profile: Profile;
+  readonly checker: Checker;
+  readonly network: SimulatedNetwork;
+  readonly members = new Map<number, SimulatedMember>();
+  readonly #clients: Clients;
+  readonly #health: LeaderHealth;
+  readonly #onTrace: ((line: string) => void) | undefined;
+  #now = 0;
+  messageCount = 0;
+  fate = { term: 0, isFleeting: false };
+
+  constructor(options: SimulationOptions) {
+    this.random = new SeededRandom(options.seed);
+    this.profile = { ...drawProfile(this.random), ...options.profile };
+    this.#onTrace = options.onTrace;
+    this.checker = new Checker(1, 1, EMPTY_STATE.digest);
+    this.network = new SimulatedNetwork(this.random, this.profile.network);
+    this.#clients = new Clients({ random: this.random, checker: this.checker, trace: (line) => this.trace(line) });
+    this.#health = new LeaderHealth(healthLimits(this.profile));
+    this.trace(() => `profile ${JSON.stringify(this.profile)}`);
+    this.#begin();
+  }
+
+  get settings() {
+    return this.profile.settings;
+  }
+
+  get stableSteps(): number {
+    return this.#health.watched;
+  }
+
+  now(): number {
+    return this.#now;
+  }
+
+  trace(line: () => string): void {
+    this.#onTrace?.(`${this.#now} ${line()}`);
+  }
+
+  run(steps: number): void {
+    for (const member of this.members.values()) member.start();
+    while (this.#now < steps) {
+      this.#step(this.profile.tickRate);
+      injectFaults(this);
+      // Only there, for the sake of speed.
+      if (this.profile.flapRate > 0) this.#health.check(this.members, this.leader(), this.#now);
+      if (this.random.next() < this.profile.writeRate) this.#write();
+      if (this.random.next() < this.profile.readRate) this.#read();
+    }
+    this.#heal();
+    this.#awaitProgress();
+    this.checker.finish();
+    this.#clients.finish();
+  }
+
+  send(from: SimulatedMember, messages: readonly RaftMessage[]): void {
+    for (const message of messages) {
+      this.messageCount++;
+      if (message.type === "append" || message.type === "heartbeat") this.checker.leads(from.id, message.term, from.disk);
+      const content = message.type === "snapshot" ? from.disk.storedSnapshot!.state : null;
+      this.network.send(this.#now, { message, content, incarnation: from.incarnation, isLost: false });
+    }
+  }
+
+  onApplied(member: SimulatedMember): void {
+    this.#clients.onApplied(member);
+  }
+
+  /** The running member that leads in the highest term. */
+  leader(): SimulatedMember | null {
+    const running = [...this.members.values()].filter((member) => member.isRunning);
+    const leaders = running.map((member) => ({ member, status: member.raft.status() })).filter(({ status }) => status.role === "leader");
+    return leaders.sort((a, b) => b.status.term - a.status.term)[0]?.member ?? null;
+  }
+
+  addBlank(): SimulatedMember {
+    const unused = [...this.members.values()].find((member) => member.disk.lastIndex() === 0);
+    if (unused !== undefined) return unused;
+    const member = new SimulatedMember(this.members.size + 1, new SimulatedDisk({ term: 0, vote: 0, commit: 0 }, null), this);
+    this.members.set(member.id, member);
+    member.start();
+    return member;
+  }
+
+  crash(member: SimulatedMember): void {
+    if (!member.isAlive) return;
+    member.crash();
+    this.#clients.onCrash(member);
+    for (const other of this.members.values()) if (other.isRunning && this.random.next() < this.profile.noticeRate) other.peerLost(member.id);
+  }
+
+  disturbed(): void {
+    this.#health.disturbed();
+  }
+
+  /** All first members know each other by the same snapshot. */
+  #begin(): void {
+    const voters = Array.from({ length: this.profile.memberCount }, (_, position) => position + 1);
+    const config: ConfigState = { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
+    const snapshot: StoredSnapshot = { meta: { index: 1, term: 1, config }, state: { ...EMPTY_STATE, index: 1 } };
+    for (const id of voters) this.members.set(id, new SimulatedMember(id, new SimulatedDisk({ term: 1, vote: 0, commit: 1 }, snapshot), this));
+  }
+
+  #step(tickRate: number): void {
+    this.#now++;
+    for (const envelope of this.network.take(this.#now)) this.#deliver(envelope);
+    for (const member of this.members.values()) {
+      if (!member.isRunning) continue;
+      member.maybeFinishWrite();
+      member.maybeCampaignEarly();
+      if (this.random.next() < tickRate * member.clockRate) member.tick();
+    }
+  }
+
+  #deliver(envelope: Envelope): void {
+    const { message, content, incarnation } = envelope;
+    const receiver = this.members.get(message.to);
+    const isDelivered = !envelope.isLost && receiver?.isAlive === true;
+    if (isDelivered) {
+      if (this.#onTrace !== undefined) this.trace(() => describeMessage(message));
+      if (receiver.isRunning) this.#receive(receiver, message, content);
+      else this.network.send(this.#now, envelope);
+    }
+    if (message.type !== "snapshot") return;
+    const sender = this.members.get(message.from);
+    if (sender?.isAlive && sender.incarnation === incarnation) sender.raft.reportSnapshot(message.to, isDelivered);
+  }
+
+  #receive(receiver: SimulatedMember, message: RaftMessage, content: Envelope["content"]): void {
+    if (IN_TOUCH.has(message.type)) this.#health.heard(message, message.term, this.#now);
+    receiver.receive(message, content);
+  }
+
+  #write(): void {
+    const leader = this.random.next() < 0.9 ? this.members.get(this.checker.latestLeader) : this.#anyMember();
+    if (leader?.isRunning) this.#clients.write(leader);
+  }
+
+  #read(): void {
+    const member = this.#anyMember();
+    if (member.isRunning) this.#clients.read(member);
+  }
+
+  #anyMember(): SimulatedMember {
+    return this.members.get(integerBetween(this.random, 1, this.members.size))!;
+  }
+
+  #heal(): void {
+    this.trace(() => "everything heals");
+    this.network.heal();
+    this.network.faults = NO_FAULTS;
+    for (const member of this.members.values()) member.clockRate = 1;
+    for (const member of this.members.values()) if (!member.isAlive) member.start();
+  }
+
+  /** Once all faults are over, a write commits and every member of the group applies it; logs and states advance all the while. */
+  #awaitProgress(): void {
+    const { electionTicks, writeDelayMax } = this.settings;
+    const patience = 20 * electionTicks + 20 * (writeDelayMax + 1);
+    const target = this.checker.committedMax + 5;
+    let [seen, seenAt] = ["", this.#now];
+    for (const end = this.#now + HEALING_STEPS_MAX; this.#now < Math.min(end, seenAt + patience); ) {
+      this.#step(1);
+      const leader = this.leader();
+      if (leader === null) continue;
+      if (this.checker.committedMax >= target && this.#hasCaughtUp(leader)) return;
+      if (this.checker.committedMax < target && this.#now % electionTicks === 0) this.#clients.write(leader);
+      const matches = [...leader.raft.status().progress.values()].map((progress) => progress.match);
+      const advance = [...matches, ...[...this.members.values()].map((member) => member.machine.index)].join(" ");
+      if (advance !== seen) [seen, seenAt] = [advance, this.#now];
+    }
+    const states = [...this.members.values()].map((member) => ({ ...member.raft.status(), applied: member.machine.index }));
+    const texts = states.map(({ id, role, term, applied, config }) => `${id}:${role}@${term}/${applied}{${config.voters}+${config.learners}}`);
+    throw new PropertyViolated(
+      `progress: ${this.#now - seenAt} steps without any, all faults healed, committed up to ${this.checker.committedMax}: ${texts.join(" ")}`,
+    );
+  }
+
+  #hasCaughtUp(leader: SimulatedMember): boolean {
+    const { config } = leader.raft.status();
+    return [...config.voters, ...config.learners].every((id) => {
+      const member = this.members.get(id)!;
+      this.checker.holds(id, member.machine.index, member.machine.digest);
+      return member.machine.index >= this.checker.committedMax;
+    });
+  }
+}
+
+/** Half an election timeout of silence is far from one; what was under way is over after a few of them, writes, delays and stalls. */
+function healthLimits({ settings, network, flapperId, stallRate }: Profile): ConstructorParameters<typeof LeaderHealth>[0] {
+  const { electionTicks, writeDelayMax } = settings;
+  return {
+    patience: 4 * electionTicks + 8 * (writeDelayMax + network.delayMax) + (stallRate > 0 ? 120 : 0),
+    touchMax: Math.floor(electionTicks / 2),
+    flapperId,
+  };
+}

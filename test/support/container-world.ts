@@ -1,0 +1,204 @@
+import { execFileSync, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { systemClock } from "../../src/base/clock.js";
+import { newContainerId } from "../../src/base/ids.js";
+import { silentLogger } from "../../src/base/log.js";
+import type { ContainerConfig, ContainerExit, LogLine } from "../../src/runtime/container-runtime.js";
+import type { ImageConfig } from "../../src/runtime/image-store.js";
+import { LocalRuntime } from "../../src/runtime/local-runtime.js";
+import { FolderImages, makeBusyboxRoot } from "./folder-images.js";
+
+export const SHIM_PATH = resolve(import.meta.dirname, "../../native/build/swarm-shim");
+
+/** Prints `ready`; ends with 7 at SIGUSR1, with 0 at SIGTERM. */
+export const PATIENT = ["sh", "-c", "trap 'exit 7' USR1; trap 'exit 0' TERM; echo ready; while :; do sleep 1 & wait $!; done"];
+
+/** Settings of a container that differs from nothing special by `changes`. */
+export function containerConfig(changes: Partial<ContainerConfig> = {}): ContainerConfig {
+  const id = newContainerId();
+  return {
+    id,
+    name: `test-${id.slice(0, 12)}`,
+    image: "busybox",
+    labels: {},
+    entrypoint: [],
+    command: PATIENT,
+    env: [],
+    workingDir: "",
+    user: "",
+    groups: [],
+    hostname: "",
+    mounts: [],
+    isRootReadOnly: false,
+    capabilityAdd: [],
+    capabilityDrop: [],
+    noNewPrivileges: false,
+    sysctls: {},
+    ulimits: [],
+    oomScoreAdj: 0,
+    resources: { nanoCpus: 0, memoryBytes: 0, pids: 0 },
+    stopSignal: "",
+    network: null,
+    hosts: [],
+    dns: { nameservers: [], search: [], options: [] },
+    log: { sizeBytesMax: 0, filesMax: 1 },
+    ...changes,
+  };
+}
+
+/**
+ * When the test process ends, however it does, kills what is in the world's cgroups and removes them and its folder: shims would live on by design.
+ * Reads until its input closes.
+ */
+const GUARDIAN = `
+while read -r _; do :; done
+for round in 1 2 3 4 5 6 7 8 9 10; do
+  left=
+  for group in $(find /sys/fs/cgroup -maxdepth 5 -depth -type d -path "*/$1*" 2>/dev/null); do
+    for process in $(cat "$group/cgroup.procs"); do kill -9 "$process"; done
+    rmdir "$group" 2>/dev/null || left=yes
+  done
+  [ -z "$left" ] && break
+  sleep 0.1
+done
+umount -l "$2/data" 2>/dev/null
+rm -rf "$2"
+`;
+
+/** A LocalRuntime of its own on this machine: real containers of busybox, removed with the world. */
+export class ContainerWorld {
+  readonly folder = mkdtempSync(join(tmpdir(), "swarm-runtime-"));
+  /** The uppermost of the world's cgroups in each hierarchy. */
+  readonly cgroup = `swarm-test-${randomBytes(4).toString("hex")}`;
+  readonly images = new FolderImages();
+  readonly #guardian;
+  #isMounted = false;
+  #runtime: LocalRuntime | null = null;
+
+  private constructor() {
+    this.#guardian = spawn("sh", ["-c", GUARDIAN, "guardian", this.cgroup, this.folder], { stdio: ["pipe", "ignore", "ignore"], detached: true });
+    this.#guardian.unref();
+    this.images.add("busybox", [makeBusyboxRoot(join(this.folder, "image"))]);
+  }
+
+  /** `dataSizeBytes` puts the data root on a file system of that size. */
+  static async open(options: { readonly dataSizeBytes?: number } = {}): Promise<ContainerWorld> {
+    const world = new ContainerWorld();
+    if (options.dataSizeBytes !== undefined) {
+      mkdirSync(join(world.folder, "data"));
+      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${options.dataSizeBytes}`, "tmpfs", join(world.folder, "data")]);
+      world.#isMounted = true;
+    }
+    await world.reopen();
+    return world;
+  }
+
+  get runtime(): LocalRuntime {
+    if (this.#runtime === null) throw new Error("the world's runtime is closed");
+    return this.#runtime;
+  }
+
+  /** As a restart of the daemon; containers live on. */
+  async reopen(): Promise<void> {
+    await this.closeRuntime();
+    this.#runtime = await LocalRuntime.open({
+      dataRoot: join(this.folder, "data"),
+      execRoot: join(this.folder, "run"),
+      ownerId: "own",
+      images: this.images,
+      shimPath: SHIM_PATH,
+      cgroupParent: `${this.cgroup}/nested`,
+      logger: silentLogger,
+      clock: systemClock,
+    });
+  }
+
+  async closeRuntime(): Promise<void> {
+    await this.#runtime?.[Symbol.asyncDispose]();
+    this.#runtime = null;
+  }
+
+  addImage(reference: string, config: Partial<ImageConfig>): void {
+    this.images.add(reference, [join(this.folder, "image")], config);
+  }
+
+  async create(changes: Partial<ContainerConfig> = {}): Promise<string> {
+    const config = containerConfig(changes);
+    await this.runtime.create(config);
+    return config.id;
+  }
+
+  async start(changes: Partial<ContainerConfig> = {}): Promise<string> {
+    const id = await this.create(changes);
+    await this.runtime.start(id);
+    return id;
+  }
+
+  /** Starts it and waits until it has printed something. */
+  async startReady(changes: Partial<ContainerConfig> = {}): Promise<string> {
+    const id = await this.start(changes);
+    await this.firstLine(id);
+    return id;
+  }
+
+  async firstLine(id: string): Promise<string> {
+    for await (const line of this.logs(id, true)) return Buffer.from(line.data).toString();
+    return "";
+  }
+
+  /** Runs a shell script to its end and removes the container. */
+  async run(script: string, changes: Partial<ContainerConfig> = {}): Promise<{ readonly exit: ContainerExit; readonly output: string }> {
+    const id = await this.start({ command: ["sh", "-c", script], ...changes });
+    const exit = await this.runtime.wait(id);
+    const output = await this.output(id);
+    await this.runtime.remove(id);
+    return { exit, output };
+  }
+
+  async output(id: string): Promise<string> {
+    const parts: Uint8Array[] = [];
+    for await (const line of this.logs(id, false)) parts.push(line.data);
+    return Buffer.concat(parts).toString();
+  }
+
+  logs(id: string, follow: boolean): AsyncIterable<LogLine> {
+    return this.runtime.logs(id, { follow, stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, tail: -1 }, new AbortController().signal);
+  }
+
+  /** Directories of this world's cgroups. */
+  cgroups(): readonly string[] {
+    // Version 2 alone is mounted at the top; hierarchies of version 1 are below.
+    return ["", ...readdirSync("/sys/fs/cgroup")]
+      .map((hierarchy) => join("/sys/fs/cgroup", hierarchy, this.cgroup))
+      .filter((path) => existsSync(path))
+      .flatMap((path) => [
+        path,
+        ...readdirSync(path, { recursive: true, withFileTypes: true })
+          .filter((entry) => entry.isDirectory())
+          .map((entry) => join(entry.parentPath, entry.name)),
+      ]);
+  }
+
+  /** Process ids of this world's shims. */
+  shims(): readonly number[] {
+    const group = this.cgroups().find((path) => path.includes("/pids/") && path.endsWith("/shims")) ?? this.cgroups().find((path) => path.endsWith("/shims"));
+    if (group === undefined) return [];
+    return readFileSync(join(group, "cgroup.procs"), "utf8")
+      .split("\n")
+      .map(Number)
+      .filter((pid) => pid > 0 && pid !== this.runtime.spawnerPid);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#runtime !== null) {
+      for (const { config } of this.#runtime.list()) await this.#runtime.remove(config.id, { force: true });
+    }
+    await this.closeRuntime();
+    if (this.#isMounted) execFileSync("umount", [join(this.folder, "data")]);
+    rmSync(this.folder, { recursive: true, force: true });
+    this.#guardian.stdin.end();
+  }
+}

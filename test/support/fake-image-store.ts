@@ -1,0 +1,44 @@
+import type { Readable } from "node:stream";
+import { ClusterError } from "../../src/base/errors.js";
+import type { ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../../src/runtime/image-store.js";
+
+/** Images by name, without content. */
+export class FakeImageStore implements ImageStore {
+  readonly names: Set<string>;
+
+  constructor(names: readonly string[]) {
+    this.names = new Set(names);
+  }
+
+  async import(_tar: Readable, options: ImportOptions): Promise<ImageInfo> {
+    this.names.add(options.reference);
+    return imageInfo(options.reference);
+  }
+
+  async tag(reference: string, target: string): Promise<void> {
+    if (!this.names.has(reference)) throw new ClusterError("not_found", `No such image: ${reference}`);
+    this.names.add(target);
+  }
+
+  resolve(reference: string): ImageInfo | undefined {
+    return this.names.has(reference) ? imageInfo(reference) : undefined;
+  }
+
+  list(): readonly ImageInfo[] {
+    return [...this.names].map(imageInfo);
+  }
+
+  async remove(reference: string): Promise<readonly ImageRemoval[]> {
+    if (!this.names.delete(reference)) throw new ClusterError("not_found", `No such image: ${reference}`);
+    return [{ type: "untagged", reference }];
+  }
+
+  layerFolders(): readonly string[] {
+    return [];
+  }
+}
+
+function imageInfo(name: string): ImageInfo {
+  const config = { user: "", exposedPorts: [], env: [], entrypoint: [], command: [], volumes: [], workingDir: "", labels: {}, stopSignal: "" };
+  return { id: "sha256:fake", tags: [name], digests: [], createdAtMs: 0, sizeBytes: 0, architecture: "amd64", os: "linux", comment: "", layers: [], config };
+}

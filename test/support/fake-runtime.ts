@@ -1,0 +1,156 @@
+import type { Clock } from "../../src/base/clock.js";
+import { ClusterError } from "../../src/base/errors.js";
+import type { ContainerConfig, ContainerExit, ContainerInfo, ContainerLogOptions, ContainerRuntime, LogLine } from "../../src/runtime/container-runtime.js";
+
+interface FakeContainer {
+  info: ContainerInfo;
+  readonly lines: LogLine[];
+  readonly waiters: Set<() => void>;
+  /** Exit code that the stop signal leads to; null ignores it. */
+  onStopSignal: number | null;
+}
+
+/** Containers in memory: programs run until a test ends them. Passes the same conformance suite as the real one. */
+export class FakeRuntime implements ContainerRuntime {
+  readonly #containers = new Map<string, FakeContainer>();
+  readonly #clock: Clock;
+  #lastPid = 1000;
+  /** One line per call that changes something. */
+  readonly calls: string[] = [];
+  /** Images that exist; null is any. */
+  images: ReadonlySet<string> | null = null;
+  /** Throws what a start should fail with. */
+  beforeStart: (config: ContainerConfig) => void | Promise<void> = () => {};
+  beforeCreate: (config: ContainerConfig) => void | Promise<void> = () => {};
+  /** What a program does with its stop signal. */
+  exitCodeOnStop: number | null = 0;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  async create(config: ContainerConfig): Promise<void> {
+    this.calls.push(`create ${config.name}`);
+    await this.beforeCreate(config);
+    if (this.images !== null && !this.images.has(config.image)) throw new ClusterError("not_found", `No such image: ${config.image}`);
+    for (const { info } of this.#containers.values()) {
+      if (info.config.id === config.id || info.config.name === config.name) throw new ClusterError("already_exists", `container ${config.name} already exists`);
+    }
+    const info: ContainerInfo = {
+      config,
+      imageId: "sha256:fake",
+      createdAtMs: this.#clock.now(),
+      state: "created",
+      pid: 0,
+      startedAtMs: 0,
+      exit: null,
+      args: [...config.entrypoint, ...config.command],
+      logPath: "",
+    };
+    this.#containers.set(config.id, { info, lines: [], waiters: new Set(), onStopSignal: this.exitCodeOnStop });
+  }
+
+  async start(id: string): Promise<void> {
+    const container = this.#get(id);
+    this.calls.push(`start ${container.info.config.name}`);
+    await this.beforeStart(container.info.config);
+    container.info = { ...container.info, state: "running", pid: ++this.#lastPid, startedAtMs: this.#clock.now(), exit: null };
+  }
+
+  async kill(id: string, signal: string): Promise<void> {
+    const container = this.#get(id);
+    this.calls.push(`kill ${container.info.config.name} ${signal}`);
+    if (container.info.state !== "running") throw new ClusterError("failed_precondition", `container ${id} is not running`);
+    if (signal === "SIGKILL") this.exit(id, 137);
+    else if (container.onStopSignal !== null) this.exit(id, container.onStopSignal);
+  }
+
+  async stop(id: string, gracePeriodMs: number): Promise<void> {
+    const container = this.#get(id);
+    this.calls.push(`stop ${container.info.config.name} ${gracePeriodMs}`);
+    if (container.info.state !== "running") return;
+    if (container.onStopSignal !== null) return this.exit(id, container.onStopSignal);
+    const ended = new Promise<void>((resolve) => container.waiters.add(resolve));
+    await Promise.race([ended, this.#clock.sleep(gracePeriodMs)]);
+    if (container.info.state === "running") this.exit(id, 137);
+  }
+
+  async wait(id: string, signal?: AbortSignal): Promise<ContainerExit> {
+    for (;;) {
+      const container = this.#get(id);
+      signal?.throwIfAborted();
+      if (container.info.exit !== null) return container.info.exit;
+      await new Promise<void>((resolve) => {
+        container.waiters.add(resolve);
+        signal?.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+  }
+
+  async remove(id: string, options: { readonly force?: boolean } = {}): Promise<void> {
+    const container = this.#get(id);
+    this.calls.push(`remove ${container.info.config.name}`);
+    if (container.info.state === "running") {
+      if (options.force !== true) throw new ClusterError("failed_precondition", `container ${id} is running`);
+      this.exit(id, 137);
+    }
+    this.#containers.delete(id);
+    this.#wake(container);
+  }
+
+  inspect(reference: string): ContainerInfo | undefined {
+    const all = [...this.#containers.values()].map((container) => container.info);
+    const exact = all.find(({ config }) => config.id === reference || config.name === reference);
+    if (exact !== undefined) return exact;
+    const matches = all.filter(({ config }) => config.id.startsWith(reference));
+    if (matches.length > 1) throw new ClusterError("invalid_argument", `container id prefix ${reference} is ambiguous`);
+    return matches[0];
+  }
+
+  list(): readonly ContainerInfo[] {
+    return [...this.#containers.values()].map((container) => container.info);
+  }
+
+  async *logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncGenerator<LogLine> {
+    const container = this.#get(id);
+    const isWanted = (line: LogLine) => (line.stream === "stdout" ? options.stdout : options.stderr) && line.timestampNs >= options.sinceNs;
+    let next = options.tail < 0 ? 0 : Math.max(container.lines.length - options.tail, 0);
+    for (;;) {
+      for (; next < container.lines.length; next++) {
+        const line = container.lines[next]!;
+        if (isWanted(line)) yield line;
+      }
+      if (!options.follow || signal.aborted || container.info.state === "exited" || !this.#containers.has(id)) return;
+      await new Promise<void>((resolve) => {
+        container.waiters.add(resolve);
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      });
+    }
+  }
+
+  /** The program ends. */
+  exit(id: string, exitCode: number, isOutOfMemory = false): void {
+    const container = this.#get(id);
+    container.info = { ...container.info, state: "exited", pid: 0, exit: { exitCode, isOutOfMemory, finishedAtMs: this.#clock.now() } };
+    this.#wake(container);
+  }
+
+  /** The program writes a line. */
+  write(id: string, text: string, stream: "stdout" | "stderr" = "stdout"): void {
+    const container = this.#get(id);
+    container.lines.push({ stream, timestampNs: BigInt(this.#clock.now()) * 1_000_000n, data: Buffer.from(`${text}\n`) });
+    this.#wake(container);
+  }
+
+  #get(id: string): FakeContainer {
+    const container = this.#containers.get(id);
+    if (container === undefined) throw new ClusterError("not_found", `No such container: ${id}`);
+    return container;
+  }
+
+  #wake(container: FakeContainer): void {
+    const waiters = [...container.waiters];
+    container.waiters.clear();
+    for (const wake of waiters) wake();
+  }
+}

@@ -1,0 +1,101 @@
+import { randomBytes } from "node:crypto";
+import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { ClusterError } from "../../src/base/errors.js";
+import type { ImageConfig, ImageInfo, ImageStore } from "../../src/runtime/image-store.js";
+
+const APPLETS = [
+  "sh",
+  "true",
+  "false",
+  "echo",
+  "cat",
+  "sleep",
+  "id",
+  "env",
+  "pwd",
+  "hostname",
+  "ls",
+  "touch",
+  "mkdir",
+  "grep",
+  "head",
+  "dd",
+  "seq",
+  "mknod",
+  "ip",
+  "wc",
+  "mount",
+  "rm",
+  "ping",
+  "chmod",
+];
+
+/** Image configuration with nothing in it. */
+export const EMPTY_CONFIG: ImageConfig = {
+  user: "",
+  exposedPorts: [],
+  env: [],
+  entrypoint: [],
+  command: [],
+  volumes: [],
+  workingDir: "",
+  labels: {},
+  stopSignal: "",
+};
+
+/** An image store without files of its own: each image is a list of folders that are there. Only what a runtime asks is answered. */
+export class FolderImages implements ImageStore {
+  readonly #images = new Map<string, { readonly info: ImageInfo; readonly folders: readonly string[] }>();
+
+  add(reference: string, folders: readonly string[], config: Partial<ImageConfig> = {}): ImageInfo {
+    const info: ImageInfo = {
+      id: `sha256:${randomBytes(32).toString("hex")}`,
+      tags: [reference],
+      digests: [],
+      createdAtMs: 0,
+      sizeBytes: 0,
+      architecture: "amd64",
+      os: "linux",
+      comment: "",
+      layers: [],
+      config: { ...EMPTY_CONFIG, ...config },
+    };
+    this.#images.set(reference, { info, folders });
+    return info;
+  }
+
+  resolve(reference: string): ImageInfo | undefined {
+    return this.#images.get(reference)?.info ?? this.list().find((info) => info.id === reference);
+  }
+
+  list(): readonly ImageInfo[] {
+    return [...this.#images.values()].map((image) => image.info);
+  }
+
+  layerFolders(imageId: string): readonly string[] {
+    return [...this.#images.values()].find((image) => image.info.id === imageId)?.folders ?? [];
+  }
+
+  import(): never {
+    throw new ClusterError("unimplemented", "this store only holds folders");
+  }
+
+  tag(): never {
+    throw new ClusterError("unimplemented", "this store only holds folders");
+  }
+
+  remove(): never {
+    throw new ClusterError("unimplemented", "this store only holds folders");
+  }
+}
+
+/** Fills a folder with a root file system of Debian's static busybox. */
+export function makeBusyboxRoot(folder: string): string {
+  for (const name of ["bin", "etc", "tmp", "proc", "sys", "dev"]) mkdirSync(join(folder, name), { recursive: true });
+  copyFileSync("/bin/busybox", join(folder, "bin/busybox"));
+  for (const applet of APPLETS) symlinkSync("busybox", join(folder, "bin", applet));
+  writeFileSync(join(folder, "etc/passwd"), "root:x:0:0:root:/root:/bin/sh\nweb:x:1000:1001:web:/srv/web:/bin/sh\n");
+  writeFileSync(join(folder, "etc/group"), "root:x:0:\nweb:x:1001:\nstaff:x:50:web\nextra:x:60:\n");
+  return folder;
+}

@@ -1,0 +1,87 @@
+import { createHash } from "node:crypto";
+import type { Readable } from "node:stream";
+import { ClusterError } from "../../src/base/errors.js";
+import type { ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../../src/runtime/image-store.js";
+
+/** Images without files: an import reads its archive to the end and keeps the digest. Names are familiar ones with a tag. */
+export class MemoryImageStore implements ImageStore {
+  readonly #images = new Map<string, ImageInfo>();
+  /** Fails the next import with this, after the archive was read. */
+  importError: ClusterError | null = null;
+  readonly imports: (ImportOptions & { readonly sizeBytes: number })[] = [];
+
+  async import(tar: Readable, options: ImportOptions): Promise<ImageInfo> {
+    const digest = createHash("sha256").update(options.changes.join("\n"));
+    let sizeBytes = 0;
+    for await (const chunk of tar as AsyncIterable<Buffer>) {
+      digest.update(chunk);
+      sizeBytes += chunk.length;
+    }
+    if (this.importError !== null) throw this.importError;
+    this.imports.push({ ...options, sizeBytes });
+    const id = `sha256:${digest.digest("hex")}`;
+    const tags = options.reference === "" ? [] : [familiar(options.reference)];
+    for (const tag of tags) this.#untag(tag);
+    const config = { user: "", exposedPorts: [], env: [], entrypoint: [], command: ["sleep"], volumes: [], workingDir: "", labels: {}, stopSignal: "" };
+    const image: ImageInfo = {
+      id,
+      tags,
+      digests: [],
+      createdAtMs: 1_700_000_000_000,
+      sizeBytes,
+      architecture: "amd64",
+      os: "linux",
+      comment: "",
+      layers: [id],
+      config,
+    };
+    this.#images.set(id, image);
+    return image;
+  }
+
+  async tag(reference: string, target: string): Promise<void> {
+    const image = this.resolve(reference);
+    if (image === undefined) throw new ClusterError("not_found", `No such image: ${reference}`);
+    const tag = familiar(target);
+    this.#untag(tag);
+    this.#images.set(image.id, { ...image, tags: [...image.tags, tag] });
+  }
+
+  resolve(reference: string): ImageInfo | undefined {
+    const tag = familiar(reference);
+    return this.list().find((image) => image.tags.includes(tag) || image.id === reference || image.id.startsWith(`sha256:${reference}`));
+  }
+
+  list(): readonly ImageInfo[] {
+    return [...this.#images.values()];
+  }
+
+  async remove(reference: string, options: Parameters<ImageStore["remove"]>[1]): Promise<readonly ImageRemoval[]> {
+    const image = this.resolve(reference);
+    if (image === undefined) throw new ClusterError("not_found", `No such image: ${reference}`);
+    if (options.isInUse(image.id) && !options.force) throw new ClusterError("conflict", `image ${reference} is in use by a container`);
+    const tag = familiar(reference);
+    const left = image.tags.filter((candidate) => candidate !== tag);
+    if (left.length > 0 && left.length < image.tags.length) {
+      this.#images.set(image.id, { ...image, tags: left });
+      return [{ type: "untagged", reference: tag }];
+    }
+    this.#images.delete(image.id);
+    return [...image.tags.map((name) => ({ type: "untagged", reference: name }) as const), { type: "deleted", id: image.id }];
+  }
+
+  layerFolders(): readonly string[] {
+    return [];
+  }
+
+  #untag(tag: string): void {
+    for (const image of this.#images.values()) {
+      if (image.tags.includes(tag)) this.#images.set(image.id, { ...image, tags: image.tags.filter((candidate) => candidate !== tag) });
+    }
+  }
+}
+
+function familiar(reference: string): string {
+  const short = reference.replace(/^docker\.io\/(library\/)?/, "");
+  return /:[^/]+$/.test(short) ? short : `${short}:latest`;
+}

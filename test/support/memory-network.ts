@@ -1,0 +1,75 @@
+import type { RaftMessage } from "../../src/raft/message.js";
+import type { OutgoingSnapshot, RaftInbox, RaftTransport } from "../../src/replica/transport.js";
+import type { Member } from "../../src/wire/generated/raft.js";
+
+/** Carries raft messages between members of one process, by address: in order, each in a later turn; links can be cut. */
+export class MemoryNetwork {
+  readonly #inboxes = new Map<string, RaftInbox>();
+  readonly #cut = new Set<string>();
+  /** Snapshots that were delivered, as [from, to]. */
+  readonly snapshots: (readonly [string, string])[] = [];
+  /** Called for each message before it is delivered; false drops it. */
+  filter: (message: RaftMessage) => boolean = () => true;
+
+  /** The transport of the host with this address. */
+  transport(address: string): RaftTransport {
+    return new MemoryTransport(this, address);
+  }
+
+  attach(address: string, inbox: RaftInbox): void {
+    this.#inboxes.set(address, inbox);
+  }
+
+  detach(address: string): void {
+    this.#inboxes.delete(address);
+  }
+
+  /** Nothing goes to or from the address until `heal`. */
+  cut(address: string): void {
+    this.#cut.add(address);
+  }
+
+  heal(address: string): void {
+    this.#cut.delete(address);
+  }
+
+  inbox(from: string, to: string): RaftInbox | undefined {
+    return this.#cut.has(from) || this.#cut.has(to) ? undefined : this.#inboxes.get(to);
+  }
+}
+
+class MemoryTransport implements RaftTransport {
+  readonly #network: MemoryNetwork;
+  readonly #address: string;
+  #peers = new Map<number, Member>();
+
+  constructor(network: MemoryNetwork, address: string) {
+    this.#network = network;
+    this.#address = address;
+  }
+
+  setPeers(members: readonly Member[]): void {
+    this.#peers = new Map(members.map((member) => [member.raftId, member]));
+  }
+
+  send(messages: readonly RaftMessage[]): void {
+    for (const message of messages) {
+      const address = this.#peers.get(message.to)?.address;
+      if (address === undefined || !this.#network.filter(message)) continue;
+      setImmediate(() => this.#network.inbox(this.#address, address)?.deliver([message]));
+    }
+  }
+
+  async sendSnapshot(to: number, snapshot: OutgoingSnapshot, signal: AbortSignal): Promise<void> {
+    const address = this.#peers.get(to)?.address ?? "";
+    const inbox = this.#network.inbox(this.#address, address);
+    if (inbox === undefined) throw new Error(`${to} is not reachable`);
+    signal.throwIfAborted();
+    await inbox.receiveSnapshot(snapshot.message, snapshot.members, snapshot.chunks());
+    this.#network.snapshots.push([this.#address, address]);
+  }
+
+  isReachable(raftId: number): boolean {
+    return this.#network.inbox(this.#address, this.#peers.get(raftId)?.address ?? "") !== undefined;
+  }
+}

@@ -1,0 +1,13 @@
+/**
+ * Polls until `probe` gives something other than undefined or false, and resolves with it. For conditions of other processes, which cannot call back.
+ * Rejects after `seconds` with what was waited for and the last thing seen.
+ */
+export async function until<T>(what: string, probe: () => T | Promise<T>, seconds = 20): Promise<Exclude<Awaited<T>, undefined | false | null>> {
+  const deadline = Date.now() + seconds * 1000;
+  for (;;) {
+    const value = await probe();
+    if (value !== undefined && value !== false && value !== null) return value as Exclude<Awaited<T>, undefined | false | null>;
+    if (Date.now() > deadline) throw new Error(`gave up after ${seconds} s waiting until ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 25));
+  }
+}

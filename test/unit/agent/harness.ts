@@ -1,0 +1,75 @@
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { Agent } from "../../../src/agent/agent.js";
+import { describeNode } from "../../../src/agent/node-description.js";
+import { Worker } from "../../../src/agent/worker.js";
+import { FakeClock } from "../../../src/base/clock.js";
+import { silentLogger } from "../../../src/base/log.js";
+import { SeededRandom } from "../../../src/base/random.js";
+import type { NodeDescription } from "../../../src/model/objects.js";
+import { FakeHostNetwork } from "../../support/fake-host-network.js";
+import { FakeImageStore } from "../../support/fake-image-store.js";
+import { FakeManager } from "../../support/fake-manager.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
+
+/** One node with everything around its agent faked. `restart` is a restart of the daemon: containers and disk stay. */
+export class Harness {
+  readonly clock = new FakeClock();
+  readonly manager = new FakeManager();
+  readonly runtime = new FakeRuntime(this.clock);
+  readonly network = new FakeHostNetwork();
+  readonly images = new FakeImageStore(["bb:v1"]);
+  readonly folder = mkdtempSync(join(tmpdir(), "agent-"));
+  description: NodeDescription = describeNode({ engineVersion: "0.1.0", labels: {} });
+  worker: Worker = this.#newWorker();
+  #stop = new AbortController();
+  #running: Promise<void> = Promise.resolve();
+
+  start(): void {
+    this.#stop = new AbortController();
+    this.worker = this.#newWorker();
+    const agent = new Agent({
+      connector: this.manager,
+      worker: this.worker,
+      incarnation: "",
+      describe: () => this.description,
+      clock: this.clock,
+      random: new SeededRandom(7),
+      logger: silentLogger,
+    });
+    this.#running = agent.run(this.#stop.signal);
+  }
+
+  /** The daemon ends; resolves when the agent has settled. */
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    await this.#running;
+  }
+
+  async dispose(): Promise<void> {
+    await this.stop();
+    rmSync(this.folder, { recursive: true, force: true });
+  }
+
+  stateOf(taskId: string): string | undefined {
+    return this.manager.statuses.get(taskId)?.state;
+  }
+
+  containerIdOf(taskId: string): string {
+    return this.manager.statuses.get(taskId)?.container?.containerId ?? "";
+  }
+
+  #newWorker(): Worker {
+    return new Worker({
+      node: { id: "node1", hostname: "host-1", platform: { architecture: "x86_64", os: "linux" } },
+      folder: join(this.folder, "tasks"),
+      runtime: this.runtime,
+      images: this.images,
+      network: this.network,
+      clock: this.clock,
+      random: new SeededRandom(8),
+      logger: silentLogger,
+    });
+  }
+}

@@ -1,0 +1,99 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { eventually } from "../../support/eventually.js";
+import { assignedTask } from "../../support/tasks.js";
+import { Harness } from "./harness.js";
+
+let node: Harness;
+
+beforeEach(async () => {
+  node = new Harness();
+  node.start();
+  await eventually("a session", () => node.manager.assignmentStreams === 1);
+});
+
+afterEach(() => node.dispose());
+
+const options = { follow: false, stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, tail: -1n };
+const lines = () => node.manager.published.map((message) => `${message.taskId} ${message.stream}: ${Buffer.from(message.data).toString().trimEnd()}`);
+const runs = async (...taskIds: readonly string[]) => {
+  node.manager.assign(...taskIds.map((taskId) => assignedTask(taskId)));
+  await eventually("they run", () => taskIds.every((taskId) => node.stateOf(taskId) === "running"));
+};
+const write = (taskId: string, text: string, stream: "stdout" | "stderr" = "stdout") => node.runtime.write(node.containerIdOf(taskId), text, stream);
+
+test("what is there is sent, then the end", async () => {
+  await runs("t1", "t2");
+  write("t1", "one");
+  write("t1", "two", "stderr");
+  write("t2", "other");
+  node.manager.subscribe({ id: "s1", taskIds: ["t1", "t2", "unknown"], options, close: false });
+  await eventually("the end", () => node.manager.closedSubscriptions.includes("s1"));
+  expect(lines().toSorted()).toEqual(["t1 stderr: two", "t1 stdout: one", "t2 stdout: other"]);
+  expect(node.manager.published[0]).toMatchObject({ nodeId: "node1", serviceId: "service1" });
+});
+
+test("only what was asked for is sent", async () => {
+  await runs("t1");
+  for (const text of ["a", "b", "c"]) write("t1", text);
+  write("t1", "wrong", "stderr");
+  node.manager.subscribe({ id: "s1", taskIds: ["t1"], options: { ...options, stderr: false, tail: 3n }, close: false });
+  await eventually("the end", () => node.manager.closedSubscriptions.includes("s1"));
+  expect(lines()).toEqual(["t1 stdout: b", "t1 stdout: c"]);
+});
+
+test("following goes on with new lines until the container ends", async () => {
+  await runs("t1");
+  write("t1", "before");
+  node.manager.subscribe({ id: "s1", taskIds: ["t1"], options: { ...options, follow: true }, close: false });
+  await eventually("the first line", () => lines().length === 1);
+  write("t1", "after");
+  await eventually("the second line", () => lines().length === 2);
+  expect(node.manager.closedSubscriptions).toEqual([]);
+  node.runtime.exit(node.containerIdOf("t1"), 0);
+  await eventually("the end", () => node.manager.closedSubscriptions.includes("s1"));
+});
+
+test("following waits for a container that is not made yet", async () => {
+  let open = () => {};
+  node.runtime.beforeCreate = () => new Promise((resolve) => (open = resolve));
+  node.manager.assign(assignedTask("t1"));
+  await eventually("it is being made", () => node.stateOf("t1") === "preparing");
+  node.manager.subscribe({ id: "s1", taskIds: ["t1"], options: { ...options, follow: true }, close: false });
+  await new Promise((resolve) => setImmediate(resolve));
+  open();
+  await eventually("it runs", () => node.stateOf("t1") === "running");
+  write("t1", "hello");
+  await eventually("the line", () => lines().length === 1);
+});
+
+test("a task that joins a subscription is read too, others are not read again", async () => {
+  await runs("t1", "t2");
+  write("t1", "one");
+  node.manager.subscribe({ id: "s1", taskIds: ["t1"], options: { ...options, follow: true }, close: false });
+  await eventually("the first line", () => lines().length === 1);
+  write("t2", "two");
+  node.manager.subscribe({ id: "s1", taskIds: ["t1", "t2"], options: { ...options, follow: true }, close: false });
+  await eventually("the second line", () => lines().length === 2);
+  expect(lines()).toEqual(["t1 stdout: one", "t2 stdout: two"]);
+});
+
+test("a subscription that is closed is no longer served", async () => {
+  await runs("t1");
+  const subscription = { id: "s1", taskIds: ["t1"], options: { ...options, follow: true }, close: false };
+  node.manager.subscribe(subscription);
+  write("t1", "one");
+  await eventually("the line", () => lines().length === 1);
+  node.manager.subscribe({ ...subscription, taskIds: [], close: true });
+  await eventually("the end", () => node.manager.closedSubscriptions.includes("s1"));
+  write("t1", "two");
+  await new Promise((resolve) => setImmediate(resolve));
+  expect(lines()).toEqual(["t1 stdout: one"]);
+});
+
+test("a log larger than what may wait is sent whole and in order", async () => {
+  await runs("t1");
+  for (let line = 0; line < 5_000; line++) write("t1", String(line));
+  node.manager.subscribe({ id: "s1", taskIds: ["t1"], options, close: false });
+  await eventually("the end", () => node.manager.closedSubscriptions.includes("s1"));
+  expect(lines()).toEqual(Array.from({ length: 5_000 }, (_, line) => `t1 stdout: ${line}`));
+});

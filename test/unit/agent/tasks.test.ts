@@ -1,0 +1,209 @@
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { ClusterError } from "../../../src/base/errors.js";
+import type { PortConfig } from "../../../src/model/objects.js";
+import { eventually } from "../../support/eventually.js";
+import { assignedTask, taskSpec } from "../../support/tasks.js";
+import { Harness } from "./harness.js";
+
+let node: Harness;
+
+beforeEach(async () => {
+  node = new Harness();
+  node.start();
+  await eventually("a session", () => node.manager.assignmentStreams === 1);
+});
+
+afterEach(() => node.dispose());
+
+const reaches = (taskId: string, state: string) => eventually(`${taskId} ${state}`, () => node.stateOf(taskId) === state);
+
+test("a task is carried to running, with its container", async () => {
+  node.manager.assign(assignedTask("t1"));
+  await reaches("t1", "running");
+  const status = node.manager.statuses.get("t1");
+  const container = node.runtime.inspect("web.1.t1");
+  expect(status).toMatchObject({ message: "started", error: "", container: { containerId: container?.config.id, pid: container?.pid, exitCode: 0 } });
+  expect(container?.config.labels).toEqual({
+    "com.docker.swarm.task": "",
+    "com.docker.swarm.task.id": "t1",
+    "com.docker.swarm.task.name": "web.1.t1",
+    "com.docker.swarm.node.id": "node1",
+    "com.docker.swarm.service.id": "service1",
+    "com.docker.swarm.service.name": "web",
+  });
+});
+
+test("ready is a pause point: the container is made, and starts when running is desired", async () => {
+  const task = assignedTask("t1", { desiredState: "ready" });
+  node.manager.assign(task);
+  await reaches("t1", "ready");
+  expect(node.runtime.calls).toEqual(["create web.1.t1"]);
+  node.manager.assign({ ...task, desiredState: "running" });
+  await reaches("t1", "running");
+});
+
+test.each([
+  [0, "complete", "finished", ""],
+  [3, "failed", "started", "task: non-zero exit (3)"],
+])("a program that ends with %i makes the task %s", async (exitCode, state, message, error) => {
+  node.manager.assign(assignedTask("t1"));
+  await reaches("t1", "running");
+  node.runtime.exit(node.containerIdOf("t1"), exitCode);
+  await reaches("t1", state);
+  expect(node.manager.statuses.get("t1")).toMatchObject({ message, error, container: { exitCode } });
+  expect(node.runtime.inspect("web.1.t1")?.state).toBe("exited");
+  expect(node.network.endpoints.size).toBe(0);
+});
+
+test("an image that is not here rejects the task", async () => {
+  node.manager.assign(assignedTask("t1", { spec: taskSpec({ image: "nowhere:1" }) }));
+  await reaches("t1", "rejected");
+  expect(node.manager.statuses.get("t1")).toMatchObject({ message: "preparing", error: "No such image: nowhere:1" });
+  expect(node.network.endpoints.size).toBe(0);
+});
+
+test("a program that cannot be executed fails the task", async () => {
+  node.runtime.beforeStart = () => {
+    throw new ClusterError("failed_precondition", 'exec "nope": no such file or directory');
+  };
+  node.manager.assign(assignedTask("t1"));
+  await reaches("t1", "failed");
+  expect(node.manager.statuses.get("t1")?.error).toBe('starting container failed: exec "nope": no such file or directory');
+});
+
+test("a bind source that does not exist rejects the task", async () => {
+  const mount = {
+    type: "bind",
+    source: "/nowhere/at/all",
+    target: "/x",
+    readOnly: false,
+    consistency: "",
+    bindOptions: null,
+    volumeOptions: null,
+    tmpfsOptions: null,
+  } as const;
+  node.manager.assign(assignedTask("t1", { spec: taskSpec({ mounts: [mount] }) }));
+  await reaches("t1", "rejected");
+  expect(node.manager.statuses.get("t1")?.error).toBe('invalid mount config for type "bind": bind source path does not exist: /nowhere/at/all');
+});
+
+test("shutdown stops the container within its grace period and keeps it, removal deletes it", async () => {
+  const task = assignedTask("t1", { spec: taskSpec({ stopGracePeriodNs: 3_000_000_000n }) });
+  node.manager.assign(task);
+  await reaches("t1", "running");
+  node.manager.assign({ ...task, desiredState: "shutdown" });
+  await reaches("t1", "shutdown");
+  expect(node.runtime.calls).toContain("stop web.1.t1 3000");
+  expect(node.manager.statuses.get("t1")).toMatchObject({ message: "shutdown", error: "" });
+  expect(node.runtime.inspect("web.1.t1")?.state).toBe("exited");
+  node.manager.withdraw("t1");
+  await eventually("no container", () => node.runtime.list().length === 0 && node.worker.tasks().length === 0);
+});
+
+test("a program that ignores its stop signal is killed", async () => {
+  node.runtime.exitCodeOnStop = null;
+  const task = assignedTask("t1");
+  node.manager.assign(task);
+  await reaches("t1", "running");
+  node.manager.assign({ ...task, desiredState: "shutdown" });
+  await eventually("stop", () => node.runtime.calls.includes("stop web.1.t1 10000"));
+  await node.clock.advance(9_999);
+  expect(node.runtime.inspect("web.1.t1")?.state).toBe("running");
+  await node.clock.advance(1);
+  await reaches("t1", "shutdown");
+  expect(node.manager.statuses.get("t1")?.container?.exitCode).toBe(137);
+});
+
+test("desired remove ends the task and deletes its container", async () => {
+  const task = assignedTask("t1");
+  node.manager.assign(task);
+  await reaches("t1", "running");
+  node.manager.assign({ ...task, desiredState: "remove" });
+  await reaches("t1", "shutdown");
+  await eventually("no container", () => node.runtime.list().length === 0);
+});
+
+test("a task shut down before it ran never runs", async () => {
+  node.manager.assign(assignedTask("t1", { desiredState: "shutdown" }));
+  await reaches("t1", "shutdown");
+  expect(node.runtime.calls).toEqual([]);
+});
+
+test("a container that someone removed fails its task", async () => {
+  node.manager.assign(assignedTask("t1"));
+  await reaches("t1", "running");
+  await node.runtime.remove(node.containerIdOf("t1"), { force: true });
+  await eventually("the end", () => ["failed", "complete"].includes(node.stateOf("t1") ?? ""));
+  expect(node.stateOf("t1")).toBe("failed");
+});
+
+test("ports are published at start, reported, and given back at the end", async () => {
+  const port: PortConfig = { name: "", protocol: "tcp", targetPort: 80, publishedPort: 0, publishMode: "host" };
+  const endpoint = { spec: { mode: "vip", ports: [port] }, ports: [port], virtualIps: [] } as const;
+  node.manager.assign(assignedTask("t1", { endpoint, desiredState: "ready" }));
+  await reaches("t1", "ready");
+  expect([...node.network.endpoints.values()][0]?.ports).toEqual([]);
+  node.manager.assign(assignedTask("t1", { endpoint }));
+  await reaches("t1", "running");
+  expect(node.manager.statuses.get("t1")?.ports).toEqual([{ ...port, publishedPort: expect.any(Number) }]);
+  expect(node.manager.statuses.get("t1")?.ports[0]?.publishedPort).toBeGreaterThan(0);
+  node.runtime.exit(node.containerIdOf("t1"), 0);
+  await reaches("t1", "complete");
+  expect(node.manager.statuses.get("t1")?.ports).toEqual([]);
+});
+
+test("env, hostname and mount sources are templates; the command is not", async () => {
+  node.manager.assign(
+    assignedTask("t1", {
+      slot: 4,
+      serviceLabels: { "com.example.tier": "front" },
+      assignedGenericResources: [
+        { kind: "gpu", named: "a", discrete: 0n },
+        { kind: "gpu", named: "b", discrete: 0n },
+      ],
+      spec: taskSpec({
+        hostname: "{{.Service.Name}}-{{.Task.Slot}}",
+        env: ["NODE={{ .Node.Hostname }}", 'TIER={{index .Service.Labels "com.example.tier"}}', "PLAIN"],
+        args: ["echo", "{{.Task.ID}}"],
+        mounts: [
+          {
+            type: "bind",
+            source: `${node.folder}/{{.Task.ID}}`,
+            target: "/x",
+            readOnly: true,
+            consistency: "",
+            bindOptions: { propagation: "", nonRecursive: false, createMountpoint: true, readOnlyNonRecursive: false, readOnlyForceRecursive: false },
+            volumeOptions: null,
+            tmpfsOptions: null,
+          },
+        ],
+      }),
+    }),
+  );
+  await reaches("t1", "running");
+  expect(node.runtime.inspect("web.1.t1")?.config).toMatchObject({
+    hostname: "web-4",
+    env: ["NODE=host-1", "TIER=front", "PLAIN", "DOCKER_RESOURCE_GPU=a,b"],
+    command: ["echo", "{{.Task.ID}}"],
+    mounts: [{ type: "bind", source: `${node.folder}/t1`, target: "/x", isReadOnly: true }],
+  });
+});
+
+test("starts are bounded, and all tasks get their turn", async () => {
+  let starting = 0;
+  let most = 0;
+  const gates: (() => void)[] = [];
+  node.runtime.beforeStart = async () => {
+    most = Math.max(most, ++starting);
+    await new Promise<void>((resolve) => gates.push(resolve));
+    starting--;
+  };
+  const ids = Array.from({ length: 30 }, (_, index) => `t${index}`);
+  node.manager.assign(...ids.map((id) => assignedTask(id)));
+  await eventually("eight starts", () => gates.length === 8);
+  while (ids.some((id) => node.stateOf(id) !== "running")) {
+    for (const open of gates.splice(0)) open();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  expect(most).toBe(8);
+});

@@ -1,0 +1,263 @@
+import { expect, test } from "vitest";
+import { ClusterError } from "../../../src/base/errors.js";
+import { activeFixture, inactiveFixture, serviceBody } from "./server-fixture.js";
+
+const NO_LEADER =
+  "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.";
+const NOT_IN_SWARM = 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
+const WORKER =
+  "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.";
+const LOCKED = 'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.';
+
+const SWARM_ROUTES: [method: string, path: string, body: unknown][] = [
+  ["GET", "/swarm", undefined],
+  ["POST", "/swarm/update?version=1", {}],
+  ["GET", "/swarm/unlockkey", undefined],
+  ["GET", "/nodes", undefined],
+  ["GET", "/nodes/x", undefined],
+  ["POST", "/nodes/x/update?version=1", { Role: "worker", Availability: "active" }],
+  ["DELETE", "/nodes/x", undefined],
+  ["GET", "/services", undefined],
+  ["POST", "/services/create", serviceBody("web")],
+  ["GET", "/services/x", undefined],
+  ["POST", "/services/x/update?version=1", serviceBody("web")],
+  ["DELETE", "/services/x", undefined],
+  ["GET", "/services/x/logs?stdout=1", undefined],
+  ["GET", "/tasks", undefined],
+  ["GET", "/tasks/x", undefined],
+  ["GET", "/tasks/x/logs?stdout=1", undefined],
+  ["GET", "/secrets", undefined],
+  ["GET", "/configs", undefined],
+];
+
+test.each(SWARM_ROUTES)("%s %s says why this node cannot answer", async (method, path, body) => {
+  const outside = await inactiveFixture();
+  expect(await outside.call(method, path, body)).toMatchObject({ status: 503, json: { message: NOT_IN_SWARM } });
+  const { call, backend } = await activeFixture();
+  backend.localState = { ...backend.localState, isManager: false };
+  expect(await call(method, path, body)).toMatchObject({ status: 503, json: { message: WORKER } });
+  backend.localState = { ...backend.localState, error: "no space left on device" };
+  expect(await call(method, path, body)).toMatchObject({ status: 503, json: { message: "This node is not a swarm manager: no space left on device" } });
+  backend.localState = { ...backend.localState, state: "locked" };
+  expect(await call(method, path, body)).toMatchObject({ status: 503, json: { message: LOCKED } });
+});
+
+test.each(SWARM_ROUTES.filter(([, path]) => !/secrets|configs|unlockkey/.test(path)))("%s %s without a leader", async (method, path, body) => {
+  const { call, backend } = await activeFixture();
+  backend.readError = new ClusterError("no_leader", "no leader");
+  backend.writeError = new ClusterError("no_leader", "no leader");
+  expect(await call(method, path, body)).toMatchObject({ status: 503, json: { message: NO_LEADER } });
+});
+
+test.each([
+  [new ClusterError("outcome_unknown", "leadership was lost"), 503, "outcome unknown, check before retrying"],
+  [new ClusterError("conflict", "update out of sequence"), 500, "rpc error: code = Unknown desc = update out of sequence"],
+  [new ClusterError("invalid_argument", "bad"), 400, "rpc error: code = InvalidArgument desc = bad"],
+  [new ClusterError("failed_precondition", "bad"), 400, "rpc error: code = FailedPrecondition desc = bad"],
+  [new ClusterError("already_exists", "bad"), 409, "rpc error: code = AlreadyExists desc = bad"],
+  [new ClusterError("unimplemented", "bad"), 501, "rpc error: code = Unimplemented desc = bad"],
+  [new ClusterError("permission_denied", "bad"), 403, "rpc error: code = PermissionDenied desc = bad"],
+  [new ClusterError("internal", "bad"), 500, "rpc error: code = Unknown desc = bad"],
+])("a write that failed with %s is a %i", async (error, status, message) => {
+  const { call, backend } = await activeFixture();
+  backend.writeError = error;
+  expect(await call("POST", "/services/create", serviceBody("web"))).toMatchObject({ status, json: { message } });
+});
+
+test("a second init or join is refused before anything else", async () => {
+  const { call, backend } = await activeFixture();
+  for (const [path, body] of [
+    ["/swarm/init", { ListenAddr: "0.0.0.0:2377" }],
+    ["/swarm/join", { RemoteAddrs: ["x"], JoinToken: "x" }],
+  ] as const) {
+    expect(await call("POST", path, body)).toMatchObject({
+      status: 503,
+      json: { message: 'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.' },
+    });
+  }
+  expect(backend.joins).toEqual([]);
+  expect(backend.inits).toHaveLength(1);
+});
+
+test.each([
+  [{}, "at least 1 RemoteAddr is required to join", 400],
+  [{ RemoteAddrs: ["10.0.0.1:2377"], Availability: "sometimes" }, 'invalid Availability: "sometimes" is not one of active, pause, drain', 400],
+])("a join with %j is refused", async (body, message, status) => {
+  const { call, backend } = await inactiveFixture();
+  expect(await call("POST", "/swarm/join", body)).toMatchObject({ status, json: { message } });
+  expect(backend.joins).toEqual([]);
+});
+
+test.each([
+  [
+    new ClusterError("invalid_argument", "A valid join token is necessary to join this cluster"),
+    400,
+    "rpc error: code = InvalidArgument desc = A valid join token is necessary to join this cluster",
+  ],
+  [new ClusterError("unavailable", "cannot reach 10.0.0.9:2377: connection refused"), 503, "cannot reach 10.0.0.9:2377: connection refused"],
+  [
+    new ClusterError("permission_denied", "remote CA does not match fingerprint"),
+    403,
+    "rpc error: code = PermissionDenied desc = remote CA does not match fingerprint",
+  ],
+])("a join that the other side refuses with %s", async (error, status, message) => {
+  const { call, backend } = await inactiveFixture();
+  backend.joinError = error;
+  expect(await call("POST", "/swarm/join", { RemoteAddrs: ["10.0.0.9:2377"], JoinToken: "SWMTKN-1-x" })).toMatchObject({ status, json: { message } });
+});
+
+test("the last manager says what leaving means", async () => {
+  const { call, backend } = await activeFixture();
+  const message =
+    "You are attempting to leave the swarm on a node that is participating as a manager. Removing the last manager erases all current state of the swarm. Use `--force` to ignore this message. ";
+  backend.leaveError = new ClusterError("unavailable", message);
+  expect(await call("POST", "/swarm/leave")).toMatchObject({ status: 503, json: { message } });
+  const outside = await inactiveFixture();
+  expect(await outside.call("POST", "/swarm/leave")).toMatchObject({ status: 503, json: { message: "This node is not part of a swarm" } });
+});
+
+test.each([
+  [{ Name: "infrastructure" }, 400, 'invalid Name "infrastructure": the swarm spec must be named "default"'],
+  [{ EncryptionConfig: { AutoLockManagers: true } }, 501, "locking managers (autolock) is not supported yet"],
+  [{ CAConfig: { ForceRotate: 1 } }, 501, "Spec.CAConfig.ForceRotate is not supported"],
+  [{ CAConfig: { ExternalCAs: [{ URL: "https://ca" }] } }, 501, "Spec.CAConfig.ExternalCAs is not supported"],
+  [{ Raft: { ElectionTick: -1 } }, 400, "Spec.Raft.ElectionTick must be an integer from 0 to 2147483647"],
+])("init with the spec %j is refused", async (spec, status, message) => {
+  const { call, backend } = await inactiveFixture();
+  expect(await call("POST", "/swarm/init", { Spec: spec })).toMatchObject({ status, json: { message } });
+  expect(backend.inits).toEqual([]);
+});
+
+test("init fills in defaults, and zero is a history limit", async () => {
+  const { call, backend } = await inactiveFixture();
+  await call("POST", "/swarm/init", {
+    ListenAddr: "0.0.0.0:2377",
+    Spec: { Orchestration: { TaskHistoryRetentionLimit: 0 }, Dispatcher: { HeartbeatPeriod: 0 } },
+  });
+  expect(backend.inits[0]?.spec).toMatchObject({
+    name: "default",
+    taskHistoryRetentionLimit: 0n,
+    heartbeatPeriodNs: 2_000_000_000n,
+    raft: { snapshotInterval: 10_000 },
+  });
+});
+
+test("unlocking what is not locked", async () => {
+  const { call } = await activeFixture();
+  expect(await call("GET", "/swarm/unlockkey")).toMatchObject({ status: 200, json: { UnlockKey: "" } });
+  expect(await call("POST", "/swarm/unlock", { UnlockKey: "SWMKEY-1-x" })).toMatchObject({ status: 409, json: { message: "swarm is not locked" } });
+});
+
+test.each([
+  [
+    "a name that is taken",
+    serviceBody("web"),
+    409,
+    "rpc error: code = AlreadyExists desc = name conflicts with an existing object: service web already exists",
+  ],
+  ["a bad name", serviceBody("we b"), 400, "rpc error: code = InvalidArgument desc = name must be valid as a DNS name component"],
+  [
+    "a published port that is taken",
+    serviceBody("other", { EndpointSpec: { Ports: [{ TargetPort: 80, PublishedPort: 8080 }] } }),
+    501,
+    /routing mesh is not supported yet/,
+  ],
+  [
+    "a bad constraint",
+    { Name: "x", TaskTemplate: { ContainerSpec: { Image: "bb" }, Placement: { Constraints: ["node.id is 1"] } } },
+    undefined,
+    /node\.id is 1/,
+  ],
+  [
+    "no image",
+    { Name: "x", TaskTemplate: { ContainerSpec: {} } },
+    400,
+    "rpc error: code = InvalidArgument desc = ContainerSpec: image reference must be provided",
+  ],
+  ["a job", serviceBody("x", { Mode: { GlobalJob: {} } }), 501, "rpc error: code = Unimplemented desc = jobs are not supported yet"],
+])("a service with %s is refused and changes nothing", async (_what, body, status, message) => {
+  const { call, backend } = await activeFixture();
+  await call("POST", "/services/create", serviceBody("web"));
+  const before = backend.store.revision;
+  const answer = await call("POST", "/services/create", body);
+  if (status !== undefined) expect(answer.status).toBe(status);
+  expect(answer.status).toBeGreaterThanOrEqual(400);
+  if (message instanceof RegExp) expect(answer.json.message).toMatch(message);
+  else expect(answer.json.message).toBe(message);
+  expect(backend.store.revision).toBe(before);
+});
+
+test("an update needs the version that it is based on", async () => {
+  const { call, backend } = await activeFixture();
+  const { json } = await call("POST", "/services/create", serviceBody("web"));
+  const version = backend.store.view.services.get(json.ID)!.meta!.version;
+  const update = (query: string, body: unknown = serviceBody("web")) => call("POST", `/services/${json.ID}/update${query}`, body);
+  expect(await update("")).toMatchObject({ status: 400, json: { message: "invalid service version '': not a number" } });
+  expect(await update("?version=-1")).toMatchObject({ status: 400 });
+  for (const stale of [version - 1, version + 1, "18446744073709551615"]) {
+    expect(await update(`?version=${stale}`), `${stale}`).toMatchObject({
+      status: 500,
+      json: { message: "rpc error: code = Unknown desc = update out of sequence" },
+    });
+  }
+  expect(await update(`?version=${version}`, serviceBody("other"))).toMatchObject({
+    status: 501,
+    json: { message: expect.stringMatching(/renaming services is not supported/) },
+  });
+  expect(await update(`?version=${version}&rollback=sideways`)).toMatchObject({
+    status: 400,
+    json: { message: 'unrecognized value for rollback: "sideways"' },
+  });
+  expect(await update(`?version=${version}&rollback=previous`)).toMatchObject({
+    status: 400,
+    json: { message: expect.stringMatching(/does not have a previous spec/) },
+  });
+  expect(await update(`?version=${version}`)).toMatchObject({ status: 200, json: { Warnings: null } });
+});
+
+test("a prefix that fits several ids is ambiguous, one that fits a single one is enough", async () => {
+  const { call, backend } = await activeFixture();
+  await call("POST", "/services/create", serviceBody("web"));
+  const [web] = [...backend.store.view.services.all()];
+  await backend.store.update((tx) => {
+    for (const id of ["aaa1", "aaa2"]) tx.create("service", { ...web!, id, spec: { ...web!.spec!, name: id.toUpperCase().concat("X") } });
+  });
+  expect(await call("GET", "/services/aaa")).toMatchObject({ status: 400, json: { message: "service aaa is ambiguous (2 matches found)" } });
+  expect(await call("GET", "/services/aaa2")).toMatchObject({ status: 200, json: { ID: "aaa2" } });
+  expect(await call("GET", `/services/${web!.id.slice(0, 8)}`)).toMatchObject({ status: 200, json: { ID: web!.id } });
+  expect(await call("GET", "/services/WEB")).toMatchObject({ status: 200, json: { ID: web!.id } });
+});
+
+test("nanoseconds beyond 2^53 come back as they went in", async () => {
+  const { call } = await activeFixture();
+  const body =
+    '{"Name":"web","TaskTemplate":{"ContainerSpec":{"Image":"bb","StopGracePeriod":9007199254740993},"RestartPolicy":{"Delay":9223372036854775807}}}';
+  expect((await call("POST", "/services/create", body)).status).toBe(201);
+  const { text } = await call("GET", "/services/web");
+  expect(text).toContain('"StopGracePeriod":9007199254740993');
+  expect(text).toContain('"Delay":9223372036854775807');
+});
+
+test("a service without a name gets one", async () => {
+  const { call, backend } = await activeFixture();
+  const { json } = await call("POST", "/services/create", serviceBody(""));
+  expect(backend.store.view.services.get(json.ID)?.spec?.name).toMatch(/^[a-z]+_[a-z]+$/);
+});
+
+test("what a failing import leaves is its reason", async () => {
+  const { call, backend } = await inactiveFixture();
+  backend.images.importError = new ClusterError("invalid_argument", "not a tar archive");
+  expect(await call("POST", "/images/create?fromSrc=-&repo=bb", "junk")).toMatchObject({ status: 400, json: { message: "not a tar archive" } });
+  expect(backend.images.list()).toEqual([]);
+  expect(await call("POST", "/images/create?fromSrc=http://x/y.tar")).toMatchObject({ status: 501 });
+  expect(await call("POST", "/images/create")).toMatchObject({ status: 400 });
+});
+
+test("an image that a container uses is a conflict", async () => {
+  const { call, backend } = await inactiveFixture();
+  await call("POST", "/images/create?fromSrc=-&repo=bb&tag=v1", "tar");
+  backend.images.remove = async () => {
+    throw new ClusterError("conflict", "image bb:v1 is in use by a container");
+  };
+  expect(await call("DELETE", "/images/bb:v1")).toMatchObject({ status: 409, json: { message: "image bb:v1 is in use by a container" } });
+});

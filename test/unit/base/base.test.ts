@@ -1,0 +1,82 @@
+import { describe, expect, test } from "vitest";
+import { Backoff } from "../../../src/base/backoff.js";
+import { FakeClock } from "../../../src/base/clock.js";
+import { base36, newContainerId, newId, newRaftId } from "../../../src/base/ids.js";
+import { DirtySet, Queue } from "../../../src/base/queue.js";
+import { integerBetween, SeededRandom } from "../../../src/base/random.js";
+
+describe("ids", () => {
+  test("have the length and alphabet that clients expect", () => {
+    expect(newId()).toMatch(/^[0-9a-z]{25}$/);
+    expect(newContainerId()).toMatch(/^[0-9a-f]{64}$/);
+    expect(newRaftId()).toSatisfy((id: number) => Number.isSafeInteger(id) && id > 0);
+    expect(new Set(Array.from({ length: 1000 }, newId)).size).toBe(1000);
+  });
+
+  test("base36 pads on the left", () => expect(base36(Uint8Array.of(1, 0), 5)).toBe("00074"));
+});
+
+describe("the fake clock", () => {
+  test("calls in the order of time, then of registration, and not what was cancelled", async () => {
+    const clock = new FakeClock();
+    const seen: string[] = [];
+    clock.after(20, () => seen.push("b"));
+    clock.after(10, () => seen.push("a"));
+    clock.after(20, () => seen.push("c"));
+    clock.after(15, () => seen.push("never"))();
+    await clock.advance(19);
+    expect(seen).toEqual(["a"]);
+    await clock.advance(1);
+    expect(seen).toEqual(["a", "b", "c"]);
+  });
+
+  test("lets a sleep be cut short", async () => {
+    const clock = new FakeClock();
+    const abort = new AbortController();
+    const sleep = clock.sleep(1000, abort.signal);
+    abort.abort(new Error("enough"));
+    await expect(sleep).rejects.toThrow("enough");
+    expect(clock.pending).toBe(0);
+  });
+});
+
+describe("queues", () => {
+  test("give what was pushed, in order, then end", async () => {
+    const queue = new Queue<number>(3);
+    for (const item of [1, 2, 3]) queue.push(item);
+    expect(() => queue.push(4)).toThrow(/full \(3 items\)/);
+    queue.close();
+    const seen: number[] = [];
+    for await (const item of queue) seen.push(item);
+    expect(seen).toEqual([1, 2, 3]);
+  });
+
+  test("a dirty key is looked at once, however often it was marked, and again when marked meanwhile", async () => {
+    const dirty = new DirtySet<string>();
+    for (const key of ["a", "b", "a"]) dirty.add(key);
+    const seen: string[] = [];
+    for await (const key of dirty) {
+      seen.push(key);
+      if (seen.length === 1) dirty.add("a");
+      if (seen.length === 3) dirty.close();
+    }
+    expect(seen).toEqual(["a", "b", "a"]);
+  });
+});
+
+test("a seed repeats its sequence", () => {
+  const draw = (seed: number) => {
+    const random = new SeededRandom(seed);
+    return Array.from({ length: 100 }, () => integerBetween(random, 1, 6));
+  };
+  expect(draw(7)).toEqual(draw(7));
+  expect(draw(7)).not.toEqual(draw(8));
+  expect(new Set(draw(7))).toEqual(new Set([1, 2, 3, 4, 5, 6]));
+});
+
+test("a backoff doubles up to its bound, and starts over", () => {
+  const backoff = new Backoff({ firstMs: 100, maxMs: 800, random: { next: () => 0.999999 } });
+  expect(Array.from({ length: 5 }, () => Math.round(backoff.nextMs()))).toEqual([100, 200, 400, 800, 800]);
+  backoff.reset();
+  expect(Math.round(backoff.nextMs())).toBe(100);
+});

@@ -1,0 +1,178 @@
+import { createServer, type Server } from "node:http";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { createProgram, runCommandLine } from "../../../src/cli/program.js";
+
+/** A daemon that answers from a table: the real one is met in the lab tests. */
+describe("a command line", () => {
+  const answers = new Map<string, { readonly status: number; readonly body: unknown }>();
+  const seen: { readonly method: string; readonly url: string; readonly body: string }[] = [];
+  let folder: string;
+  let server: Server;
+  let out = "";
+  let err = "";
+  const swarm = (...args: string[]) => runCommandLine(["node", "swarm", "-H", `unix://${join(folder, "s.sock")}`, ...args], "1.2.3");
+  const answer = (route: string, body: unknown, status = 200) => answers.set(route, { status, body });
+
+  beforeEach(async () => {
+    folder = mkdtempSync(join(tmpdir(), "cli-"));
+    answers.clear();
+    seen.length = 0;
+    [out, err] = ["", ""];
+    vi.spyOn(process.stdout, "write").mockImplementation((text) => {
+      out += text;
+      return true;
+    });
+    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
+      err += text;
+      return true;
+    });
+    server = createServer((request, reply) => {
+      let body = "";
+      request.on("data", (chunk) => {
+        body += chunk;
+      });
+      request.on("end", () => {
+        seen.push({ method: request.method ?? "", url: request.url ?? "", body });
+        const found = answers.get(`${request.method} ${(request.url ?? "").replace(/^\/v1\.47/, "").replace(/\?.*/, "")}`);
+        reply.writeHead(found?.status ?? 404, { "content-type": "application/json" }).end(JSON.stringify(found?.body ?? { message: "page not found" }));
+      });
+    });
+    await new Promise<void>((done) => server.listen(join(folder, "s.sock"), done));
+  });
+
+  afterEach(async () => {
+    vi.restoreAllMocks();
+    server.closeAllConnections();
+    await new Promise((done) => server.close(done));
+    rmSync(folder, { recursive: true });
+  });
+
+  test("shows a table, JSON lines, or ids", async () => {
+    const node = {
+      ID: "n1",
+      Spec: { Availability: "active", Role: "manager", Labels: {} },
+      Description: { Hostname: "a", Engine: { EngineVersion: "1" } },
+      Status: { State: "ready", Addr: "" },
+      ManagerStatus: { Leader: true, Reachability: "reachable", Addr: "" },
+    };
+    answer("GET /nodes", [node]);
+    answer("GET /info", { Swarm: { NodeID: "n1" } });
+    expect(await swarm("node", "ls")).toBe(0);
+    expect(out).toMatch(/^ID +HOSTNAME +STATUS.*\nn1 \* +a +Ready +Active +Leader +1\n$/);
+    out = "";
+    expect(await swarm("node", "ls", "--format", "json")).toBe(0);
+    expect(JSON.parse(out)).toMatchObject({ Hostname: "a", ManagerStatus: "Leader" });
+    out = "";
+    expect(await swarm("node", "ls", "-q")).toBe(0);
+    expect(out).toBe("n1\n");
+  });
+
+  test("puts what follows the image into the container", async () => {
+    answer("POST /services/create", { ID: "s1" }, 201);
+    expect(await swarm("service", "create", "-d", "--name", "web", "--replicas", "2", "bb:v1", "sh", "-c", "sleep 1")).toBe(0);
+    expect(out).toBe("s1\n");
+    expect(JSON.parse(seen[0]?.body ?? "")).toMatchObject({
+      Name: "web",
+      Mode: { Replicated: { Replicas: 2 } },
+      TaskTemplate: { ContainerSpec: { Image: "bb:v1", Args: ["sh", "-c", "sleep 1"] } },
+    });
+  });
+
+  test("keeps integers beyond 2^53 exact on their way through", async () => {
+    const spec = { Name: "web", Labels: {}, TaskTemplate: { ContainerSpec: { Image: "bb:v1" } }, Mode: { Replicated: { Replicas: 1 } } };
+    answers.set("GET /services/web", { status: 200, body: { ID: "s1", Version: { Index: 7 }, Spec: spec } });
+    answer("POST /services/s1/update", {});
+    expect(await swarm("service", "update", "-d", "--restart-delay", "2502h1ns", "web")).toBe(0);
+    expect(seen.at(-1)?.url).toContain("version=7");
+    expect(seen.at(-1)?.body).toContain('"Delay":9007200000000001');
+  });
+
+  test("ends with 1 and the daemon's words when it refuses", async () => {
+    answer("GET /services/web", { message: "service web not found" }, 404);
+    expect(await swarm("service", "inspect", "web")).toBe(1);
+    expect(err).toBe("swarm: service web not found\n");
+  });
+
+  test.each([
+    [
+      'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect',
+      'This node is not a swarm manager. Use "swarm init" or "swarm join" to connect',
+    ],
+    ["rpc error: code = NotFound desc = service web not found", "service web not found"],
+    ["containers are made by services only: use docker service create", "containers are made by services only: use swarm service create"],
+  ])("puts what is meant for users of docker into its own words: %s", async (message, shown) => {
+    answer("GET /services/web", { message }, 503);
+    expect(await swarm("service", "inspect", "web")).toBe(1);
+    expect(err).toBe(`swarm: ${shown}\n`);
+  });
+
+  test("shows the versions that it knows when nobody answers", async () => {
+    expect(await runCommandLine(["node", "swarm", "-H", "unix:///nowhere.sock", "version"], "1.2.3")).toBe(3);
+    expect(out).toBe("Command line: 1.2.3\n");
+  });
+
+  test("a list in JSON has plain values", async () => {
+    const task = (id: string, createdAt: string, error: string) => ({
+      ID: id,
+      ServiceID: "s1",
+      NodeID: "n1",
+      Slot: 1,
+      CreatedAt: createdAt,
+      Spec: { ContainerSpec: { Image: "bb" } },
+      DesiredState: "running",
+      Status: { State: "failed", Timestamp: createdAt, Err: error },
+    });
+    answer("GET /services/web", { ID: "s1" });
+    answer("GET /services", [{ ID: "s1", Spec: { Name: "web" } }]);
+    answer("GET /nodes", []);
+    answer("GET /tasks", [task("old", "2026-01-01T00:00:00Z", "x".repeat(200)), task("new", "2026-01-02T00:00:00Z", "")]);
+    expect(await swarm("service", "ps", "--format", "json", "web")).toBe(0);
+    expect(
+      out
+        .trim()
+        .split("\n")
+        .map((line) => JSON.parse(line)),
+    ).toMatchObject([
+      { ID: "new", Name: "web.1", Error: "" },
+      { ID: "old", Name: "web.1", Error: "x".repeat(200) },
+    ]);
+    out = "";
+    expect(await swarm("service", "ps", "web")).toBe(0);
+    expect(out).toMatch(/^old +\\_ web\.1 .*"x{99}…"/m);
+  });
+
+  test("goes on past names that fail, and says how many did", async () => {
+    answer("DELETE /services/b", {});
+    expect(await swarm("service", "rm", "a", "b", "c")).toBe(1);
+    expect(out).toBe("b\n");
+    expect(err).toContain("2 of 3 failed");
+  });
+
+  test.each([
+    [["service", "create"], /missing required argument/],
+    [["service", "frobnicate"], /unknown command/],
+    [["service", "update", "--rollback", "--image", "x", "web"], /--rollback combines/],
+    [["service", "scale", "web"], /is not service=replicas/],
+    [["node", "ls", "--format", "yaml"], /neither table nor json/],
+  ])("ends with 2 for %j", async (args, text) => {
+    answer("GET /nodes", []);
+    answer("GET /info", { Swarm: {} });
+    expect(await swarm(...args)).toBe(2);
+    expect(err).toMatch(text);
+  });
+
+  test("ends with 3 when nobody answers", async () => {
+    expect(await runCommandLine(["node", "swarm", "-H", "unix:///nowhere.sock", "info"], "1.2.3")).toBe(3);
+    expect(err).toBe("swarm: cannot reach the daemon at unix:///nowhere.sock: is swarmd running?\n");
+  });
+
+  test("completes every command and flag that there is", async () => {
+    expect(await swarm("completion", "bash")).toBe(0);
+    for (const command of createProgram("1").commands) expect(out).toContain(command.name());
+    expect(out).toContain("--update-parallelism");
+    expect(await swarm("completion", "fish")).toBe(2);
+  });
+});

@@ -1,0 +1,328 @@
+import { describe, expect, test } from "vitest";
+import type { Caller } from "../../../../src/manager/dispatcher/caller.js";
+import type { TaskState, TaskStatus } from "../../../../src/model/objects.js";
+import type { AssignmentsMessage, SessionMessage } from "../../../../src/wire/generated/dispatcher.js";
+import { ManagerWorld } from "../../../support/manager-world.js";
+import { nodeDescription } from "../../../support/node-description.js";
+import { testNode, testTask } from "../../../support/services.js";
+
+const N1: Caller = { nodeId: "n1", address: "10.88.0.1" };
+const FOREVER = new AbortController().signal;
+
+/** A leader, and a node that registered and from then on does only what the test says. */
+async function registered(): Promise<{
+  cluster: ManagerWorld;
+  session: AsyncGenerator<SessionMessage>;
+  sessionId: string;
+  [Symbol.asyncDispose](): Promise<void>;
+}> {
+  const cluster = new ManagerWorld(["n1", "n2"]);
+  await cluster.leadWithoutDecisions();
+  const { session, sessionId } = await register(cluster);
+  return { cluster, session, sessionId, [Symbol.asyncDispose]: () => cluster.depose() };
+}
+
+async function register(cluster: ManagerWorld, sessionId = "", incarnation = "incarnation1") {
+  const session = cluster.manager.dispatcher.session(N1, { description: nodeDescription("host1"), sessionId, incarnation }, FOREVER);
+  const first = await session.next();
+  if (first.done) throw new Error("the session ended at once");
+  return { session, message: first.value, sessionId: first.value.sessionId };
+}
+
+async function next<T>(stream: AsyncGenerator<T>): Promise<T> {
+  const result = await stream.next();
+  if (result.done) throw new Error("the stream ended");
+  return result.value;
+}
+
+function status(state: TaskState, change: Partial<TaskStatus> = {}): TaskStatus {
+  return { state, timestampMs: 5, message: state, error: "", container: null, ports: [], appliedBy: "", appliedAtMs: 0, ...change };
+}
+
+const changesOf = ({ changes }: AssignmentsMessage) =>
+  changes.map((change) =>
+    change.type === "updateTask" ? `${change.updateTask.id} ${change.updateTask.desiredState}` : change.type === "removeTask" ? `-${change.removeTask}` : "?",
+  );
+
+describe("sessions", () => {
+  test("a node learns of itself, the managers and the root certificate, and again when these change", async () => {
+    await using world = await registered();
+    const { cluster, session, sessionId } = world;
+    const changed = session.next();
+    const node = cluster.node("n1");
+    await cluster.write((tx) => tx.update("node", { ...node, role: "manager" }));
+    expect((await changed).value).toMatchObject({ sessionId, node: { role: "manager" }, rootCertificate: cluster.store.view.cluster?.rootCa?.certificate });
+    const again = session.next();
+    cluster.membership.set("m1", "m2");
+    await cluster.manager.dispatcher.heartbeat(N1, { sessionId });
+    expect((await again).value).toMatchObject({
+      managers: [
+        { nodeId: "m1", address: "m1:2377" },
+        { nodeId: "m2", address: "m2:2377" },
+      ],
+    });
+  });
+
+  test("a stale session is invalid; the same one goes on; a new one replaces it", async () => {
+    await using world = await registered();
+    const { cluster, session, sessionId } = world;
+    const { dispatcher } = cluster.manager;
+    await expect(dispatcher.heartbeat(N1, { sessionId: "other" })).rejects.toMatchObject({ code: "invalid_argument" });
+    await expect(dispatcher.heartbeat({ nodeId: "n2", address: "" }, { sessionId })).rejects.toMatchObject({ code: "invalid_argument" });
+    expect((await register(cluster, sessionId)).sessionId).toBe(sessionId);
+    const ended = session.next();
+    const second = await register(cluster, "unknown");
+    expect(second.sessionId).not.toBe(sessionId);
+    await expect(ended).rejects.toMatchObject({ code: "invalid_argument" });
+    await expect(dispatcher.heartbeat(N1, { sessionId })).rejects.toMatchObject({ code: "invalid_argument" });
+    await dispatcher.heartbeat(N1, { sessionId: second.sessionId });
+  });
+
+  test("a node that is removed is told so on every call", async () => {
+    await using world = await registered();
+    const { cluster, session, sessionId } = world;
+    const assignments = cluster.manager.dispatcher.assignments(N1, { sessionId }, FOREVER);
+    await next(assignments);
+    const ends = [session.next(), assignments.next()];
+    await Promise.all([cluster.write((tx) => tx.remove("node", "n1")), ...ends.map((end) => expect(end).rejects.toMatchObject({ code: "permission_denied" }))]);
+    await expect(cluster.manager.dispatcher.heartbeat(N1, { sessionId })).rejects.toMatchObject({ code: "permission_denied" });
+    await expect(register(cluster)).rejects.toMatchObject({ code: "permission_denied" });
+  });
+
+  test("a node of another incarnation of the cluster is refused", async () => {
+    await using world = await registered();
+    await expect(register(world.cluster, "", "incarnation0")).rejects.toMatchObject({ code: "failed_precondition" });
+    await register(world.cluster, "", "");
+  });
+
+  test("a manager that does not lead refuses, and ends what was open", async () => {
+    const { cluster, session, sessionId } = await registered();
+    const ended = session.next();
+    await Promise.all([cluster.depose(), expect(ended).rejects.toMatchObject({ code: "unavailable" })]);
+    await expect(cluster.manager.dispatcher.heartbeat(N1, { sessionId })).rejects.toMatchObject({ code: "unavailable" });
+    await expect(register(cluster)).rejects.toMatchObject({ code: "unavailable" });
+  });
+
+  test("a caller that hangs up ends its stream quietly, and its session lives on", async () => {
+    await using world = await registered();
+    const { cluster, sessionId } = world;
+    const hangUp = new AbortController();
+    const session = cluster.manager.dispatcher.session(N1, { description: null, sessionId, incarnation: "" }, hangUp.signal);
+    await next(session);
+    const end = session.next();
+    hangUp.abort();
+    expect((await end).done).toBe(true);
+    await cluster.manager.dispatcher.heartbeat(N1, { sessionId });
+    expect(cluster.node("n1").status?.state).toBe("ready");
+  });
+
+  test("a changed description is stored, an unchanged one is not written", async () => {
+    await using world = await registered();
+    const { cluster, sessionId } = world;
+    const { revision } = cluster.store;
+    await cluster.manager.dispatcher.updateDescription(N1, { sessionId, description: nodeDescription("host1") });
+    expect(cluster.store.revision).toBe(revision);
+    await cluster.manager.dispatcher.updateDescription(N1, { sessionId, description: nodeDescription("host2") });
+    expect(cluster.node("n1").description?.hostname).toBe("host2");
+  });
+});
+
+describe("heartbeats", () => {
+  test("the reply asks for the period of the cluster's spec, live, with a little spread", async () => {
+    await using world = await registered();
+    const { cluster, sessionId } = world;
+    const periodMs = async () => Number((await cluster.manager.dispatcher.heartbeat(N1, { sessionId })).periodNs) / 1e6;
+    const first = await periodMs();
+    expect(first).toBeGreaterThanOrEqual(1_800);
+    expect(first).toBeLessThanOrEqual(2_000);
+    const shared = cluster.store.view.cluster!;
+    await cluster.write((tx) => tx.update("cluster", { ...shared, spec: { ...shared.spec!, heartbeatPeriodNs: 10_000_000_000n } }));
+    expect(await periodMs()).toBeGreaterThanOrEqual(9_000);
+    await cluster.advance(20_000);
+    expect(cluster.node("n1").status?.state).toBe("ready");
+  });
+
+  test("a shorter period counts for a node from when it was told of it", async () => {
+    await using world = await registered();
+    const { cluster, sessionId } = world;
+    const setPeriod = async (seconds: bigint) => {
+      const shared = cluster.store.view.cluster!;
+      await cluster.write((tx) => tx.update("cluster", { ...shared, spec: { ...shared.spec!, heartbeatPeriodNs: seconds * 1_000_000_000n } }));
+    };
+    await setPeriod(60n);
+    await cluster.manager.dispatcher.heartbeat(N1, { sessionId });
+    await setPeriod(2n);
+    await cluster.advance(59_000);
+    expect(cluster.node("n1").status?.state).toBe("ready");
+    await cluster.manager.dispatcher.heartbeat(N1, { sessionId });
+    await cluster.advance(5_500);
+    expect(cluster.node("n1").status?.state).toBe("ready");
+    await cluster.advance(1_000);
+    expect(cluster.node("n1").status?.state).toBe("down");
+  });
+
+  test("a process that was stalled gives its nodes time again", async () => {
+    await using world = await registered();
+    const { cluster } = world;
+    await cluster.clock.advance(1_000);
+    // A timer that is due long before it is called: the stall.
+    const realMonotonic = cluster.clock.monotonic.bind(cluster.clock);
+    cluster.clock.monotonic = () => realMonotonic() + 60_000;
+    await cluster.advance(5_000);
+    expect(cluster.node("n1").status?.state).toBe("ready");
+    await cluster.advance(6_500);
+    expect(cluster.node("n1").status?.state).toBe("down");
+  });
+
+  test("tasks of a node that is down for a day are orphaned", async () => {
+    await using world = await registered();
+    const { cluster } = world;
+    await cluster.write((tx) => {
+      tx.create("task", testTask("live", { nodeId: "n1", serviceId: "" }));
+      tx.create("task", testTask("ended", { nodeId: "n1", state: "failed" }));
+    });
+    await cluster.advance(7_000);
+    expect(cluster.node("n1").status?.state).toBe("down");
+    expect(cluster.store.view.tasks.get("live")?.status?.state).toBe("running");
+    await cluster.clock.advance(24 * 3_600_000);
+    await cluster.settle();
+    const orphan = cluster.proposer.committed
+      .flatMap(({ changes }) => changes)
+      .some(
+        (change) =>
+          change.type === "update" && change.update.type === "task" && change.update.task.id === "live" && change.update.task.status?.state === "orphaned",
+      );
+    expect(orphan).toBe(true);
+    expect(cluster.store.view.tasks.get("ended")?.status?.state).toBe("failed");
+  });
+});
+
+describe("assignments", () => {
+  test("all tasks of the node first, then what changes, each set naming the one before", async () => {
+    await using world = await registered();
+    const { cluster, sessionId } = world;
+    await cluster.write((tx) => {
+      tx.create("task", testTask("mine", { nodeId: "n1" }));
+      tx.create("task", testTask("past", { nodeId: "n1", state: "failed", desiredState: "shutdown" }));
+      tx.create("task", testTask("waiting", { nodeId: "n1", state: "pending" }));
+      tx.create("task", testTask("theirs", { nodeId: "n2" }));
+    });
+    const stream = cluster.manager.dispatcher.assignments(N1, { sessionId }, FOREVER);
+    const complete = await next(stream);
+    expect(complete).toMatchObject({ kind: "complete", appliesTo: "" });
+    expect(changesOf(complete)).toEqual(["mine running", "past shutdown"]);
+    const coming = next(stream);
+    const { tasks } = cluster.store.view;
+    await cluster.write((tx) => tx.update("task", { ...tasks.get("mine")!, status: status("running", { message: "said by the node itself" }) }));
+    await Promise.all([
+      cluster.write((tx) => tx.update("task", { ...tasks.get("mine")!, desiredState: "shutdown" })),
+      cluster.write((tx) => tx.update("task", { ...tasks.get("waiting")!, status: status("assigned") })),
+      cluster.write((tx) => tx.remove("task", "past")),
+    ]);
+    const incremental = await coming;
+    expect(incremental).toMatchObject({ kind: "incremental", appliesTo: complete.resultsIn });
+    expect(changesOf(incremental)).toEqual(["mine shutdown", "waiting running", "-past"]);
+  });
+
+  test("a task that came and went before the node heard of it is not mentioned", async () => {
+    await using world = await registered();
+    const { cluster, sessionId } = world;
+    const stream = cluster.manager.dispatcher.assignments(N1, { sessionId }, FOREVER);
+    await next(stream);
+    const coming = next(stream);
+    await Promise.all([
+      cluster.write((tx) => tx.create("task", testTask("brief", { nodeId: "n1" }))),
+      cluster.write((tx) => tx.remove("task", "brief")),
+      cluster.write((tx) => tx.create("task", testTask("stays", { nodeId: "n1" }))),
+    ]);
+    expect(changesOf(await coming)).toEqual(["stays running"]);
+  });
+});
+
+describe("status reports", () => {
+  async function withTask(state: TaskState = "assigned") {
+    const world = await registered();
+    await world.cluster.write((tx) => {
+      tx.create("task", testTask("t1", { nodeId: "n1", state, serviceId: "" }));
+      tx.create("task", testTask("t2", { nodeId: "n2", state, serviceId: "" }));
+    });
+    const report = (...updates: readonly (readonly [string, TaskStatus])[]) =>
+      world.cluster.manager.dispatcher.updateTaskStatus(N1, {
+        sessionId: world.sessionId,
+        updates: updates.map(([taskId, given]) => ({ taskId, status: given })),
+      });
+    return { ...world, report };
+  }
+
+  test("are stored with who reported them and when", async () => {
+    await using world = await withTask();
+    await world.report(["t1", status("running")]);
+    expect(world.cluster.store.view.tasks.get("t1")?.status).toEqual(status("running", { appliedBy: "n1", appliedAtMs: world.cluster.clock.now() }));
+  });
+
+  test.each<[TaskState, TaskState, TaskState]>([
+    ["running", "starting", "running"],
+    ["running", "failed", "failed"],
+    ["rejected", "shutdown", "rejected"],
+    ["failed", "failed", "failed"],
+  ])("a task that is %s and reported %s is %s", async (before, reported, expected) => {
+    await using world = await withTask(before);
+    await world.report(["t1", status(reported)]);
+    expect(world.cluster.store.view.tasks.get("t1")?.status?.state).toBe(expected);
+  });
+
+  test("a task of another node is refused, one that is gone is not", async () => {
+    await using world = await withTask();
+    await expect(world.report(["t2", status("running")])).rejects.toMatchObject({ code: "permission_denied" });
+    await world.report(["gone", status("running")]);
+    await world.report();
+  });
+
+  test("the same report again is not written", async () => {
+    await using world = await withTask();
+    await world.report(["t1", status("running")]);
+    const { revision } = world.cluster.store;
+    await world.report(["t1", status("running")]);
+    expect(world.cluster.store.revision).toBe(revision);
+  });
+
+  test("what comes while a write is under way is written together, the furthest state of each task", async () => {
+    await using world = await withTask();
+    const { cluster } = world;
+    cluster.proposer.hold();
+    const reports = [world.report(["t1", status("accepted")])];
+    await cluster.settle();
+    reports.push(world.report(["t1", status("preparing")]), world.report(["t1", status("running")]), world.report(["t1", status("starting")]));
+    await cluster.settle();
+    expect(cluster.proposer.pending).toBe(1);
+    await cluster.proposer.release(1);
+    await cluster.settle();
+    expect(cluster.proposer.pending).toBe(1);
+    await cluster.proposer.release();
+    await Promise.all(reports);
+    expect(cluster.store.view.tasks.get("t1")?.status?.state).toBe("running");
+  });
+
+  test("when leadership is lost the node is told, and the next report is not stuck", async () => {
+    await using world = await withTask();
+    const { cluster } = world;
+    cluster.proposer.hold();
+    const report = world.report(["t1", status("running")]);
+    await cluster.settle();
+    await Promise.all([cluster.proposer.fail(), expect(report).rejects.toMatchObject({ code: "outcome_unknown" })]);
+    await world.report(["t1", status("running")]);
+    expect(cluster.store.view.tasks.get("t1")?.status?.state).toBe("running");
+  });
+});
+
+test("a new leader gives nodes three periods from when it serves", async () => {
+  const cluster = new ManagerWorld([testNode("n1"), testNode("n2", { state: "down" })]);
+  await cluster.settle();
+  await cluster.leadWithoutDecisions();
+  expect([cluster.node("n1").status?.state, cluster.node("n2").status?.state]).toEqual(["unknown", "down"]);
+  await cluster.advance(5_500);
+  expect(cluster.node("n1").status?.state).toBe("unknown");
+  await cluster.advance(1_000);
+  expect(cluster.node("n1").status?.state).toBe("down");
+  await cluster.depose();
+});

@@ -1,0 +1,146 @@
+import { expect, test } from "vitest";
+import { ServiceWorld } from "../../../support/service-world.js";
+import { global, replicated, testTask } from "../../../support/services.js";
+import { taskSpec } from "../../../support/tasks.js";
+
+const restart = (maxAttempts: number, delayNs = 0n) => ({ task: taskSpec({}, { restart: { condition: "any" as const, delayNs, maxAttempts, windowNs: 0n } }) });
+
+async function setLimit(world: ServiceWorld, limit: bigint): Promise<void> {
+  await world.write((tx) => tx.update("cluster", { ...tx.cluster!, spec: { ...tx.cluster!.spec!, taskHistoryRetentionLimit: limit } }));
+  await world.settle();
+}
+
+async function failTimes(world: ServiceWorld, count: number): Promise<void> {
+  for (let failure = 0; failure < count; failure++) {
+    await world.end(world.running()[0]!.id);
+    await world.advance(1_000, 500);
+  }
+}
+
+test.each([
+  [5n, 5],
+  [2n, 2],
+  [1n, 1],
+  [0n, 1],
+  [-1n, 9],
+])("with a limit of %d a slot that failed 8 times keeps %d tasks, the live one included", async (limit, kept) => {
+  await using world = new ServiceWorld();
+  await setLimit(world, limit);
+  await world.lead();
+  await world.create(restart(0));
+  const first = world.tasks()[0]!;
+  await failTimes(world, 8);
+  expect(world.tasks()).toHaveLength(kept);
+  expect(world.running()).toHaveLength(1);
+  expect(world.tasks().some((task) => task.id === first.id)).toBe(kept === 9);
+});
+
+test("a limit of attempts keeps what is needed to count them, also with a smaller history limit", async () => {
+  await using world = new ServiceWorld();
+  await setLimit(world, 1n);
+  await world.lead();
+  await world.create(restart(3));
+  world.fate = () => "fail";
+  await world.end(world.tasks()[0]!.id);
+  await world.advance(10_000, 500);
+  expect(world.tasks()).toHaveLength(4);
+  expect(world.live()).toEqual([]);
+});
+
+test("a slot that rests is not forgotten, so that it is not filled again", async () => {
+  await using world = new ServiceWorld();
+  await setLimit(world, 0n);
+  world.fate = () => "complete";
+  await world.lead();
+  await world.create({ task: taskSpec({}, { restart: { condition: "none", maxAttempts: 0, windowNs: 0n } }) });
+  await world.advance(10_000, 500);
+  expect(world.tasks().map((task) => task.status?.state)).toEqual(["complete"]);
+});
+
+test("a task that is still stopping counts and stays", async () => {
+  await using world = new ServiceWorld();
+  await setLimit(world, 1n);
+  await world.lead();
+  await world.create();
+  world.stopMs = 120_000;
+  await world.updateImage("bb:v2");
+  await world.advance(90_000, 1_000);
+  expect(world.tasks()).toHaveLength(2);
+  await world.advance(31_000, 1_000);
+  expect(world.tasks()).toHaveLength(1);
+});
+
+test("the last task of a slot stays although an older one is still stopping", async () => {
+  await using world = new ServiceWorld(["node1", "node2"]);
+  await setLimit(world, 1n);
+  await world.lead();
+  await world.create({ task: taskSpec({}, { restart: { condition: "on_failure", maxAttempts: 0, windowNs: 0n } }) });
+  world.stopMs = 120_000;
+  world.fate = () => "complete";
+  await world.setNode("node1", { availability: "drain" });
+  await world.advance(70_000, 1_000);
+  const last = world.tasks()[1]?.id;
+  expect(world.tasks().map((task) => task.status?.state)).toEqual(["running", "complete"]);
+  await world.advance(80_000, 1_000);
+  expect(world.tasks().map((task) => [task.id, task.status?.state])).toEqual([[last, "complete"]]);
+});
+
+test("global services keep history per node", async () => {
+  await using world = new ServiceWorld(["node1", "node2"]);
+  await setLimit(world, 2n);
+  await world.lead();
+  await world.create({ ...global, ...restart(0) });
+  await failTimes(world, 4);
+  expect(world.tasks().filter((task) => task.nodeId === "node1").length).toBeLessThanOrEqual(2);
+  expect(world.tasks().filter((task) => task.nodeId === "node2").length).toBeLessThanOrEqual(2);
+});
+
+test("a lower limit is applied to what is there", async () => {
+  await using world = new ServiceWorld();
+  await world.lead();
+  await world.create(restart(0));
+  await failTimes(world, 4);
+  expect(world.tasks()).toHaveLength(5);
+  await setLimit(world, 2n);
+  await world.advance(500);
+  expect(world.tasks()).toHaveLength(2);
+});
+
+test("orphans without a service go at once, those of a service stay as history", async () => {
+  await using world = new ServiceWorld();
+  await world.lead();
+  await world.create();
+  await world.write((tx) => {
+    tx.create("task", testTask("lonely", { serviceId: "", state: "orphaned" }));
+    tx.create("task", testTask("stopped", { serviceId: "", state: "failed" }));
+  });
+  await world.end(world.tasks()[0]!.id, "orphaned");
+  await world.advance(1_000);
+  expect([...world.store.view.tasks.all()].map((task) => task.id)).not.toContain("lonely");
+  expect(world.store.view.tasks.get("stopped")).toBeDefined();
+  expect(world.tasks().map((task) => task.status?.state)).toContain("orphaned");
+});
+
+test("removed tasks of a node that is deleted do not wait for it", async () => {
+  await using world = new ServiceWorld(["node1"]);
+  await world.lead();
+  await world.create(replicated(3));
+  await world.setNode("node1", { state: "down" });
+  await world.removeService();
+  await world.advance(1_000);
+  expect(world.tasks().length).toBeGreaterThan(0);
+  await world.removeNode("node1");
+  await world.advance(1_000);
+  expect(world.tasks()).toEqual([]);
+});
+
+test("a thousand removed tasks are deleted in few transactions", async () => {
+  await using world = new ServiceWorld();
+  await world.lead();
+  await world.create(replicated(1_000));
+  await world.removeService();
+  const mark = world.proposer.committed.length;
+  await world.advance(500);
+  expect(world.tasks()).toEqual([]);
+  expect(world.proposer.committed.length - mark).toBe(5);
+});

@@ -1,0 +1,36 @@
+import { describe, expect, test } from "vitest";
+import { formatHostPort, parseHostPort, resolveAdvertiseAddress, resolveListenAddress } from "../../../src/node/addresses.js";
+
+const entry = (address: string, internal = false) => [{ address, internal, family: "IPv4" as const, netmask: "", mac: "", cidr: null }];
+const ONE = { lo: entry("127.0.0.1", true), eth0: entry("10.0.0.5"), sw1a2b3c4d0: entry("172.30.0.1") };
+const TWO = { ...ONE, eth1: entry("10.1.0.5") };
+
+test.each([
+  ["10.0.0.1", { host: "10.0.0.1", port: 2377 }],
+  ["10.0.0.1:99", { host: "10.0.0.1", port: 99 }],
+  ["host.example:1", { host: "host.example", port: 1 }],
+  ["[::1]:5", { host: "::1", port: 5 }],
+  ["[fe80::1]", { host: "fe80::1", port: 2377 }],
+])("%s is understood, and written back", (text, expected) => {
+  expect(parseHostPort(text)).toEqual(expected);
+  expect(parseHostPort(formatHostPort(expected))).toEqual(expected);
+});
+
+test.each(["", ":5", "a:b", "a:99999", "a:0"])("%j is refused", (text) => expect(() => parseHostPort(text)).toThrow(/is not an address/));
+
+describe("listening", () => {
+  test("on an interface's address", () => expect(resolveListenAddress("eth0:99", ONE)).toEqual({ host: "10.0.0.5", port: 99 }));
+  test("on everything by default", () => expect(resolveListenAddress("", ONE)).toEqual({ host: "0.0.0.0", port: 2377 }));
+  test("not on an interface that does not exist", () =>
+    expect(() => resolveListenAddress("eth9", ONE)).toThrow(/"eth9" is neither an IP address nor an interface/));
+});
+
+describe("the advertised address", () => {
+  const listen = { host: "0.0.0.0", port: 2377 };
+  test("is the only one of the host, bridges of our own aside", () =>
+    expect(resolveAdvertiseAddress("", listen, ONE)).toEqual({ host: "10.0.0.5", port: 2377 }));
+  test("cannot be chosen among several", () =>
+    expect(() => resolveAdvertiseAddress("", listen, TWO)).toThrow(/could not choose an IP address to advertise.*10\.0\.0\.5 on eth0, 10\.1\.0\.5 on eth1/));
+  test("is what was given", () => expect(resolveAdvertiseAddress("eth1", listen, TWO)).toEqual({ host: "10.1.0.5", port: 2377 }));
+  test("is what is listened on", () => expect(resolveAdvertiseAddress("", { host: "10.1.0.5", port: 9 }, TWO)).toEqual({ host: "10.1.0.5", port: 9 }));
+});

@@ -1,0 +1,104 @@
+import { createHash } from "node:crypto";
+import { describe, expect, test } from "vitest";
+import { DEFAULT_CLUSTER_SPEC } from "../../../src/model/defaults.js";
+import type { StoreObject } from "../../../src/model/objects.js";
+import { decodeBackup, encodeBackup } from "../../../src/node/backup-file.js";
+import { restoredNode } from "../../../src/node/restored-node.js";
+import { identityOf, verifyIssuedBy } from "../../../src/pki/identity.js";
+import { createRootCa } from "../../../src/pki/root-ca.js";
+import { testNode } from "../../support/services.js";
+
+const HEADER = { clusterId: "cluster1", createdAtMs: 5, index: 77, term: 3 };
+
+const node = (id: string): StoreObject => ({ type: "node", node: { ...testNode(id), meta: { version: 7, revision: 9, createdAtMs: 1, updatedAtMs: 2 } } });
+
+async function fileOf(objects: readonly StoreObject[], passphrase = "open sesame"): Promise<Buffer> {
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of encodeBackup(HEADER, objects, passphrase)) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** Cut into odd pieces, as a network does. */
+async function* pieces(file: Buffer) {
+  for (let at = 0; at < file.length; at += 777) yield file.subarray(at, at + 777);
+}
+
+const read = (file: Buffer, passphrase = "open sesame") => decodeBackup(pieces(file), passphrase);
+
+describe("a backup", () => {
+  test("gives back every object, with its versions", async () => {
+    const objects = Array.from({ length: 3_000 }, (_, at) => node(`node${at}`));
+    const { header, origin } = await read(await fileOf(objects));
+    expect(header).toEqual(HEADER);
+    expect({ index: origin.index, term: origin.term }).toEqual({ index: 77, term: 3 });
+    expect([...origin.objects]).toEqual(objects);
+  });
+
+  test("shows nothing of what is in it, and no two are alike", async () => {
+    const [one, two] = [await fileOf([node("very-secret-name")]), await fileOf([node("very-secret-name")])];
+    expect(one.includes("very-secret")).toBe(false);
+    expect(one.includes("cluster1")).toBe(false);
+    const digest = (file: Buffer) => createHash("sha256").update(file.subarray(40)).digest("hex");
+    expect(digest(one)).not.toBe(digest(two));
+  });
+
+  test("needs its passphrase", async () => {
+    const file = await fileOf([node("a")]);
+    await expect(read(file, "open barley")).rejects.toMatchObject({ code: "invalid_argument", message: expect.stringContaining("passphrase") });
+    await expect(fileOf([node("a")], "")).rejects.toMatchObject({ code: "invalid_argument" });
+  });
+
+  test("that has one wrong byte, or ends too early anywhere, is refused", async () => {
+    const file = await fileOf([node("a"), node("b")]);
+    for (let at = 0; at < file.length; at += 29) {
+      const wrong = Buffer.from(file);
+      wrong[at] = (wrong[at] ?? 0) ^ 1;
+      await expect(read(wrong), `byte ${at}`).rejects.toMatchObject({ code: "invalid_argument" });
+    }
+    for (let end = 0; end < file.length; end += 41) await expect(read(file.subarray(0, end)), `end ${end}`).rejects.toMatchObject({ code: "invalid_argument" });
+    await expect(read(Buffer.concat([file, file.subarray(31)]))).rejects.toMatchObject({ code: "invalid_argument" });
+  }, 60_000);
+
+  test("without its last portions is refused although each frame is whole", async () => {
+    const file = await fileOf(Array.from({ length: 8_000 }, (_, at) => node(`node${at}`)));
+    const ends: number[] = [];
+    for (let at = 31; at < file.length; at += 4 + file.readUInt32BE(at)) ends.push(at);
+    expect(ends.length).toBeGreaterThan(3);
+    for (const end of ends.slice(1)) await expect(read(file.subarray(0, end))).rejects.toMatchObject({ message: "the backup is damaged: it was cut short" });
+  });
+
+  test("of 10,000 objects is written in less than two seconds", async () => {
+    const objects = Array.from({ length: 10_000 }, (_, at) => node(`node${at}`));
+    const startedAt = performance.now();
+    await fileOf(objects);
+    expect(performance.now() - startedAt).toBeLessThan(2_000);
+  });
+});
+
+test("the host that a cluster is restored on becomes a manager of its own, certified by the cluster's authority", () => {
+  const nowMs = Date.UTC(2026, 10, 21);
+  const rootCa = { ...createRootCa({ nowMs }), joinTokens: null };
+  const cluster: StoreObject = {
+    type: "cluster",
+    cluster: {
+      id: "cluster1",
+      meta: null,
+      spec: DEFAULT_CLUSTER_SPEC,
+      rootCa,
+      defaultAddressPool: [],
+      subnetSize: 24,
+      dataPathPort: 4789,
+      incarnation: "one",
+      removedNodes: {},
+    },
+  };
+  const restored = restoredNode({ objects: [cluster, node("old")], index: 77, term: 3 }, { nodeAddress: "10.0.0.9", nowMs });
+  const identity = identityOf(restored.credentials.certificate);
+  expect(identity).toMatchObject({ nodeId: restored.nodeId, role: "manager", clusterId: "cluster1" });
+  expect(() => verifyIssuedBy(restored.credentials.certificate, [rootCa.certificate])).not.toThrow();
+  expect(restored.objects).toHaveLength(3);
+  expect(restored.objects.at(-1)).toMatchObject({ type: "node", node: { id: restored.nodeId, role: "manager", publicKeyDigest: identity.publicKeyDigest } });
+  expect(() => restoredNode({ objects: [node("old")], index: 77, term: 3 }, { nodeAddress: "", nowMs })).toThrow(
+    expect.objectContaining({ code: "invalid_argument" }),
+  );
+});

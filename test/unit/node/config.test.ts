@@ -1,0 +1,52 @@
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { readSettings, resolveConfig } from "../../../src/node/config.js";
+
+describe("settings file", () => {
+  let folder: string;
+  const file = (text: string) => {
+    const path = join(folder, "daemon.json");
+    writeFileSync(path, text);
+    return path;
+  };
+  beforeAll(() => {
+    folder = mkdtempSync(join(tmpdir(), "config-"));
+  });
+  afterAll(() => rmSync(folder, { recursive: true }));
+
+  test("is empty when it is not there, unless it was asked for", () => {
+    expect(readSettings(join(folder, "none.json"), false)).toEqual({});
+    expect(() => readSettings(join(folder, "none.json"), true)).toThrow(/none\.json/);
+  });
+
+  test("is read", () => expect(readSettings(file('{"data-root": "/d", "labels": ["a=b"]}'), true)).toEqual({ "data-root": "/d", labels: ["a=b"] }));
+
+  test.each([
+    ["{", /is not JSON/],
+    ["[]", /is not a JSON object/],
+    ['{"data-rot": "/d"}', /unknown key "data-rot"/],
+    ['{"labels": "a=b"}', /"labels" in .* is not a list of strings/],
+    ['{"data-root": 5}', /"data-root" in .* is not a string/],
+  ])("refuses %s", (text, message) => expect(() => readSettings(file(text), true)).toThrow(message));
+});
+
+describe("configuration", () => {
+  test("flags win over the file, the file over defaults", () => {
+    expect(resolveConfig({ "data-root": "/flag" }, { "data-root": "/file", "log-level": "debug" })).toMatchObject({
+      dataRoot: "/flag",
+      logLevel: "debug",
+      execRoot: "/run/swarmd",
+    });
+  });
+
+  test.each([
+    [{ "log-level": "loud" }, /"loud" is not one of/],
+    [{ "data-root": "relative" }, /"relative" is not an absolute path/],
+    [{ hosts: ["http://x"] }, /"http:\/\/x" is neither/],
+    [{ hosts: ["tcp://0.0.0.0:2376"] }, /needs tlscacert/],
+    [{ tlscacert: "/ca.pem" }, /belong together/],
+    [{ labels: ["novalue"] }, /"novalue" is not key=value/],
+  ])("refuses %j", (settings, message) => expect(() => resolveConfig(settings, {})).toThrow(message));
+});

@@ -1,0 +1,150 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { createServer } from "node:net";
+import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
+import { systemClock } from "../../../src/base/clock.js";
+import { ClusterError } from "../../../src/base/errors.js";
+import { silentLogger } from "../../../src/base/log.js";
+import { systemRandom } from "../../../src/base/random.js";
+import { DEFAULT_CLUSTER_SPEC } from "../../../src/model/defaults.js";
+import { firstCredentials, firstObjects } from "../../../src/node/first-objects.js";
+import { ManagerRole } from "../../../src/node/manager-role.js";
+import { createCsr } from "../../../src/pki/csr.js";
+import { identityOf } from "../../../src/pki/identity.js";
+import { createNodeKey } from "../../../src/pki/keys.js";
+import { issueNodeCertificate } from "../../../src/pki/node-certificate.js";
+import { plainRecords } from "../../../src/replica/record-codec.js";
+import { createClient } from "../../../src/rpc/client.js";
+import { Connection } from "../../../src/rpc/connection.js";
+import { LiveIdentity } from "../../../src/rpc/live-identity.js";
+import { ControlService, type ForwardReply } from "../../../src/wire/generated/control.js";
+import { DispatcherService } from "../../../src/wire/generated/dispatcher.js";
+import { RaftService } from "../../../src/wire/generated/raft.js";
+import { Opened } from "../../support/disposables.js";
+import { testNode } from "../../support/services.js";
+
+const opened = new Opened();
+afterEach(() => opened.close());
+
+/** A manager that leads alone, on a real port with a real log, and a second node with a manager's certificate. */
+async function managerWithSecond() {
+  const address = `127.0.0.1:${await freePort()}`;
+  const dataDir = await mkdtemp(join(tmpdir(), "manager-role-"));
+  opened.add(() => rm(dataDir, { recursive: true, force: true }));
+  const first = firstCredentials(Date.now());
+  const role = await ManagerRole.open({
+    identity: new LiveIdentity(first.credentials),
+    dataDir,
+    codec: plainRecords,
+    listenAddress: address,
+    advertiseAddress: address,
+    start: { type: "bootstrap", incarnation: "one" },
+    clock: systemClock,
+    random: systemRandom,
+    logger: silentLogger,
+  });
+  opened.use(role);
+  await role.led();
+  const init = {
+    listenAddress: "",
+    advertiseAddress: "",
+    dataPathAddress: "",
+    dataPathPort: 0,
+    defaultAddressPool: [],
+    subnetSize: 0,
+    forceNewCluster: false,
+    availability: "active",
+    spec: DEFAULT_CLUSTER_SPEC,
+  } as const;
+  const key = createNodeKey();
+  const certificate = issueNodeCertificate({
+    rootCa: first.rootCa,
+    csr: createCsr(key),
+    nodeId: "second",
+    role: "manager",
+    clusterId: first.clusterId,
+    validityMs: 3_600_000,
+    nowMs: Date.now(),
+  });
+  const { publicKeyDigest, expiresAtMs, notBeforeMs } = identityOf(certificate);
+  await role.store.update((tx) => firstObjects(tx, { ...first, incarnation: "one", init, nodeAddress: "127.0.0.1" }));
+  await role.store.update((tx) => {
+    const spec = { name: "", labels: {}, role: "manager", availability: "active" } as const;
+    const proof = { publicKeyDigest, certificateExpiresAtMs: expiresAtMs, certificateNotBeforeMs: notBeforeMs };
+    tx.create("node", { ...testNode("second", { state: "down" }), spec, role: "manager", ...proof });
+  });
+  const identity = new LiveIdentity({ rootCertificate: first.credentials.rootCertificate, certificate, key });
+  const connection = opened.use(new Connection({ address, clock: systemClock, security: { type: "mutual", identity } }));
+  return { role, connection, raftStream: await openRaftStream(connection) };
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return port;
+}
+
+/** Resolves once the manager serves the stream; `ended` with the code that it ends with. */
+async function openRaftStream(connection: Connection): Promise<{ readonly ended: Promise<string> }> {
+  const stop = new AbortController();
+  opened.add(() => stop.abort());
+  async function* nothing() {
+    await new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve(), { once: true }));
+  }
+  let ended: Promise<string> = Promise.resolve("");
+  await new Promise<void>((resolve) => {
+    ended = codeOf(createClient(connection, RaftService).messages(nothing(), { onAccepted: resolve, signal: stop.signal }));
+    void ended.then(() => resolve());
+  });
+  return { ended };
+}
+
+const codeOf = (call: Promise<unknown>): Promise<string> =>
+  call.then(
+    () => "ok",
+    (cause: unknown) => ClusterError.from(cause).code,
+  );
+
+async function forwardCode(connection: Connection): Promise<string> {
+  async function* none(): AsyncGenerator<never, void, undefined> {}
+  const replies: AsyncIterable<ForwardReply> = createClient(connection, ControlService).forward(none());
+  return await codeOf(
+    (async () => {
+      for await (const _ of replies);
+    })(),
+  );
+}
+
+const heartbeatCode = (connection: Connection) => codeOf(createClient(connection, DispatcherService).heartbeat({ sessionId: "none" }));
+
+describe("a manager's rights end with the write that ends them", () => {
+  test("while it is one, its calls are served", async () => {
+    const { connection, raftStream } = await managerWithSecond();
+    expect(await forwardCode(connection)).toBe("ok");
+    expect(await Promise.race([raftStream.ended, Promise.resolve("open")])).toBe("open");
+  });
+
+  test("demoted: its raft stream ends, and it may do what a worker may", async () => {
+    const { role, connection, raftStream } = await managerWithSecond();
+    await role.store.update((tx) => {
+      const node = tx.nodes.get("second");
+      if (node?.spec) tx.update("node", { ...node, spec: { ...node.spec, role: "worker" }, role: "worker" });
+    });
+    expect(await raftStream.ended).toBe("permission_denied");
+    expect(await forwardCode(connection)).toBe("permission_denied");
+    // Let in, and told that this is no session.
+    expect(await heartbeatCode(connection)).not.toBe("permission_denied");
+  });
+
+  test("removed: its raft stream ends, and nothing at all is open to it", async () => {
+    const { role, connection, raftStream } = await managerWithSecond();
+    await role.write({ type: "removeNode", removeNode: { nodeId: "second", force: true } });
+    expect(await raftStream.ended).toBe("permission_denied");
+    expect(await forwardCode(connection)).toBe("permission_denied");
+    expect(await heartbeatCode(connection)).toBe("permission_denied");
+  });
+});

@@ -1,0 +1,68 @@
+import { describe, expect, test } from "vitest";
+import { FakeClock } from "../../../src/base/clock.js";
+import { ClusterError } from "../../../src/base/errors.js";
+import { type WriteRoute, type WriteTarget, write } from "../../../src/node/writes.js";
+import type { ControlReply, ControlRequest } from "../../../src/wire/generated/control.js";
+
+const REQUEST: ControlRequest = { type: "removeService", removeService: { serviceId: "s" } };
+const DONE: ControlReply = { type: "done", done: {} };
+
+class Route implements WriteRoute {
+  current: WriteTarget = { type: "none" };
+  readonly #listeners = new Set<() => void>();
+  target = () => this.current;
+  onChange = (listener: () => void) => {
+    this.#listeners.add(listener);
+    return () => void this.#listeners.delete(listener);
+  };
+  turnTo(target: WriteTarget): void {
+    this.current = target;
+    for (const listener of [...this.#listeners]) listener();
+  }
+}
+
+const target = (execute: () => Promise<ControlReply>): WriteTarget => ({ type: "remote", execute });
+const failing = (code: "no_leader" | "unavailable" | "outcome_unknown" | "conflict") => target(() => Promise.reject(new ClusterError(code, code)));
+
+describe("a write", () => {
+  test("waits for a leader before it is proposed", async () => {
+    const route = new Route();
+    const clock = new FakeClock();
+    const outcome = write(REQUEST, route, clock);
+    await clock.advance(1_000);
+    route.turnTo(target(() => Promise.resolve(DONE)));
+    expect(await outcome).toBe(DONE);
+    expect(clock.pending).toBe(0);
+  });
+
+  test("is refused after 5 s without a leader, in the words that scripts look for", async () => {
+    const clock = new FakeClock();
+    const outcome = expect(write(REQUEST, new Route(), clock)).rejects.toMatchObject({
+      code: "no_leader",
+      message: expect.stringMatching(/^The swarm does not have a leader/),
+    });
+    await clock.advance(5_000);
+    await outcome;
+  });
+
+  test.each(["no_leader", "unavailable"] as const)("goes to the next leader when the first one answers %s: nothing was proposed", async (code) => {
+    const route = new Route();
+    const clock = new FakeClock();
+    route.current = failing(code);
+    const outcome = write(REQUEST, route, clock);
+    await clock.advance(200);
+    route.turnTo(target(() => Promise.resolve(DONE)));
+    expect(await outcome).toBe(DONE);
+  });
+
+  test.each(["outcome_unknown", "conflict"] as const)("is never sent again after %s", async (code) => {
+    const route = new Route();
+    let calls = 0;
+    route.current = target(() => {
+      calls++;
+      return Promise.reject(new ClusterError(code, code));
+    });
+    await expect(write(REQUEST, route, new FakeClock())).rejects.toMatchObject({ code });
+    expect(calls).toBe(1);
+  });
+});

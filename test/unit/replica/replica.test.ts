@@ -1,0 +1,482 @@
+import { existsSync } from "node:fs";
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { TailFile, type TailOpener } from "../../../src/replica/tail-file.js";
+import { type Host, ReplicaGroup, setRaftConfig, until } from "../../support/replica-group.js";
+
+const ids = (host: Host) => [...host.store.view.secrets.all()].map((secret) => secret.id).sort();
+const voters = (host: Host) =>
+  host.replica
+    .members()
+    .filter((member) => member.isVoter)
+    .map((member) => member.nodeId)
+    .sort();
+const numbered = (prefix: string, count: number) => Array.from({ length: count }, (_, at) => `${prefix}${at}`);
+
+describe("one member", () => {
+  test("leads, commits and finds everything again", async () => {
+    await using group = await ReplicaGroup.of("a");
+    const a = group.host("a");
+    await a.write("one");
+    await Promise.all(["two", "three", "four"].map((id) => a.write(id)));
+    const objects = [...a.store.objects()];
+    await a.stop();
+    const again = await group.restart("a");
+    await until(() => again.isLeader);
+    expect([...again.store.objects()]).toEqual(objects);
+    await again.write("five");
+    expect(again.has("five")).toBe(true);
+  });
+
+  test("transactions that wait share an entry, and each is applied by itself", async () => {
+    await using group = await ReplicaGroup.of("a");
+    const a = group.host("a");
+    const before = a.replica.status().applied;
+    let events = 0;
+    a.store.watch(() => events++);
+    await Promise.all(numbered("n", 100).map((id) => a.write(id)));
+    expect(ids(a).length).toBe(100);
+    expect(events).toBe(100);
+    expect(a.replica.status().applied - before).toBeLessThan(10);
+  });
+
+  test("a large transaction and many of them fit", async () => {
+    await using group = await ReplicaGroup.of("a");
+    const a = group.host("a");
+    await Promise.all(numbered("n", 5).map((id) => a.write(id, "x".repeat(1_000_000))));
+    await a.stop();
+    const again = await group.restart("a");
+    await until(() => again.isLeader);
+    expect(ids(again).length).toBe(5);
+  });
+
+  test("takes a snapshot also when the log is large rather than long", async () => {
+    await using group = await ReplicaGroup.of("a");
+    const a = group.host("a");
+    for (let round = 0; round < 11; round++) await Promise.all(numbered("n", 4).map((id) => a.write(id, "x".repeat(1_600_000))));
+    await until(() => !existsSync(join(a.directory, "snapshots", "0000000000000001-1.snapshot")));
+    await a.stop();
+    const again = await group.restart("a");
+    await until(() => again.isLeader);
+    expect(ids(again).length).toBe(4);
+  });
+
+  test("takes a snapshot after so many entries, forgets what it covers, and starts from it", async () => {
+    await using group = await ReplicaGroup.create();
+    const a = await group.found("a", { snapshotInterval: 20, logEntriesForSlowFollowers: 5 });
+    const snapshots = async () => (await readdir(join(a.directory, "snapshots"))).filter((name) => name.endsWith(".snapshot"));
+    for (const id of numbered("n", 50)) await a.write(id);
+    let names = await snapshots();
+    while (names.length !== 1 || names[0]?.startsWith("0000000000000001")) names = await snapshots();
+    const objects = [...a.store.objects()];
+    await a.stop();
+    const again = await group.restart("a");
+    await until(() => again.isLeader);
+    expect([...again.store.objects()]).toEqual(objects);
+    expect(voters(again)).toEqual(["a"]);
+  });
+
+  test("refuses to be founded twice, and to do anything before it has a place", async () => {
+    await using group = await ReplicaGroup.of("a");
+    await expect(group.host("a").replica.bootstrap({ nodeId: "a", address: "a:1" })).rejects.toMatchObject({ code: "failed_precondition" });
+  });
+});
+
+describe("three members", () => {
+  test("what the leader acknowledged is on every member", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    await leader.write("x");
+    await until(() => [...group.hosts.values()].every((host) => host.has("x")));
+    for (const host of group.hosts.values()) expect([...host.store.objects()]).toEqual([...leader.store.objects()]);
+  });
+
+  test("the stop of the leader loses nothing that was acknowledged", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const old = await group.awaitLeader();
+    const acknowledged: string[] = [];
+    const writes = numbered("n", 200).map((id) =>
+      old.write(id).then(
+        () => acknowledged.push(id),
+        () => undefined,
+      ),
+    );
+    await until(() => acknowledged.length > 0);
+    await old.stop();
+    await Promise.all(writes);
+    const next = await group.awaitLeader(old);
+    await next.replica.readIndex();
+    expect(ids(next)).toEqual(expect.arrayContaining([...acknowledged].sort()));
+    await next.write("after");
+    const back = await group.restart(old.name);
+    await until(() => back.has("after"));
+    expect([...back.store.objects()]).toEqual([...next.store.objects()]);
+  });
+
+  test("a leader that is cut off gives up, its write has an unknown outcome, and another leads", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const old = await group.awaitLeader();
+    group.network.cut(old.address);
+    const write = old.write("lost");
+    await expect(write).rejects.toMatchObject({ code: "outcome_unknown" });
+    expect(old.isLeader).toBe(false);
+    await expect(old.write("refused")).rejects.toMatchObject({ code: "no_leader" });
+    const next = await group.awaitLeader(old);
+    await next.write("kept");
+    group.network.heal(old.address);
+    await until(() => old.has("kept"));
+    expect(old.has("lost")).toBe(false);
+    expect([...old.store.objects()]).toEqual([...next.store.objects()]);
+  });
+
+  test("a follower that was down catches up by the log", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    const follower = [...group.hosts.values()].find((host) => host !== leader) as Host;
+    await follower.stop();
+    for (const id of numbered("n", 20)) await leader.write(id);
+    const sent = group.network.snapshots.length;
+    const back = await group.restart(follower.name);
+    await until(() => back.has("n19"));
+    expect(group.network.snapshots.length).toBe(sent);
+    expect([...back.store.objects()]).toEqual([...leader.store.objects()]);
+  });
+
+  test("a follower that was down for long catches up by a snapshot, and keeps it over a restart", async () => {
+    await using group = await ReplicaGroup.create();
+    const leader = await group.found("a", { snapshotInterval: 20, logEntriesForSlowFollowers: 5 });
+    const b = await group.join("b");
+    const c = await group.join("c");
+    await until(() => voters(leader).length === 3 && b.store.view.cluster !== undefined);
+    await c.stop();
+    for (const id of numbered("n", 100)) await leader.write(id);
+    const sent = group.network.snapshots.length;
+    const back = await group.restart("c");
+    await until(() => back.has("n99"));
+    expect(group.network.snapshots.slice(sent).at(0)?.[1]).toBe("c:2377");
+    expect([...back.store.objects()]).toEqual([...leader.store.objects()]);
+    await back.stop();
+    const again = await group.restart("c");
+    await until(() => again.has("n99"));
+    expect(voters(again)).toEqual(["a", "b", "c"]);
+  });
+
+  test("all members stop and come back", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    await Promise.all(numbered("n", 50).map((id) => leader.write(id)));
+    const objects = [...leader.store.objects()];
+    for (const host of [...group.hosts.values()]) await host.stop();
+    const back = await Promise.all(["a", "b", "c"].map((name) => group.restart(name)));
+    const next = await group.awaitLeader();
+    expect([...next.store.objects()]).toEqual(objects);
+    await next.write("after");
+    await until(() => back.every((host) => host.has("after")));
+    expect(voters(next)).toEqual(["a", "b", "c"]);
+  });
+
+  test("timings of the cluster's spec hold at once", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    await setRaftConfig(leader, { electionTick: 10_000 });
+    const followers = [...group.hosts.values()].filter((host) => host !== leader);
+    await until(() => followers.every((host) => host.store.view.cluster !== undefined));
+    // Four election timeouts of before: each heartbeat that is sent is a tick.
+    let heartbeats = 0;
+    group.network.filter = (message) => {
+      if (message.type === "heartbeat") heartbeats++;
+      return false;
+    };
+    await until(() => heartbeats >= 2 * 80);
+    expect(followers.map((host) => host.replica.status().leader?.nodeId)).toEqual([leader.name, leader.name]);
+    expect(leader.isLeader).toBe(true);
+  });
+
+  test("when the leader's process is gone, another leads long before the election timeout", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const old = await group.awaitLeader();
+    await setRaftConfig(old, { electionTick: 10_000 });
+    const others = [...group.hosts.values()].filter((host) => host !== old);
+    await until(() => others.every((host) => host.store.view.cluster !== undefined));
+    const lost = old.replica.status().raftId;
+    await old.stop();
+    for (const host of others) host.replica.peerLost(lost);
+    const next = await group.awaitLeader(old);
+    await next.write("x");
+    await until(() => others.every((host) => host.has("x")));
+  });
+
+  test("a wrong report that the leader is gone does not unseat it, nor does one about anybody else", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    const { term, raftId } = leader.replica.status();
+    const [one, two] = [...group.hosts.values()].filter((host) => host !== leader) as [Host, Host];
+    let [preVotes, heartbeats] = [0, 0];
+    group.network.filter = (message) => {
+      if (message.type === "pre_vote" && message.from === one.replica.status().raftId) preVotes++;
+      if (message.type === "heartbeat") heartbeats++;
+      return true;
+    };
+    // Stands again and again, for many election timeouts' worth of heartbeats.
+    one.replica.peerLost(two.replica.status().raftId);
+    expect(one.replica.status().leaderId).toBe(raftId);
+    await until(() => {
+      one.replica.peerLost(raftId);
+      return preVotes >= 5 && heartbeats >= 100;
+    });
+    await leader.write("x");
+    await until(() => one.has("x") && two.has("x"));
+    expect(leader.isLeader).toBe(true);
+    expect([...group.hosts.values()].map((host) => host.replica.status().term)).toEqual([term, term, term]);
+  });
+
+  test("a read on any member sees every write that was acknowledged before", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    for (const id of numbered("n", 5)) {
+      await leader.write(id);
+      for (const host of group.hosts.values()) {
+        await Promise.all([host.replica.readIndex(), host.replica.readIndex()]);
+        expect(host.has(id)).toBe(true);
+      }
+    }
+  });
+
+  test("without a quorum a read is refused after its deadline, and with no leader for long at once", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    group.network.cut(leader.address);
+    await expect(leader.replica.readIndex({ timeoutMs: 300 })).rejects.toMatchObject({ code: "no_leader" });
+    await expect(leader.replica.readIndex({ timeoutMs: 60_000 })).rejects.toMatchObject({ code: "no_leader", message: "the swarm does not have a leader" });
+    await expect(leader.replica.readIndex({ timeoutMs: 60_000 })).rejects.toMatchObject({ code: "no_leader" });
+  });
+
+  test("leadership is handed over", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    const roles: boolean[] = [];
+    leader.replica.onRoleChange(({ isLeader }) => roles.push(isLeader));
+    await leader.replica.transferLeadership();
+    expect(leader.isLeader).toBe(false);
+    expect(roles[0]).toBe(false);
+    const next = await group.awaitLeader(leader);
+    await next.write("x");
+    await until(() => leader.has("x"));
+  });
+
+  test("when nobody takes leadership over, the leader announces itself again", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    const roles: boolean[] = [];
+    leader.replica.onRoleChange(({ isLeader }) => roles.push(isLeader));
+    group.network.filter = (message) => message.type !== "timeout_now";
+    const write = leader.write("before");
+    await expect(leader.replica.transferLeadership()).rejects.toMatchObject({ code: "deadline_exceeded" });
+    await write;
+    await until(() => leader.isLeader);
+    expect(roles).toEqual([false, true]);
+    await leader.write("after");
+  });
+
+  test("who leads is announced everywhere, the leader only with a current store", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const old = await group.awaitLeader();
+    await old.write("x");
+    let hadEverything: boolean | undefined;
+    for (const host of group.hosts.values()) {
+      host.replica.onRoleChange(({ isLeader }) => {
+        if (isLeader) hadEverything = host.has("x");
+      });
+    }
+    await old.stop();
+    const next = await group.awaitLeader(old);
+    expect(hadEverything).toBe(true);
+    const others = [...group.hosts.values()].filter((host) => host !== old);
+    await until(() => others.every((host) => host.replica.leadership.leader?.nodeId === next.name));
+    expect(
+      next.replica
+        .members()
+        .map(({ nodeId, isReachable, isLeader }) => ({ nodeId, isReachable, isLeader }))
+        .sort((a, b) => (a.nodeId < b.nodeId ? -1 : 1)),
+    ).toEqual(["a", "b", "c"].map((nodeId) => ({ nodeId, isReachable: nodeId !== old.name, isLeader: nodeId === next.name })));
+  });
+});
+
+describe("membership", () => {
+  test("joining again changes nothing, or only the address", async () => {
+    await using group = await ReplicaGroup.of("a", "b");
+    const leader = await group.awaitLeader();
+    const before = leader.replica.members();
+    const { raftId, members } = await leader.replica.join("b", "b:2377");
+    expect(members).toEqual(before);
+    expect(raftId).toBe(before.find((member) => member.nodeId === "b")?.raftId);
+    const other = [...group.hosts.values()].find((host) => host !== leader) as Host;
+    await leader.replica.join(leader.name, "elsewhere:1");
+    await until(() => other.replica.members().some((member) => member.address === "elsewhere:1" && member.nodeId === leader.name));
+    expect(voters(other)).toEqual(["a", "b"]);
+  });
+
+  test("only the leader changes it", async () => {
+    await using group = await ReplicaGroup.of("a", "b");
+    const follower = [...group.hosts.values()].find((host) => !host.isLeader) as Host;
+    await expect(follower.replica.join("x", "x:1")).rejects.toMatchObject({ code: "no_leader" });
+    await expect(follower.replica.remove("a")).rejects.toMatchObject({ code: "no_leader" });
+    await expect(follower.replica.transferLeadership()).rejects.toMatchObject({ code: "no_leader" });
+  });
+
+  test("several nodes that join at once become members one after the other", async () => {
+    await using group = await ReplicaGroup.of("a");
+    await Promise.all(["b", "c", "d", "e"].map((name) => group.join(name)));
+    await until(() => voters(group.host("a")).length === 5);
+    await group.host("a").write("x");
+    await until(() => [...group.hosts.values()].every((host) => host.has("x")));
+    const raftIds = group
+      .host("a")
+      .replica.members()
+      .map((member) => member.raftId);
+    expect(new Set(raftIds).size).toBe(5);
+  });
+
+  test("a node that joined and never came is no obstacle", async () => {
+    await using group = await ReplicaGroup.of("a");
+    const a = group.host("a");
+    await a.replica.join("ghost", "ghost:1");
+    await a.write("x");
+    expect(voters(a)).toEqual(["a"]);
+    await a.replica.remove("ghost");
+    expect(a.replica.members().map((member) => member.nodeId)).toEqual(["a"]);
+    await a.replica.remove("ghost");
+  });
+
+  test("a removed member learns of it, takes no part, and comes back only as a new one", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    const gone = [...group.hosts.values()].find((host) => host !== leader) as Host;
+    const oldId = gone.replica.status().raftId;
+    await leader.replica.remove(gone.name);
+    await until(() => gone.replica.status().isRemoved);
+    expect(voters(leader)).toEqual(["a", "b", "c"].filter((name) => name !== gone.name));
+    await leader.write("x");
+    expect(gone.has("x")).toBe(false);
+    await expect(gone.replica.readIndex()).rejects.toMatchObject({ code: "failed_precondition" });
+    expect((await leader.replica.join(gone.name, gone.address)).raftId).not.toBe(oldId);
+  });
+
+  test("the leader can be removed: it hands over", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    await leader.replica.remove(leader.name);
+    const next = await group.awaitLeader(leader);
+    await next.write("x");
+    await until(() => leader.replica.status().isRemoved);
+    expect(voters(next)).toEqual(["a", "b", "c"].filter((name) => name !== leader.name));
+  });
+
+  test("a removal that would cost the quorum is refused, as is that of the last member", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    const [one, two] = [...group.hosts.values()].filter((host) => host !== leader) as [Host, Host];
+    await one.stop();
+    await expect(leader.replica.remove(two.name)).rejects.toMatchObject({ code: "failed_precondition" });
+    await leader.replica.remove(one.name);
+    expect(voters(leader)).toEqual([leader.name, two.name].sort());
+    await using alone = await ReplicaGroup.of("a");
+    await expect(alone.host("a").replica.remove("a")).rejects.toMatchObject({ code: "failed_precondition" });
+  });
+
+  test("a member that joined restarts with what it was told", async () => {
+    await using group = await ReplicaGroup.of("a");
+    const b = await group.join("b");
+    await b.stop();
+    const back = await group.restart("b");
+    await until(() => voters(group.host("a")).length === 2 && voters(back).length === 2);
+  });
+});
+
+describe("a disk that hangs", () => {
+  test("a follower that cannot write stays in touch, and acknowledges nothing until it can", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    const slow = [...group.hosts.values()].find((host) => host !== leader) as Host;
+    await slow.stop();
+    let release: () => void = () => undefined;
+    let isHanging = false;
+    const hung: string[] = [];
+    const back = await group.restart(slow.name, async (path, options) => {
+      const tail = await TailFile.open(path, options);
+      if (tail === null) return null;
+      return {
+        slots: () => tail.slots(),
+        write: async (sequence, body) => {
+          if (isHanging) {
+            hung.push(String(sequence));
+            await new Promise<void>((resolve) => {
+              release = resolve;
+            });
+          }
+          await tail.write(sequence, body);
+        },
+        [Symbol.asyncDispose]: () => tail[Symbol.asyncDispose](),
+      };
+    });
+    await until(() => back.replica.leadership.leader?.nodeId === leader.name);
+    isHanging = true;
+    await leader.write("x");
+    await until(() => hung.length === 1);
+    const { term } = back.replica.status();
+    // Three election timeouts of heartbeats that are answered while the write hangs.
+    let heartbeats = 0;
+    group.network.filter = (message) => {
+      if (message.type === "heartbeat_reply" && message.from === back.replica.status().raftId) heartbeats++;
+      return true;
+    };
+    await until(() => heartbeats >= 60);
+    expect(back.has("x")).toBe(false);
+    expect(hung.length).toBe(1);
+    isHanging = false;
+    release();
+    await until(() => back.has("x"));
+    expect(back.replica.status().term).toBe(term);
+    expect(leader.isLeader).toBe(true);
+  });
+});
+
+describe("a disk that fails", () => {
+  const failing = (): { readonly open: TailOpener; fail: boolean } => {
+    const disk = {
+      fail: false,
+      open: async (path: string, options: { readonly create: boolean }) => {
+        const tail = await TailFile.open(path, options);
+        if (tail === null) return null;
+        return {
+          slots: () => tail.slots(),
+          write: (sequence: number, body: Uint8Array) => (disk.fail ? Promise.reject(new Error("EIO: input/output error, write")) : tail.write(sequence, body)),
+          [Symbol.asyncDispose]: () => tail[Symbol.asyncDispose](),
+        };
+      },
+    };
+    return disk;
+  };
+
+  test("a failed sync ends the member's part: nothing is acknowledged, and run says why", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const old = await group.awaitLeader();
+    await old.stop();
+    await group.awaitLeader(old);
+    const disk = failing();
+    const back = await group.restart(old.name, disk.open);
+    for (let leader = await group.awaitLeader(); leader !== back; leader = await group.awaitLeader())
+      await leader.replica.transferLeadership().catch(() => undefined);
+    disk.fail = true;
+    await expect(back.write("never")).rejects.toMatchObject({ code: "outcome_unknown" });
+    await expect(back.running).rejects.toMatchObject({ code: "internal", message: expect.stringContaining("EIO") });
+    expect(back.isLeader).toBe(false);
+    const next = await group.awaitLeader(back);
+    await next.write("y");
+    await back.stop();
+    const again = await group.restart(old.name);
+    await until(() => again.has("y"));
+    expect([...again.store.objects()]).toEqual([...next.store.objects()]);
+  });
+});

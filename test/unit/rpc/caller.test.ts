@@ -1,0 +1,38 @@
+import { X509Certificate } from "node:crypto";
+import type { PeerCertificate } from "node:tls";
+import { expect, test } from "vitest";
+import { CallerIdentifier } from "../../../src/rpc/caller.js";
+import { TestCa } from "../../support/rpc-cluster.js";
+
+const ca = new TestCa();
+const certificateOf = (nodeId: string, from = ca) => new X509Certificate(from.credentials(nodeId).certificate).toLegacyObject() as unknown as PeerCertificate;
+
+test.each([
+  ["10.0.0.1:4711", "10.0.0.1"],
+  ["::ffff:10.0.0.1:4711", "10.0.0.1"],
+  ["fd00::1:4711", "fd00::1"],
+  ["unknown", "unknown"],
+])("%s is at %s", (peer, address) => {
+  const identifier = new CallerIdentifier(() => ({ rootCertificate: ca.root.certificate, clusterId: ca.clusterId }));
+  expect(identifier.identify({ certificate: undefined, peer }, Date.now())).toEqual({ nodeId: "", role: "anonymous", address });
+});
+
+test("a signature that was checked once counts only for its root", () => {
+  const trust = { rootCertificate: ca.root.certificate, clusterId: ca.clusterId };
+  const identifier = new CallerIdentifier(() => trust);
+  const certificate = certificateOf("n1");
+  const roleNow = () => identifier.identify({ certificate, peer: "h:1" }, Date.now()).role;
+  expect([roleNow(), roleNow()]).toEqual(["manager", "manager"]);
+  trust.rootCertificate = new TestCa().root.certificate;
+  expect([roleNow(), roleNow()]).toEqual(["anonymous", "anonymous"]);
+  trust.rootCertificate = ca.root.certificate;
+  expect(roleNow()).toBe("manager");
+  trust.clusterId = "cluster2";
+  expect(roleNow()).toBe("anonymous");
+});
+
+test("a forged certificate is nobody, however often it comes", () => {
+  const identifier = new CallerIdentifier(() => ({ rootCertificate: ca.root.certificate, clusterId: ca.clusterId }));
+  const certificate = certificateOf("n1", new TestCa());
+  for (let attempt = 0; attempt < 3; attempt++) expect(identifier.identify({ certificate, peer: "h:1" }, Date.now()).role).toBe("anonymous");
+});

@@ -1,0 +1,330 @@
+import { afterEach, expect, test } from "vitest";
+import { raftHandlers } from "../../../src/api/grpc/raft.js";
+import { systemClock } from "../../../src/base/clock.js";
+import { silentLogger } from "../../../src/base/log.js";
+import { systemRandom } from "../../../src/base/random.js";
+import type { RaftMessage } from "../../../src/raft/message.js";
+import type { OutgoingSnapshot, RaftTransport } from "../../../src/replica/transport.js";
+import { RaftQueue } from "../../../src/rpc/raft-queue.js";
+import { GrpcRaftTransport, type RaftTransportOptions } from "../../../src/rpc/raft-transport.js";
+import { type Member, RaftService } from "../../../src/wire/generated/raft.js";
+import { Opened } from "../../support/disposables.js";
+import { TestCa } from "../../support/rpc-cluster.js";
+import { TcpProxy } from "../../support/tcp-proxy.js";
+import { until } from "../../support/until.js";
+
+const ca = new TestCa();
+const opened = new Opened();
+afterEach(() => opened.close());
+
+function message(index: number, fields: Partial<RaftMessage> = {}): RaftMessage {
+  return {
+    type: "append",
+    to: 2,
+    from: 1,
+    term: 3,
+    index,
+    logTerm: 2,
+    entries: [],
+    commit: 1,
+    reject: false,
+    hintIndex: 0,
+    hintTerm: 0,
+    context: 0,
+    snapshot: null,
+    forced: false,
+    ...fields,
+  };
+}
+
+/** Member 2, on node m2, which knows member 1 to be node m1. */
+async function member(options: { port?: number; incarnation?: string; nodeId?: string; receive?: (chunks: AsyncIterable<Uint8Array>) => Promise<void> } = {}) {
+  const delivered: RaftMessage[] = [];
+  const snapshots: { message: RaftMessage; members: readonly Member[]; bytes: number; chunks: number }[] = [];
+  const server = opened.use(ca.server(ca.identity(options.nodeId ?? "m2"))).add(
+    RaftService,
+    raftHandlers({
+      clusterId: "cluster1",
+      incarnation: options.incarnation ?? "i1",
+      raftId: 2,
+      nodeOf: (raftId) => ({ 1: "m1", 2: "m2" })[raftId],
+      inbox: {
+        deliver: (messages) => void delivered.push(...messages),
+        async receiveSnapshot(snapshotMessage, members, chunks) {
+          if (options.receive !== undefined) return options.receive(chunks);
+          const received = { message: snapshotMessage, members, bytes: 0, chunks: 0 };
+          for await (const chunk of chunks) {
+            received.bytes += chunk.length;
+            received.chunks++;
+          }
+          snapshots.push(received);
+        },
+      },
+    }),
+  );
+  const port = await server.listen(`127.0.0.1:${options.port ?? 0}`);
+  return { server, port, address: `127.0.0.1:${port}`, delivered, snapshots };
+}
+
+function transportOf(nodeId = "m1", options: Partial<RaftTransportOptions> = {}) {
+  return opened.use(
+    new GrpcRaftTransport({
+      identity: ca.identity(nodeId),
+      clusterId: "cluster1",
+      incarnation: "i1",
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+      ...options,
+    }),
+  );
+}
+
+const peersAt = (address: string): readonly Member[] => [
+  { raftId: 1, nodeId: "m1", address: "127.0.0.1:1" },
+  { raftId: 2, nodeId: "m2", address },
+];
+
+test("it is the transport that the replica asks for", () => {
+  const transport: RaftTransport = transportOf();
+  expect(transport.isReachable(2)).toBe(false);
+});
+
+test("messages arrive whole and in order, and the peer is reachable", async () => {
+  const { address, delivered } = await member();
+  const transport = transportOf();
+  transport.setPeers(peersAt(address));
+  const entry = { index: 7, term: 3, type: "normal", data: new Uint8Array([1, 2, 3]) } as const;
+  await until("the peer is reachable", () => transport.isReachable(2));
+  expect(transport.isReachable(1)).toBe(false);
+  const sent = [message(6, { entries: [entry], context: 2 ** 52, reject: true, hintIndex: 4, hintTerm: 1 }), message(7, { type: "vote", forced: true })];
+  transport.send(sent);
+  for (let index = 8; index < 1_000; index++) transport.send([message(index)]);
+  await until("all are delivered", () => delivered.length === 994);
+  expect(delivered.map(({ index }) => index)).toEqual(Array.from({ length: 994 }, (_, at) => at + 6));
+  expect(delivered[0]).toEqual({ ...sent[0], entries: [{ ...entry, data: Buffer.from(entry.data) }] });
+  expect(delivered[1]).toEqual(sent[1]);
+});
+
+test("a peer that was away gets only the newest messages", async () => {
+  const { address, delivered } = await member();
+  const transport = transportOf();
+  transport.setPeers(peersAt(address));
+  for (let index = 1; index <= 100; index++) transport.send([message(index)]);
+  await until("some are delivered", () => delivered.length > 0);
+  expect(delivered.map(({ index }) => index)).toEqual(Array.from({ length: 64 }, (_, at) => at + 37));
+});
+
+test("messages to nobody are dropped", () => {
+  const transport = transportOf();
+  expect(() => transport.send([message(1)])).not.toThrow();
+});
+
+test("after a restart of the peer the stream comes back by itself", async () => {
+  const first = await member();
+  const transport = transportOf();
+  transport.setPeers(peersAt(first.address));
+  transport.send([message(1)]);
+  await until("the first one is delivered", () => first.delivered.length === 1);
+  await first.server.close();
+  await until("the peer is seen to be gone", () => !transport.isReachable(2));
+  transport.send([message(2)]);
+  const second = await member({ port: first.port });
+  await until("the second one is delivered", () => second.delivered.length > 0);
+  expect(second.delivered.map(({ index }) => index)).toEqual([2]);
+  await until("the peer is reachable", () => transport.isReachable(2));
+});
+
+test("a connection that was reset is made again at once", async () => {
+  const { port, delivered } = await member();
+  const proxy = opened.use(await TcpProxy.start(port));
+  const transport = transportOf();
+  transport.setPeers(peersAt(proxy.address));
+  await until("the peer is reachable", () => transport.isReachable(2));
+  const startedMs = performance.now();
+  proxy.cut();
+  await until("the peer was redialled", () => proxy.accepted === 2);
+  await until("the peer is reachable again", () => transport.isReachable(2));
+  expect(performance.now() - startedMs).toBeLessThan(2_000);
+  transport.send([message(5)]);
+  await until("a message is delivered", () => delivered.some(({ index }) => index === 5));
+});
+
+test("a member whose process died is reported at once, and only once", async () => {
+  const { port } = await member();
+  const proxy = await TcpProxy.start(port);
+  opened.add(() => proxy[Symbol.asyncDispose]());
+  const lost: number[] = [];
+  const transport = transportOf("m1", { onPeerLost: (raftId) => void lost.push(raftId) });
+  transport.setPeers(peersAt(proxy.address));
+  await until("the peer is reachable", () => transport.isReachable(2));
+  const startedMs = performance.now();
+  await proxy[Symbol.asyncDispose](); // Nobody listens any more, and what stood is broken.
+  await until("it is reported", () => lost.length > 0);
+  expect(performance.now() - startedMs).toBeLessThan(500);
+  await new Promise((resolve) => setTimeout(resolve, 300)); // Time for more redials.
+  expect(lost).toEqual([2]);
+});
+
+test.each(["stops", "is reset but still listens"])("a member that %s is not reported as lost", async (what) => {
+  const { port, server } = await member();
+  const proxy = opened.use(await TcpProxy.start(port));
+  const lost: number[] = [];
+  const transport = transportOf("m1", { onPeerLost: (raftId) => void lost.push(raftId) });
+  transport.setPeers(peersAt(proxy.address));
+  await until("the peer is reachable", () => transport.isReachable(2));
+  if (what === "stops") await server.close();
+  else proxy.cut();
+  await until("the peer was redialled", () => proxy.accepted > 1);
+  if (what !== "stops") await until("the peer is reachable", () => transport.isReachable(2));
+  expect(lost).toEqual([]);
+});
+
+test("a member that moved is sent to where it is now; one that left gets nothing", async () => {
+  const old = await member();
+  const moved = await member();
+  const transport = transportOf();
+  transport.setPeers(peersAt(old.address));
+  await until("the peer is reachable", () => transport.isReachable(2));
+  transport.setPeers(peersAt(moved.address));
+  transport.send([message(1)]);
+  await until("the message is delivered", () => moved.delivered.length === 1);
+  expect(old.delivered).toEqual([]);
+  transport.setPeers([]);
+  expect(transport.isReachable(2)).toBe(false);
+});
+
+test("another manager at the address of a member gets none of its mail", async () => {
+  const { address, delivered } = await member({ nodeId: "m3" });
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, info: () => undefined, warn: (fields: object) => void warnings.push(JSON.stringify(fields)) } as typeof silentLogger;
+  const transport = transportOf("m1", { logger });
+  transport.setPeers(peersAt(address));
+  transport.send([message(1)]);
+  await until("the attempt failed", () => warnings.some((line) => line.includes("Host: m2. is not in the cert's altnames")));
+  expect(delivered).toEqual([]);
+});
+
+test.each([
+  ["of another incarnation", {}, { incarnation: "i2" }, message(1), "without the members of incarnation i2: leave it by force"],
+  ["of another cluster's log", {}, { clusterId: "cluster9" }, message(1), "raft messages of cluster cluster9"],
+  ["for a former member", {}, {}, message(1, { to: 2 }), "raft message for member 9 at member 2"],
+  ["in the name of another node", { nodeId: "m8" }, {}, message(1), "raft message from member 1 of node m1, sent by node m8"],
+])("messages %s never reach the consensus core", async (what, sender: { nodeId?: string }, options, sent, reason) => {
+  const { address, delivered } = await member();
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, info: () => undefined, warn: (fields: object) => void warnings.push(JSON.stringify(fields)) } as typeof silentLogger;
+  const transport = transportOf(sender.nodeId ?? "m1", { ...options, logger });
+  const isFormer = what === "for a former member";
+  transport.setPeers(peersAt(address).map((peer) => (isFormer && peer.raftId === 2 ? { ...peer, raftId: 9 } : peer)));
+  transport.send([{ ...sent, to: isFormer ? 9 : 2 }]);
+  await until("the stream is refused", () => warnings.some((line) => line.includes(reason)));
+  expect(delivered).toEqual([]);
+});
+
+test("a replaced certificate moves the stream to a new connection", async () => {
+  const { port, delivered } = await member();
+  const proxy = opened.use(await TcpProxy.start(port));
+  const identity = ca.identity("m1");
+  const transport = transportOf("m1", { identity });
+  transport.setPeers(peersAt(proxy.address));
+  await until("the peer is reachable", () => transport.isReachable(2));
+  identity.replace(ca.credentials("m1"));
+  await until("there is a second connection", () => proxy.accepted === 2);
+  transport.send([message(1)]);
+  await until("it works", () => delivered.length === 1);
+});
+
+function snapshotOf(chunks: readonly number[], totalBytes = chunks.reduce((sum, size) => sum + size, 0)): OutgoingSnapshot {
+  return {
+    message: message(0, { type: "snapshot", snapshot: { index: 50, term: 3, config: null } }),
+    members: peersAt("127.0.0.1:9"),
+    totalBytes,
+    async *chunks() {
+      for (const size of chunks) yield new Uint8Array(size);
+    },
+  };
+}
+
+test("a snapshot arrives in pieces of at most 512 KiB, with its members", async () => {
+  const { address, snapshots } = await member();
+  const transport = transportOf();
+  transport.setPeers(peersAt(address));
+  const snapshot = snapshotOf([3_000_000, 0, 10]);
+  await transport.sendSnapshot(2, snapshot, new AbortController().signal);
+  expect(snapshots).toEqual([{ message: snapshot.message, members: snapshot.members, bytes: 3_000_010, chunks: 7 }]);
+});
+
+test.each([
+  ["the peer does not want it", { receive: () => Promise.reject(new Error("disk is full")) }, snapshotOf([10]), "disk is full"],
+  ["it is cut short", {}, snapshotOf([10], 11), "snapshot ended after 10 of 11 bytes"],
+])("a snapshot is not sent when %s", async (_what, options, snapshot, reason) => {
+  const { address } = await member(options);
+  const transport = transportOf();
+  transport.setPeers(peersAt(address));
+  await expect(transport.sendSnapshot(2, snapshot, new AbortController().signal)).rejects.toThrow(reason);
+});
+
+test("a snapshot is sent no faster than it is stored, and ends when told to", async () => {
+  let isEnded = false;
+  const { address } = await member({
+    async receive(chunks) {
+      const iterator = chunks[Symbol.asyncIterator]();
+      await iterator.next();
+      await new Promise<void>((resolve) => {
+        const poll = () => (isEnded ? resolve() : setImmediate(poll));
+        poll();
+      });
+    },
+  });
+  const transport = transportOf();
+  transport.setPeers(peersAt(address));
+  let produced = 0;
+  const controller = new AbortController();
+  const sending = transport.sendSnapshot(
+    2,
+    {
+      ...snapshotOf([]),
+      async *chunks() {
+        for (; produced < 200; produced++) yield new Uint8Array(512 * 1024);
+      },
+    },
+    controller.signal,
+  );
+  await until("the sender is held up", async () => {
+    const before = produced;
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    return before > 0 && produced === before;
+  });
+  expect(produced).toBeLessThan(60);
+  controller.abort(new Error("no longer the leader"));
+  await expect(sending).rejects.toThrow("no longer the leader");
+  isEnded = true;
+});
+
+test("a snapshot for nobody is refused", async () => {
+  await expect(transportOf().sendSnapshot(2, snapshotOf([1]), new AbortController().signal)).rejects.toMatchObject({ code: "not_found" });
+});
+
+test("a full queue loses its oldest messages", () => {
+  const byNumber = new RaftQueue({ messagesMax: 3, bytesMax: 1e6 });
+  for (let index = 1; index <= 5; index++) byNumber.push(message(index));
+  expect(byNumber.take(1e6).map(({ index }) => index)).toEqual([3, 4, 5]);
+  expect(byNumber.length).toBe(0);
+
+  const withData = (index: number, size: number) => message(index, { entries: [{ index, term: 1, type: "normal", data: new Uint8Array(size) }] });
+  const byBytes = new RaftQueue({ messagesMax: 100, bytesMax: 1_000 });
+  for (let index = 1; index <= 5; index++) byBytes.push(withData(index, 300));
+  expect(byBytes.take(1e6).map(({ index }) => index)).toEqual([4, 5]);
+  byBytes.push(withData(6, 5_000)); // Alone it may be larger than the bound: it has to get through some time.
+  expect(byBytes.length).toBe(1);
+});
+
+test("a frame takes what fits, and at least one message", () => {
+  const queue = new RaftQueue({ messagesMax: 100, bytesMax: 1e6 });
+  for (let index = 1; index <= 5; index++) queue.push(message(index));
+  expect(queue.take(130).map(({ index }) => index)).toEqual([1, 2]);
+  expect(queue.take(1).map(({ index }) => index)).toEqual([3]);
+  expect(queue.take(1e6).map(({ index }) => index)).toEqual([4, 5]);
+  expect(queue.take(1)).toEqual([]);
+});

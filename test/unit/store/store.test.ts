@@ -1,0 +1,323 @@
+import { describe, expect, test } from "vitest";
+import { FakeClock } from "../../../src/base/clock.js";
+import { ClusterError } from "../../../src/base/errors.js";
+import type { Secret, StoreObject, Task } from "../../../src/model/objects.js";
+import { Store } from "../../../src/store/store.js";
+import { PENDING_VERSION } from "../../../src/store/transaction-builder.js";
+import type { StoreEvent, StoreTransaction } from "../../../src/store/view.js";
+import { MemoryProposer } from "../../support/memory-proposer.js";
+
+const secret = (id: string, name: string): Secret => ({
+  id,
+  meta: null,
+  spec: { name, labels: {}, data: new Uint8Array(0), driver: null, templating: null },
+});
+const task = (id: string, fields: Partial<Task>): Task => ({
+  id,
+  meta: null,
+  name: id,
+  labels: {},
+  serviceId: "",
+  serviceName: "",
+  serviceLabels: {},
+  slot: 0,
+  nodeId: "",
+  spec: null,
+  specVersion: 0,
+  status: null,
+  desiredState: "running",
+  endpoint: null,
+  networks: [],
+  assignedGenericResources: [],
+  jobIteration: 0,
+  ...fields,
+});
+
+function newStore() {
+  const clock = new FakeClock(1000);
+  const store = new Store({ clock });
+  const proposer = new MemoryProposer(store);
+  const put = (object: Secret, isClientWrite = false) =>
+    store.update((tx) => {
+      if (tx.secrets.get(object.id) === undefined) tx.create("secret", object, { isClientWrite });
+      else tx.update("secret", object, { isClientWrite });
+    });
+  return { clock, store, proposer, put };
+}
+
+describe("reading and looking up", () => {
+  test("finds by id, name without case, and prefix of the id", async () => {
+    const { store, put } = newStore();
+    await put(secret("abc1", "Alpha"));
+    await put(secret("abd2", "beta"));
+    expect(store.view.secrets.get("abc1")?.spec?.name).toBe("Alpha");
+    expect(store.view.secrets.byName("aLPHA").map((found) => found.id)).toEqual(["abc1"]);
+    expect(store.view.secrets.byIdPrefix("ab").map((found) => found.id)).toEqual(["abc1", "abd2"]);
+    expect(store.view.secrets.size).toBe(2);
+  });
+
+  test("indexes of tasks follow what is written", async () => {
+    const { store } = newStore();
+    await store.update((tx) => {
+      tx.create("task", task("t1", { serviceId: "s", slot: 1 }));
+      tx.create("task", task("t2", { serviceId: "s", slot: 0, nodeId: "n" }));
+    });
+    expect(store.view.tasks.byService("s").map((found) => found.id)).toEqual(["t1", "t2"]);
+    expect(store.view.tasks.bySlot("s/1").map((found) => found.id)).toEqual(["t1"]);
+    expect(store.view.tasks.bySlot("s/n").map((found) => found.id)).toEqual(["t2"]);
+    await store.update((tx) => {
+      tx.update("task", task("t1", { serviceId: "s", slot: 1, nodeId: "n" }));
+      tx.remove("task", "t2");
+    });
+    expect(store.view.tasks.byNode("n").map((found) => found.id)).toEqual(["t1"]);
+    expect(store.view.tasks.bySlot("s/n")).toEqual([]);
+    expect(store.view.tasks.byService("s").map((found) => found.id)).toEqual(["t1"]);
+  });
+
+  test("the cluster object is the only one of its kind", async () => {
+    const { store } = newStore();
+    expect(store.view.cluster).toBeUndefined();
+    await store.update(
+      (tx) =>
+        tx.create("cluster", {
+          id: "c",
+          meta: null,
+          spec: null,
+          rootCa: null,
+          defaultAddressPool: [],
+          subnetSize: 24,
+          dataPathPort: 4789,
+          removedNodes: {},
+          incarnation: "",
+        }) as undefined,
+    );
+    expect(store.view.cluster?.id).toBe("c");
+  });
+});
+
+describe("transactions", () => {
+  test("read their own writes and those of pending ones; readers do not", async () => {
+    const { store, proposer, put } = newStore();
+    await put(secret("a", "first"));
+    proposer.hold();
+    const writes = [
+      put(secret("a", "second")),
+      store.update((tx) => {
+        expect(tx.secrets.get("a")?.spec?.name).toBe("second");
+        expect(tx.secrets.byName("first")).toEqual([]);
+        tx.create("secret", secret("b", "new"));
+        expect(tx.secrets.byName("new").map((found) => found.id)).toEqual(["b"]);
+        expect([...tx.secrets.all()].map((found) => found.id).sort()).toEqual(["a", "b"]);
+        expect(tx.secrets.byIdPrefix("").length).toBe(2);
+        tx.remove("secret", "a");
+        expect(tx.secrets.get("a")).toBeUndefined();
+        expect(tx.secrets.size).toBe(1);
+      }),
+    ];
+    expect(store.view.secrets.get("a")?.spec?.name).toBe("first");
+    expect(store.view.secrets.size).toBe(1);
+    await proposer.release();
+    await Promise.all(writes);
+    expect([...store.view.secrets.all()].map((found) => found.id)).toEqual(["b"]);
+  });
+
+  test.each<[string, string, (tx: StoreTransaction) => void]>([
+    ["create of one that exists", "already_exists", (tx) => tx.create("secret", secret("a", "y"))],
+    ["update of one that does not", "not_found", (tx) => tx.update("secret", secret("b", "y"))],
+    ["remove of one that does not", "not_found", (tx) => tx.remove("secret", "b")],
+    ["create without an id", "invalid_argument", (tx) => tx.create("secret", secret("", "y"))],
+  ])("%s is refused", async (_title, code, write) => {
+    const { store, proposer, put } = newStore();
+    await put(secret("a", "x"));
+    await expect(store.update((tx) => void write(tx))).rejects.toMatchObject({ code });
+    expect(proposer.committed.length).toBe(1);
+  });
+
+  test("a callback that throws proposes nothing", async () => {
+    const { store, proposer } = newStore();
+    const thrown = new ClusterError("conflict", "no");
+    await expect(
+      store.update((tx) => {
+        tx.create("secret", secret("a", "x"));
+        throw thrown;
+      }),
+    ).rejects.toBe(thrown);
+    expect(proposer.committed).toEqual([]);
+    expect(store.view.secrets.size).toBe(0);
+  });
+
+  test("without a proposer nothing runs", async () => {
+    const { store } = newStore();
+    store.setProposer(null);
+    let ran = false;
+    const update = store.update(() => {
+      ran = true;
+    });
+    await expect(update).rejects.toMatchObject({ code: "no_leader" });
+    expect(ran).toBe(false);
+  });
+
+  test("one that writes nothing waits for what it read", async () => {
+    const { store, proposer, put } = newStore();
+    proposer.hold();
+    const order: string[] = [];
+    const write = put(secret("a", "x")).then(() => order.push("write"));
+    const read = store.update((tx) => void tx.secrets.get("a")).then(() => order.push("read"));
+    await proposer.release();
+    await Promise.all([write, read]);
+    expect(order).toEqual(["write", "read"]);
+    await store.update(() => undefined);
+  });
+
+  test("after a dropped one all later ones fail with its outcome and their writes are gone", async () => {
+    const { store, proposer, put } = newStore();
+    proposer.hold();
+    const outcomes = Promise.allSettled([
+      put(secret("a", "1")),
+      put(secret("b", "2")),
+      store.update((tx) => tx.update("secret", secret("b", "3")) as undefined),
+    ]);
+    await proposer.release(1);
+    await proposer.fail();
+    expect((await outcomes).map((outcome) => (outcome.status === "fulfilled" ? "ok" : outcome.reason.code))).toEqual([
+      "ok",
+      "outcome_unknown",
+      "outcome_unknown",
+    ]);
+    await store.update((tx) => {
+      expect(tx.secrets.get("a")).toBeDefined();
+      expect(tx.secrets.get("b")).toBeUndefined();
+    });
+  });
+
+  test("a transaction that was kept cannot write later", async () => {
+    const { store } = newStore();
+    let kept: StoreTransaction | undefined;
+    await store.update((tx) => {
+      kept = tx;
+    });
+    expect(() => kept?.create("secret", secret("a", "x"))).toThrow("the transaction is over");
+  });
+});
+
+describe("versions", () => {
+  test("only client writes move the version, everything moves the revision", async () => {
+    const { clock, store, put } = newStore();
+    await put(secret("a", "1"), true);
+    expect(store.view.secrets.get("a")?.meta).toEqual({ version: 1, revision: 1, createdAtMs: 1000, updatedAtMs: 1000 });
+    await clock.advance(5);
+    await put(secret("a", "2"));
+    expect(store.view.secrets.get("a")?.meta).toEqual({ version: 1, revision: 2, createdAtMs: 1000, updatedAtMs: 1005 });
+    await put(secret("a", "2"), true);
+    expect(store.view.secrets.get("a")?.meta).toMatchObject({ version: 3, revision: 3 });
+  });
+
+  test("a create that no client asked for has its index as version", async () => {
+    const { store, put } = newStore();
+    await put(secret("z", "0"));
+    await put(secret("a", "1"));
+    expect(store.view.secrets.get("a")?.meta).toMatchObject({ version: 2, revision: 2 });
+  });
+
+  test("a pending client write is a version that no client can have read; a pending status write is not", async () => {
+    const { store, proposer, put } = newStore();
+    const versionSeen = () => {
+      let version = 0;
+      store.update((tx) => {
+        version = tx.secrets.get("a")?.meta?.version ?? -1;
+      });
+      return version;
+    };
+    await put(secret("a", "1"), true);
+    proposer.hold();
+    const status = put(secret("a", "2"));
+    expect(versionSeen()).toBe(1);
+    const client = put(secret("a", "3"), true);
+    const later = put(secret("a", "4"));
+    expect(versionSeen()).toBe(PENDING_VERSION);
+    await proposer.release(2);
+    await Promise.all([status, client]);
+    expect(store.view.secrets.get("a")?.meta).toMatchObject({ version: 3, revision: 3 });
+    // The later status write is still pending, yet the client's version is known now.
+    expect(versionSeen()).toBe(3);
+    await proposer.release();
+    await later;
+    expect(store.view.secrets.get("a")?.meta).toMatchObject({ version: 3, revision: 4 });
+  });
+
+  test("what is proposed carries no meta, so that members cannot differ", async () => {
+    const { proposer, put } = newStore();
+    await put(secret("a", "1"), true);
+    await put({ ...secret("a", "2"), meta: { version: 77, revision: 77, createdAtMs: 1, updatedAtMs: 1 } });
+    expect(proposer.committed.flatMap((committed) => committed.changes).map((change) => (change.type === "remove" ? null : change))).toMatchObject([
+      { create: { secret: { meta: null } } },
+      { update: { secret: { meta: null } } },
+    ]);
+  });
+});
+
+describe("watching and snapshots", () => {
+  test("watchers see each applied transaction with what was before, in order", async () => {
+    const { store, put } = newStore();
+    const seen: StoreEvent[] = [];
+    const stop = store.watch((events) => seen.push(...events));
+    await put(secret("a", "1"));
+    await put(secret("a", "2"));
+    await store.update((tx) => tx.remove("secret", "a") as undefined);
+    stop();
+    await put(secret("b", "1"));
+    expect(seen.map((event) => [event.action, event.object.id, event.previous?.meta?.revision])).toEqual([
+      ["create", "a", undefined],
+      ["update", "a", 1],
+      ["remove", "a", 2],
+    ]);
+  });
+
+  test("a watcher may write: its transaction sees the applied state without stale versions", async () => {
+    const { store, put } = newStore();
+    let version: number | undefined;
+    const stop = store.watch(() => {
+      stop();
+      store.update((tx) => {
+        version = tx.secrets.get("a")?.meta?.version;
+      });
+    });
+    await put(secret("a", "1"), true);
+    expect(version).toBe(1);
+  });
+
+  test("an iteration that was begun does not see later changes", async () => {
+    const { store, put } = newStore();
+    await put(secret("a", "1"));
+    await put(secret("b", "1"));
+    const objects = store.objects()[Symbol.iterator]();
+    const names: unknown[] = [(objects.next().value as StoreObject & { type: "secret" }).secret.spec?.name];
+    await put(secret("b", "2"));
+    await put(secret("c", "1"));
+    for (let next = objects.next(); !next.done; next = objects.next()) names.push((next.value as StoreObject & { type: "secret" }).secret.id);
+    expect(names).toEqual(["1", "b"]);
+  });
+
+  test("restore replaces everything, and watchers get the difference only", async () => {
+    const { store, put } = newStore();
+    await put(secret("same", "1"));
+    await put(secret("gone", "1"));
+    await put(secret("changed", "1"));
+    const copy = [...store.objects()];
+    const other = new Store({ clock: new FakeClock() });
+    other.restore(copy, 3);
+    new MemoryProposer(other);
+    await other.update((tx) => {
+      tx.remove("secret", "gone");
+      tx.update("secret", secret("changed", "2"));
+      tx.create("secret", secret("new", "1"));
+    });
+    const seen: string[] = [];
+    store.watch((events) => seen.push(...events.map((event) => `${event.action} ${event.object.id}`)));
+    store.restore(other.objects(), other.revision);
+    expect(seen.sort()).toEqual(["create new", "remove gone", "update changed"]);
+    expect([...store.objects()]).toEqual([...other.objects()]);
+    expect(store.revision).toBe(4);
+    expect(store.view.secrets.byName("2").map((found) => found.id)).toEqual(["changed"]);
+  });
+});
