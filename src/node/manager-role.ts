@@ -170,6 +170,12 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     return this.store.view;
   }
 
+  /** As the store's own, until this member stops. */
+  readonly changes: Pick<Store, "past" | "follow"> = {
+    past: (kinds) => this.store.past(kinds),
+    follow: (options) => this.store.follow({ ...options, signal: AbortSignal.any([options.signal, this.#stop.signal]) }),
+  };
+
   write(request: ControlRequest): Promise<ControlReply> {
     return write(request, this, this.#options.clock);
   }

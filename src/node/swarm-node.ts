@@ -18,6 +18,7 @@ import { LiveIdentity } from "../rpc/live-identity.js";
 import { unlessAborted } from "../rpc/stream.js";
 import type { ContainerRuntime } from "../runtime/container-runtime.js";
 import type { ImageStore } from "../runtime/image-store.js";
+import type { Store } from "../store/store.js";
 import type { StoreView } from "../store/view.js";
 import type { ControlReply, ControlRequest } from "../wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../wire/generated/dispatcher.js";
@@ -236,6 +237,10 @@ export class SwarmNode implements SwarmBackend {
 
   localView(): StoreView | undefined {
     return this.manager?.store.view;
+  }
+
+  changes(): Pick<Store, "past" | "follow"> | undefined {
+    return this.manager?.changes;
   }
 
   async read(): Promise<StoreView> {

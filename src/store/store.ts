@@ -2,8 +2,9 @@ import { assert } from "../base/assert.js";
 import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
-import type { StoreObject, Transaction } from "../model/objects.js";
+import type { ObjectKind, StoreObject, Transaction } from "../model/objects.js";
 import { applyTransaction } from "./apply.js";
+import { type AppliedChanges, ChangeHistory, type FollowOptions } from "./change-history.js";
 import { type Pending, Pipeline } from "./pipeline.js";
 import type { Proposer } from "./proposer.js";
 import { Restoration } from "./restoration.js";
@@ -23,6 +24,7 @@ export class Store {
   readonly #tables: TableByKind = newTables();
   readonly #pipeline = new Pipeline(this.#tables);
   readonly #listeners = new Set<StoreListener>();
+  readonly #history = new ChangeHistory();
   /** Callers of pending transactions. */
   readonly #waiting = new Map<Pending, Deferred<void>>();
   #proposer: Proposer | null = null;
@@ -75,6 +77,19 @@ export class Store {
   }
 
   /**
+   * Changes as they are applied, from now on or from an earlier revision of this or another member: a watch for those who are slow, or were away. What is read in
+   * the turn of the call is the state that the changes begin from. Throws ClusterError `out_of_range` when the follower is too far behind: see ChangeHistory.
+   */
+  follow(options: FollowOptions): AsyncGenerator<AppliedChanges, void, undefined> {
+    return this.#history.follow(options);
+  }
+
+  /** What `follow` has in store of the kinds, oldest first. */
+  past(kinds: readonly ObjectKind[]): readonly AppliedChanges[] {
+    return this.#history.past(kinds);
+  }
+
+  /**
    * For the replica: applies a committed transaction. Transactions of one log entry share its index and are to be applied in one
    * turn of the event loop. A transaction that came from `update` is recognised by the identity of its change list.
    */
@@ -84,6 +99,7 @@ export class Store {
     this.#revision = index;
     const events = applyTransaction(this.#tables, index, transaction);
     if (own !== undefined) this.#pipeline.settle(own);
+    this.#history.record({ revision: index, atMs: transaction.atMs, events });
     this.#notify(events);
   }
 
@@ -101,6 +117,7 @@ export class Store {
       revision: () => this.#revision,
       done: (events, index) => {
         this.#revision = index;
+        this.#history.reset(index);
         this.#notify(events);
       },
     });

@@ -189,6 +189,26 @@ describe("services in operation", () => {
     await until("the container is gone", async () => (await docker.must(4, "ps", "--all", "--quiet", "--filter", "label=a=b")) === "");
   });
 
+  test("every manager tells the same events, and one goes on where another one ended", async () => {
+    await docker.create("told", ["--detach"]);
+    await docker.must(2, "service", "update", "--detach", "--quiet", "--replicas", "2", "told");
+    await remove("told");
+    const filters = ["--filter", "type=service", "--filter", "service=told"];
+    const told = (asked: number) => docker.must(asked, "events", "--since", "10m", "--until", "0s", ...filters, "--format", "{{.Action}}");
+    // The command line rounds the present down to a second.
+    const first = await until("the end is told", async () => ((await told(1)).endsWith("remove") ? told(1) : undefined));
+    expect([...new Set(first.split("\n"))]).toEqual(["create", "update", "remove"]);
+    const events = async (asked: number, query: string) => {
+      const socket = (await lab.lab("socket", String(asked))).replace("unix://", "");
+      const { stdout } = await lab.run(["curl", "-s", "--unix-socket", socket, `http://swarm/events?${query}&until=${Math.ceil(Date.now() / 1000)}`]);
+      return stdout.split("\n").filter((line) => line.includes('"told"'));
+    };
+    const [all, begin] = [await events(1, "since=1"), JSON.parse((await events(1, "since=1"))[0] ?? "{}")];
+    expect(await events(2, `revision=${begin.revision}`)).toEqual(all.slice(1));
+    expect(await events(3, `revision=${begin.revision}`)).toEqual(all.slice(1));
+    expect(await told(4)).toBe("");
+  });
+
   test("the history of a slot is no longer than asked for", async () => {
     await docker.must(1, "swarm", "update", "--task-history-limit", "2");
     await docker.create("often", ["--replicas", "2"]);

@@ -101,6 +101,7 @@ export class FakeBackend implements Backend {
       return "restorednode";
     },
     localView: () => (this.localState.isManager ? this.store.view : undefined),
+    changes: () => (this.localState.isManager ? this.store : undefined),
     write: (request) => this.#write(request),
     subscribeLogs: (request) => this.#logs(request),
   };

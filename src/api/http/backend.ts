@@ -1,6 +1,7 @@
 import type { ClusterSpec, NodeAvailability, PortConfig } from "../../model/objects.js";
 import type { ContainerRuntime } from "../../runtime/container-runtime.js";
 import type { ImageStore } from "../../runtime/image-store.js";
+import type { Store } from "../../store/store.js";
 import type { StoreView } from "../../store/view.js";
 import type { ControlReply, ControlRequest } from "../../wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../../wire/generated/dispatcher.js";
@@ -57,6 +58,8 @@ export interface SwarmBackend {
   read(): Promise<StoreView>;
   /** This manager's own copy of the cluster's state, which may lag behind; undefined when this node is not a manager. Never waits. */
   localView(): StoreView | undefined;
+  /** Changes of the cluster's state as this manager applies them, past ones and new ones; undefined when this node is not a manager. Never waits. */
+  changes(): Pick<Store, "past" | "follow"> | undefined;
   /** Carries out a write on the leader, wherever it is. Throws what the leader threw; `no_leader` and `outcome_unknown` as base/errors says. */
   write(request: ControlRequest): Promise<ControlReply>;
   /** Members of the raft group as this manager sees them; empty on a worker. */

@@ -10,6 +10,7 @@ import type { RouteContext } from "./context.js";
 import { answerOf, PAGE_NOT_FOUND_TEXT } from "./errors.js";
 import { type ListenOptions, openListener } from "./listener.js";
 import { containerRoutes } from "./routes/containers.js";
+import { eventRoutes } from "./routes/events.js";
 import { imageRoutes } from "./routes/images.js";
 import { logRoutes } from "./routes/logs.js";
 import { networkRoutes } from "./routes/networks.js";
@@ -46,6 +47,7 @@ const CLOSE_GRACE_MS = 3_000;
 
 const ROUTES = [
   systemRoutes,
+  eventRoutes,
   swarmRoutes,
   backupRoutes,
   nodeRoutes,

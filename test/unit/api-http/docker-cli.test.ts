@@ -165,6 +165,13 @@ describe.each(dockerClients())("%s", (client) => {
     await docker(["service", "rm", "talk"]);
   });
 
+  test("shows what happened in the swarm", async () => {
+    const lines = (await docker(["events", "--since", "1", "--until", "1700000100", "--filter", "type=service", "--filter", "service=web"])).split("\n");
+    expect(lines[0]).toMatch(/^2023-11-1\dT\S+ service create [0-9a-z]{25} \(name=web\)$/);
+    expect(lines.some((line) => line.endsWith("(image.new=bb:v2, image.old=bb:v1, name=web)"))).toBe(true);
+    expect(lines.at(-1)).toMatch(/service remove/);
+  });
+
   test("lists containers and what does not exist yet", async () => {
     expect(await docker(["ps", "-a", "-q"])).toBe("");
     for (const kind of ["network", "secret", "config", "volume", "plugin"]) await docker([kind, "ls"]);

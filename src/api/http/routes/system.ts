@@ -7,8 +7,6 @@ import type { RouteContext } from "../context.js";
 import { containerSummaryToDocker } from "../convert/container.js";
 import { imageSummaryToDocker } from "../convert/image.js";
 import { infoToDocker, versionToDocker } from "../convert/info.js";
-import { Query } from "../query.js";
-import { sendStream } from "../stream.js";
 
 /** How long `docker info` waits for the cluster's state before it answers with the copy that this manager has. */
 const INFO_PATIENCE_MS = 250;
@@ -25,15 +23,6 @@ export function systemRoutes(app: FastifyInstance, context: RouteContext): void 
   app.get("/metrics", async (_request, reply) => {
     const { contentType, text } = await backend.metrics();
     return reply.header("content-type", contentType).send(Buffer.from(text));
-  });
-
-  app.get("/events", async (request, reply) => {
-    const untilNs = new Query(request).timeNs("until");
-    const untilMs = Number(untilNs / 1_000_000n);
-    await sendStream(context, request, reply, { contentType: "application/json" }, async (_writer, signal) => {
-      if (untilNs === 0n) await aborted(signal);
-      else if (untilMs > clock.now()) await Promise.race([clock.sleep(untilMs - clock.now(), signal), aborted(signal)]);
-    });
   });
 
   app.get("/system/df", async (_request, reply) => {
@@ -80,11 +69,4 @@ export function systemRoutes(app: FastifyInstance, context: RouteContext): void 
 function swarmHeader(local: LocalSwarmState): string {
   if (local.state !== "active") return local.state;
   return local.isManager ? "active/manager" : "active/worker";
-}
-
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

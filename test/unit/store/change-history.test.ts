@@ -1,0 +1,142 @@
+import { describe, expect, test } from "vitest";
+import { FakeClock } from "../../../src/base/clock.js";
+import type { ObjectKind, Secret } from "../../../src/model/objects.js";
+import { type AppliedChanges, ChangeHistory } from "../../../src/store/change-history.js";
+import { Store } from "../../../src/store/store.js";
+import type { StoreEvent } from "../../../src/store/view.js";
+import { MemoryProposer } from "../../support/memory-proposer.js";
+import { assignedTask } from "../../support/tasks.js";
+
+const secret = (id: string, bytes = 0): Secret => ({
+  id,
+  meta: null,
+  spec: { name: id, labels: {}, data: new Uint8Array(bytes), driver: null, templating: null },
+});
+const created = (id: string, bytes = 0): StoreEvent => ({ kind: "secret", action: "create", object: secret(id, bytes), previous: undefined });
+const change = (revision: number, ...ids: readonly string[]): AppliedChanges => ({ revision, atMs: revision, events: ids.map((id) => created(id)) });
+const never = new AbortController().signal;
+
+/** What a follower gets before it has to wait. */
+async function available(changes: AsyncGenerator<AppliedChanges, void, undefined>): Promise<readonly string[]> {
+  const found: string[] = [];
+  for (;;) {
+    const waiting = Symbol();
+    const next = await Promise.race([changes.next(), new Promise<typeof waiting>((resolve) => setImmediate(() => resolve(waiting)))]);
+    if (next === waiting || (next as IteratorResult<AppliedChanges>).done === true) return found;
+    const { revision, events } = (next as IteratorYieldResult<AppliedChanges>).value;
+    found.push(`${revision}:${events.map((event) => event.object.id).join("+")}`);
+  }
+}
+
+describe("followers", () => {
+  test("begin where they say, or now, and see each revision whole and once", async () => {
+    const history = new ChangeHistory();
+    history.record(change(3, "a", "b"));
+    history.record(change(3, "c"));
+    history.record(change(5, "d"));
+    const [all, late, now] = [0, 3, undefined].map((after) => history.follow({ ...(after === undefined ? {} : { after }), signal: never }));
+    expect(await available(all!)).toEqual(["3:a+b+c", "5:d"]);
+    expect(await available(late!)).toEqual(["5:d"]);
+    history.record(change(6, "e"));
+    expect(await available(now!)).toEqual(["6:e"]);
+  });
+
+  test("are woken by what is applied, and end with their signal", async () => {
+    const history = new ChangeHistory();
+    const stop = new AbortController();
+    const changes = history.follow({ signal: stop.signal });
+    const first = changes.next();
+    history.record(change(1, "a"));
+    expect(await first).toMatchObject({ value: { revision: 1, atMs: 1 } });
+    const second = changes.next();
+    stop.abort();
+    expect(await second).toMatchObject({ done: true });
+    expect(await available(history.follow({ after: 0, signal: stop.signal }))).toEqual(["1:a"]);
+  });
+
+  test("get only the kinds that they want", async () => {
+    const history = new ChangeHistory();
+    const follower = history.follow({ kinds: ["node"], signal: never });
+    history.record(change(1, "a"));
+    expect(await available(follower)).toEqual([]);
+  });
+
+  test("that want a revision that is yet to come, or is gone, are told at once", () => {
+    const history = new ChangeHistory({ eventsMax: 2, bytesMax: 1_000_000 });
+    for (let revision = 1; revision <= 4; revision++) history.record(change(revision, `s${revision}`));
+    expect(() => history.follow({ after: 9, signal: never })).toThrow("there is no revision 9 yet: the newest is 4");
+    expect(() => history.follow({ after: 1, signal: never })).toThrow("revision 1 is too old: changes are kept from revision 2 on; list again");
+    expect(history.past(["secret"]).map(({ revision }) => revision)).toEqual([3, 4]);
+  });
+
+  test("that are too slow are told, and hold nothing meanwhile", async () => {
+    const history = new ChangeHistory({ eventsMax: 10, bytesMax: 1_000_000 });
+    const slow = history.follow({ signal: never });
+    history.record(change(1, "s1"));
+    expect(await slow.next()).toMatchObject({ value: { revision: 1 } });
+    for (let revision = 2; revision <= 12; revision++) history.record(change(revision, `s${revision}`));
+    await expect(slow.next()).rejects.toMatchObject({ code: "out_of_range", message: expect.stringContaining("list again") });
+  });
+
+  test("of a rare kind are not too slow because another kind is busy", async () => {
+    const history = new ChangeHistory({ eventsMax: 10, bytesMax: 1_000_000 });
+    const rare = history.follow({ kinds: ["secret"], signal: never });
+    history.record(change(1, "a"));
+    for (let revision = 2; revision < 1_000; revision++) {
+      history.record({ revision, atMs: 0, events: [{ kind: "task", action: "create", object: assignedTask(`t${revision}`), previous: undefined }] });
+    }
+    expect(await available(rare)).toEqual(["1:a"]);
+    expect(() => history.follow({ after: 1, signal: never })).toThrow("too old");
+  });
+
+  test("of before a snapshot cannot go on", async () => {
+    const history = new ChangeHistory();
+    history.record(change(1, "a"));
+    const follower = history.follow({ signal: never });
+    history.reset(10);
+    await expect(follower.next()).rejects.toMatchObject({ code: "out_of_range" });
+    expect(() => history.follow({ after: 1, signal: never })).toThrow("from revision 10 on");
+    expect(history.past(["secret"])).toEqual([]);
+  });
+});
+
+test("the past is bounded by its size too, whatever replaces what", () => {
+  const history = new ChangeHistory({ eventsMax: 1_000, bytesMax: 100_000 });
+  for (let revision = 1; revision <= 50; revision++) history.record({ revision, atMs: 0, events: [created(`s${revision}`, 10_000)] });
+  const kept = history.past(["secret"]);
+  expect(kept.length).toBeGreaterThan(5);
+  expect(kept.length).toBeLessThan(10);
+  expect(kept.at(-1)?.revision).toBe(50);
+  history.record({ revision: 51, atMs: 0, events: [created("huge", 200_000)] });
+  expect(history.past(["secret"])).toEqual([]);
+  history.record({ revision: 52, atMs: 0, events: [{ kind: "secret", action: "update", object: secret("huge"), previous: secret("huge", 200_000) }] });
+  expect(history.past(["secret"])).toEqual([]);
+});
+
+describe("a store", () => {
+  const kinds: readonly ObjectKind[] = ["secret"];
+  const store = new Store({ clock: new FakeClock(1_000) });
+  const proposer = new MemoryProposer(store);
+
+  test("lets changes be followed from the state that was read in the same turn", async () => {
+    await store.update((tx) => tx.create("secret", secret("a")) as undefined);
+    proposer.hold();
+    const write = store.update((tx) => tx.create("secret", secret("b")) as undefined);
+    const listed = [...store.view.secrets.all()].map(({ id }) => id);
+    const changes = store.follow({ kinds, signal: never });
+    await proposer.release();
+    await write;
+    expect(listed).toEqual(["a"]);
+    expect(await available(changes)).toEqual(["2:b"]);
+    expect(store.past(kinds).map(({ revision, atMs }) => [revision, atMs])).toEqual([
+      [1, 1_000],
+      [2, 1_000],
+    ]);
+  });
+
+  test("that was restored refuses those who followed before", async () => {
+    const changes = store.follow({ signal: never });
+    store.restore([], 7);
+    await expect(changes.next()).rejects.toMatchObject({ code: "out_of_range" });
+  });
+});
