@@ -30,6 +30,9 @@ import { currentRole } from "./admission.js";
 import { VERSION } from "./version.js";
 import { LEADER_PATIENCE_MS, noLeader, type WriteRoute, type WriteTarget, write } from "./writes.js";
 
+/** How often a member that joined looks whether it was made a voter, which the leader does within a tick of its having caught up. */
+const PROMOTION_POLL_MS = 20;
+
 /** How a manager begins: founding a group, with a place that the leader gave it, or with what is on disk. */
 export type ManagerStart =
   | { readonly type: "bootstrap"; readonly incarnation: string }
@@ -148,12 +151,13 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     while (this.#term === null) await Promise.race([this.#changed(), this.failure]);
   }
 
-  /** Resolves once this member has heard of a leader and holds what was acknowledged before. */
+  /** Resolves once this member holds what was acknowledged before, and votes: from then on the group can lose another one instead. */
   async ready(signal: AbortSignal): Promise<void> {
     for (;;) {
       try {
         await this.#replica.readIndex();
-        return;
+        if (this.#isVoter()) return;
+        await this.#options.clock.sleep(PROMOTION_POLL_MS, signal);
       } catch (cause) {
         signal.throwIfAborted();
         if (!(cause instanceof ClusterError) || cause.code !== "no_leader") throw cause;
@@ -199,6 +203,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     return () => this.#listeners.delete(listener);
   }
 
+  /** One that does not vote yet is not counted on: it is shown as not reachable. */
   members(): readonly MemberStatus[] {
     const { nodeId } = this.#options.identity;
     const members = this.#replica.members();
@@ -206,7 +211,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
       nodeId: member.nodeId,
       address: member.address,
       isLeader: member.isLeader,
-      isReachable: member.isReachable || member.nodeId === nodeId,
+      isReachable: member.isVoter && (member.isReachable || member.nodeId === nodeId),
     }));
   }
 
@@ -227,6 +232,11 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     this.#stop.abort();
     await this.#running;
     await this.#close();
+  }
+
+  #isVoter(): boolean {
+    const { nodeId } = this.#options.identity;
+    return this.#replica.members().some((member) => member.nodeId === nodeId && member.isVoter);
   }
 
   #begin(): void {

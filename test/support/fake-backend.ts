@@ -170,7 +170,12 @@ export class FakeBackend implements Backend {
     const refuse = async () => {
       throw new ClusterError("unimplemented", "the fake has one member only");
     };
-    return { join: refuse, remove: refuse, transferLeadership: refuse, members: () => this.memberList.map((member) => ({ ...member, raftId: 1 })) };
+    return {
+      join: refuse,
+      remove: refuse,
+      transferLeadership: refuse,
+      members: () => this.memberList.map((member) => ({ ...member, raftId: 1, isVoter: true })),
+    };
   }
 
   async *#logs(request: SubscribeLogsRequest): AsyncGenerator<LogBatch> {

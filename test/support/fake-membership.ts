@@ -10,18 +10,25 @@ export class FakeMembership implements Membership {
   /** What stands for the loss of leadership. */
   onTransfer: () => void = () => undefined;
 
-  /** The first of the nodes leads; those after a "!" are not reachable. */
+  /** The first of the nodes leads; those after a "!" are not reachable, those after a "?" do not vote yet. */
   set(...nodeIds: readonly string[]): void {
     this.list = nodeIds.map((text, index) => {
-      const nodeId = text.replace("!", "");
-      return { raftId: index + 1, nodeId, address: `${nodeId}:2377`, isReachable: !text.startsWith("!"), isLeader: index === 0 };
+      const nodeId = text.replace(/^[!?]/, "");
+      return {
+        raftId: index + 1,
+        nodeId,
+        address: `${nodeId}:2377`,
+        isReachable: !text.startsWith("!"),
+        isLeader: index === 0,
+        isVoter: !text.startsWith("?"),
+      };
     });
   }
 
   async join(nodeId: string, address: string) {
     this.calls.push(`join ${nodeId} ${address}`);
     const raftId = this.list.length + 1;
-    this.list.push({ raftId, nodeId, address, isReachable: true, isLeader: this.list.length === 0 });
+    this.list.push({ raftId, nodeId, address, isReachable: true, isLeader: this.list.length === 0, isVoter: true });
     return { raftId, members: this.list.map((member) => ({ raftId: member.raftId, nodeId: member.nodeId, address: member.address })) };
   }
 

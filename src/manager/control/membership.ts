@@ -8,6 +8,8 @@ export interface MembershipMember {
   readonly address: string;
   readonly isReachable: boolean;
   readonly isLeader: boolean;
+  /** A learner counts for nothing until it has caught up. */
+  readonly isVoter: boolean;
 }
 
 /** The raft group's members. Implemented by the replica of the leader; every call throws ClusterError `no_leader` elsewhere. */
@@ -21,9 +23,9 @@ export interface Membership {
   transferLeadership(): Promise<void>;
 }
 
-/** True when the other members that are reachable are a majority of the group without the node's. */
+/** True when the other voters that are reachable are a majority of the group without the node's. */
 export function survivesWithout(members: readonly MembershipMember[], nodeId: string): boolean {
-  const others = members.filter((member) => member.nodeId !== nodeId);
+  const others = members.filter((member) => member.isVoter && member.nodeId !== nodeId);
   const quorum = Math.floor(others.length / 2) + 1;
   return others.filter((member) => member.isReachable || member.isLeader).length >= quorum;
 }

@@ -10,6 +10,7 @@ import type { RpcServer } from "../../../src/rpc/server.js";
 import type { ServiceHandlers } from "../../../src/rpc/server-call.js";
 import { Opened } from "../../support/disposables.js";
 import { EchoService, text, texts } from "../../support/echo-service.js";
+import { heldUp } from "../../support/held-up.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
 import { until } from "../../support/until.js";
@@ -132,15 +133,20 @@ test("a stream of replies arrives in order, and as slowly as it is read", async 
   let produced = 0;
   const filler = "x".repeat(100_000);
   const client = await echo({
+    one: async (request) => request,
     async *down() {
       for (; produced < 1_000; produced++) yield text(`${produced} ${filler}`);
     },
   });
+  const heldUpAt = () =>
+    heldUp(
+      () => produced,
+      () => client.one(text("")),
+    );
   let read = 0;
   for await (const reply of client.down(text(""))) {
     expect(Number.parseInt(reply.sessionId, 10)).toBe(read++);
-    if (read === 1) await new Promise((resolve) => setTimeout(resolve, 300)); // Time in which a server without back-pressure would make them all.
-    if (read === 1) expect(produced).toBeLessThan(200);
+    if (read === 1) expect(await heldUpAt()).toBeLessThan(200);
   }
   expect(read).toBe(1_000);
 });
@@ -168,6 +174,7 @@ test("a stream of requests is answered once, and read as slowly as the handler r
   const go = deferred<void>();
   let sent = 0;
   const client = await echo({
+    one: async (request) => request,
     async up(requests) {
       await go.promise;
       let count = 0;
@@ -182,12 +189,11 @@ test("a stream of requests is answered once, and read as slowly as the handler r
     for (; sent < 1_000; sent++) yield text(`${sent} ${filler}`);
   }
   const reply = client.up(requests());
-  await until("the source is held up", async () => {
-    const before = sent;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    return before > 0 && sent === before;
-  });
-  expect(sent).toBeLessThan(200);
+  const sentUnread = await heldUp(
+    () => sent,
+    () => client.one(text("")),
+  );
+  expect(sentUnread).toBeLessThan(200);
   go.resolve();
   expect(await reply).toEqual(text("1000"));
 });
@@ -346,13 +352,15 @@ test("after seconds of failure the next call tries afresh, instead of repeating 
 });
 
 test("what was sent before the end is all read, however slowly", async () => {
+  let isOver = false;
   const client = await echo({
     async *down() {
       for (let count = 0; count < 200; count++) yield text(`${count}`);
+      isOver = true;
     },
   });
   let read = 0;
-  for await (const _ of client.down(text(""))) if (++read === 1) await new Promise((resolve) => setTimeout(resolve, 50));
+  for await (const _ of client.down(text(""))) if (++read === 1) await until("the handler has ended", () => isOver);
   expect(read).toBe(200);
 });
 

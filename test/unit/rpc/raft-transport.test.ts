@@ -1,6 +1,6 @@
 import { afterEach, expect, test } from "vitest";
 import { raftHandlers } from "../../../src/api/grpc/raft.js";
-import { systemClock } from "../../../src/base/clock.js";
+import { type Clock, systemClock } from "../../../src/base/clock.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { systemRandom } from "../../../src/base/random.js";
 import type { RaftMessage } from "../../../src/raft/message.js";
@@ -9,6 +9,7 @@ import { RaftQueue } from "../../../src/rpc/raft-queue.js";
 import { GrpcRaftTransport, type RaftTransportOptions } from "../../../src/rpc/raft-transport.js";
 import { type Member, RaftService } from "../../../src/wire/generated/raft.js";
 import { Opened } from "../../support/disposables.js";
+import { heldUp } from "../../support/held-up.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
 import { until } from "../../support/until.js";
@@ -155,14 +156,19 @@ test("a member whose process died is reported at once, and only once", async () 
   const proxy = await TcpProxy.start(port);
   opened.add(() => proxy[Symbol.asyncDispose]());
   const lost: number[] = [];
-  const transport = transportOf("m1", { onPeerLost: (raftId) => void lost.push(raftId) });
+  let pauses = 0;
+  const sleep: Clock["sleep"] = (delayMs, signal) => {
+    pauses++;
+    return systemClock.sleep(delayMs, signal);
+  };
+  const transport = transportOf("m1", { onPeerLost: (raftId) => void lost.push(raftId), clock: { ...systemClock, sleep } });
   transport.setPeers(peersAt(proxy.address));
   await until("the peer is reachable", () => transport.isReachable(2));
   const startedMs = performance.now();
   await proxy[Symbol.asyncDispose](); // Nobody listens any more, and what stood is broken.
   await until("it is reported", () => lost.length > 0);
   expect(performance.now() - startedMs).toBeLessThan(500);
-  await new Promise((resolve) => setTimeout(resolve, 300)); // Time for more redials.
+  await until("three more redials failed", () => pauses >= 4);
   expect(lost).toEqual([2]);
 });
 
@@ -267,7 +273,7 @@ test.each([
 
 test("a snapshot is sent no faster than it is stored, and ends when told to", async () => {
   let isEnded = false;
-  const { address } = await member({
+  const { address, delivered } = await member({
     async receive(chunks) {
       const iterator = chunks[Symbol.asyncIterator]();
       await iterator.next();
@@ -291,12 +297,12 @@ test("a snapshot is sent no faster than it is stored, and ends when told to", as
     },
     controller.signal,
   );
-  await until("the sender is held up", async () => {
-    const before = produced;
-    await new Promise((resolve) => setTimeout(resolve, 100));
-    return before > 0 && produced === before;
-  });
-  expect(produced).toBeLessThan(60);
+  let turns = 0;
+  const turn = async () => {
+    transport.send([message(++turns)]);
+    await until("a message is delivered", () => delivered.at(-1)?.index === turns);
+  };
+  expect(await heldUp(() => produced, turn)).toBeLessThan(60);
   controller.abort(new Error("no longer the leader"));
   await expect(sending).rejects.toThrow("no longer the leader");
   isEnded = true;

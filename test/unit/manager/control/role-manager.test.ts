@@ -17,6 +17,8 @@ describe("planRoleSteps", () => {
     ["a demotion of the leader", node("a", "manager", "worker"), ["a", "b", "c"], "hand_over"],
     ["a demotion after the member is gone", node("a", "manager", "worker"), ["b", "c"], "demote"],
     ["a demotion that would cost the quorum", node("a", "manager", "worker"), ["b", "a", "!c"], "wait"],
+    ["a demotion while the others do not vote yet", node("a", "manager", "worker"), ["a", "?b"], "wait"],
+    ["a demotion that a learner cannot make up for", node("a", "manager", "worker"), ["b", "a", "!c", "?d"], "wait"],
     ["a demotion of an unreachable one", node("a", "manager", "worker"), ["b", "!a", "c"], "remove_member"],
   ])("%s", (_, given, members, expected) => {
     const membership = new FakeMembership();
