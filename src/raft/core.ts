@@ -10,6 +10,8 @@ import type { Progress } from "./progress.js";
 import { isVoter } from "./quorum.js";
 import type { ReadState, Role } from "./ready.js";
 
+const ANSWERS_PER_ELECTION = 3;
+
 /** What a leader knows and nobody else does. */
 export interface Leadership {
   readonly progress: Map<number, Progress>;
@@ -55,6 +57,8 @@ export class Core {
   electionElapsed = 0;
   heartbeatElapsed = 0;
   electionTimeout = 0;
+  /** On a follower: heartbeats of a leader that needed no answer, since the last one that got one. */
+  heartbeatsUnanswered = 0;
 
   constructor(options: RaftOptions) {
     const { hardState, config } = options.storage.initialState();
@@ -83,6 +87,11 @@ export class Core {
   /** Whether a leader was heard of so lately that another one is not wanted. */
   get isLeaseHeld(): boolean {
     return this.leader !== 0 && this.electionElapsed < this.electionTicks;
+  }
+
+  /** Of quiet heartbeats, one in so many is answered: the leader hears of this member three times before it gives it up. */
+  get heartbeatsPerAnswer(): number {
+    return Math.max(1, Math.floor(this.electionTicks / (ANSWERS_PER_ELECTION * this.heartbeatTicks)));
   }
 
   setTicks({ electionTicks, heartbeatTicks }: Pick<RaftOptions, "electionTicks" | "heartbeatTicks">): void {
@@ -161,6 +170,7 @@ export class Core {
     this.votes = new Map();
     this.isTransferDeferred = false;
     this.heartbeatElapsed = 0;
+    this.heartbeatsUnanswered = 0;
     this.#startElectionTimer();
   }
 

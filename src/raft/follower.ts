@@ -34,8 +34,15 @@ export function onReadIndexReply(core: Core, message: RaftMessage): void {
   core.forwardReads();
 }
 
+/**
+ * A leader for whom this member lacks nothing learns from an answer only that it is alive, which it asks once in an election timeout: a few
+ * answers in that time do. Whoever waits for a read, or for what may have been lost, is answered at once.
+ */
 function onHeartbeat(core: Core, message: RaftMessage): void {
   core.log.commitTo(message.commit);
+  const isQuiet = message.context === 0 && message.commit === core.log.lastIndex;
+  if (isQuiet && ++core.heartbeatsUnanswered < core.heartbeatsPerAnswer) return;
+  core.heartbeatsUnanswered = 0;
   core.send({ type: "heartbeat_reply", to: message.from, context: message.context });
 }
 

@@ -8,7 +8,7 @@ import { beginTransfer, hasCommittedInTerm, readOwn, stepLeader, tickLeader } fr
 import { switchConfig } from "./membership.js";
 import type { ConfigChangeStep, ConfigState, Entry, HardState, RaftMessage } from "./message.js";
 import type { RaftOptions } from "./options.js";
-import type { RaftStatus, Ready } from "./ready.js";
+import type { RaftStatus, Ready, Role } from "./ready.js";
 import { appendOwn, broadcastAppend } from "./replication.js";
 
 export type { RaftOptions } from "./options.js";
@@ -184,6 +184,20 @@ export class Raft {
     }
   }
 
+  get role(): Role {
+    return this.#core.role;
+  }
+
+  get term(): number {
+    return this.#core.term;
+  }
+
+  /** 0 when none is known. */
+  get leader(): number {
+    return this.#core.leader;
+  }
+
+  /** Everything at once. Who asks at each step takes what it needs from `role`, `term` and `leader`. */
   status(): RaftStatus {
     const { id, role, term, leader, config, log, leadership } = this.#core;
     const progress = [...(leadership?.progress ?? [])].map(

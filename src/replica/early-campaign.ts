@@ -52,7 +52,7 @@ export class EarlyCampaign {
   #schedule(delayMs: number, attempts: { readonly term: number; readonly periodMs: number; readonly left: number }): void {
     this.#cancel();
     this.#cancel = this.#clock.after(delayMs + integerBetween(this.#random, 0, JITTER_MS), () => {
-      const { leader, term } = this.#raft.status();
+      const { leader, term } = this.#raft;
       // With a newer term somebody else's election is under way, and a leader that is known is alive.
       if (leader !== 0 || term !== attempts.term) return;
       this.#raft.campaign();

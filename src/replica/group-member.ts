@@ -184,7 +184,7 @@ export class GroupMember implements Proposer, RaftInbox {
   }
 
   members(): readonly MemberStatus[] {
-    const { leader } = this.#raft.status();
+    const { leader } = this.#raft;
     const { membership } = this.#parts;
     return membership.members.map((member) => ({
       ...member,
@@ -309,7 +309,7 @@ export class GroupMember implements Proposer, RaftInbox {
     this.#ticks++;
     this.#followTimings();
     const nowMs = clock.monotonic();
-    const { role, leader } = this.#raft.status();
+    const { role, leader } = this.#raft;
     if (leader !== 0) this.#leaderSeenMs = nowMs;
     this.#reads.tick(nowMs);
     if (nowMs - this.#leaderSeenMs >= LEADERLESS_MS_MAX) this.#reads.fail(noLeader());
@@ -337,7 +337,7 @@ export class GroupMember implements Proposer, RaftInbox {
 
   /** Announces at once what the last step made of the role. A leader is one for the rest once an entry of its term is applied. */
   #turned(): void {
-    const { role, term, leader } = this.#raft.status();
+    const { role, term, leader } = this.#raft;
     const { machine, membership, raftId } = this.#parts;
     const isLeader = !this.#isStopped && !this.#isHandingOver && role === "leader" && machine.term === term;
     // Until it may be announced, and while it hands over, there is no leader that anyone could turn to.
@@ -366,7 +366,7 @@ export class GroupMember implements Proposer, RaftInbox {
 
   async #stop(): Promise<void> {
     this.#isStopped = true;
-    const { term } = this.#raft.status();
+    const { term } = this.#raft;
     this.#announcer.announce({ isLeader: false, leader: undefined, term, isRemoved: this.#isRemoved });
     this.#leadershipLost();
     this.#changes.stop();
