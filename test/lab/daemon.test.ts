@@ -68,7 +68,7 @@ describe("the daemon in operation", () => {
 
   test("a second daemon on the same data root is refused with one sentence", async () => {
     const folder = `/var/lib/swarm-lab/${lab.name}/4`;
-    const command = ["node", "dist/main/swarmd.js", "--data-root", `${folder}/data`, "--exec-root", `${folder}/run`, "--host", `unix://${folder}/second.sock`];
+    const command = ["dist/main/swarmd.js", "--data-root", `${folder}/data`, "--exec-root", `${folder}/run`, "--host", `unix://${folder}/second.sock`];
     const outcome = await lab.run(["deploy/lab", "--name", lab.name, "exec", "4", ...command]);
     expect(outcome.code).toBe(1);
     expect(outcome.stderr.trim().split("\n")).toHaveLength(1);
@@ -141,7 +141,7 @@ describe("the API over TCP", () => {
   };
   /** A daemon on node 1's host that this test starts itself, to see how it ends; its process id is in the file "pid". */
   const swarmd = (...args: string[]) => {
-    const command = ["node", "dist/main/swarmd.js", "--data-root", `${folder}/data`, "--exec-root", `${folder}/run`, ...args];
+    const command = ["dist/main/swarmd.js", "--data-root", `${folder}/data`, "--exec-root", `${folder}/run`, ...args];
     return lab.run(["deploy/lab", "--name", lab.name, "exec", "1", "bash", "-c", `echo $$ >${folder}/pid; exec "$@"`, "swarmd", ...command]);
   };
   const tls = (certificate: string) => [
