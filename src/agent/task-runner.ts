@@ -6,7 +6,7 @@ import type { Random } from "../base/random.js";
 import type { Task, TaskState, TaskStatus } from "../model/objects.js";
 import { isAtLeast, isBefore, isTerminal } from "../model/task-state.js";
 import type { ContainerExit } from "../runtime/container-runtime.js";
-import type { Limiter } from "./limiter.js";
+import type { Limiter } from "../base/limiter.js";
 import { aborted } from "./run-together.js";
 import type { TaskController } from "./task-controller.js";
 import type { TaskStore } from "./task-store.js";

@@ -11,7 +11,7 @@ import type { AssignmentsMessage } from "../wire/generated/dispatcher.js";
 import { isAtLeast, isTerminal } from "../model/task-state.js";
 import { type AgentNode, taskIdOf } from "./container-config.js";
 import { ContainerController } from "./container-controller.js";
-import { Limiter } from "./limiter.js";
+import { Limiter } from "../base/limiter.js";
 import { aborted } from "./run-together.js";
 import { StatusReporter } from "./status-reporter.js";
 import { TaskRunner } from "./task-runner.js";

@@ -27,7 +27,8 @@ import { Metrics } from "./metrics.js";
 import { SwarmNode } from "./swarm-node.js";
 import { VERSION } from "./version.js";
 
-const SHIM = fileURLToPath(new URL("../../native/build/swarm-shim", import.meta.url));
+const SHIM = nativeProgram("swarm-shim");
+const UNPACKER = nativeProgram("swarm-unpack");
 
 /**
  * Runs the daemon until it is told to stop (SIGTERM or SIGINT) or a part fails for good. Resolves with the exit code; rejects with what kept it from
@@ -69,7 +70,7 @@ interface Life {
 async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<number> {
   const { dataRoot, execRoot } = config;
   const [clock, random, ownerId] = [systemClock, systemRandom, ownerIdOf(dataRoot)];
-  const images = await LocalImageStore.open({ dataRoot, clock, logger });
+  const images = await LocalImageStore.open({ dataRoot, unpackerPath: UNPACKER, clock, logger });
   await using runtime = await LocalRuntime.open({
     dataRoot,
     execRoot,
@@ -117,6 +118,10 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     await server.close();
     await swarm.stop();
   }
+}
+
+function nativeProgram(name: string): string {
+  return fileURLToPath(new URL(`../../native/build/${name}`, import.meta.url));
 }
 
 /** Names every kernel object of this daemon; several daemons may share a machine. */

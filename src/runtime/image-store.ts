@@ -2,7 +2,7 @@ import type { Readable } from "node:stream";
 
 /** Images of one host: content by digest, layers unpacked once and shared. References are normalised as Docker does. */
 export interface ImageStore {
-  /** Makes an image of one layer from a root file system tar (plain or gzip). Nothing is left behind when it fails. */
+  /** Makes an image of one layer from a root file system tar (plain, gzip or zstd). Nothing is left behind when it fails. */
   import(tar: Readable, options: ImportOptions): Promise<ImageInfo>;
   /** Throws ClusterError `not_found` or `invalid_argument`. */
   tag(reference: string, target: string): Promise<void>;
@@ -11,8 +11,20 @@ export interface ImageStore {
   list(): readonly ImageInfo[];
   /** Removes a reference, and the image with its last one. Throws `not_found`, or `conflict` when a container uses it and `force` is not set. */
   remove(reference: string, options: { readonly force: boolean; readonly isInUse: (imageId: string) => boolean }): Promise<readonly ImageRemoval[]>;
+  /** How an image came about, newest step first. Throws `not_found`. */
+  history(reference: string): readonly HistoryStep[];
+  /** Removes every image that is not wanted, and downloads that broke off. */
+  prune(options: { readonly isWanted: (image: ImageInfo) => boolean }): Promise<{ readonly removals: readonly ImageRemoval[]; readonly freedBytes: number }>;
   /** Folders of its layers, uppermost first: the lowerdir list of overlayfs. */
   layerFolders(imageId: string): readonly string[];
+}
+
+export interface HistoryStep {
+  /** 0 when it is not known. */
+  readonly createdAtMs: number;
+  readonly createdBy: string;
+  readonly comment: string;
+  readonly sizeBytes: number;
 }
 
 export type ImageRemoval = { readonly type: "untagged"; readonly reference: string } | { readonly type: "deleted"; readonly id: string };
@@ -36,7 +48,10 @@ export interface ImageInfo {
   readonly createdAtMs: number;
   readonly sizeBytes: number;
   readonly architecture: string;
+  /** Empty when the architecture has none, or only one. */
+  readonly variant: string;
   readonly os: string;
+  readonly author: string;
   readonly comment: string;
   /** Digests of the unpacked layers, lowest first. */
   readonly layers: readonly string[];

@@ -1,6 +1,6 @@
 import type { Readable } from "node:stream";
 import { ClusterError } from "../../src/base/errors.js";
-import type { ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../../src/runtime/image-store.js";
+import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../../src/runtime/image-store.js";
 
 /** Images by name, without content. */
 export class FakeImageStore implements ImageStore {
@@ -33,6 +33,14 @@ export class FakeImageStore implements ImageStore {
     return [{ type: "untagged", reference }];
   }
 
+  history(): readonly HistoryStep[] {
+    return [];
+  }
+
+  async prune(): ReturnType<ImageStore["prune"]> {
+    return { removals: [], freedBytes: 0 };
+  }
+
   layerFolders(): readonly string[] {
     return [];
   }
@@ -40,5 +48,6 @@ export class FakeImageStore implements ImageStore {
 
 function imageInfo(name: string): ImageInfo {
   const config = { user: "", exposedPorts: [], env: [], entrypoint: [], command: [], volumes: [], workingDir: "", labels: {}, stopSignal: "" };
-  return { id: "sha256:fake", tags: [name], digests: [], createdAtMs: 0, sizeBytes: 0, architecture: "amd64", os: "linux", comment: "", layers: [], config };
+  const about = { createdAtMs: 0, sizeBytes: 0, architecture: "amd64", variant: "", os: "linux", author: "", comment: "" };
+  return { id: "sha256:fake", tags: [name], digests: [], ...about, layers: [], config };
 }

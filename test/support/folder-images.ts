@@ -56,7 +56,9 @@ export class FolderImages implements ImageStore {
       createdAtMs: 0,
       sizeBytes: 0,
       architecture: "amd64",
+      variant: "",
       os: "linux",
+      author: "",
       comment: "",
       layers: [],
       config: { ...EMPTY_CONFIG, ...config },
@@ -78,6 +80,14 @@ export class FolderImages implements ImageStore {
   }
 
   import(): never {
+    throw new ClusterError("unimplemented", "this store only holds folders");
+  }
+
+  history(): never {
+    throw new ClusterError("unimplemented", "this store only holds folders");
+  }
+
+  prune(): never {
     throw new ClusterError("unimplemented", "this store only holds folders");
   }
 

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import type { Readable } from "node:stream";
 import { ClusterError } from "../../src/base/errors.js";
-import type { ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../../src/runtime/image-store.js";
+import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../../src/runtime/image-store.js";
 
 /** Images without files: an import reads its archive to the end and keeps the digest. Names are familiar ones with a tag. */
 export class MemoryImageStore implements ImageStore {
@@ -30,7 +30,9 @@ export class MemoryImageStore implements ImageStore {
       createdAtMs: 1_700_000_000_000,
       sizeBytes,
       architecture: "amd64",
+      variant: "",
       os: "linux",
+      author: "",
       comment: "",
       layers: [id],
       config,
@@ -68,6 +70,17 @@ export class MemoryImageStore implements ImageStore {
     }
     this.#images.delete(image.id);
     return [...image.tags.map((name) => ({ type: "untagged", reference: name }) as const), { type: "deleted", id: image.id }];
+  }
+
+  history(reference: string): readonly HistoryStep[] {
+    const image = this.resolve(reference);
+    return image === undefined ? [] : [{ createdAtMs: image.createdAtMs, createdBy: "", comment: image.comment, sizeBytes: image.sizeBytes }];
+  }
+
+  async prune(options: Parameters<ImageStore["prune"]>[0]): ReturnType<ImageStore["prune"]> {
+    const unwanted = this.list().filter((image) => !options.isWanted(image));
+    for (const { id } of unwanted) this.#images.delete(id);
+    return { removals: unwanted.map(({ id }) => ({ type: "deleted", id })), freedBytes: unwanted.reduce((sum, image) => sum + image.sizeBytes, 0) };
   }
 
   layerFolders(): readonly string[] {

@@ -1,7 +1,8 @@
-import { createHash } from "node:crypto";
 import { arch } from "node:os";
 import { ClusterError } from "../../base/errors.js";
 import type { ImageConfig } from "../image-store.js";
+import { digestOf, isDigest } from "./digest.js";
+import { parseJson } from "./parse-json.js";
 
 /** The image configuration of the OCI image specification, as far as it is used here. */
 export interface ImageDocument {
@@ -20,7 +21,18 @@ export interface ImageDocument {
     readonly StopSignal?: string;
   };
   readonly rootfs: { readonly type: "layers"; readonly diff_ids: readonly string[] };
-  readonly history: readonly { readonly comment?: string }[];
+  readonly history: readonly HistoryEntry[];
+  /** RFC 3339. */
+  readonly created?: string;
+  readonly author?: string;
+}
+
+/** How a layer, or a change of the configuration alone, came about. */
+export interface HistoryEntry {
+  readonly created?: string;
+  readonly created_by?: string;
+  readonly comment?: string;
+  readonly empty_layer?: boolean;
 }
 
 export interface ImagePlatform {
@@ -75,14 +87,92 @@ export function encodeImage(image: {
     history: [{ comment }],
   };
   const bytes = Buffer.from(JSON.stringify(document));
-  return { id: `sha256:${createHash("sha256").update(bytes).digest("hex")}`, bytes };
+  return { id: digestOf(bytes), bytes };
 }
 
-/** Throws ClusterError `internal` when the bytes are not what `id` names. */
-export function decodeImage(id: string, bytes: Uint8Array): ImageDocument {
-  const actual = `sha256:${createHash("sha256").update(bytes).digest("hex")}`;
-  if (actual !== id) throw new ClusterError("internal", `configuration of image ${id} is damaged: its digest is ${actual}`);
-  return JSON.parse(Buffer.from(bytes).toString("utf8")) as ImageDocument;
+/**
+ * Reads the configuration of an image. Throws ClusterError `invalid_argument` that says what is wrong with it: its author may have been anybody, so what is
+ * used later is looked at here, and everything else is left out.
+ */
+export function decodeImage(bytes: Uint8Array): ImageDocument {
+  const document = recordOf(parseJson(bytes), "the image configuration");
+  const rootfs = recordOf(document.rootfs, "rootfs of the image configuration");
+  const diffIds = rootfs.diff_ids ?? [];
+  if (!Array.isArray(diffIds) || !diffIds.every(isDigest)) throw invalid("rootfs.diff_ids of the image configuration is not a list of digests");
+  const config = recordOf(document.config ?? {}, "config of the image configuration");
+  const history = document.history ?? [];
+  if (!Array.isArray(history)) throw invalid("history of the image configuration is not a list");
+  return {
+    architecture: textIn(document, "architecture") ?? "",
+    ...optional("variant", textIn(document, "variant")),
+    ...optional("created", textIn(document, "created")),
+    ...optional("author", textIn(document, "author")),
+    os: textIn(document, "os") ?? "",
+    config: {
+      ...optional("User", textIn(config, "User")),
+      ...optional("ExposedPorts", setIn(config, "ExposedPorts")),
+      ...optional("Env", listIn(config, "Env")),
+      ...optional("Entrypoint", listIn(config, "Entrypoint")),
+      ...optional("Cmd", listIn(config, "Cmd")),
+      ...optional("Volumes", setIn(config, "Volumes")),
+      ...optional("WorkingDir", textIn(config, "WorkingDir")),
+      ...optional("Labels", labelsIn(config)),
+      ...optional("StopSignal", textIn(config, "StopSignal")),
+    },
+    rootfs: { type: "layers", diff_ids: diffIds },
+    history: history.map((entry) => historyOf(recordOf(entry, "an entry of the image's history"))),
+  };
+}
+
+function historyOf(entry: Fields): HistoryEntry {
+  return {
+    ...optional("created", textIn(entry, "created")),
+    ...optional("created_by", textIn(entry, "created_by")),
+    ...optional("comment", textIn(entry, "comment")),
+    ...(entry.empty_layer === true ? { empty_layer: true } : {}),
+  };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function optional<K extends string, V>(key: K, value: V | undefined): { readonly [P in K]?: V } {
+  return value === undefined ? {} : ({ [key]: value } as { readonly [P in K]: V });
+}
+
+function textIn(fields: Fields, key: string): string | undefined {
+  const value = fields[key] ?? undefined;
+  if (value !== undefined && typeof value !== "string") throw invalid(`"${key}" of the image configuration is not a string`);
+  return value;
+}
+
+function listIn(fields: Fields, key: string): readonly string[] | undefined {
+  const value = fields[key] ?? undefined;
+  if (value !== undefined && !(Array.isArray(value) && value.every((item) => typeof item === "string"))) {
+    throw invalid(`"${key}" of the image configuration is not a list of strings`);
+  }
+  return value;
+}
+
+function setIn(fields: Fields, key: string): Readonly<Record<string, object>> | undefined {
+  const value = fields[key] ?? undefined;
+  return value === undefined ? undefined : setOf(Object.keys(recordOf(value, `"${key}" of the image configuration`)));
+}
+
+function labelsIn(fields: Fields): Readonly<Record<string, string>> | undefined {
+  const value = fields.Labels ?? undefined;
+  if (value === undefined) return undefined;
+  const labels = recordOf(value, `"Labels" of the image configuration`);
+  if (!Object.values(labels).every((label) => typeof label === "string")) throw invalid(`"Labels" of the image configuration has a value that is not a string`);
+  return labels as Readonly<Record<string, string>>;
+}
+
+function recordOf(value: unknown, what: string): Fields {
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(`${what} is not a JSON object`);
+  return value as Fields;
+}
+
+function invalid(text: string): ClusterError {
+  return new ClusterError("invalid_argument", text);
 }
 
 export function imageConfigOf({ config }: ImageDocument): ImageConfig {

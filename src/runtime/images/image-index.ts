@@ -1,10 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { writeFileDurably } from "../../base/durable-file.js";
 import { ClusterError, systemCodeOf } from "../../base/errors.js";
+import type { Descriptor } from "./manifest.js";
 
 /** What is known of an image beside its configuration. */
 export interface IndexedImage {
+  /** When it came to this host. */
   readonly createdAtMs: number;
+  /** Absent for images that were imported before their archives were kept: those run, and cannot be saved or pushed. */
+  readonly manifest?: Descriptor;
 }
 
 /** Which images there are and what they are called: one small file, replaced as a whole. */

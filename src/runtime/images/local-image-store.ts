@@ -1,56 +1,28 @@
-import { join } from "node:path";
 import type { Readable } from "node:stream";
-import { defined } from "../../base/assert.js";
-import type { Clock } from "../../base/clock.js";
 import { ClusterError } from "../../base/errors.js";
-import type { Logger } from "../../base/log.js";
 import { type ImageReference, canonicalReference, familiarName, familiarReference, parseReference } from "../../model/image-reference.js";
-import type { ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../image-store.js";
-import { ContentFolders, exists, syncFileSystem } from "./content-folders.js";
-import { type ImageDocument, decodeImage, encodeImage, imageConfigOf, parsePlatform } from "./image-document.js";
-import { type ImageIndex, loadImageIndex, saveImageIndex } from "./image-index.js";
-import { EMPTY_CONFIG, applyChanges } from "./import-changes.js";
-import { type UnpackedLayer, unpackLayer } from "./unpack-layer.js";
+import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../image-store.js";
+import { ImageCatalog, type ImageCatalogOptions } from "./image-catalog.js";
+import { encodeImage, parsePlatform } from "./image-document.js";
+import { applyChanges, EMPTY_CONFIG } from "./import-changes.js";
+import { Intake } from "./intake.js";
+import { OCI_CONFIG, OCI_LAYER, encodeManifest } from "./manifest.js";
 
-const INDEX_FILE = "index.json";
 const DEFAULT_COMMENT = "Imported from -";
-
-export interface LocalImageStoreOptions {
-  /** Images are kept below `images` in it. */
-  readonly dataRoot: string;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
 
 type RemoveOptions = Parameters<ImageStore["remove"]>[1];
 
-/**
- * Images on this host's disk. What is in the index is complete on disk, and what is not in the index does not exist: a crash leaves
- * only files that the next start sweeps. Changes of the index run one by one.
- */
+/** Images on this host's disk, by the names and in the words of users. What is on the disk is ImageCatalog's. */
 export class LocalImageStore implements ImageStore {
-  readonly #folders: ContentFolders;
-  readonly #indexPath: string;
-  readonly #clock: Clock;
-  readonly #logger: Logger;
-  readonly #documents = new Map<string, ImageDocument>();
-  #index: ImageIndex;
-  #lastChange: Promise<unknown> = Promise.resolve();
+  readonly catalog: ImageCatalog;
 
-  private constructor(options: LocalImageStoreOptions, folders: ContentFolders, index: ImageIndex) {
-    this.#folders = folders;
-    this.#index = index;
-    this.#indexPath = indexPathOf(options);
-    this.#clock = options.clock;
-    this.#logger = options.logger;
+  private constructor(catalog: ImageCatalog) {
+    this.catalog = catalog;
   }
 
   /** Throws ClusterError `internal` when the index cannot be read. An image whose files are damaged is logged and left out. */
-  static async open(options: LocalImageStoreOptions): Promise<LocalImageStore> {
-    const folders = await ContentFolders.open(join(options.dataRoot, "images"));
-    const store = new LocalImageStore(options, folders, await loadImageIndex(indexPathOf(options)));
-    await store.#load();
-    return store;
+  static async open(options: ImageCatalogOptions): Promise<LocalImageStore> {
+    return new LocalImageStore(await ImageCatalog.open(options));
   }
 
   async import(tar: Readable, options: ImportOptions): Promise<ImageInfo> {
@@ -58,55 +30,58 @@ export class LocalImageStore implements ImageStore {
     const reference = options.reference === "" ? undefined : taggable(options.reference);
     const config = applyChanges(EMPTY_CONFIG, options.changes);
     const platform = parsePlatform(options.platform);
-    const temporary = await this.#folders.makeTemporary();
-    try {
-      const layer = await unpackLayer(tar, temporary);
-      this.#logSkipped(layer);
-      await syncFileSystem(temporary);
-      const comment = options.message === "" ? DEFAULT_COMMENT : options.message;
-      const image = encodeImage({ platform, config, layers: [layer.diffId], comment });
-      return await this.#change(async () => {
-        await this.#folders.keepLayer(temporary, layer.diffId);
-        await this.#folders.writeBlob(image.id, image.bytes);
-        const { images, references, layerSizes } = this.#index;
-        await this.#save({
-          version: 1,
-          images: { ...images, [image.id]: images[image.id] ?? { createdAtMs: this.#clock.now() } },
-          references: reference === undefined ? references : { ...references, [canonicalReference(reference)]: image.id },
-          layerSizes: { ...layerSizes, [layer.diffId]: layer.sizeBytes },
-        });
-        this.#documents.set(image.id, decodeImage(image.id, image.bytes));
-        return this.#info(image.id);
-      });
-    } finally {
-      await this.#folders.discard(temporary);
-    }
+    await using intake = new Intake(this.catalog);
+    const archive = await intake.receive(tar);
+    const layer = await intake.unpack(archive.digest, null);
+    if (layer.entries === 0) throw new ClusterError("invalid_argument", "the archive is empty");
+    const comment = options.message === "" ? DEFAULT_COMMENT : options.message;
+    const image = encodeImage({ platform, config, layers: [layer.diffId], comment });
+    const manifest = encodeManifest({ mediaType: OCI_CONFIG, digest: image.id, size: image.bytes.length }, [
+      { mediaType: OCI_LAYER + archive.compression, digest: archive.digest, size: archive.sizeBytes },
+    ]);
+    await intake.commit({ id: image.id, config: image.bytes, manifest, references: reference === undefined ? [] : [canonicalReference(reference)] });
+    return this.catalog.info(image.id);
   }
 
   async tag(reference: string, target: string): Promise<void> {
     const name = canonicalReference(taggable(target));
-    await this.#change(async () => {
-      const { id } = this.#get(reference);
-      await this.#save({ ...this.#index, references: { ...this.#index.references, [name]: id } });
-    });
+    await this.catalog.change(() => this.catalog.name(this.#get(reference).id, [name]));
   }
 
   resolve(reference: string): ImageInfo | undefined {
     const id = this.#find(reference);
-    return id === undefined ? undefined : this.#info(id);
+    return id === undefined ? undefined : this.catalog.info(id);
   }
 
   list(): readonly ImageInfo[] {
-    return [...this.#documents.keys()].map((id) => this.#info(id)).toSorted((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? -1 : 1));
+    return this.catalog
+      .ids()
+      .map((id) => this.catalog.info(id))
+      .toSorted((a, b) => b.createdAtMs - a.createdAtMs || (a.id < b.id ? -1 : 1));
+  }
+
+  history(reference: string): readonly HistoryStep[] {
+    const { id } = this.#get(reference);
+    const { history, rootfs } = this.catalog.documentOf(id);
+    const layers = [...rootfs.diff_ids];
+    const steps = history.map((entry) => ({
+      createdAtMs: Date.parse(entry.created ?? "") || 0,
+      createdBy: entry.created_by ?? "",
+      comment: entry.comment ?? "",
+      sizeBytes: entry.empty_layer === true ? 0 : this.catalog.layerSizeBytes(layers.shift() ?? ""),
+    }));
+    // Layers that the history does not tell of.
+    const untold = layers.map((diffId) => ({ createdAtMs: 0, createdBy: "", comment: "", sizeBytes: this.catalog.layerSizeBytes(diffId) }));
+    return [...steps, ...untold].toReversed();
   }
 
   async remove(reference: string, options: RemoveOptions): Promise<readonly ImageRemoval[]> {
-    return await this.#change(async () => {
+    return await this.catalog.change(async () => {
       const image = this.#get(reference);
       const name = this.#nameOf(reference);
       const isInUse = options.isInUse(image.id);
-      const dropped = name === undefined ? this.#namesToDrop(image, options, isInUse) : [name];
-      const kept = this.#namesOf(image.id).filter((other) => !dropped.includes(other));
+      const dropped = name === undefined ? this.#namesToDrop(image, options, isInUse) : this.#withDigests(image.id, name);
+      const kept = this.catalog.namesOf(image.id).filter((other) => !dropped.includes(other));
       if (kept.length === 0 && isInUse && !options.force) {
         throw new ClusterError(
           "conflict",
@@ -116,39 +91,51 @@ export class LocalImageStore implements ImageStore {
       const untagged = dropped.map((other) => ({ type: "untagged", reference: familiarReference(parseReference(other)) }) as const);
       // A container that lives needs the layers: by force the image only loses its names.
       if (kept.length > 0 || isInUse) {
-        await this.#save({ ...this.#index, references: without(this.#index.references, dropped) });
+        await this.catalog.unname(dropped);
         return untagged;
       }
-      await this.#delete(image.id, dropped);
-      return [...untagged, { type: "deleted", id: image.id }];
+      const layers = await this.catalog.forget(image.id);
+      return [...untagged, { type: "deleted", id: image.id }, ...layers.map((id) => ({ type: "deleted", id }) as const)];
     });
   }
 
-  layerFolders(imageId: string): readonly string[] {
-    const document = this.#documents.get(imageId);
-    if (document === undefined) throw new ClusterError("not_found", `No such image: ${imageId}`);
-    return document.rootfs.diff_ids.map((diffId) => this.#folders.layerFolder(diffId)).toReversed();
+  async prune(options: {
+    readonly isWanted: (image: ImageInfo) => boolean;
+  }): Promise<{ readonly removals: readonly ImageRemoval[]; readonly freedBytes: number }> {
+    let freedBytes = await this.catalog.sweepDownloads(0);
+    const removals: ImageRemoval[] = [];
+    for (const { id } of this.list()) {
+      await this.catalog.change(async () => {
+        if (!this.catalog.has(id) || options.isWanted(this.catalog.info(id))) return;
+        for (const name of this.catalog.namesOf(id)) removals.push({ type: "untagged", reference: familiarReference(parseReference(name)) });
+        const sizes = new Map(this.catalog.documentOf(id).rootfs.diff_ids.map((diffId) => [diffId, this.catalog.layerSizeBytes(diffId)]));
+        const layers = await this.catalog.forget(id);
+        for (const deleted of [id, ...layers]) removals.push({ type: "deleted", id: deleted });
+        for (const diffId of layers) freedBytes += sizes.get(diffId) ?? 0;
+      });
+    }
+    return { removals, freedBytes };
   }
 
-  async #load(): Promise<void> {
-    for (const id of Object.keys(this.#index.images)) {
-      try {
-        const document = decodeImage(id, await this.#folders.readBlob(id));
-        for (const diffId of document.rootfs.diff_ids) {
-          if (!(await exists(this.#folders.layerFolder(diffId)))) throw new ClusterError("internal", `layer ${diffId} is missing`);
-        }
-        this.#documents.set(id, document);
-      } catch (cause) {
-        this.#logger.error({ err: cause, image: id }, "an image is damaged and left out; import it again");
-      }
-    }
-    const layers = new Set([...this.#documents.values()].flatMap((document) => document.rootfs.diff_ids));
-    await this.#folders.sweep({ layers, blobs: new Set(this.#documents.keys()) });
+  layerFolders(imageId: string): readonly string[] {
+    if (!this.catalog.has(imageId)) throw new ClusterError("not_found", `No such image: ${imageId}`);
+    return this.catalog
+      .documentOf(imageId)
+      .rootfs.diff_ids.map((diffId) => this.catalog.folders.layerFolder(diffId))
+      .toReversed();
+  }
+
+  /** Docker's rule: the last tag of a repository takes the repository's digests along. */
+  #withDigests(id: string, name: string): readonly string[] {
+    const reference = parseReference(name);
+    const siblings = this.catalog.namesOf(id).filter((other) => other !== name && familiarName(parseReference(other)) === familiarName(reference));
+    const areDigests = siblings.every((other) => parseReference(other).digest !== "");
+    return reference.digest === "" && areDigests ? [name, ...siblings] : [name];
   }
 
   /** Docker's rule: a deletion by id takes the names of one repository along; more than one needs force. */
   #namesToDrop(image: ImageInfo, { force }: RemoveOptions, isInUse: boolean): readonly string[] {
-    const names = this.#namesOf(image.id);
+    const names = this.catalog.namesOf(image.id);
     const repositories = new Set(names.map((name) => familiarName(parseReference(name))));
     if (repositories.size > 1 && !force) {
       throw new ClusterError("conflict", `conflict: unable to delete ${shortOf(image.id)} (must be forced) - image is referenced in multiple repositories`);
@@ -160,30 +147,6 @@ export class LocalImageStore implements ImageStore {
     return names;
   }
 
-  /** The index first: from then on the files belong to nothing, and a crash leaves them to the sweep. */
-  async #delete(id: string, names: readonly string[]): Promise<void> {
-    const document = defined(this.#documents.get(id), "an image that is deleted is known");
-    this.#documents.delete(id);
-    const used = new Set([...this.#documents.values()].flatMap((other) => other.rootfs.diff_ids));
-    const orphans = document.rootfs.diff_ids.filter((diffId) => !used.has(diffId));
-    const { images, references, layerSizes } = this.#index;
-    await this.#save({ version: 1, images: without(images, [id]), references: without(references, names), layerSizes: without(layerSizes, orphans) });
-    for (const diffId of orphans) await this.#folders.dropLayer(diffId);
-    await this.#folders.dropBlob(id);
-  }
-
-  /** Runs changes one by one; one that fails does not hold up the next. */
-  #change<T>(change: () => Promise<T>): Promise<T> {
-    const done = this.#lastChange.then(change);
-    this.#lastChange = done.catch(() => undefined);
-    return done;
-  }
-
-  async #save(index: ImageIndex): Promise<void> {
-    await saveImageIndex(this.#indexPath, index);
-    this.#index = index;
-  }
-
   #get(reference: string): ImageInfo {
     const image = this.resolve(reference);
     if (image === undefined) throw new ClusterError("not_found", `No such image: ${this.#spellOut(reference)}`);
@@ -191,14 +154,13 @@ export class LocalImageStore implements ImageStore {
   }
 
   #find(reference: string): string | undefined {
-    if (/^(sha256:)?[a-f0-9]{64}$/.test(reference)) return this.#known(reference.startsWith("sha256:") ? reference : `sha256:${reference}`);
+    if (/^(sha256:)?[a-f0-9]{64}$/.test(reference)) {
+      const id = reference.startsWith("sha256:") ? reference : `sha256:${reference}`;
+      return this.catalog.has(id) ? id : undefined;
+    }
     const name = this.#nameOf(reference);
-    if (name !== undefined) return this.#index.references[name];
+    if (name !== undefined) return this.catalog.idOf(name);
     return this.#byPrefix(reference);
-  }
-
-  #known(id: string): string | undefined {
-    return this.#documents.has(id) ? id : undefined;
   }
 
   /** The canonical name that a reference means, when an image has it. */
@@ -206,61 +168,21 @@ export class LocalImageStore implements ImageStore {
     if (/^(sha256:)[a-f0-9]+$/.test(text) || /^[a-f0-9]{64}$/.test(text)) return undefined;
     const reference = parseReference(text);
     // A tag beside a digest says nothing more: the digest decides.
-    const names = reference.digest === "" ? [canonicalReference(reference)] : [canonicalReference({ ...reference, tag: "" })];
-    return names.find((name) => this.#known(this.#index.references[name] ?? "") !== undefined);
+    const name = reference.digest === "" ? canonicalReference(reference) : canonicalReference({ ...reference, tag: "" });
+    return this.catalog.idOf(name) === undefined ? undefined : name;
   }
 
   #byPrefix(text: string): string | undefined {
     const prefix = text.startsWith("sha256:") ? text : `sha256:${text}`;
     if (!/^sha256:[a-f0-9]+$/.test(prefix)) return undefined;
-    const matches = [...this.#documents.keys()].filter((id) => id.startsWith(prefix));
+    const matches = this.catalog.ids().filter((id) => id.startsWith(prefix));
     if (matches.length > 1) throw new ClusterError("invalid_argument", `image id prefix ${text} is ambiguous (${matches.length} images)`);
     return matches[0];
-  }
-
-  #namesOf(id: string): readonly string[] {
-    return Object.entries(this.#index.references).flatMap(([name, imageId]) => (imageId === id ? [name] : []));
   }
 
   #spellOut(reference: string): string {
     return reference.startsWith("sha256:") || /^[a-f0-9]{64}$/.test(reference) ? reference : familiarReference(parseReference(reference));
   }
-
-  #info(id: string): ImageInfo {
-    const document = defined(this.#documents.get(id), `image ${id} is known`);
-    const references = this.#namesOf(id).map((name) => parseReference(name));
-    const layers = document.rootfs.diff_ids;
-    return {
-      id,
-      tags: references
-        .filter((reference) => reference.tag !== "")
-        .map(familiarReference)
-        .toSorted(),
-      digests: references
-        .filter((reference) => reference.digest !== "")
-        .map(familiarReference)
-        .toSorted(),
-      createdAtMs: this.#index.images[id]?.createdAtMs ?? 0,
-      sizeBytes: layers.reduce((sum, diffId) => sum + (this.#index.layerSizes[diffId] ?? 0), 0),
-      architecture: document.architecture,
-      os: document.os,
-      comment: document.history.at(-1)?.comment ?? "",
-      layers,
-      config: imageConfigOf(document),
-    };
-  }
-
-  #logSkipped({ skipped }: UnpackedLayer): void {
-    if (skipped.length === 0) return;
-    this.#logger.warn(
-      { count: skipped.length, first: skipped.slice(0, 5) },
-      "device nodes, pipes and extended attributes of an imported archive were left out",
-    );
-  }
-}
-
-function indexPathOf({ dataRoot }: LocalImageStoreOptions): string {
-  return join(dataRoot, "images", INDEX_FILE);
 }
 
 /** Throws ClusterError `invalid_argument`: a name that fixes its own content cannot be given to another. */
@@ -272,8 +194,4 @@ function taggable(text: string): ImageReference {
 
 function shortOf(id: string): string {
   return id.slice("sha256:".length, "sha256:".length + 12);
-}
-
-function without<V>(record: Readonly<Record<string, V>>, keys: readonly string[]): Readonly<Record<string, V>> {
-  return Object.fromEntries(Object.entries(record).filter(([key]) => !keys.includes(key)));
 }

@@ -7,6 +7,7 @@ import { FakeClock } from "../../../src/base/clock.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { LocalImageStore } from "../../../src/runtime/images/local-image-store.js";
 import type { ImportOptions } from "../../../src/runtime/image-store.js";
+import { UNPACKER_PATH } from "../../support/unpacker.js";
 import { archiveOf, streamOf } from "./archives.js";
 
 let dataRoot: string;
@@ -14,7 +15,7 @@ let clock: FakeClock;
 let store: LocalImageStore;
 let hello: Buffer;
 
-const open = () => LocalImageStore.open({ dataRoot, clock, logger: silentLogger });
+const open = () => LocalImageStore.open({ dataRoot, unpackerPath: UNPACKER_PATH, clock, logger: silentLogger });
 const importInto = (reference: string, change: Partial<ImportOptions> = {}, archive = hello) =>
   store.import(streamOf(archive), { reference, message: "", changes: [], platform: "", ...change });
 const remove = (reference: string, used: readonly string[] = [], force = false) => store.remove(reference, { force, isInUse: (id) => used.includes(id) });
@@ -70,7 +71,10 @@ test("everything is there after a restart, and nothing else", async () => {
   expect(store.list()).toEqual([image]);
   expect(filesIn("tmp")).toEqual([]);
   expect(filesIn("layers")).toEqual([image.layers[0]?.slice(7)]);
-  expect(filesIn("blobs/sha256")).toEqual([image.id.slice(7)]);
+  const { descriptor, layers } = store.catalog.manifestOf(image.id);
+  expect(filesIn("blobs/sha256").toSorted()).toEqual(
+    [image.id, descriptor.digest, ...layers.map((layer) => layer.digest)].map((digest) => digest.slice(7)).toSorted(),
+  );
 });
 
 test("a name moves to the newest image, and the older one stays without a name", async () => {
@@ -100,6 +104,7 @@ test("removing a name keeps the image while it has another; the last one takes i
   expect(await remove("bb:v2")).toEqual([
     { type: "untagged", reference: "bb:v2" },
     { type: "deleted", id: image.id },
+    { type: "deleted", id: image.layers[0] },
   ]);
   expect([store.list(), filesIn("layers"), filesIn("blobs/sha256")]).toEqual([[], [], []]);
   await expect(remove("bb:v2")).rejects.toMatchObject({ code: "not_found", message: "No such image: bb:v2" });
@@ -122,7 +127,7 @@ test("an image in use is not deleted, by force it only loses its name", async ()
   await expect(remove(image.id, [image.id], true)).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining("cannot be forced") });
   expect(await remove("bb", [image.id], true)).toEqual([{ type: "untagged", reference: "bb:latest" }]);
   expect(store.resolve(image.id)?.tags).toEqual([]);
-  expect(await remove(image.id)).toEqual([{ type: "deleted", id: image.id }]);
+  expect(await remove(image.id)).toEqual([image.id, ...image.layers].map((id) => ({ type: "deleted", id })));
 });
 
 test("deleting by id takes the names of one repository, those of several only by force", async () => {
@@ -130,7 +135,7 @@ test("deleting by id takes the names of one repository, those of several only by
   await store.tag("a:1", "a:2");
   await store.tag("a:1", "b:1");
   await expect(remove(image.id)).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining("multiple repositories") });
-  expect(await remove(image.id.slice(7, 20), [], true)).toHaveLength(4);
+  expect(await remove(image.id.slice(7, 20), [], true)).toHaveLength(5);
   expect(store.list()).toEqual([]);
 });
 
