@@ -47,6 +47,8 @@ export class Core {
   leader = 0;
   /** Votes of the election under way. */
   votes = new Map<number, boolean>();
+  /** Whether the election under way sets the others' lease aside. */
+  isVoteForced = false;
   /** Invariant: non-null exactly while role is leader. */
   leadership: Leadership | null = null;
   readStates: ReadState[] = [];
@@ -120,6 +122,7 @@ export class Core {
     this.role = "pre_candidate";
     this.leader = 0;
     this.votes = new Map();
+    this.isVoteForced = false;
   }
 
   becomeCandidate(): void {

@@ -25,6 +25,18 @@ function mayStand(core: Core): boolean {
   return core.role !== "leader" && core.isPromotable && !core.log.hasUnappliedConfigChange();
 }
 
+/** A request or its answer may be lost: whoever has not answered is asked again, which asks for nothing new. */
+export function repeatVoteRequests(core: Core): void {
+  if (core.role === "pre_candidate") request(core, "pre_vote", core.term + 1);
+  if (core.role === "candidate") request(core, "vote", core.term);
+}
+
+/** Who is the only voter need not wait whether anybody else leads: nobody else can. */
+export function campaignIfAlone(core: Core): void {
+  const { voters, votersOutgoing } = core.config;
+  if (core.role === "follower" && voters.length === 1 && votersOutgoing.length === 0) campaign(core);
+}
+
 /** Counts an answer. Those of another campaign are ignored. */
 export function onVoteReply(core: Core, message: RaftMessage): void {
   const isPreVote = core.role === "pre_candidate" && message.type === "pre_vote_reply" && (message.reject || message.term === core.term + 1);
@@ -33,12 +45,15 @@ export function onVoteReply(core: Core, message: RaftMessage): void {
 }
 
 /**
- * A vote reply names a committed position: where the own log agrees, all before it is committed here too. That is a fact,
- * whatever the reply's term. It ends a candidacy that counts votes by a configuration which is now known to be old.
+ * Votes, and replies to them, name a committed position: where the own log agrees, all before it is committed here too. That is a fact,
+ * whatever the message's term. It ends a candidacy that counts votes by a configuration which is now known to be old.
+ *
+ * Without it, two members could wait for each other for ever, when one alone knows that a change of membership is committed, and the other has
+ * the longer log: a voter that does not know that another one left, or one that does not know that it is a voter itself.
  */
 export function learnCommit(core: Core, message: RaftMessage): void {
-  if (core.role === "leader" || message.logTerm === 0 || !core.log.matches({ index: message.index, term: message.logTerm })) return;
-  core.log.commitTo(message.index);
+  if (core.role === "leader" || message.hintTerm === 0 || !core.log.matches({ index: message.hintIndex, term: message.hintTerm })) return;
+  core.log.commitTo(message.hintIndex);
   if (core.role !== "follower" && core.log.hasUnappliedConfigChange()) core.becomeFollower(core.term, 0);
 }
 
@@ -60,33 +75,33 @@ export function onVoteRequest(core: Core, message: RaftMessage): void {
   core.send({ type, to: message.from, term: message.term, ...committed });
 }
 
-/**
- * A position within the asker's log that is committed. Without it, a group of two whose leader removed itself could be stuck: the other
- * one still counts the leaver as a voter, and the leaver has the longer log.
- */
-function committedPosition(core: Core, lastIndex: number): Pick<RaftMessage, "index" | "logTerm"> {
-  const index = Math.min(core.log.commit, lastIndex);
-  return { index, logTerm: core.log.term(index) ?? 0 };
+/** What is committed, as far as the other one may have it. */
+function committedPosition(core: Core, lastIndex: number): Pick<RaftMessage, "hintIndex" | "hintTerm"> {
+  const hintIndex = Math.min(core.log.commitInForce, lastIndex);
+  return { hintIndex, hintTerm: core.log.term(hintIndex) ?? 0 };
 }
 
 function askPreVotes(core: Core): void {
   core.becomePreCandidate();
   // Nothing is promised by a pre-vote, so the own one counts before anything is durable.
   if (countVote(core, core.id, true) !== "pending") return;
-  request(core, "pre_vote", core.term + 1, false);
+  request(core, "pre_vote", core.term + 1);
 }
 
 function askVotes(core: Core, forced: boolean): void {
   core.becomeCandidate();
+  core.isVoteForced = forced;
   // The own vote counts once it is durable: this reply comes back when it is.
   core.send({ type: "vote_reply", to: core.id });
-  request(core, "vote", core.term, forced);
+  request(core, "vote", core.term);
 }
 
-function request(core: Core, type: "pre_vote" | "vote", term: number, forced: boolean): void {
+/** Asks those who have not answered. */
+function request(core: Core, type: "pre_vote" | "vote", term: number): void {
   const { index, term: logTerm } = core.log.last;
+  const committed = committedPosition(core, index);
   for (const raftId of new Set([...core.config.voters, ...core.config.votersOutgoing])) {
-    if (raftId !== core.id) core.send({ type, to: raftId, term, index, logTerm, forced });
+    if (raftId !== core.id && !core.votes.has(raftId)) core.send({ type, to: raftId, term, index, logTerm, ...committed, forced: core.isVoteForced });
   }
 }
 

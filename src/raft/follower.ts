@@ -1,4 +1,4 @@
-import { campaign, campaignByTransfer } from "./election.js";
+import { campaign, campaignByTransfer, repeatVoteRequests } from "./election.js";
 import type { Core } from "./core.js";
 import type { Entry, RaftMessage } from "./message.js";
 
@@ -7,6 +7,7 @@ export function tickFollower(core: Core): void {
   if (++core.heartbeatElapsed >= core.heartbeatTicks) {
     core.heartbeatElapsed = 0;
     core.repeatReads();
+    repeatVoteRequests(core);
   }
   if (++core.electionElapsed < core.electionTimeout) return;
   // Whoever may not stand still stops trusting the leader, so that it can vote for another.

@@ -41,6 +41,8 @@ export function tickLeader(core: Core, leadership: Leadership): void {
     core.heartbeatElapsed = 0;
     if (leadership.reads.hasWaiting && hasCommittedInTerm(core)) leadership.reads.beginRound(core.log.commit);
     broadcastHeartbeat(core, leadership);
+    // Again and again: the word may be lost, and the successor ignores what it knows.
+    maybeFinishTransfer(core, leadership);
   }
 }
 
@@ -101,7 +103,7 @@ function broadcastHeartbeat(core: Core, leadership: Leadership): void {
   for (const [raftId, { match }] of leadership.progress) {
     if (raftId === core.id) continue;
     // Never above what the member is known to have: it may not have the rest.
-    core.send({ type: "heartbeat", to: raftId, commit: Math.min(match, core.log.commit), context: leadership.reads.context });
+    core.send({ type: "heartbeat", to: raftId, commit: Math.min(match, core.log.commitInForce), context: leadership.reads.context });
   }
 }
 

@@ -22,6 +22,8 @@ export class RaftLog {
   #commit: number;
   #applying: number;
   #applied: number;
+  /** Committed changes of membership that are not in force yet, ascending. */
+  #pendingChanges: number[];
 
   constructor(storage: LogStorage, positions: { readonly commit: number; readonly applied: number }) {
     this.#storage = storage;
@@ -32,6 +34,7 @@ export class RaftLog {
     this.#applied = positions.applied;
     assert(this.#commit <= storage.lastIndex(), `commit ${this.#commit} is within the stored log, which ends at ${storage.lastIndex()}`);
     assert(positions.applied >= storage.firstIndex() - 1, `entries after applied ${positions.applied} are still in the log`);
+    this.#pendingChanges = this.#configChanges(this.#applied, this.#commit);
   }
 
   get commit(): number {
@@ -118,6 +121,7 @@ export class RaftLog {
   commitTo(index: number): void {
     if (index <= this.#commit) return;
     assert(index <= this.lastIndex, `commit ${index} is within the log, which ends at ${this.lastIndex}: was it truncated or lost?`);
+    this.#pendingChanges.push(...this.#configChanges(this.#commit, index));
     this.#commit = index;
   }
 
@@ -149,29 +153,44 @@ export class RaftLog {
     return entries;
   }
 
-  persisted(snapshot: SnapshotMeta | null, last: LogPosition | undefined): void {
+  persisted(snapshot: SnapshotMeta | null, entries: readonly Entry[]): void {
     if (snapshot !== null) {
       this.#unstable.persistedSnapshot(snapshot.index);
-      this.#applied = Math.max(this.#applied, snapshot.index);
+      this.appliedTo(Math.max(this.#applied, snapshot.index));
     }
-    if (last !== undefined) this.#unstable.persistedTo(last.index, last.term);
+    this.#unstable.persisted(entries);
   }
 
   appliedTo(index: number): void {
     assert(index <= this.#applying, `applied ${index} was handed out, up to ${this.#applying}`);
     this.#applied = Math.max(this.#applied, index);
+    while ((this.#pendingChanges[0] ?? Number.POSITIVE_INFINITY) <= this.#applied) this.#pendingChanges.shift();
+  }
+
+  /** The first of the committed changes of membership that are not in force is now. */
+  configChangeInForce(): void {
+    this.#pendingChanges.shift();
   }
 
   /** Whether a committed change of membership waits to be applied. */
   hasUnappliedConfigChange(): boolean {
-    if (this.#unstable.snapshot !== null) return true;
-    const waiting = this.entries(this.#applied + 1, this.#commit + 1, Number.POSITIVE_INFINITY);
-    return defined(waiting, "what is not applied is in the log").some((entry) => entry.type === "config_change");
+    return this.#unstable.snapshot !== null || this.#pendingChanges.length > 0;
+  }
+
+  /** What is committed before the first change of membership that is not in force here. */
+  get commitInForce(): number {
+    return Math.min(this.#commit, (this.#pendingChanges[0] ?? Number.POSITIVE_INFINITY) - 1);
   }
 
   /** The latest snapshot that a follower can be sent. */
   snapshot(): SnapshotMeta | null {
     return this.#unstable.snapshot === null ? this.#storage.snapshot() : null;
+  }
+
+  /** Indexes of the changes of membership in (after, through]. */
+  #configChanges(after: number, through: number): number[] {
+    const entries = defined(this.entries(after + 1, through + 1, Number.POSITIVE_INFINITY), "what is not applied is in the log");
+    return entries.filter((entry) => entry.type === "config_change").map((entry) => entry.index);
   }
 }
 

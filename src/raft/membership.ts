@@ -19,8 +19,9 @@ export function switchConfig(core: Core, config: ConfigState): void {
     resign(core, leadership);
     return;
   }
-  // A smaller quorum may already have what the larger one lacked.
-  if (maybeCommit(core, leadership)) broadcastAppend(core, leadership);
+  // A smaller quorum may already have what the larger one lacked. What is in force may now be told, too.
+  maybeCommit(core, leadership);
+  broadcastAppend(core, leadership);
   for (const raftId of leadership.progress.keys()) if (raftId !== core.id) fillWindow(core, leadership, raftId);
   if (!isVoter(config, leadership.transferee)) leadership.transferee = 0;
 }

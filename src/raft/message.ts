@@ -51,14 +51,14 @@ export interface RaftMessage {
   readonly to: number;
   readonly from: number;
   readonly term: number;
-  /** Append: index of the entry before the first; replies: last index; votes: index of the candidate's last entry; vote replies: a committed position in its log. */
+  /** Append: index of the entry before the first; replies: last index; votes: index of the candidate's last entry. */
   readonly index: number;
   /** Term of the entry at `index`. */
   readonly logTerm: number;
   readonly entries: readonly Entry[];
   readonly commit: number;
   readonly reject: boolean;
-  /** On a rejected append: where the follower suggests to try next. */
+  /** On a rejected append: where the follower suggests to try next. On votes and their replies: a position that is committed. */
   readonly hintIndex: number;
   readonly hintTerm: number;
   /** Correlates heartbeats and reads with their replies; 0 is none. */

@@ -2,7 +2,7 @@ import { assert, defined } from "../base/assert.js";
 import { ClusterError } from "../base/errors.js";
 import { planConfigChange } from "./config-change.js";
 import { Core, type Leadership } from "./core.js";
-import { campaign, campaignByTransfer, learnCommit, onVoteReply, onVoteRequest } from "./election.js";
+import { campaign, campaignByTransfer, campaignIfAlone, learnCommit, onVoteReply, onVoteRequest } from "./election.js";
 import { onReadIndexReply, onTimeoutNow, stepFromLeader, tickFollower } from "./follower.js";
 import { beginTransfer, hasCommittedInTerm, readOwn, stepLeader, tickLeader } from "./leader.js";
 import { switchConfig } from "./membership.js";
@@ -77,7 +77,9 @@ export class Raft {
    * planConfigChange.
    */
   applyConfigChange(steps: readonly ConfigChangeStep[]): ConfigState {
-    switchConfig(this.#core, planConfigChange(this.#core.config, steps));
+    const config = planConfigChange(this.#core.config, steps);
+    this.#core.log.configChangeInForce();
+    switchConfig(this.#core, config);
     return this.#core.config;
   }
 
@@ -103,6 +105,11 @@ export class Raft {
     const { leadership } = this.#core;
     if (leadership === null) throw noLeader(this.#core);
     beginTransfer(this.#core, leadership, raftId);
+  }
+
+  /** The voter that leadership is being handed over to; 0 when this member does not hand over, or gave it up. */
+  get transferee(): number {
+    return this.#core.leadership?.transferee ?? 0;
   }
 
   /** Starts an election (with pre-vote) now instead of after the timeout. */
@@ -144,13 +151,15 @@ export class Raft {
     assert(this.#outstanding === null, "the Ready before was reported persisted");
     const core = this.#core;
     const afterPersist = core.outbox.takeAfterPersist();
+    const committed = core.log.takeCommitted();
     const ready: Ready = {
       hardState: this.#changedHardState(),
+      mustSync: this.#hasToSync() || committed.some((entry) => entry.type === "config_change"),
       entries: [...core.log.unstableEntries],
       snapshot: core.log.unstableSnapshot,
       messages: core.outbox.takeImmediate(),
       messagesAfterPersist: afterPersist.filter((message) => message.to !== core.id),
-      committed: core.log.takeCommitted(),
+      committed,
       readStates: core.readStates,
     };
     core.readStates = [];
@@ -169,7 +178,7 @@ export class Raft {
     assert(this.#outstanding?.ready === ready, "the outstanding Ready is the one that is persisted");
     const { toSelf } = this.#outstanding;
     this.#outstanding = null;
-    this.#core.log.persisted(ready.snapshot, ready.entries.at(-1));
+    this.#core.log.persisted(ready.snapshot, ready.entries);
     // Not before: changes of the Ready before may have been waiting to be applied to the old configuration.
     if (ready.snapshot !== null) this.#core.config = defined(ready.snapshot.config, "a snapshot that was taken in has a configuration");
     for (const message of toSelf) this.#step(message);
@@ -182,6 +191,7 @@ export class Raft {
       this.#core.isTransferDeferred = false;
       campaignByTransfer(this.#core);
     }
+    campaignIfAlone(this.#core);
   }
 
   get role(): Role {
@@ -209,7 +219,7 @@ export class Raft {
   #step(message: RaftMessage): void {
     const core = this.#core;
     const isVoteRequest = message.type === "vote" || message.type === "pre_vote";
-    if (message.type === "vote_reply" || message.type === "pre_vote_reply") learnCommit(core, message);
+    if (isVoteRequest || message.type === "vote_reply" || message.type === "pre_vote_reply") learnCommit(core, message);
     if (message.term < core.term) {
       this.#refuseStale(message);
       return;
@@ -254,6 +264,11 @@ export class Raft {
     if (leadership === null) throw noLeader(this.#core);
     if (leadership.transferee !== 0) throw new ClusterError("no_leader", `leadership is being handed over to raft id ${leadership.transferee}`);
     return leadership;
+  }
+
+  #hasToSync(): boolean {
+    const { term, vote, log } = this.#core;
+    return log.unstableEntries.length > 0 || log.unstableSnapshot !== null || term !== this.#hardState.term || vote !== this.#hardState.vote;
   }
 
   #changedHardState(): HardState | null {

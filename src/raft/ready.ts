@@ -6,7 +6,7 @@ export type Role = "follower" | "pre_candidate" | "candidate" | "leader";
  * Work the core wants done. The driver's obligations, in this order:
  *
  * 1. Send `messages` at once: none of them vouches for what is not yet durable.
- * 2. Make `snapshot`, `entries` and `hardState` durable together, in one synchronous batch.
+ * 2. Make `snapshot`, `entries` and `hardState` durable together, in one synchronous batch; without `mustSync`, it is enough to write them in order.
  * 3. Call `raft.persisted(ready)`; only then send `messagesAfterPersist`.
  * 4. Apply `committed` in order, then call `raft.applied(index)`; for an entry of type config_change call
  *    `raft.applyConfigChange(steps)` when it is applied and keep the ConfigState that it returns.
@@ -18,6 +18,11 @@ export type Role = "follower" | "pre_candidate" | "candidate" | "leader";
 export interface Ready {
   /** Non-null when term, vote or commit changed since the last Ready. */
   readonly hardState: HardState | null;
+  /**
+   * False when all that is new is how much is committed: that may be lost. Where `committed` has a change of membership it may not, nor may what
+   * earlier ones said: who hears of its removal goes away, and its word for what is committed with it.
+   */
+  readonly mustSync: boolean;
   /** To be appended; entries of the same or a higher index that were stored before are replaced. */
   readonly entries: readonly Entry[];
   /** Non-null when the whole state is to be replaced by a received snapshot of this index. */

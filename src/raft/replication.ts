@@ -21,7 +21,12 @@ export function fillWindow(core: Core, leadership: Leadership, to: number): void
   while (maybeSendAppend(core, leadership, to, "only_entries"));
 }
 
-/** Sends the next append, or a snapshot when its entries are compacted. False when nothing was to be sent now. */
+/**
+ * Sends the next append, or a snapshot when its entries are compacted. False when nothing was to be sent now.
+ *
+ * Nobody hears that a change of membership is committed before it is in force here, and with it durable: who learns of its removal goes away,
+ * and a leader that did not know of it any more, or not yet, would wait in vain for the answers of somebody who is gone.
+ */
 export function maybeSendAppend(core: Core, leadership: Leadership, to: number, mode: "only_entries" | "even_if_empty"): boolean {
   const progress = leadership.progress.get(to);
   if (progress === undefined || progress.isPaused) return false;
@@ -30,7 +35,7 @@ export function maybeSendAppend(core: Core, leadership: Leadership, to: number, 
   const entries = progress.hasRoom ? core.log.entries(progress.next, core.log.lastIndex + 1, core.bytesPerMessageMax) : [];
   if (logTerm === undefined || entries === undefined) return maybeSendSnapshot(core, progress, to);
   if (entries.length === 0 && mode === "only_entries") return false;
-  core.send({ type: "append", to, index: before, logTerm, entries, commit: core.log.commit });
+  core.send({ type: "append", to, index: before, logTerm, entries, commit: core.log.commitInForce });
   progress.sent(entries.length);
   return true;
 }

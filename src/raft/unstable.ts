@@ -58,11 +58,15 @@ export class Unstable {
     this.#entries = [];
   }
 
-  /** Entries up to (index, term) are durable. Ignored when another leader's entries took their place meanwhile. */
-  persistedTo(index: number, term: number): void {
-    if (index < this.#offset || this.term(index) !== term) return;
-    this.#entries = this.#entries.slice(index + 1 - this.#offset);
-    this.#offset = index + 1;
+  /**
+   * These entries are durable. Where another leader's entries took the place of the last ones meanwhile, those before still are: equal index and
+   * term mean equal logs up to there.
+   */
+  persisted(entries: readonly Entry[]): void {
+    const last = entries.findLast(({ index, term }) => index >= this.#offset && this.term(index) === term);
+    if (last === undefined) return;
+    this.#entries = this.#entries.slice(last.index + 1 - this.#offset);
+    this.#offset = last.index + 1;
   }
 
   persistedSnapshot(index: number): void {

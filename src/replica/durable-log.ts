@@ -17,6 +17,8 @@ import { TAIL_BODY_BYTES_MAX, type Tail, type TailOpener } from "./tail-file.js"
 /** What one Ready wants durable. */
 export interface LogWrite {
   readonly hardState: HardState | null;
+  /** False when all that is new is a commit, which may be written later. */
+  readonly mustSync: boolean;
   readonly entries: readonly Entry[];
   readonly snapshot: SnapshotMeta | null;
 }
@@ -110,15 +112,14 @@ export class DurableLog {
   }
 
   /**
-   * Makes the write durable and then readable through `storage`. Returns null, without waiting, when there is nothing that must
-   * be durable: a commit alone is written later.
+   * Makes the write durable and then readable through `storage`. Returns null, without waiting, when nothing of it must be durable: a commit
+   * alone is written later.
    */
   append(write: LogWrite): Promise<void> | null {
     if (this.#failure !== null) throw this.#failure;
     const state = defined(this.#state, "the log was created");
     const hardState = write.hardState ?? hardStateOf(state);
-    const isCommitAlone = write.entries.length === 0 && write.snapshot === null && hardState.term === state.term && hardState.vote === state.vote;
-    if (!isCommitAlone) return this.#append(write, state, hardState);
+    if (write.mustSync) return this.#append(write, state, hardState);
     if (hardState.commit !== state.commit) {
       this.#state = { ...state, commit: hardState.commit };
       this.#isStale = true;

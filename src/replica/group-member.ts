@@ -71,6 +71,8 @@ export class GroupMember implements Proposer, RaftInbox {
   #isRemoved = false;
   /** While leadership is being handed over, this member leads for the core only. */
   #isHandingOver = false;
+  /** Ends the wait for a successor. */
+  #giveUpTransfer: (() => void) | null = null;
   #isStopped = false;
 
   constructor(parts: GroupMemberParts) {
@@ -178,6 +180,7 @@ export class GroupMember implements Proposer, RaftInbox {
       this.#driver.wake();
       await taken;
     } finally {
+      this.#giveUpTransfer = null;
       this.#isHandingOver = false;
       this.#driver.wake();
     }
@@ -218,7 +221,7 @@ export class GroupMember implements Proposer, RaftInbox {
     return this.#announcer.listen(listener);
   }
 
-  /** Resolves when another member leads. */
+  /** Resolves when another member leads. Rejects when the core gave it up: from then on this member could take writes again. */
   #takenOver(): Promise<void> {
     const { clock, raftId } = this.#parts;
     return new Promise<void>((resolve, reject) => {
@@ -227,14 +230,16 @@ export class GroupMember implements Proposer, RaftInbox {
         settle();
         resolve();
       });
-      const cancel = clock.after(TRANSFER_MS_MAX, () => {
+      const fail = () => {
         settle();
-        reject(new ClusterError("deadline_exceeded", `leadership was not taken over within ${TRANSFER_MS_MAX} ms`));
-      });
+        reject(new ClusterError("deadline_exceeded", "leadership was not taken over in time"));
+      };
+      const cancel = clock.after(TRANSFER_MS_MAX, fail);
       const settle = () => {
         stop();
         cancel();
       };
+      this.#giveUpTransfer = fail;
     });
   }
 
@@ -314,6 +319,7 @@ export class GroupMember implements Proposer, RaftInbox {
     this.#reads.tick(nowMs);
     if (nowMs - this.#leaderSeenMs >= LEADERLESS_MS_MAX) this.#reads.fail(noLeader());
     if (role === "leader") this.#changes.promote(log.storage.lastIndex());
+    if (role === "leader" && this.#raft.transferee === 0) this.#giveUpTransfer?.();
     if (this.#ticks % FLUSH_TICKS === 0) this.#driver.exclusively(() => log.flush());
     this.#tickDeparting();
   }

@@ -44,7 +44,7 @@ export class SimulatedDisk implements LogStorage {
     const write = this.#underWay!;
     this.#underWay = null;
     this.#write(write.ready, write.snapshot);
-    if (needsSync(write.ready, this.#synced)) this.#synced = this.#hardState;
+    if (write.ready.mustSync) this.#synced = this.#hardState;
   }
 
   /** The machine is off and on again. */
@@ -111,10 +111,4 @@ export class SimulatedDisk implements LogStorage {
     }
     if (ready.hardState !== null) this.#hardState = ready.hardState;
   }
-}
-
-/** Only a commit index that moved may be lost. */
-function needsSync(ready: Ready, synced: HardState): boolean {
-  const isNewVote = ready.hardState !== null && (ready.hardState.term !== synced.term || ready.hardState.vote !== synced.vote);
-  return ready.entries.length > 0 || ready.snapshot !== null || isNewVote;
 }

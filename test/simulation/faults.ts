@@ -40,7 +40,7 @@ export function injectFaults(world: FaultyWorld): void {
   sometimes(profile.lossRate, loseWrite);
   if (profile.fleetingRate > 0) fleet(world);
   for (const member of members.values()) if (member.isVoting) sometimes(profile.crashInVoteRate, () => world.crash(member));
-  for (const member of members.values()) if (!member.isAlive) sometimes(profile.restartRate, () => member.start());
+  for (const member of members.values()) if (!member.isAlive && !member.hasLeft) sometimes(profile.restartRate, () => member.start());
   sometimes(profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
   if (profile.slowClock < 1) sometimes(0.02, drift);
   sometimes(profile.partitionRate, partition);
@@ -169,6 +169,7 @@ function changeMembership(world: FaultyWorld): void {
   if (step === null || refusedAsNull(() => planConfigChange(config, [step])) === null) return;
   const proposal = refusedAsNull(() => leader.raft.proposeConfigChange(encodeCommand({ type: "members", step })));
   if (proposal === null) return;
+  world.members.get(step.raftId)!.wasProposed = true;
   world.trace(() => `${step.action} ${step.raftId} proposed on ${leader.id} at ${proposal.lastIndex}`);
   leader.pump();
 }

@@ -1,9 +1,9 @@
 import { parseArgs } from "node:util";
-import { PLANTED_BUGS } from "./planted-bugs.js";
+import { PLANTED_BUGS, type PlantedBug } from "./planted-bugs.js";
 import { hunt, SEEDS_MAX } from "./planting.js";
 import { type SimulationResult, simulate } from "./simulation.js";
 
-const USAGE = "usage: npm run sim -- --seeds A..B [--steps N] | --seed S --trace [--steps N] | --planted";
+const USAGE = "usage: npm run sim -- --seeds A..B [--steps N] | --seed S --trace [--steps N] | --planted [--only WORDS]";
 const STEPS_DEFAULT = 2_000;
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
@@ -17,10 +17,11 @@ async function main(): Promise<void> {
       steps: { type: "string" },
       trace: { type: "boolean", default: false },
       planted: { type: "boolean", default: false },
+      only: { type: "string", default: "" },
     },
   });
   if (values.planted) {
-    await huntAll();
+    await huntAll(PLANTED_BUGS.filter((bug) => bug.name.includes(values.only)));
     return;
   }
   const range = parseRange(values.seeds ?? values.seed ?? "");
@@ -42,16 +43,16 @@ async function main(): Promise<void> {
 }
 
 /** Plants each defect in turn and prints which seed shows it, and how; exits non-zero when one stays hidden. */
-async function huntAll(): Promise<void> {
+async function huntAll(bugs: readonly PlantedBug[]): Promise<void> {
   let hidden = 0;
-  for (const bug of PLANTED_BUGS) {
+  for (const bug of bugs) {
     const startedAt = performance.now();
     const { found } = await hunt(bug);
     if (found === null) hidden++;
     const how = found === null ? `NOT FOUND in ${SEEDS_MAX} seeds` : `seed ${found.seed}: ${found.failure?.message}`;
     print(`${bug.name}: ${how} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`);
   }
-  print(`${PLANTED_BUGS.length} planted defects, ${hidden} not found`);
+  print(`${bugs.length} planted defects, ${hidden} not found`);
   if (hidden > 0) process.exitCode = 1;
 }
 

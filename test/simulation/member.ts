@@ -1,4 +1,5 @@
 import { integerBetween, type Random } from "../../src/base/random.js";
+import { isMember } from "../../src/raft/config-change.js";
 import type { ConfigState, RaftMessage } from "../../src/raft/message.js";
 import { Raft } from "../../src/raft/raft.js";
 import type { Ready } from "../../src/raft/ready.js";
@@ -28,6 +29,8 @@ export interface MemberWorld {
   now(): number;
   send(from: SimulatedMember, messages: readonly RaftMessage[]): void;
   onApplied(member: SimulatedMember): void;
+  /** The member learned, from a leader that goes on, that it is none any more. */
+  onRemoved(member: SimulatedMember): void;
   trace(line: () => string): void;
 }
 
@@ -52,6 +55,10 @@ export class SimulatedMember {
   #staged = new Map<number, MachineState>();
   #reads: PendingRead[] = [];
   #pausedUntil = 0;
+  /** Proposed as a member once: its id is used up, also if nothing came of it. */
+  wasProposed = false;
+  /** Out of the group, and never to be seen again. */
+  hasLeft = false;
   /** When this member will stand, since it believes that the leader of this term is gone. */
   #earlyCampaign: { readonly at: number; readonly term: number } | null = null;
 
@@ -217,8 +224,11 @@ export class SimulatedMember {
       this.#machine.apply(entry);
       if (entry.type === "config_change") {
         const command = decodeCommand(entry.data);
+        const wasMember = this.#config !== null && isMember(this.#config, this.id);
         this.#config = this.raft.applyConfigChange(command?.type === "members" ? [command.step] : []);
         this.#world.trace(() => `${this.id} applies configuration ${this.#config?.voters} + ${this.#config?.learners}`);
+        const { leader } = this.raft.status();
+        if (wasMember && !isMember(this.#config, this.id) && leader !== 0 && leader !== this.id) this.#world.onRemoved(this);
       }
       this.raft.applied(entry.index);
     }

@@ -30,6 +30,7 @@ const QUIET: Partial<Profile> = {
   partitionRate: 0,
   healRate: 0.02,
   membershipRate: 0,
+  departRate: 0,
   nudgeRate: 0,
   rushRate: 0,
   flapRate: 0,
@@ -121,6 +122,19 @@ const MOVING: Partial<Profile> = {
   writeRate: 0.05,
   readRate: 0.02,
   settings: { ...SETTINGS, writeDelayMax: 12, snapshotEvery: 1_000 },
+};
+
+/** Groups so small that a member who learns of its removal, and goes away, is missed by who does not know of it. */
+const LEAVING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 2,
+  membershipRate: 0.1,
+  departRate: 1,
+  crashRate: 0.02,
+  nudgeRate: 0.02,
+  writeRate: 0.2,
+  readRate: 0.02,
+  settings: { ...SETTINGS, writeDelayMax: 8 },
 };
 
 /** Nothing but one connection that flaps, seldom enough for leaders to be taken for stable in between. */
@@ -353,6 +367,40 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "tells of a removal before it knows of it for good",
+    isRare: true,
+    edits: [
+      {
+        file: "src/raft/log.ts",
+        find: "return Math.min(this.#commit, (this.#pendingChanges[0] ?? Number.POSITIVE_INFINITY) - 1);",
+        replace: "return this.#commit;",
+      },
+    ],
+    profile: LEAVING,
+  },
+  {
+    name: "may forget that a removal is committed",
+    edits: [
+      {
+        file: "src/raft/raft.ts",
+        find: 'mustSync: this.#hasToSync() || committed.some((entry) => entry.type === "config_change"),',
+        replace: "mustSync: this.#hasToSync(),",
+      },
+    ],
+    profile: { ...LEAVING, crashRate: 0.1, writeRate: 0.02, settings: { ...SETTINGS, writeDelayMax: 1 } },
+  },
+  {
+    name: "asks for votes without a word of what is committed",
+    edits: [
+      {
+        file: "src/raft/election.ts",
+        find: "logTerm, ...committed, forced: core.isVoteForced });",
+        replace: "logTerm, forced: core.isVoteForced || committed.hintIndex < 0 });",
+      },
+    ],
+    profile: { ...LEAVING, memberCount: 1, crashRate: 0.05, writeRate: 0.4, settings: { ...SETTINGS, writeDelayMax: 12, snapshotEvery: 1_000 } },
+  },
+  {
     name: "votes a leader out that it hears",
     edits: [
       {
@@ -402,8 +450,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: "test/simulation/disk.ts",
-        find: "return ready.entries.length > 0 || ready.snapshot !== null || isNewVote;",
-        replace: "return ready.entries.length > 0 || ready.snapshot !== null || (isNewVote && ready.entries.length < 0);",
+        find: "if (write.ready.mustSync) this",
+        replace: "if (write.ready.entries.length > 0 || write.ready.snapshot !== null) this",
       },
     ],
     profile: CONTENDED,
@@ -411,4 +459,4 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 ];
 
 /** The mixtures of faults above: none of them may be a defect by itself. */
-export const PLANTING_PROFILES = { CONTENDED, CHURN, FLEETING, SLOW_DISKS, OLD_LEADERS, MOVING, FLAPPING } as const;
+export const PLANTING_PROFILES = { CONTENDED, CHURN, FLEETING, SLOW_DISKS, OLD_LEADERS, MOVING, LEAVING, FLAPPING } as const;

@@ -26,6 +26,8 @@ export interface Profile {
   /** How much slower than the others' some members' clocks may be: 1 is not at all. */
   readonly slowClock: number;
   readonly membershipRate: number;
+  /** Of a member that learns of its removal: that it goes away at once, for ever. */
+  readonly departRate: number;
   readonly nudgeRate: number;
   readonly rushRate: number;
   /** That a connection between the leader and the flapper breaks and comes back, or all of the leader's do. */
@@ -87,6 +89,7 @@ function drawWild(random: Random): Profile {
     healRate: 0.02,
     slowClock: random.next() < 0.3 ? 0.05 + 0.5 * random.next() : 1,
     membershipRate: sometimes(0.6, 0.03),
+    departRate: random.next(),
     nudgeRate: sometimes(0.5, 0.02),
     rushRate: sometimes(0.3, 0.05),
     flapRate: sometimes(0.3, 0.3),

@@ -121,6 +121,10 @@ class World implements MemberWorld, FaultyWorld {
     this.#clients.onApplied(member);
   }
 
+  onRemoved(member: SimulatedMember): void {
+    member.hasLeft = this.random.next() < this.profile.departRate;
+  }
+
   /** The running member that leads in the highest term. */
   leader(): SimulatedMember | null {
     const running = [...this.members.values()].filter((member) => member.isRunning);
@@ -129,7 +133,7 @@ class World implements MemberWorld, FaultyWorld {
   }
 
   addBlank(): SimulatedMember {
-    const unused = [...this.members.values()].find((member) => member.disk.lastIndex() === 0);
+    const unused = [...this.members.values()].find((member) => !member.wasProposed && member.disk.lastIndex() === 0);
     if (unused !== undefined) return unused;
     const member = new SimulatedMember(this.members.size + 1, new SimulatedDisk({ term: 0, vote: 0, commit: 0 }, null), this);
     this.members.set(member.id, member);
@@ -160,6 +164,7 @@ class World implements MemberWorld, FaultyWorld {
     this.#now++;
     for (const envelope of this.network.take(this.#now)) this.#deliver(envelope);
     for (const member of this.members.values()) {
+      if (member.hasLeft && member.isAlive) this.crash(member);
       if (!member.isRunning) continue;
       member.maybeFinishWrite();
       member.maybeCampaignEarly();
@@ -205,7 +210,7 @@ class World implements MemberWorld, FaultyWorld {
     this.network.heal();
     this.network.faults = NO_FAULTS;
     for (const member of this.members.values()) member.clockRate = 1;
-    for (const member of this.members.values()) if (!member.isAlive) member.start();
+    for (const member of this.members.values()) if (!member.isAlive && !member.hasLeft) member.start();
   }
 
   /** Once all faults are over, a write commits and every member of the group applies it; logs and states advance all the while. */
@@ -224,7 +229,7 @@ class World implements MemberWorld, FaultyWorld {
       const advance = [...matches, ...[...this.members.values()].map((member) => member.machine.index)].join(" ");
       if (advance !== seen) [seen, seenAt] = [advance, this.#now];
     }
-    const states = [...this.members.values()].map((member) => ({ ...member.raft.status(), applied: member.machine.index }));
+    const states = [...this.members.values()].filter((member) => member.isAlive).map((member) => ({ ...member.raft.status(), applied: member.machine.index }));
     const texts = states.map(({ id, role, term, applied, config }) => `${id}:${role}@${term}/${applied}{${config.voters}+${config.learners}}`);
     throw new PropertyViolated(
       `progress: ${this.#now - seenAt} steps without any, all faults healed, committed up to ${this.checker.committedMax}: ${texts.join(" ")}`,

@@ -50,7 +50,9 @@ export class Conversation {
     const verbs: Record<string, () => void> = {
       voters: () => this.#begin(numbers),
       blank: () => this.#add(first, new SimulatedDisk({ term: 0, vote: 0, commit: 0 }, null)),
-      restart: () => this.#restart(first),
+      restart: () => this.#restart(first, 0.9),
+      power: () => this.#restart(first, 0),
+      gone: () => this.#speakers.delete(first),
       tick: () => Array.from({ length: second || 1 }, () => raft().tick()),
       campaign: () => raft().campaign(),
       forget: () => raft().forgetLeader(),
@@ -95,10 +97,10 @@ export class Conversation {
     this.#speakers.set(id, { raft, disk, applied, config: disk.storedSnapshot?.meta.config ?? null, ready: null });
   }
 
-  /** What was not written is gone. */
-  #restart(id: number): void {
+  /** What was not written is gone; after a power cut (chance 0) also what was not synced, a write under way was just done. */
+  #restart(id: number, chance: number): void {
     const { disk } = this.#speaker(id);
-    disk.crash({ next: () => 0.9 });
+    disk.crash({ next: () => chance });
     this.#add(id, disk);
   }
 

@@ -14,6 +14,7 @@ const newLog = (disk = emptyDisk()) => new RaftLog(disk, { commit: 0, applied: 0
 function persist(log: RaftLog, disk: SimulatedDisk): void {
   const ready = {
     hardState: null,
+    mustSync: true,
     entries: [...log.unstableEntries],
     snapshot: log.unstableSnapshot,
     messages: [],
@@ -23,7 +24,7 @@ function persist(log: RaftLog, disk: SimulatedDisk): void {
   };
   disk.begin(ready, null);
   disk.complete();
-  log.persisted(ready.snapshot, ready.entries.at(-1));
+  log.persisted(ready.snapshot, ready.entries);
 }
 
 describe("a follower's append", () => {
@@ -74,14 +75,14 @@ test("applied does not pass what was handed out", () => {
   expect([log.applied, log.hasCommitted]).toEqual([2, false]);
 });
 
-test("entries replaced while their write was under way stay unstable when it is done", () => {
+test("entries replaced while their write was under way stay unstable when it is done, and those before them do not", () => {
   const disk = emptyDisk();
   const log = newLog(disk);
-  log.append(entries(1, 1, 1));
-  const last = log.unstableEntries.at(-1);
-  log.maybeAppend({ index: 0, term: 0 }, entries(1, 2), 0);
-  log.persisted(null, last);
-  expect(log.unstableEntries.map(({ index, term }) => `${index}/${term}`)).toEqual(["1/2"]);
+  log.append(entries(1, 1, 1, 1));
+  const written = [...log.unstableEntries];
+  log.maybeAppend({ index: 1, term: 1 }, entries(2, 2), 0);
+  log.persisted(null, written);
+  expect(log.unstableEntries.map(({ index, term }) => `${index}/${term}`)).toEqual(["2/2"]);
 });
 
 test("a start after a crash takes what was applied as committed", () => {

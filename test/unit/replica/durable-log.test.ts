@@ -17,7 +17,8 @@ afterEach(() => rm(directory, { recursive: true, force: true }));
 
 const openLog = (openTail: TailOpener = TailFile.open) => DurableLog.open({ directory, codec: recordsOf("a"), openTail });
 const entry = (index: number, term = 1, bytes = 10): Entry => ({ index, term, type: "normal", data: new Uint8Array(bytes).fill(index) });
-const write = (log: DurableLog, entries: readonly Entry[], hardState = { term: 1, vote: 7, commit: 1 }) => log.append({ hardState, entries, snapshot: null });
+const write = (log: DurableLog, entries: readonly Entry[], hardState = { term: 1, vote: 7, commit: 1 }) =>
+  log.append({ hardState, mustSync: true, entries, snapshot: null });
 const stored = (log: DurableLog) =>
   log.storage.entries(log.storage.firstIndex(), log.storage.lastIndex() + 1, Number.MAX_SAFE_INTEGER)?.map(({ index, term }) => [index, term]);
 
@@ -81,7 +82,7 @@ describe("what was written is found again", () => {
     await made();
     {
       await using log = await openLog();
-      await log.append({ hardState: { term: 3, vote: 0, commit: 50 }, entries: [], snapshot: { index: 50, term: 3, config: null } });
+      await log.append({ hardState: { term: 3, vote: 0, commit: 50 }, mustSync: true, entries: [], snapshot: { index: 50, term: 3, config: null } });
       await write(log, [entry(51, 3)], { term: 3, vote: 0, commit: 50 });
     }
     await using log = await openLog();
@@ -106,8 +107,18 @@ describe("what was written is found again", () => {
     await made();
     {
       await using log = await openLog();
-      expect(log.append({ hardState: { term: 1, vote: 7, commit: 3 }, entries: [], snapshot: null })).toBeNull();
+      expect(log.append({ hardState: { term: 1, vote: 7, commit: 3 }, mustSync: false, entries: [], snapshot: null })).toBeNull();
       await log.flush();
+    }
+    await using log = await openLog();
+    expect(log.storage.initialState().hardState).toEqual({ term: 1, vote: 7, commit: 3 });
+  });
+
+  test("a commit that must not be lost is durable at once", async () => {
+    await made();
+    {
+      await using log = await openLog();
+      await log.append({ hardState: { term: 1, vote: 7, commit: 3 }, mustSync: true, entries: [], snapshot: null });
     }
     await using log = await openLog();
     expect(log.storage.initialState().hardState).toEqual({ term: 1, vote: 7, commit: 3 });

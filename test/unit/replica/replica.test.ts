@@ -373,6 +373,29 @@ describe("membership", () => {
     expect(voters(next)).toEqual(["a", "b", "c"].filter((name) => name !== leader.name));
   });
 
+  test("of two members the leader is demoted and goes away as soon as it knows: the other one leads on, also after a restart", async () => {
+    await using group = await ReplicaGroup.of("a", "b");
+    const old = await group.awaitLeader();
+    const left = [...group.hosts.values()].find((host) => host !== old) as Host;
+    await old.replica.transferLeadership();
+    await until(() => left.isLeader);
+    const losses: number[] = [];
+    left.replica.onRoleChange(({ isLeader, term }) => {
+      if (!isLeader) losses.push(term);
+    });
+    const goneWhen = new Promise<void>((resolve) => old.replica.onRoleChange(({ isRemoved }) => isRemoved && resolve()));
+    await left.replica.remove(old.name);
+    await goneWhen;
+    await old.stop();
+    await left.write("x");
+    expect([voters(left), losses]).toEqual([[left.name], []]);
+    await left.stop();
+    const back = await group.restart(left.name);
+    await until(() => back.isLeader);
+    await back.write("y");
+    expect(back.has("x")).toBe(true);
+  });
+
   test("a removal that would cost the quorum is refused, as is that of the last member", async () => {
     await using group = await ReplicaGroup.of("a", "b", "c");
     const leader = await group.awaitLeader();
