@@ -335,7 +335,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/raft/leader.ts",
-        find: "commit: Math.min(match, core.log.commit), context",
+        find: "commit: Math.min(match, core.log.commitInForce), context",
         replace: "commit: Math.max(match, core.log.commit), context",
       },
       {
