@@ -160,7 +160,8 @@ void connectNetwork(const NetworkSettings& network, pid_t process, const Fd& go)
   if (network.mode != "bridge") return;
   Netlink netlink;
   createVeth(netlink, {network.hostInterface, network.bridge, "eth0", network.mac, network.mtu, process});
-  writeAll(go.get(), "+", "the container");
+  // One that has ended already says why by itself.
+  if (retry([&] { return write(go.get(), "+", 1); }) < 0 && errno != EPIPE) fail("write to", "the container");
 }
 
 }  // namespace
