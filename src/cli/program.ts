@@ -1,5 +1,6 @@
 import { Command, CommanderError } from "commander";
 import { messageOf } from "../base/errors.js";
+import { addAutolockCommands } from "./commands/autolock.js";
 import { addBackupCommands } from "./commands/backup.js";
 import { addClusterCommands } from "./commands/cluster.js";
 import { addCompletionCommand } from "./commands/completion.js";
@@ -21,6 +22,7 @@ export function createProgram(version: string): Command {
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "swarm: ")) });
   addClusterCommands(program);
+  addAutolockCommands(program);
   addBackupCommands(program);
   addNodeCommands(program);
   addServiceCommands(program);

@@ -8,10 +8,8 @@ import type { Logger } from "../base/log.js";
 import { DirtySet } from "../base/queue.js";
 import type { Random } from "../base/random.js";
 import type { NodeDescription } from "../model/objects.js";
-import { removeDataKey } from "../pki/data-key.js";
-import { isValidAt } from "../pki/identity.js";
-import { type NodeCredentials, saveCredentials } from "../pki/identity-files.js";
-import { createNodeKey } from "../pki/keys.js";
+import { identityOf, isValidAt } from "../pki/identity.js";
+import type { IdentityFiles, NodeCredentials } from "../pki/identity-files.js";
 import { planRenewal } from "../pki/renewal.js";
 import { renewCertificate, renewLate } from "../rpc/join.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
@@ -19,14 +17,16 @@ import type { SessionMessage } from "../wire/generated/dispatcher.js";
 import { parseHostPort } from "./addresses.js";
 import { AgentRole } from "./agent-role.js";
 import { joinAsMember, leaveAsMember } from "./join-member.js";
+import { KeyKeeper } from "./key-keeper.js";
 import { ManagerRole, type ManagerStart } from "./manager-role.js";
-import { CERTIFICATES_FOLDER, recordsOfMember } from "./member-records.js";
+import { recordsOfMember } from "./member-records.js";
 import { reissueOwn } from "./own-reissue.js";
 import { RAFT_FOLDER, type SwarmState, saveSwarmState } from "./swarm-state.js";
 
 export interface ActiveNodeOptions {
   /** Holds `certificates/`, `raft/` and the state file; removed as a whole when the node leaves. */
   readonly folder: string;
+  readonly files: IdentityFiles;
   readonly identity: LiveIdentity;
   readonly state: SwarmState;
   readonly worker: Worker;
@@ -50,17 +50,17 @@ const LATE_RETRY_MS = 2_000;
 export class ActiveNode {
   readonly identity: LiveIdentity;
   readonly #options: ActiveNodeOptions;
-  readonly #look = new DirtySet<"role">();
+  readonly #look = new DirtySet<"role" | "key">();
   #state: SwarmState;
   #manager: ManagerRole | null = null;
+  /** Of the manager. */
+  #keeper: KeyKeeper | null = null;
   /** What the manager last said of this node. */
   #told: SessionMessage | null = null;
   #error = "";
   /** Why this node's part as a manager is over until the daemon is started again; empty when it is not. */
   #retired = "";
   readonly #failed = deferred<never>();
-  /** The key that a late renewal asks for, until it has been answered. */
-  #lateKey = createNodeKey();
 
   constructor(options: ActiveNodeOptions) {
     this.#options = options;
@@ -74,6 +74,10 @@ export class ActiveNode {
 
   get state(): SwarmState {
     return this.#state;
+  }
+
+  get files(): IdentityFiles {
+    return this.#options.files;
   }
 
   /** Why this node is not what it should be; empty when all is well. */
@@ -92,8 +96,8 @@ export class ActiveNode {
 
   /** Opens log and server of a manager. To be awaited before `run`; throws what keeps them from opening. */
   async startManager(start: ManagerStart): Promise<ManagerRole> {
-    const { folder, clock, random, logger } = this.#options;
-    const codec = await recordsOfMember(folder, this.identity, { isBeginning: start.type !== "resume" });
+    const { files, clock, random, logger } = this.#options;
+    const codec = await recordsOfMember(files, { isBeginning: start.type !== "resume" });
     const options = { identity: this.identity, dataDir: this.#raftFolder, codec, listenAddress: this.#state.listenAddress, clock, random, logger };
     const manager = await ManagerRole.open({ ...options, advertiseAddress: this.#state.advertiseAddress, start });
     this.#manager = manager;
@@ -106,7 +110,14 @@ export class ActiveNode {
     if (member?.raftId !== manager.raftId || member.incarnation !== manager.incarnation) {
       await this.#save({ ...this.#state, member: { ...member, raftId: manager.raftId, incarnation: manager.incarnation } });
     }
+    this.#keeper = new KeyKeeper({ files, codec, manager, clock, logger, onLocked: () => this.#look.add("key") });
+    this.#keeper.start();
     return manager;
+  }
+
+  /** Resolves when this manager's keys are on the disk as the cluster wants them: locked, or not. */
+  async keysKept(): Promise<void> {
+    await this.#keeper?.keep();
   }
 
   /** Starts the manager that this node was when it stopped. One whose disk is full, failing or damaged is retired. */
@@ -152,6 +163,11 @@ export class ActiveNode {
     }
   }
 
+  /** Ends what `startManager` began, when `run` is not to follow. */
+  async stop(): Promise<void> {
+    await this.#stopManager();
+  }
+
   /** Asks a manager for a certificate: the present role by what the store says now. */
   async #renew(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
@@ -166,7 +182,9 @@ export class ActiveNode {
     for (const address of [...own, ...this.#state.managers.map((manager) => manager.address).filter((address) => !own.includes(address))]) {
       try {
         const dial = { address, clock, identity: this.identity, signal };
-        const credentials = this.#isCertified() ? await renewCertificate(dial) : await renewLate({ ...dial, key: this.#lateKey });
+        // On the disk before anybody is asked: should the answer be lost, only who asks for the same key again is believed.
+        const asked = { ...dial, key: await this.#options.files.pendingKey() };
+        const credentials = await (this.#isCertified() ? renewCertificate(asked) : renewLate(asked));
         await this.#certify(credentials);
         logger.info({ role: this.identity.identity.role, manager: address }, "certificate renewed");
         return;
@@ -179,9 +197,9 @@ export class ActiveNode {
   }
 
   async #certify(credentials: NodeCredentials): Promise<void> {
-    await saveCredentials(join(this.#options.folder, CERTIFICATES_FOLDER), credentials);
+    const isWorker = identityOf(credentials.certificate).role === "worker";
+    await this.#options.files.replace(credentials, { isWorker });
     this.identity.replace(credentials);
-    this.#lateKey = createNodeKey();
   }
 
   /** False for a node that was off too long, or whose clock is wrong. */
@@ -205,18 +223,18 @@ export class ActiveNode {
   async #keepRole(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
     this.#look.add("role");
-    for await (const _ of this.#look) {
+    for await (const reason of this.#look) {
       try {
         const wanted = this.#told?.node?.role;
         const isRemoved = this.#manager?.isRemoved === true;
-        if (isRemoved || (wanted !== undefined && wanted !== this.identity.identity.role)) await this.#renew(signal);
+        if (reason === "key" || isRemoved || (wanted !== undefined && wanted !== this.identity.identity.role)) await this.#renew(signal);
         await this.#followCertificate(signal);
         this.#error = "";
       } catch (cause) {
         if (signal.aborted) return;
         this.#error = messageOf(cause);
         logger.warn({ err: cause, role: this.identity.identity.role }, "the change of role failed; trying again");
-        clock.after(RETRY_MS, () => this.#look.add("role"));
+        clock.after(RETRY_MS, () => this.#look.add(reason));
       }
     }
   }
@@ -247,7 +265,7 @@ export class ActiveNode {
     if (isOver) {
       await this.#stopManager();
       await rm(this.#raftFolder, { recursive: true, force: true });
-      await removeDataKey(join(this.#options.folder, CERTIFICATES_FOLDER));
+      await this.#options.files.change((keys) => ({ ...keys, dataKeys: [], unlockKey: role === "worker" ? null : keys.unlockKey }));
       this.#retired = "";
       await this.#save({ ...this.#state, member: null });
     }
@@ -297,9 +315,12 @@ export class ActiveNode {
   }
 
   async #stopManager(): Promise<void> {
-    const manager = this.#manager;
+    const [manager, keeper] = [this.#manager, this.#keeper];
     this.#manager = null;
+    this.#keeper = null;
+    const kept = keeper?.stop(); // It may be waiting for the manager, which is waited for here.
     await manager?.[Symbol.asyncDispose]();
+    await kept;
   }
 
   async #save(state: SwarmState): Promise<void> {

@@ -8,6 +8,7 @@ import { createJoinToken } from "../pki/join-token.js";
 import { createNodeKey } from "../pki/keys.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../pki/node-certificate.js";
 import { createRootCa, type RootCa } from "../pki/root-ca.js";
+import { createUnlockKey } from "../pki/unlock-key.js";
 import type { StoreTransaction } from "../store/view.js";
 
 export interface FirstCredentials {
@@ -47,6 +48,9 @@ export function firstObjects(
       dataPathPort: init.dataPathPort === 0 ? 4789 : init.dataPathPort,
       incarnation: first.incarnation,
       removedNodes: {},
+      formerIncarnations: [],
+      // The first data key lay on the disk before it could be locked.
+      ...(init.spec.autoLockManagers ? { unlockKey: createUnlockKey(), dataKeyEpoch: 1 } : {}),
     },
     { isClientWrite: true },
   );

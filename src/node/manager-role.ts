@@ -191,6 +191,11 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     return { type: "remote", execute: (request) => this.#forward.execute(request) };
   }
 
+  /** See Replica. */
+  reseal(signal: AbortSignal): Promise<void> {
+    return this.#replica.reseal(signal);
+  }
+
   /** The state as of a moment after the call, with its place in the log: later changes do not touch it. Throws like `read`. */
   async snapshot(): Promise<GroupOrigin> {
     await this.read();

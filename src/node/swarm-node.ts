@@ -1,8 +1,9 @@
 import { rm } from "node:fs/promises";
-import { networkInterfaces } from "node:os";
+import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
-import { Worker } from "../agent/worker.js";
+import { Worker, type WorkerOptions } from "../agent/worker.js";
 import type { InitOptions, JoinOptions, LocalSwarmState, MemberStatus, RestoreOptions, SwarmBackend } from "../api/http/backend.js";
+import { LOCKED_TEXT } from "../api/http/swarm-access.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import { newId } from "../base/ids.js";
@@ -12,7 +13,9 @@ import { withClusterDefaults } from "../model/defaults.js";
 import type { NodeDescription } from "../model/objects.js";
 import { validateClusterSpec } from "../model/validation/cluster-spec.js";
 import type { HostNetwork } from "../network/host-network.js";
-import { loadCredentials, type NodeCredentials, saveCredentials } from "../pki/identity-files.js";
+import { identityOf } from "../pki/identity.js";
+import { IdentityFiles, type NodeCredentials } from "../pki/identity-files.js";
+import { parseUnlockKey } from "../pki/unlock-key.js";
 import { joinCluster } from "../rpc/join.js";
 import { LiveIdentity } from "../rpc/live-identity.js";
 import { unlessAborted } from "../rpc/stream.js";
@@ -27,7 +30,7 @@ import { formatHostPort, parseHostPort, resolveAdvertiseAddress, resolveListenAd
 import { decodeBackup, encodeBackup } from "./backup-file.js";
 import { firstCredentials, firstObjects } from "./first-objects.js";
 import type { ManagerRole } from "./manager-role.js";
-import { recordsOfMember } from "./member-records.js";
+import { certificatesIn, recordsOfMember } from "./member-records.js";
 import { foundIncarnation, salvageMember } from "./new-incarnation.js";
 import { restoredNode } from "./restored-node.js";
 import { loadSwarmState, RAFT_FOLDER, type SwarmState, saveSwarmState } from "./swarm-state.js";
@@ -57,6 +60,17 @@ const IS_A_WORKER =
 const RETIRED_LEAVES =
   "This node is a manager that cannot take part; leaving removes its copy of the cluster's state. Use `--force` to ignore this message. What keeps it:";
 
+const LOCKED_LEAVES = "Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.";
+
+/** A node of a swarm whose keys cannot be had: it runs nothing, and its containers go on. */
+interface Stuck {
+  readonly type: "locked" | "error";
+  readonly state: SwarmState;
+  /** Empty when its certificate cannot be read either. */
+  readonly nodeId: string;
+  readonly error: string;
+}
+
 interface Running {
   readonly node: ActiveNode;
   readonly worker: Worker;
@@ -69,23 +83,53 @@ export class SwarmNode implements SwarmBackend {
   readonly #options: SwarmNodeOptions;
   readonly #folder: string;
   #running: Running | null = null;
+  /** Invariant: null while #running is not. */
+  #stuck: Stuck | null = null;
   /** Set while init, join or leave is under way. */
   #isChanging = false;
-  #error = "";
 
   constructor(options: SwarmNodeOptions) {
     this.#options = options;
     this.#folder = join(options.dataRoot, "swarm");
   }
 
-  /** Takes up what this host was part of when it stopped. Throws when what is on disk cannot be trusted. */
+  /** Takes up what this host was part of when it stopped. A manager whose keys are locked waits to be unlocked; one without its keys says so. */
   async start(): Promise<void> {
     const state = await loadSwarmState(this.#folder);
-    const credentials = await loadCredentials(join(this.#folder, "certificates"));
-    if (state === undefined || credentials === null) return;
-    const active = this.#activate(credentials, state);
+    if (state === undefined) return;
+    try {
+      await this.#resume(state, null);
+    } catch (cause) {
+      if (!isClusterError(cause, "unauthenticated") && !isClusterError(cause, "failed_precondition")) throw cause;
+      const isLocked = await IdentityFiles.isLocked(certificatesIn(this.#folder));
+      const type = isLocked && cause.code === "unauthenticated" ? "locked" : "error";
+      this.#stuck = { type, state, nodeId: await this.#certifiedId(), error: type === "locked" ? LOCKED_TEXT : messageOf(cause) };
+      this.#options.logger.warn({ err: cause }, type === "locked" ? "this manager is locked: it takes part again once it is unlocked" : messageOf(cause));
+    }
+  }
+
+  /** Throws ClusterError `unauthenticated` when the keys are locked and this is not their key, `failed_precondition` when they are damaged or gone. */
+  async #resume(state: SwarmState, unlockKey: Uint8Array | null): Promise<void> {
+    const files = await IdentityFiles.open({ folder: certificatesIn(this.#folder), clock: this.#options.clock }, unlockKey);
+    if (files === null) {
+      throw new ClusterError(
+        "failed_precondition",
+        `certificate or keys in ${certificatesIn(this.#folder)} are gone: put them back, or leave by force and join again`,
+      );
+    }
+    const active = this.#activate(files, state);
     if (state.member !== null) await active.node.resumeManager(state.member.incarnation);
+    this.#stuck = null;
     this.#run(active);
+  }
+
+  unlock(text: string): Promise<void> {
+    return this.#change(async () => {
+      const stuck = this.#stuck;
+      if (stuck?.type !== "locked") throw new ClusterError("conflict", "swarm is not locked");
+      await this.#resume(stuck.state, parseUnlockKey(text));
+      this.#options.logger.info({ nodeId: stuck.nodeId }, "this manager was unlocked");
+    });
   }
 
   /** Stops every part; containers go on. */
@@ -100,13 +144,18 @@ export class SwarmNode implements SwarmBackend {
 
   local(): LocalSwarmState {
     const node = this.#running?.node;
+    if (this.#stuck !== null) {
+      const { type, state, nodeId, error } = this.#stuck;
+      const nodeAddress = parseHostPort(state.advertiseAddress).host;
+      return { state: type, nodeId, nodeAddress, isManager: false, error, remoteManagers: state.managers };
+    }
     if (node === undefined) {
       return {
-        state: this.#isChanging ? "pending" : this.#error === "" ? "inactive" : "error",
+        state: this.#isChanging ? "pending" : "inactive",
         nodeId: "",
         nodeAddress: "",
         isManager: false,
-        error: this.#error,
+        error: "",
         remoteManagers: [],
       };
     }
@@ -124,7 +173,7 @@ export class SwarmNode implements SwarmBackend {
   init(options: InitOptions): Promise<string> {
     return this.#change(async () => {
       if (options.forceNewCluster) return this.#foundAnew(options);
-      if (this.#running !== null) throw alreadyPart();
+      this.#assertOutside();
       const spec = withClusterDefaults(options.spec);
       validateClusterSpec(spec);
       const interfaces = networkInterfaces();
@@ -136,14 +185,14 @@ export class SwarmNode implements SwarmBackend {
       const address = formatHostPort(advertise);
       const state = { listenAddress: formatHostPort(listen), advertiseAddress: address, managers: [{ nodeId: first.nodeId, address }], member: null };
       return this.#orNothing(async () => {
-        await this.#persist(first.credentials, state);
-        const active = this.#activate(first.credentials, state);
+        const active = this.#activate(await this.#persist(first.credentials, state), state);
         try {
           const manager = await active.node.startManager({ type: "bootstrap", incarnation });
           await manager.led();
           await manager.store.update((tx) => firstObjects(tx, { ...first, incarnation, init: { ...options, spec }, nodeAddress: advertise.host }));
+          await active.node.keysKept();
         } catch (cause) {
-          await active.node.manager?.[Symbol.asyncDispose]();
+          await active.node.stop();
           throw cause;
         }
         this.#run(active);
@@ -154,7 +203,7 @@ export class SwarmNode implements SwarmBackend {
 
   join(options: JoinOptions): Promise<void> {
     return this.#change(async () => {
-      if (this.#running !== null) throw alreadyPart();
+      this.#assertOutside();
       const addresses = options.remoteAddresses.map((remote) => formatHostPort(parseHostPort(remote)));
       if (addresses.length === 0) throw new ClusterError("invalid_argument", "at least one remote address is necessary to join a swarm");
       const interfaces = networkInterfaces();
@@ -164,8 +213,7 @@ export class SwarmNode implements SwarmBackend {
       await this.#orNothing(async () => {
         const { credentials, address } = await this.#certified(addresses, options, signal);
         const state = { listenAddress: formatHostPort(listen), advertiseAddress: formatHostPort(advertise), managers: [{ nodeId: "", address }], member: null };
-        await this.#persist(credentials, state);
-        const active = this.#activate(credentials, state);
+        const active = this.#activate(await this.#persist(credentials, state), state);
         try {
           if (active.node.identity.identity.role === "manager") {
             await named("this host was let in, but got no place among the managers", signal, () => active.node.becomeMember(signal));
@@ -174,6 +222,7 @@ export class SwarmNode implements SwarmBackend {
               signal,
               () => unlessAborted(signal, active.node.manager?.ready(signal) ?? Promise.resolve()),
             );
+            await named("this manager could not lock its keys as the swarm wants it", signal, () => unlessAborted(signal, active.node.keysKept()));
           }
         } catch (cause) {
           await this.#withdraw(active.node);
@@ -186,9 +235,8 @@ export class SwarmNode implements SwarmBackend {
 
   /** A manager's join that failed: what the others know of it is taken back as far as they can be reached. */
   async #withdraw(node: ActiveNode): Promise<void> {
-    const { manager } = node;
-    if (manager === null) return;
-    await manager[Symbol.asyncDispose]();
+    if (node.manager === null) return;
+    await node.stop();
     await node.withdrawMember(AbortSignal.timeout(WITHDRAWAL_TIMEOUT_MS)).catch((cause: unknown) => {
       this.#options.logger.warn({ err: cause }, "the managers still count this host as one of them: demote and remove it there");
     });
@@ -196,6 +244,7 @@ export class SwarmNode implements SwarmBackend {
 
   leave({ force }: { readonly force: boolean }): Promise<void> {
     return this.#change(async () => {
+      if (this.#stuck !== null) return this.#leaveStuck(this.#stuck, force);
       const running = this.#running;
       if (running === null) throw new ClusterError("unavailable", "This node is not part of a swarm");
       const { manager } = running.node;
@@ -208,6 +257,13 @@ export class SwarmNode implements SwarmBackend {
     });
   }
 
+  /** Nobody is told: who the others are is known, but not by which key they would believe it. */
+  async #leaveStuck({ type, nodeId, error }: Stuck, force: boolean): Promise<void> {
+    if (!force) throw new ClusterError("unavailable", type === "locked" ? LOCKED_LEAVES : `${RETIRED_LEAVES} ${error}`);
+    this.#stuck = null;
+    await this.#discard(this.#workerOf({ id: nodeId, hostname: hostname(), platform: { architecture: "", os: "" } }));
+  }
+
   async backup(passphrase: string): Promise<AsyncIterable<Uint8Array>> {
     if (passphrase === "") throw new ClusterError("invalid_argument", "a backup needs a passphrase: it holds the cluster's keys and secrets");
     const { objects, index, term } = await this.#requireManager().snapshot();
@@ -217,7 +273,7 @@ export class SwarmNode implements SwarmBackend {
 
   restore(options: RestoreOptions): Promise<string> {
     return this.#change(async () => {
-      if (this.#running !== null) throw alreadyPart();
+      this.#assertOutside();
       const interfaces = networkInterfaces();
       const listen = resolveListenAddress(options.listenAddress, interfaces);
       const advertise = resolveAdvertiseAddress(options.advertiseAddress, listen, interfaces);
@@ -225,11 +281,14 @@ export class SwarmNode implements SwarmBackend {
       const address = formatHostPort(advertise);
       const { nodeId, credentials, objects } = restoredNode(origin, { nodeAddress: advertise.host, nowMs: this.#options.clock.now() });
       return this.#orNothing(async () => {
-        const codec = await recordsOfMember(this.#folder, new LiveIdentity(credentials), { isBeginning: true });
+        const files = await IdentityFiles.create({ folder: certificatesIn(this.#folder), clock: this.#options.clock }, credentials);
+        const codec = await recordsOfMember(files, { isBeginning: true });
         const member = await foundIncarnation({ ...this.#options, folder: this.#folder, codec }, { nodeId, address }, { ...origin, objects });
-        await this.#persist(credentials, { listenAddress: formatHostPort(listen), advertiseAddress: address, managers: [{ nodeId, address }], member });
-        await this.start();
+        const state = { listenAddress: formatHostPort(listen), advertiseAddress: address, managers: [{ nodeId, address }], member };
+        await saveSwarmState(this.#folder, state);
+        await this.#resume(state, null);
         await this.manager?.led();
+        await this.#running?.node.keysKept();
         return nodeId;
       });
     });
@@ -264,28 +323,31 @@ export class SwarmNode implements SwarmBackend {
    * workers come back by themselves, and no task is disturbed. When it fails, this node goes on as it was.
    */
   async #foundAnew(options: InitOptions): Promise<string> {
+    if (this.#stuck !== null) throw new ClusterError("unavailable", this.#stuck.error);
     const running = this.#running;
     const before = running?.node.state.member ?? null;
     if (running === null || before === null) throw new ClusterError("unavailable", this.#running === null ? NOT_A_MANAGER : IS_A_WORKER);
-    const { state: old, identity } = running.node;
+    const { state: old, identity, files } = running.node;
     const { nodeId } = identity;
     const interfaces = networkInterfaces();
     const listen = parseHostPort(old.listenAddress);
     const isMoving = options.advertiseAddress !== "";
     const address = isMoving ? formatHostPort(resolveAdvertiseAddress(options.advertiseAddress, listen, interfaces)) : old.advertiseAddress;
-    const codec = await recordsOfMember(this.#folder, identity, { isBeginning: false });
+    const codec = await recordsOfMember(files, { isBeginning: false });
     const place = { ...this.#options, folder: this.#folder, codec };
     running.stop.abort();
     await running.ended;
     this.#running = null;
+    let state = old;
     try {
       const { origin } = await salvageMember(place, before.raftFolder ?? RAFT_FOLDER);
       const member = await foundIncarnation(place, { nodeId, address }, origin);
-      await saveSwarmState(this.#folder, { ...old, advertiseAddress: address, managers: [{ nodeId, address }], member });
+      state = { ...old, advertiseAddress: address, managers: [{ nodeId, address }], member };
+      await saveSwarmState(this.#folder, state);
       await rm(join(this.#folder, before.raftFolder ?? RAFT_FOLDER), { recursive: true, force: true });
       this.#options.logger.warn({ incarnation: member.incarnation, before: before.incarnation }, "this manager founded the cluster anew, alone");
     } finally {
-      await this.start();
+      await this.#resume(state, files.keys.unlockKey);
     }
     await this.manager?.led();
     return nodeId;
@@ -312,24 +374,36 @@ export class SwarmNode implements SwarmBackend {
     if (manager !== null) return manager;
     const node = this.#running?.node;
     if (node?.isRetired) throw new ClusterError("unavailable", `This node is not a swarm manager: ${node.error}`);
+    if (this.#stuck !== null) throw new ClusterError("unavailable", this.#stuck.error);
     throw new ClusterError("unavailable", this.#running === null ? NOT_A_MANAGER : IS_A_WORKER);
   }
 
-  #activate(credentials: NodeCredentials, state: SwarmState): { readonly node: ActiveNode; readonly worker: Worker } {
-    const { runtime, images, network, describe, clock, random, logger, dataRoot } = this.#options;
-    const identity = new LiveIdentity(credentials);
-    const { hostname, platform } = describe(identity);
-    const worker = new Worker({
-      node: { id: identity.nodeId, hostname, platform: platform ?? { architecture: "", os: "" } },
-      folder: join(dataRoot, "agent", "tasks"),
-      runtime,
-      images,
-      network,
-      clock,
-      random,
-      logger,
-    });
-    return { worker, node: new ActiveNode({ folder: this.#folder, identity, state, worker, describe, clock, random, logger }) };
+  #activate(files: IdentityFiles, state: SwarmState): { readonly node: ActiveNode; readonly worker: Worker } {
+    const { describe, clock, random, logger } = this.#options;
+    const identity = new LiveIdentity(files.credentials);
+    const { hostname: name, platform } = describe(identity);
+    const worker = this.#workerOf({ id: identity.nodeId, hostname: name, platform: platform ?? { architecture: "", os: "" } });
+    return { worker, node: new ActiveNode({ folder: this.#folder, files, identity, state, worker, describe, clock, random, logger }) };
+  }
+
+  #workerOf(node: WorkerOptions["node"]): Worker {
+    const { runtime, images, network, clock, random, logger, dataRoot } = this.#options;
+    return new Worker({ node, folder: join(dataRoot, "agent", "tasks"), runtime, images, network, clock, random, logger });
+  }
+
+  /** Of the node that is stuck: its certificate is no secret. */
+  async #certifiedId(): Promise<string> {
+    const certificate = await IdentityFiles.certificateIn(certificatesIn(this.#folder));
+    try {
+      return certificate === undefined ? "" : identityOf(certificate).nodeId;
+    } catch (cause) {
+      this.#options.logger.warn({ err: cause }, "this node's certificate cannot be read");
+      return "";
+    }
+  }
+
+  #assertOutside(): void {
+    if (this.#running !== null || this.#stuck !== null) throw alreadyPart();
   }
 
   #run({ node, worker }: { readonly node: ActiveNode; readonly worker: Worker }): void {
@@ -338,17 +412,18 @@ export class SwarmNode implements SwarmBackend {
       if (!stop.signal.aborted) this.#options.onFailure(cause);
     });
     this.#running = { node, worker, stop, ended };
-    this.#error = "";
   }
 
-  async #persist(credentials: NodeCredentials, state: SwarmState): Promise<void> {
-    await saveCredentials(join(this.#folder, "certificates"), credentials);
+  async #persist(credentials: NodeCredentials, state: SwarmState): Promise<IdentityFiles> {
+    const files = await IdentityFiles.create({ folder: certificatesIn(this.#folder), clock: this.#options.clock }, credentials);
     await saveSwarmState(this.#folder, state);
+    return files;
   }
 
   /** What fails leaves nothing behind, but the host's network, which a daemon that is in no swarm has too. */
   async #orNothing<T>(action: () => Promise<T>): Promise<T> {
     try {
+      await rm(this.#folder, { recursive: true, force: true }); // A crash in the middle of this may have left something.
       await this.#options.network.start([]); // Leaving removed it.
       return await action();
     } catch (cause) {

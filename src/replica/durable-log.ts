@@ -27,6 +27,10 @@ interface EncodedEntry extends LinkedEntry {
   readonly encoded: Uint8Array;
 }
 
+/** Entries sealed anew at a time: a write waits no longer than for these. */
+const RESEALED_ENTRIES = 256;
+const RESEALED_BYTES = 1024 * 1024;
+
 type Database = Level<string, Uint8Array>;
 
 /**
@@ -142,6 +146,32 @@ export class DurableLog {
     this.#isStale = false;
     await this.#guard(() => this.#level.put(STATE_KEY, this.#seal(defined(this.#state, "the log was created"))));
     this.#clearCompacted();
+  }
+
+  /**
+   * Writes some entries again, sealed with the codec's present key, from `index` on and up to `through`. Resolves with the index to go on with, null at the end. Not to be
+   * called while `append` is under way.
+   */
+  async resealEntries(index: number, through: number): Promise<number | null> {
+    const first = Math.max(index, this.storage.firstIndex());
+    const end = Math.min(through, this.storage.lastIndex(), first + RESEALED_ENTRIES - 1) + 1;
+    const entries = this.storage.entries(first, end, RESEALED_BYTES) ?? [];
+    const records = entries.map((entry) => {
+      const { link } = defined(this.storage.position(entry.index), `entry ${entry.index} is in the log`);
+      return this.#recordOf({ entry, link, encoded: EntryCodec.encode(entry) });
+    });
+    if (records.length === 0) return null;
+    // They say what they said before: it does not matter which of the two a crash leaves, nor that the tail does not know.
+    await this.#guard(() => this.#writeLevel(records));
+    return first + records.length;
+  }
+
+  /** The same for the state, and for both slots of the tail file. */
+  async resealState(): Promise<void> {
+    for (let slot = 0; slot < 2; slot++) {
+      const state = defined(this.#state, "the log was created");
+      await this.#write({ ...state, sequence: state.sequence + 1 }, []);
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

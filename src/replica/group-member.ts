@@ -17,6 +17,7 @@ import type { Membership } from "./membership.js";
 import { Proposals } from "./proposals.js";
 import { ReadRounds } from "./read-rounds.js";
 import type { Leadership, MemberStatus, ReplicaStatus } from "./replica-status.js";
+import { reseal } from "./resealing.js";
 import type { SnapshotFolder } from "./snapshot-folder.js";
 import { SnapshotSender } from "./snapshot-sender.js";
 import { Snapshotter } from "./snapshotter.js";
@@ -149,6 +150,11 @@ export class GroupMember implements Proposer, RaftInbox {
     if (message.type !== "snapshot" || message.snapshot === null) throw new ClusterError("invalid_argument", "a snapshot comes with a snapshot message");
     await this.#parts.folder.receive(message.snapshot, chunks);
     this.#driver.deliver([message]);
+  }
+
+  reseal(signal: AbortSignal): Promise<void> {
+    const { log, folder } = this.#parts;
+    return reseal({ log, folder, exclusively: (job) => this.#driver.exclusively(job), signal });
   }
 
   async join(nodeId: string, address: string): Promise<{ readonly raftId: number; readonly members: readonly MemberStatus[] }> {

@@ -28,6 +28,8 @@ export interface RecordCodec {
   open(place: RecordPlace, sealed: Uint8Array): Uint8Array;
   /** The same, with a subkey of its own for what it seals: for each snapshot. */
   renewed(): RecordCodec;
+  /** False for a record that another key than today's sealed: see Resealing. */
+  isCurrent(sealed: Uint8Array): boolean;
 }
 
 /** Records as they travel between members: each seals with a key of its own, and the connection is encrypted. */
@@ -36,4 +38,5 @@ export const plainRecords: RecordCodec = {
   seal: (_place, plain) => plain,
   open: (_place, sealed) => sealed,
   renewed: () => plainRecords,
+  isCurrent: () => true,
 };

@@ -175,6 +175,14 @@ export class Replica implements Proposer, RaftInbox, AsyncDisposable {
     return this.#place().transferLeadership();
   }
 
+  /**
+   * Seals all that is on this member's disk with the codec's present key, while it runs. When it resolves, former keys are not needed any more; when it rejects,
+   * they are, and it is to be called again.
+   */
+  reseal(signal: AbortSignal): Promise<void> {
+    return this.#place().reseal(signal);
+  }
+
   members(): readonly MemberStatus[] {
     return this.#member?.members() ?? [];
   }

@@ -1,14 +1,10 @@
-import { createCipheriv, createDecipheriv, hkdfSync, randomBytes } from "node:crypto";
-import { assert, defined } from "../base/assert.js";
+import { createCipheriv, createDecipheriv } from "node:crypto";
+import { defined } from "../base/assert.js";
 import { ClusterError } from "../base/errors.js";
+import { DataKeys, KEY_ID_BYTES, SALT_BYTES, type Subkey } from "./data-keys.js";
 import type { RecordCodec, RecordPlace } from "./record-codec.js";
 
-/** Bytes of the data key, and of each subkey. */
-export const DATA_KEY_BYTES = 32;
-
 const VERSION = 1;
-const SALT_BYTES = 32;
-const KEY_ID_BYTES = 8;
 const TAG_BYTES = 16;
 const NONCE_BYTES = 12;
 
@@ -21,17 +17,10 @@ const HEADER_BYTES = TERM_AT + 8;
 
 /** After so many messages a subkey makes room for another: far below where AES-GCM with counted nonces would weaken. */
 const MESSAGES_MAX = 2 ** 30;
-/** Subkeys remembered for reading: one for each start of the process and each snapshot that is read. */
-const SUBKEYS_MAX = 64;
-
-interface Subkey {
-  readonly salt: Buffer;
-  readonly key: Uint8Array;
-}
 
 export interface SealedRecordsOptions {
-  /** DATA_KEY_BYTES of this member's own: no other has it. */
-  readonly key: Uint8Array;
+  /** Of this member's own, DATA_KEY_BYTES each: no other has them. The first one seals, the others are for reading what they sealed. */
+  readonly keys: readonly Uint8Array[];
   readonly clusterId: string;
   readonly nodeId: string;
 }
@@ -42,29 +31,27 @@ export interface SealedRecordsOptions {
  * of the data key (8), salt (32), number (8), term (8), ciphertext, tag (16).
  */
 export class SealedRecords implements RecordCodec {
-  readonly #options: SealedRecordsOptions;
-  readonly #keyId: Buffer;
-  readonly #known: Map<string, Subkey>;
+  readonly #owner: { readonly clusterId: string; readonly nodeId: string };
+  readonly #keys: DataKeys;
   #own: Subkey;
   #sealed = 0;
   readonly overheadBytes = HEADER_BYTES + TAG_BYTES;
 
-  constructor(options: SealedRecordsOptions, known: Map<string, Subkey> = new Map()) {
-    assert(options.key.length === DATA_KEY_BYTES, "a data key has 256 bits");
-    this.#options = options;
-    this.#keyId = derive(options.key, Buffer.alloc(0), "swarm data key id", KEY_ID_BYTES);
-    this.#known = known;
-    this.#own = this.#subkey(randomBytes(SALT_BYTES));
+  constructor(options: SealedRecordsOptions | { readonly shared: DataKeys; readonly clusterId: string; readonly nodeId: string }) {
+    const { clusterId, nodeId } = options;
+    this.#owner = { clusterId, nodeId };
+    this.#keys = "shared" in options ? options.shared : new DataKeys(options.keys);
+    this.#own = this.#keys.newSubkey();
   }
 
   seal(place: RecordPlace, plain: Uint8Array): Uint8Array {
-    if (this.#sealed === MESSAGES_MAX) {
-      this.#own = this.#subkey(randomBytes(SALT_BYTES));
+    if (this.#sealed === MESSAGES_MAX || this.#own.keyId !== this.#keys.currentId) {
+      this.#own = this.#keys.newSubkey();
       this.#sealed = 0;
     }
     const header = Buffer.alloc(HEADER_BYTES);
     header[0] = VERSION;
-    this.#keyId.copy(header, KEY_ID_AT);
+    this.#own.keyId.copy(header, KEY_ID_AT);
     this.#own.salt.copy(header, SALT_AT);
     header.writeBigUInt64BE(BigInt(this.#sealed++), NUMBER_AT);
     header.writeBigUInt64BE(BigInt(defined(place.term, "who seals knows the term")), TERM_AT);
@@ -81,7 +68,8 @@ export class SealedRecords implements RecordCodec {
     const header = bytes.subarray(0, HEADER_BYTES);
     if (header[0] !== VERSION) throw broken(`it has format ${header[0]}, only ${VERSION} is known`);
     if (place.term !== null && header.readBigUInt64BE(TERM_AT) !== BigInt(place.term)) throw broken(`it is not of term ${place.term}`);
-    const decipher = createDecipheriv("aes-256-gcm", this.#subkey(header.subarray(SALT_AT, NUMBER_AT)).key, nonceOf(header));
+    const subkey = this.#keys.subkeyOf(header.subarray(KEY_ID_AT, SALT_AT), header.subarray(SALT_AT, NUMBER_AT));
+    const decipher = createDecipheriv("aes-256-gcm", subkey.key, nonceOf(header));
     decipher.setAAD(this.#associated(place, header));
     decipher.setAuthTag(bytes.subarray(bytes.length - TAG_BYTES));
     const plain = decipher.update(bytes.subarray(HEADER_BYTES, bytes.length - TAG_BYTES));
@@ -89,35 +77,26 @@ export class SealedRecords implements RecordCodec {
       decipher.final();
       return plain;
     } catch (cause) {
-      throw this.#refusal(header.subarray(KEY_ID_AT, SALT_AT), cause);
+      throw broken("its seal is broken", cause);
     }
   }
 
   renewed(): SealedRecords {
-    return new SealedRecords(this.#options, this.#known);
+    return new SealedRecords({ ...this.#owner, shared: this.#keys });
   }
 
-  #refusal(keyId: Buffer, cause: unknown): ClusterError {
-    if (keyId.equals(this.#keyId)) return broken("its seal is broken", cause);
-    return new ClusterError("unauthenticated", `it is sealed with data key ${keyId.toString("hex")}, but this member's is ${this.#keyId.toString("hex")}`, {
-      cause,
-    });
+  isCurrent(sealed: Uint8Array): boolean {
+    return sealed[0] === VERSION && this.#keys.currentId.equals(sealed.subarray(KEY_ID_AT, SALT_AT));
+  }
+
+  /** From now on this key seals, here and in all that `renewed` made; what others sealed stays readable for as long as the process lives. */
+  rotate(key: Uint8Array): void {
+    this.#keys.rotate(key);
   }
 
   #associated({ kind, index, part }: RecordPlace, header: Buffer): Buffer {
-    const { clusterId, nodeId } = this.#options;
+    const { clusterId, nodeId } = this.#owner;
     return Buffer.concat([Buffer.from(`${JSON.stringify([clusterId, nodeId, kind, index, part])}\n`), header]);
-  }
-
-  #subkey(salt: Buffer): Subkey {
-    const name = salt.toString("base64");
-    const known = this.#known.get(name);
-    if (known !== undefined) return known;
-    const subkey = { salt: Buffer.from(salt), key: derive(this.#options.key, salt, "swarm records", DATA_KEY_BYTES) };
-    const oldest = this.#known.keys().next();
-    if (this.#known.size >= SUBKEYS_MAX && oldest.done !== true) this.#known.delete(oldest.value);
-    this.#known.set(name, subkey);
-    return subkey;
   }
 }
 
@@ -126,10 +105,6 @@ function nonceOf(header: Buffer): Buffer {
   const nonce = Buffer.alloc(NONCE_BYTES);
   header.copy(nonce, NONCE_BYTES - 8, NUMBER_AT, TERM_AT);
   return nonce;
-}
-
-function derive(key: Uint8Array, salt: Uint8Array, purpose: string, bytes: number): Buffer {
-  return Buffer.from(hkdfSync("sha256", key, salt, purpose, bytes));
 }
 
 function broken(what: string, cause?: unknown): ClusterError {

@@ -3,10 +3,11 @@ import { join } from "node:path";
 import type { StoreObject } from "../model/objects.js";
 import type { SnapshotMeta } from "../raft/message.js";
 import { syncFolder } from "../base/durable-file.js";
+import { systemCodeOf } from "../base/errors.js";
 import { writeFully } from "./durable-file.js";
 import { plainRecords, type RecordCodec } from "./record-codec.js";
 import { chunksOf, readSnapshotFile, type SnapshotTitle, writeSnapshotFile } from "./snapshot-file.js";
-import { countFrames, FrameWriter, readFrames } from "./snapshot-frames.js";
+import { countFrames, FrameWriter, firstSealed, readFrames } from "./snapshot-frames.js";
 
 /** Bytes of a snapshot that travel at a time. */
 const CHUNK_BYTES = 256 * 1024;
@@ -20,7 +21,9 @@ interface SnapshotName {
 export class SnapshotFolder {
   readonly #path: string;
   readonly #codec: RecordCodec;
-  #received = 0;
+  #made = 0;
+  /** What is being written, under the key that was the present one when it began. */
+  readonly #writing = new Set<Promise<void>>();
 
   private constructor(path: string, codec: RecordCodec) {
     this.#path = path;
@@ -40,8 +43,8 @@ export class SnapshotFolder {
     return names.sort((a, b) => b.index - a.index || b.term - a.term);
   }
 
-  async write(title: SnapshotTitle, objects: Iterable<StoreObject>, signal?: AbortSignal): Promise<void> {
-    await writeSnapshotFile(this.pathOf(title.meta), { title, objects, codec: this.#codec, ...(signal === undefined ? {} : { signal }) });
+  write(title: SnapshotTitle, objects: Iterable<StoreObject>, signal?: AbortSignal): Promise<void> {
+    return this.#tracked(writeSnapshotFile(this.pathOf(title.meta), { title, objects, codec: this.#codec, ...(signal === undefined ? {} : { signal }) }));
   }
 
   /** See readSnapshotFile. */
@@ -50,25 +53,20 @@ export class SnapshotFolder {
   }
 
   /** Stores what a peer streams, sealed anew, and checks every byte of it before it gets its name. */
-  async receive(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    const aside = join(this.#path, `incoming-${++this.#received}.part`);
-    try {
-      {
-        await using file = await open(aside, "w", 0o600);
-        const frames = new FrameWriter(this.#codec, meta);
-        let position = 0;
-        for await (const plain of readFrames(chunks, plainRecords, meta)) {
-          const frame = frames.frame(plain);
-          await writeFully(file, frame, position);
-          position += frame.length;
-        }
-        await file.sync();
+  receive(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    return this.#tracked(this.#store(meta, readFrames(chunks, plainRecords, meta)));
+  }
+
+  /** Seals every snapshot with the codec's present key, each written aside, checked and renamed. What is being received or written is waited for. */
+  async reseal(signal: AbortSignal): Promise<void> {
+    await Promise.allSettled(this.#writing);
+    for (const name of await this.list()) {
+      signal.throwIfAborted();
+      try {
+        await this.#resealOne(name);
+      } catch (cause) {
+        if (systemCodeOf(cause) !== "ENOENT") throw cause; // A newer one has taken its place meanwhile.
       }
-      await readSnapshotFile(aside, { place: meta, codec: this.#codec, onObject: () => undefined });
-      await rename(aside, this.pathOf(meta));
-      await syncFolder(this.#path);
-    } finally {
-      await rm(aside, { force: true });
     }
   }
 
@@ -91,6 +89,40 @@ export class SnapshotFolder {
   async retain(name: SnapshotName, older: number): Promise<void> {
     const before = (await this.list()).filter((other) => other.index < name.index);
     for (const other of before.slice(older)) await rm(this.pathOf(other), { force: true });
+  }
+
+  async #resealOne(name: SnapshotName): Promise<void> {
+    await using file = await open(this.pathOf(name), "r");
+    if (this.#codec.isCurrent(await firstSealed(file))) return;
+    await this.#store(name, readFrames(chunksOf(file), this.#codec, name));
+  }
+
+  async #store(place: SnapshotName, frames: AsyncIterable<Uint8Array>): Promise<void> {
+    const aside = join(this.#path, `incoming-${++this.#made}.part`);
+    try {
+      {
+        await using file = await open(aside, "w", 0o600);
+        const writer = new FrameWriter(this.#codec, place);
+        let position = 0;
+        for await (const plain of frames) {
+          const frame = writer.frame(plain);
+          await writeFully(file, frame, position);
+          position += frame.length;
+        }
+        await file.sync();
+      }
+      await readSnapshotFile(aside, { place, codec: this.#codec, onObject: () => undefined });
+      await rename(aside, this.pathOf(place));
+      await syncFolder(this.#path);
+    } finally {
+      await rm(aside, { force: true });
+    }
+  }
+
+  #tracked(work: Promise<void>): Promise<void> {
+    const done = work.finally(() => this.#writing.delete(done));
+    this.#writing.add(done);
+    return done;
   }
 
   pathOf({ index, term }: SnapshotName): string {

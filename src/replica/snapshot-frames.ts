@@ -12,6 +12,9 @@ const HEADER_BYTES = 4 + DIGEST_BYTES;
 /** A frame is written with at most 128 KiB and one object; more than this is damage. */
 const FRAME_BYTES_MAX = 64 * 1024 * 1024;
 
+/** More than any codec's header is. */
+const SEALED_BEGIN_BYTES = 64;
+
 /** Where a snapshot stands in the log. */
 export type SnapshotPlace = Pick<SnapshotMeta, "index" | "term">;
 
@@ -68,6 +71,11 @@ export async function countFrames(file: FileHandle): Promise<number> {
     if (length === null) throw damagedFrame(position);
     position += HEADER_BYTES + length;
   }
+}
+
+/** The beginning of what the first frame holds, as it is sealed: enough to tell with which key. */
+export async function firstSealed(file: FileHandle): Promise<Uint8Array> {
+  return await readFully(file, SEALED_BEGIN_BYTES, HEADER_BYTES);
 }
 
 function lengthIn(header: Uint8Array): number | null {

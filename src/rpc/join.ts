@@ -69,10 +69,12 @@ export async function joinCluster(dial: Dial & { readonly token: string; readonl
   return checked({ rootCertificate, certificate: reply.certificate, key }, reply.nodeId);
 }
 
-/** A new certificate, for a new key, on the strength of the present one. The role in it is what the manager says it is by now. */
-export async function renewCertificate(dial: Dial & { readonly identity: LiveIdentity }): Promise<NodeCredentials> {
-  const { identity, address, clock } = dial;
-  const key = createNodeKey();
+/**
+ * A new certificate, for a new key (PEM), on the strength of the present one. The role in it is what the manager says it is by now. Asking again after a lost answer takes
+ * the same key.
+ */
+export async function renewCertificate(dial: Dial & { readonly identity: LiveIdentity; readonly key: string }): Promise<NodeCredentials> {
+  const { identity, address, clock, key } = dial;
   using connection = new Connection({ address, clock, security: { type: "mutual", identity } });
   const reply = await createClient(connection, CaService).issueCertificate({ csr: createCsr(key), token: "", availability: "active" }, options(dial));
   return checked({ rootCertificate: identity.credentials.rootCertificate, certificate: reply.certificate, key }, identity.nodeId);

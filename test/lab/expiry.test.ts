@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { systemClock } from "../../src/base/clock.js";
 import { decodeBackup } from "../../src/node/backup-file.js";
 import { createCsr } from "../../src/pki/csr.js";
 import { identityOf, isValidAt } from "../../src/pki/identity.js";
-import { loadCredentials, saveCredentials } from "../../src/pki/identity-files.js";
+import { IdentityFiles } from "../../src/pki/identity-files.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../src/pki/node-certificate.js";
 import type { RootCa } from "../../src/pki/root-ca.js";
 import { dockerClients, TestLab } from "../support/lab.js";
@@ -26,19 +27,20 @@ describe("certificates that are outside their validity", () => {
   const hostFolder = (node: number) => dirname(lab.socket(node));
   const certificates = (node: number) => join(hostFolder(node), "data/swarm/certificates");
   const validityOf = async (node: number) => {
-    const credentials = await loadCredentials(certificates(node));
-    if (credentials === null) throw new Error(`node ${node} has no certificate`);
-    return { credentials, identity: identityOf(credentials.certificate) };
+    const files = await IdentityFiles.open({ folder: certificates(node), clock: systemClock });
+    if (files === null) throw new Error(`node ${node} has no certificate`);
+    const { credentials } = files;
+    return { files, credentials, identity: identityOf(credentials.certificate) };
   };
   const isCertified = async (node: number) => isValidAt((await validityOf(node)).identity, Date.now());
 
   /** The same certificate for the same key, issued so many days ago. */
   async function shift(node: number, days: number): Promise<void> {
-    const { credentials, identity } = await validityOf(node);
+    const { files, credentials, identity } = await validityOf(node);
     const { nodeId, role, clusterId } = identity;
     const nowMs = Date.now() - days * DAY_MS;
     const certificate = issueNodeCertificate({ rootCa, csr: createCsr(credentials.key), nodeId, role, clusterId, validityMs: NODE_VALIDITY_MS, nowMs });
-    await saveCredentials(certificates(node), { ...credentials, certificate });
+    await files.replace({ ...credentials, certificate }, { isWorker: false });
   }
 
   const containers = () => Promise.all(ALL.map((node) => docker.must(node, "ps", "--quiet", "--no-trunc")));

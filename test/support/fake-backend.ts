@@ -45,6 +45,8 @@ export class FakeBackend implements Backend {
   readonly rootCa = createRootCa({ nowMs: this.clock.now() });
   joinError: ClusterError | null = null;
   leaveError: ClusterError | null = null;
+  unlockError: ClusterError | null = null;
+  unlockedWith = "";
 
   readonly host = {
     id: "host-id",
@@ -80,6 +82,11 @@ export class FakeBackend implements Backend {
       this.joins.push(options);
       if (this.joinError !== null) throw this.joinError;
       this.localState = { ...INACTIVE, state: "active", nodeId: newId(), nodeAddress: ADDRESS };
+    },
+    unlock: async (unlockKey) => {
+      this.unlockedWith = unlockKey;
+      if (this.unlockError !== null) throw this.unlockError;
+      this.localState = { ...this.localState, state: "active" };
     },
     leave: async () => {
       if (this.leaveError !== null) throw this.leaveError;
@@ -126,6 +133,7 @@ export class FakeBackend implements Backend {
       subnetSize: 24,
       dataPathPort: 4789,
       removedNodes: {},
+      formerIncarnations: [],
       incarnation: newId(),
     };
     await this.store.update((tx) => {

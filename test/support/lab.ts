@@ -31,9 +31,11 @@ export class TestLab {
     sweepCgroups();
     const script = `
       mount --make-rprivate /
-      mkdir -p /run/netns /var/lib/swarm-lab
+      mkdir -p /run/netns
       mount -t tmpfs tmpfs /run/netns
-      mount -t tmpfs tmpfs /var/lib/swarm-lab
+      # Not on /var/lib/swarm-lab itself: when that is removed outside, by the end of another lab, the kernel detaches what is mounted on it here.
+      mount -t tmpfs tmpfs /var/lib
+      mkdir /var/lib/swarm-lab
       echo ready
       while read -r line; do :; done`;
     const init = spawn("unshare", ["--pid", "--fork", "--kill-child", "--mount", "--mount-proc", "bash", "-c", script], { stdio: ["pipe", "pipe", "inherit"] });

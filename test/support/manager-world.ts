@@ -44,6 +44,7 @@ export class ManagerWorld {
           subnetSize: 24,
           dataPathPort: 4789,
           removedNodes: {},
+          formerIncarnations: [],
           incarnation: "incarnation1",
         },
         { isClientWrite: true },

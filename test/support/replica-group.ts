@@ -116,8 +116,8 @@ export class ReplicaGroup implements AsyncDisposable {
     return host;
   }
 
-  async found(name: string, raft?: Partial<RaftConfig>): Promise<Host> {
-    const host = await this.#new(name).open();
+  async found(name: string, raft?: Partial<RaftConfig>, codec?: RecordCodec): Promise<Host> {
+    const host = await this.#new(name).open(codec === undefined ? {} : { codec });
     await host.replica.bootstrap({ nodeId: name, address: host.address });
     host.run();
     await until(() => host.isLeader);
@@ -133,8 +133,8 @@ export class ReplicaGroup implements AsyncDisposable {
   }
 
   /** Opens a host that was stopped, from what is on its disk. */
-  async restart(name: string, openTail?: TailOpener): Promise<Host> {
-    const host = await this.#new(name).open({ openTail });
+  async restart(name: string, openTail?: TailOpener, codec?: RecordCodec): Promise<Host> {
+    const host = await this.#new(name).open({ openTail, ...(codec === undefined ? {} : { codec }) });
     return host.run();
   }
 
@@ -182,6 +182,7 @@ export async function setRaftConfig(host: Host, raft: Partial<RaftConfig>): Prom
       subnetSize: 24,
       dataPathPort: 4789,
       removedNodes: {},
+      formerIncarnations: [],
       incarnation: "",
     });
   });

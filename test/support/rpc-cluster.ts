@@ -20,7 +20,11 @@ export class TestCa {
   }
 
   credentials(nodeId: string, role: NodeRole = "manager", nowMs = Date.now()): NodeCredentials {
-    const key = createNodeKey();
+    return this.certified(createNodeKey(), nodeId, role, nowMs);
+  }
+
+  /** For a key (PEM) that is there already. */
+  certified(key: string, nodeId: string, role: NodeRole = "manager", nowMs = Date.now()): NodeCredentials {
     const certificate = issueNodeCertificate({
       rootCa: this.root,
       csr: createCsr(key),

@@ -41,6 +41,7 @@ export class ServiceWorld {
         subnetSize: 24,
         dataPathPort: 4789,
         removedNodes: {},
+        formerIncarnations: [],
         incarnation: "",
       });
       for (const id of nodeIds) tx.create("node", testNode(id));

@@ -43,6 +43,11 @@ export interface SwarmBackend {
   join(options: JoinOptions): Promise<void>;
   leave(options: { readonly force: boolean }): Promise<void>;
   /**
+   * Lets a manager that is locked take part again. Throws `invalid_argument` for what is no unlock key, `unauthenticated` for another one (nothing changes then),
+   * `conflict` when it is not locked.
+   */
+  unlock(unlockKey: string): Promise<void>;
+  /**
    * The state of the cluster, as of a moment after the call, as the bytes of one encrypted file. Throws like `read`, and `invalid_argument` for an empty passphrase.
    */
   backup(passphrase: string): Promise<AsyncIterable<Uint8Array>>;

@@ -15,7 +15,7 @@ export function requireManager(backend: Backend): void {
   const local = backend.swarm.local();
   if (local.state === "locked") throw new HttpError(503, LOCKED_TEXT);
   if (local.isManager) return;
-  if (local.nodeId !== "" && local.error !== "") throw new HttpError(503, `This node is not a swarm manager: ${local.error}`);
+  if ((local.nodeId !== "" || local.state === "error") && local.error !== "") throw new HttpError(503, `This node is not a swarm manager: ${local.error}`);
   throw new HttpError(503, local.nodeId === "" ? NOT_IN_SWARM_TEXT : WORKER_TEXT);
 }
 

@@ -4,6 +4,7 @@ import { EXIT, CommandFailure } from "../failure.js";
 import { print } from "../output.js";
 import { parseChoice, parseDuration } from "../quantities.js";
 import type { HostInfo, NodeInfo, SwarmInfo } from "../shapes.js";
+import { showUnlockKey } from "./autolock.js";
 
 const AVAILABILITIES = ["active", "pause", "drain"] as const;
 
@@ -15,6 +16,7 @@ interface InitFlags {
   readonly dispatcherHeartbeat?: string;
   readonly taskHistoryLimit?: string;
   readonly forceNewCluster?: boolean;
+  readonly autolock?: boolean;
 }
 
 interface JoinFlags {
@@ -36,6 +38,7 @@ export function addClusterCommands(program: Command): void {
     .option("--dispatcher-heartbeat <duration>", "period of the nodes' heartbeats (default 2s)")
     .option("--task-history-limit <n>", "tasks kept per slot (default 5)")
     .option("--force-new-cluster", "make this manager the only one, with the state that it has, when the others are gone for good")
+    .option("--autolock", "lock the managers' keys on their disks: after a restart a manager needs the unlock key")
     .action(action<[InitFlags]>(init));
   program
     .command("join")
@@ -70,6 +73,7 @@ async function init({ api }: CliContext, flags: InitFlags): Promise<void> {
     ListenAddr: flags.listenAddr,
     AdvertiseAddr: flags.advertiseAddr ?? "",
     ForceNewCluster: flags.forceNewCluster === true,
+    AutoLockManagers: flags.autolock === true,
     Availability: parseChoice(flags.availability, "availability", AVAILABILITIES),
     Spec: spec,
   };
@@ -81,6 +85,10 @@ async function init({ api }: CliContext, flags: InitFlags): Promise<void> {
   print(`Swarm initialized: this node (${nodeId}) is now a manager.\n`);
   printJoinCommand("worker", swarm.JoinTokens.Worker, node.ManagerStatus?.Addr ?? "");
   print("To add a manager, run 'swarm join-token manager' and follow what it says.");
+  if (flags.autolock === true) {
+    print("");
+    await showUnlockKey(api);
+  }
 }
 
 async function join({ api }: CliContext, address: string, flags: JoinFlags): Promise<void> {

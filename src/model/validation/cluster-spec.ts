@@ -1,6 +1,6 @@
 import { NANOSECONDS_PER_SECOND } from "../defaults.js";
 import type { ClusterSpec } from "../objects.js";
-import { invalid, notBuilt } from "./invalid.js";
+import { invalid } from "./invalid.js";
 import { validateLabels } from "./names.js";
 import { refuseLogDriver } from "./unbuilt.js";
 
@@ -17,6 +17,5 @@ export function validateClusterSpec(spec: ClusterSpec): void {
   if (spec.nodeCertExpiryNs < CERT_EXPIRY_NS_MIN) throw invalid("minimum certificate expiry time is: 1h0m0s");
   const { heartbeatTick = 1, electionTick = 10 } = spec.raft ?? {};
   if (electionTick <= heartbeatTick) throw invalid(`election tick (${electionTick}) must be greater than heartbeat tick (${heartbeatTick})`);
-  if (spec.autoLockManagers) throw notBuilt("locking managers is not supported yet");
   refuseLogDriver(spec.defaultLogDriver?.name ?? "");
 }

@@ -118,7 +118,6 @@ test("the last manager says what leaving means", async () => {
 
 test.each([
   [{ Name: "infrastructure" }, 400, 'invalid Name "infrastructure": the swarm spec must be named "default"'],
-  [{ EncryptionConfig: { AutoLockManagers: true } }, 501, "locking managers (autolock) is not supported yet"],
   [{ CAConfig: { ForceRotate: 1 } }, 501, "Spec.CAConfig.ForceRotate is not supported"],
   [{ CAConfig: { ExternalCAs: [{ URL: "https://ca" }] } }, 501, "Spec.CAConfig.ExternalCAs is not supported"],
   [{ Raft: { ElectionTick: -1 } }, 400, "Spec.Raft.ElectionTick must be an integer from 0 to 2147483647"],
@@ -146,6 +145,51 @@ test("unlocking what is not locked", async () => {
   const { call } = await activeFixture();
   expect(await call("GET", "/swarm/unlockkey")).toMatchObject({ status: 200, json: { UnlockKey: "" } });
   expect(await call("POST", "/swarm/unlock", { UnlockKey: "SWMKEY-1-x" })).toMatchObject({ status: 409, json: { message: "swarm is not locked" } });
+});
+
+test("the unlock key is shown on demand, and nowhere else", async () => {
+  const { call, backend } = await activeFixture();
+  const { Version, Spec } = (await call("GET", "/swarm")).json as { Version: { Index: number }; Spec: object };
+  const body = { ...Spec, EncryptionConfig: { AutoLockManagers: true } };
+  expect(await call("POST", `/swarm/update?version=${Version.Index}`, body)).toMatchObject({ status: 200 });
+  const { UnlockKey } = (await call("GET", "/swarm/unlockkey")).json as { UnlockKey: string };
+  expect(UnlockKey).toMatch(/^SWMKEY-1-[A-Za-z0-9+/]{43}$/);
+  const after = (await call("GET", "/swarm")).json as { Version: { Index: number } };
+  expect(after).toMatchObject({ Spec: { EncryptionConfig: { AutoLockManagers: true } } });
+  const secrets = [UnlockKey.slice(9), Buffer.from(backend.store.view.cluster?.unlockKey ?? []).toString("hex")];
+  for (const path of ["/swarm", "/info", "/nodes"]) {
+    const text = JSON.stringify((await call("GET", path)).json);
+    for (const secret of secrets) expect(text).not.toContain(secret);
+  }
+  await call("POST", `/swarm/update?version=${after.Version.Index}&rotateManagerUnlockKey=true`, body);
+  expect((await call("GET", "/swarm/unlockkey")).json).not.toEqual({ UnlockKey });
+});
+
+test("unlocking: the key goes to the node, which says what is wrong with it", async () => {
+  const { call, backend } = await activeFixture();
+  backend.localState = { ...backend.localState, state: "locked", isManager: false };
+  const key = `SWMKEY-1-${"A".repeat(43)}`;
+  for (const [error, status] of [
+    [new ClusterError("unauthenticated", "swarm could not be unlocked: invalid key provided"), 401],
+    [new ClusterError("invalid_argument", "invalid key string"), 400],
+  ] as const) {
+    backend.unlockError = error;
+    expect(await call("POST", "/swarm/unlock", { UnlockKey: key })).toMatchObject({ status, json: { message: error.message } });
+  }
+  backend.unlockError = null;
+  expect(await call("POST", "/swarm/unlock", { UnlockKey: key })).toMatchObject({ status: 200 });
+  expect(backend.unlockedWith).toBe(key);
+  const outside = await inactiveFixture();
+  expect(await outside.call("POST", "/swarm/unlock", { UnlockKey: key })).toMatchObject({ status: 503, json: { message: NOT_IN_SWARM } });
+});
+
+test.each([
+  [{ AutoLockManagers: true }, { autoLockManagers: true }],
+  [{ Spec: { EncryptionConfig: { AutoLockManagers: true } } }, { autoLockManagers: true }],
+])("init with %j locks", async (body, spec) => {
+  const { call, backend } = await inactiveFixture();
+  expect(await call("POST", "/swarm/init", { ListenAddr: "0.0.0.0:2377", ...body })).toMatchObject({ status: 200 });
+  expect(backend.inits[0]?.spec).toMatchObject(spec);
 });
 
 test.each([

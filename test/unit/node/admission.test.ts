@@ -23,6 +23,7 @@ async function storeWith(role: NodeRole, certificateNotBeforeMs: number): Promis
       dataPathPort: 4789,
       incarnation: "one",
       removedNodes: { gone: 9 },
+      formerIncarnations: [],
     });
   });
   return store;

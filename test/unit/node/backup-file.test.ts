@@ -90,6 +90,7 @@ test("the host that a cluster is restored on becomes a manager of its own, certi
       dataPathPort: 4789,
       incarnation: "one",
       removedNodes: {},
+      formerIncarnations: [],
     },
   };
   const restored = restoredNode({ objects: [cluster, node("old")], index: 77, term: 3 }, { nodeAddress: "10.0.0.9", nowMs });

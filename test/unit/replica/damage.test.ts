@@ -19,6 +19,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { isClusterError } from "../../../src/base/errors.js";
 import type { StoreObject } from "../../../src/model/objects.js";
 import { MemoryNetwork } from "../../support/memory-network.js";
+import { dataKeyOf, recordsOf } from "../../support/records.js";
 import { Host, ReplicaGroup, setRaftConfig, until } from "../../support/replica-group.js";
 
 /**
@@ -52,13 +53,17 @@ let trials = 0;
 
 beforeAll(async () => {
   await using group = await ReplicaGroup.create();
-  let a = await group.found("a");
+  const codec = recordsOf("a");
+  let a = await group.found("a", undefined, codec);
   await setRaftConfig(a, { snapshotInterval: 40, logEntriesForSlowFollowers: 10 });
   for (let at = 0; at < 60; at++) await a.write(`first-${at}`);
   await until(() => readdirSync(join(a.directory, "snapshots")).every((name) => !/^0+1-/.test(name)));
+  // Its data key was changed while it ran: what the one before sealed must not be needed, nor be taken for what is there now.
+  codec.rotate(dataKeyOf("a", 1));
+  await a.replica.reseal(new AbortController().signal);
   for (let round = 0; round < 2; round++) {
     await a.stop();
-    a = await group.restart("a");
+    a = await group.restart("a", undefined, recordsOf("a", [1]));
     await until(() => a.isLeader);
     for (let at = 0; at < 6; at++) await a.write(`round-${round}-${at}`);
   }
@@ -80,7 +85,7 @@ async function outcomeOf(damage: (directory: string) => void): Promise<string> {
   cpSync(world.template, host.directory, { recursive: true });
   damage(host.directory);
   try {
-    await host.open();
+    await host.open({ codec: recordsOf("a", [1]) });
   } catch (cause) {
     return refusalOf(cause, host.directory);
   } finally {

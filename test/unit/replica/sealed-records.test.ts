@@ -1,10 +1,9 @@
 import { describe, expect, test } from "vitest";
 import type { RecordPlace } from "../../../src/replica/record-codec.js";
-import { SealedRecords } from "../../../src/replica/sealed-records.js";
+import { SealedRecords, type SealedRecordsOptions } from "../../../src/replica/sealed-records.js";
 
 const key = Buffer.alloc(32, 1);
-const records = (changed: Partial<ConstructorParameters<typeof SealedRecords>[0]> = {}) =>
-  new SealedRecords({ key, clusterId: "cluster", nodeId: "node", ...changed });
+const records = (changed: Partial<SealedRecordsOptions> = {}) => new SealedRecords({ keys: [key], clusterId: "cluster", nodeId: "node", ...changed });
 const place: RecordPlace = { kind: "entry", index: 7, term: 3, part: 0 };
 const plain = Buffer.from("what nobody else may read");
 
@@ -55,7 +54,7 @@ test("every bit and every length counts", () => {
 });
 
 test("another key is told from damage", () => {
-  const sealed = records({ key: Buffer.alloc(32, 2) }).seal(place, plain);
+  const sealed = records({ keys: [Buffer.alloc(32, 2)] }).seal(place, plain);
   expect(() => records().open(place, sealed)).toThrow(
     expect.objectContaining({ code: "unauthenticated", message: expect.stringMatching(/sealed with data key [0-9a-f]{16}, but this member's is/) }),
   );
@@ -65,4 +64,23 @@ test("more subkeys than are remembered can be read", () => {
   const all = Array.from({ length: 100 }, () => records().seal(place, plain));
   const reader = records();
   for (const sealed of [...all, ...all]) expect(reader.open(place, sealed)).toEqual(plain);
+});
+
+test("after a rotation the new key seals, also for snapshots that began before, and what the old one sealed is still read", () => {
+  const own = records();
+  const snapshot = own.renewed();
+  const before = own.seal(place, plain);
+  expect(own.isCurrent(before)).toBe(true);
+  const next = Buffer.alloc(32, 2);
+  own.rotate(next);
+  expect(own.isCurrent(before)).toBe(false);
+  const after = [own.seal(place, plain), snapshot.seal(place, plain)];
+  for (const sealed of [before, ...after]) expect(snapshot.open(place, sealed)).toEqual(plain);
+  for (const sealed of after) {
+    expect(own.isCurrent(sealed)).toBe(true);
+    expect(records({ keys: [next] }).open(place, sealed)).toEqual(plain);
+  }
+  // Another process knows both for as long as the old one is needed, and only then.
+  expect(records({ keys: [next, key] }).open(place, before)).toEqual(plain);
+  expect(() => records({ keys: [next] }).open(place, before)).toThrow(expect.objectContaining({ code: "unauthenticated" }));
 });

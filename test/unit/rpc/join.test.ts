@@ -7,6 +7,7 @@ import { createJoinToken, isSameToken } from "../../../src/pki/join-token.js";
 import { issueNodeCertificate } from "../../../src/pki/node-certificate.js";
 import { fetchRootCertificate, joinCluster, renewCertificate } from "../../../src/rpc/join.js";
 import { checkProtocol } from "../../../src/rpc/join-check.js";
+import { createNodeKey } from "../../../src/pki/keys.js";
 import { LiveIdentity } from "../../../src/rpc/live-identity.js";
 import { CaService, type IssueCertificateRequest } from "../../../src/wire/generated/ca.js";
 import type { ControlRequest } from "../../../src/wire/generated/control.js";
@@ -57,7 +58,7 @@ test("a machine with the right token becomes a node, and renews its certificate"
   const identity = new LiveIdentity(credentials);
   expect(written[0]).toMatchObject({ issueCertificate: { callerNodeId: "", callerAddress: "127.0.0.1", request: { token, availability: "active" } } });
 
-  const renewed = await renewCertificate({ address, clock: systemClock, identity });
+  const renewed = await renewCertificate({ address, clock: systemClock, identity, key: createNodeKey() });
   expect(identityOf(renewed.certificate).publicKeyDigest).not.toBe(identity.identity.publicKeyDigest);
   expect(written[1]).toMatchObject({ issueCertificate: { callerNodeId: "n1", request: { token: "" } } });
   identity.replace(renewed);

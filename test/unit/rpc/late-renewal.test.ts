@@ -47,6 +47,7 @@ async function cluster(options: { readonly role?: NodeRole; readonly daysAgo?: n
       dataPathPort: 4789,
       incarnation: "one",
       removedNodes: {},
+      formerIncarnations: [],
     });
     const spec = { name: "", labels: {}, role, availability: "active" } as const;
     tx.create("node", { ...testNode("n1", { state: "down" }), spec, role, publicKeyDigest, certificateExpiresAtMs: expiresAtMs });

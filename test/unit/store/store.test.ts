@@ -88,6 +88,7 @@ describe("reading and looking up", () => {
           subnetSize: 24,
           dataPathPort: 4789,
           removedNodes: {},
+          formerIncarnations: [],
           incarnation: "",
         }) as undefined,
     );

@@ -1,6 +1,6 @@
 import { DEFAULT_CLUSTER_SPEC, withClusterDefaults } from "../../../model/defaults.js";
 import type { ClusterSpec, RaftConfig } from "../../../model/objects.js";
-import { badRequest, notSupported } from "../errors.js";
+import { badRequest } from "../errors.js";
 import { type Json, jsonInteger } from "../json.js";
 import { driverFromDocker, driverToDocker } from "./driver.js";
 import { Fields } from "./fields.js";
@@ -26,7 +26,6 @@ export function clusterSpecFromDocker(fields: Fields): ClusterSpec {
     defaultLogDriver: driverFromDocker(taskDefaults?.child("LogDriver") ?? null),
     autoLockManagers: encryption?.boolean("AutoLockManagers") ?? false,
   };
-  if (spec.autoLockManagers) throw notSupported("locking managers (autolock) is not supported yet");
   for (const part of [orchestration, ca, dispatcher, taskDefaults, encryption]) part?.end();
   fields.end();
   return withClusterDefaults(spec);

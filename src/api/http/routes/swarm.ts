@@ -1,13 +1,14 @@
 import type { FastifyInstance } from "fastify";
 import { ClusterError } from "../../../base/errors.js";
 import { sendEmpty, sendJson } from "../answer.js";
-import { readJsonBody, requireJsonBody } from "../body.js";
+import { requireJsonBody } from "../body.js";
 import type { RouteContext } from "../context.js";
 import { clusterToDocker } from "../convert/cluster.js";
 import { clusterSpecFromDocker, optionalClusterSpec } from "../convert/cluster-spec.js";
 import { Fields } from "../convert/fields.js";
 import { availabilityFromDocker } from "../convert/node.js";
-import { badRequest, controlError, HttpError, notSupported } from "../errors.js";
+import { formatUnlockKey } from "../../../pki/unlock-key.js";
+import { badRequest, controlError, HttpError } from "../errors.js";
 import { Query } from "../query.js";
 import { readSwarm, requireManager, writeSwarm } from "../swarm-access.js";
 
@@ -27,7 +28,9 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
     const fields = new Fields(await requireJsonBody(request), "");
     const forceNewCluster = fields.boolean("ForceNewCluster");
     if (!forceNewCluster) requireOutside();
-    if (fields.boolean("AutoLockManagers")) throw notSupported("locking managers (autolock) is not supported yet");
+    const isLocking = fields.boolean("AutoLockManagers");
+    if (isLocking && forceNewCluster) throw badRequest("AutoLockManagers does not go with ForceNewCluster: update the swarm when it is founded");
+    const spec = optionalClusterSpec(fields.child("Spec"));
     const options = {
       listenAddress: fields.string("ListenAddr"),
       advertiseAddress: fields.string("AdvertiseAddr"),
@@ -37,7 +40,7 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
       subnetSize: fields.count("SubnetSize", 32),
       forceNewCluster,
       availability: availabilityFromDocker(fields),
-      spec: optionalClusterSpec(fields.child("Spec")),
+      spec: { ...spec, autoLockManagers: spec.autoLockManagers || isLocking },
     };
     fields.end();
     return sendJson(reply, await backend.swarm.init(options));
@@ -71,7 +74,7 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
 
   /** A second init or join says so before anything else is looked at. */
   function requireOutside(): void {
-    if (["active", "locked"].includes(backend.swarm.local().state)) throw new HttpError(503, ALREADY_IN_SWARM_TEXT);
+    if (["active", "locked", "error"].includes(backend.swarm.local().state)) throw new HttpError(503, ALREADY_IN_SWARM_TEXT);
   }
 
   app.post("/swarm/leave", async (request, reply) => {
@@ -86,9 +89,8 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
     const version = query.version("swarm");
     const fields = new Fields(await requireJsonBody(request), "");
     // dockerode sends the parameters of the request in its body, too.
-    fields.ignore("version", "rotateWorkerToken", "rotateManagerToken", "rotateManagerUnlockKey", "abortSignal");
+    fields.ignore("version", "rotateWorkerToken", "rotateManagerToken", "rotateManagerUnlockKey", "rotateDataKeys", "abortSignal");
     const spec = clusterSpecFromDocker(fields);
-    if (query.flag("rotateManagerUnlockKey")) throw notSupported("locking managers (autolock) is not supported yet");
     await writeSwarm(backend, {
       type: "updateCluster",
       updateCluster: {
@@ -96,21 +98,28 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
         spec,
         rotateWorkerToken: query.flag("rotateWorkerToken"),
         rotateManagerToken: query.flag("rotateManagerToken"),
-        rotateUnlockKey: false,
+        rotateUnlockKey: query.flag("rotateManagerUnlockKey"),
+        // Not Docker's: each manager seals its log with a new key.
+        rotateDataKeys: query.flag("rotateDataKeys"),
       },
     });
     return sendEmpty(reply);
   });
 
   app.get("/swarm/unlockkey", async (_request, reply) => {
-    requireManager(backend);
-    return sendJson(reply, { UnlockKey: "" });
+    const key = (await readSwarm(backend)).cluster?.unlockKey;
+    return sendJson(reply, { UnlockKey: key === undefined || key.length === 0 ? "" : formatUnlockKey(key) });
   });
 
-  app.post("/swarm/unlock", async (request) => {
-    await readJsonBody(request);
-    if (backend.swarm.local().state === "inactive") throw new HttpError(503, "This node is not part of a swarm");
-    if (backend.swarm.local().state === "locked") throw notSupported("unlocking a manager is not supported yet");
-    throw new HttpError(409, "swarm is not locked");
+  app.post("/swarm/unlock", async (request, reply) => {
+    const fields = new Fields(await requireJsonBody(request), "");
+    const key = fields.string("UnlockKey");
+    fields.end();
+    if (backend.swarm.local().state !== "locked") {
+      requireManager(backend);
+      throw new HttpError(409, "swarm is not locked");
+    }
+    await backend.swarm.unlock(key);
+    return sendEmpty(reply);
   });
 }

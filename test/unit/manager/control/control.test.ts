@@ -38,6 +38,17 @@ function serviceOf(reply: ControlReply): Service {
   return reply.service;
 }
 
+const updateCluster = (cluster: ManagerWorld, change: Partial<UpdateCluster> = {}): ControlRequest => ({
+  type: "updateCluster",
+  updateCluster: {
+    version: cluster.store.view.cluster!.meta!.version,
+    spec: DEFAULT_CLUSTER_SPEC,
+    rotateWorkerToken: false,
+    rotateManagerToken: false,
+    rotateUnlockKey: false,
+    ...change,
+  },
+});
 const updateService = (change: Partial<UpdateService>): ControlRequest => ({
   type: "updateService",
   updateService: { serviceId: "", version: 0, spec: null, rollback: "none", registryAuthSource: "spec", ...change },
@@ -242,22 +253,10 @@ test("a removed node is remembered until its certificate has long expired, and n
 });
 
 describe("the cluster", () => {
-  const update = (cluster: ManagerWorld, change: Partial<UpdateCluster> = {}): ControlRequest => ({
-    type: "updateCluster",
-    updateCluster: {
-      version: cluster.store.view.cluster!.meta!.version,
-      spec: DEFAULT_CLUSTER_SPEC,
-      rotateWorkerToken: false,
-      rotateManagerToken: false,
-      rotateUnlockKey: false,
-      ...change,
-    },
-  });
-
   test("zeros are defaults, and the signing key is not shown", async () => {
     const cluster = await world();
     const reply = await cluster.manager.control.execute(
-      update(cluster, { spec: { ...DEFAULT_CLUSTER_SPEC, name: "", heartbeatPeriodNs: 0n, raft: null, taskHistoryRetentionLimit: 7n } }),
+      updateCluster(cluster, { spec: { ...DEFAULT_CLUSTER_SPEC, name: "", heartbeatPeriodNs: 0n, raft: null, taskHistoryRetentionLimit: 7n } }),
     );
     expect(reply).toMatchObject({ type: "cluster", cluster: { spec: { ...DEFAULT_CLUSTER_SPEC, taskHistoryRetentionLimit: 7n }, rootCa: { key: "" } } });
     expect(cluster.store.view.cluster?.rootCa?.key).not.toBe("");
@@ -266,7 +265,7 @@ describe("the cluster", () => {
   test("rotation changes only the secret of the token that it names", async () => {
     const cluster = await world();
     const before = cluster.store.view.cluster!.rootCa!.joinTokens!;
-    await cluster.manager.control.execute(update(cluster, { rotateWorkerToken: true }));
+    await cluster.manager.control.execute(updateCluster(cluster, { rotateWorkerToken: true }));
     const after = cluster.store.view.cluster!.rootCa!.joinTokens!;
     expect(after.manager).toBe(before.manager);
     expect(after.worker).not.toBe(before.worker);
@@ -284,11 +283,37 @@ describe("the cluster", () => {
       "heartbeat time period cannot be a negative duration",
     ],
     ["a short certificate", { spec: { ...DEFAULT_CLUSTER_SPEC, nodeCertExpiryNs: 1n } }, "invalid_argument", "minimum certificate expiry time is: 1h0m0s"],
-    ["an unlock key", { rotateUnlockKey: true }, "unimplemented", "locking managers is not supported yet"],
-    ["autolock", { spec: { ...DEFAULT_CLUSTER_SPEC, autoLockManagers: true } }, "unimplemented", "locking managers is not supported yet"],
+    ["an unlock key of what is not locked", { rotateUnlockKey: true }, "failed_precondition", "cannot rotate the unlock key because autolock is not turned on"],
   ])("refuses %s", async (_, change, code, message) => {
     const cluster = await world();
-    expect(await refused(cluster, update(cluster, change))).toEqual({ code, message });
+    expect(await refused(cluster, updateCluster(cluster, change))).toEqual({ code, message });
+  });
+});
+
+describe("autolock", () => {
+  const locked = { ...DEFAULT_CLUSTER_SPEC, autoLockManagers: true };
+  const keysOf = ({ store }: Awaited<ReturnType<typeof world>>) => {
+    const { unlockKey, dataKeyEpoch } = store.view.cluster!;
+    return { unlockKey: Buffer.from(unlockKey ?? []).toString("hex"), dataKeyEpoch };
+  };
+  /** The answer of the leader goes to other managers: no key is in it. */
+  const updated = async (cluster: Awaited<ReturnType<typeof world>>, change: Partial<UpdateCluster>) => {
+    const reply = await cluster.manager.control.execute(updateCluster(cluster, change));
+    expect(reply).toMatchObject({ type: "cluster", cluster: { unlockKey: new Uint8Array(0), rootCa: { key: "" } } });
+    return keysOf(cluster);
+  };
+
+  test("turning it on makes an unlock key, rotating makes another one, each with new data keys; turning it off forgets it", async () => {
+    const cluster = await world();
+    const first = await updated(cluster, { spec: locked });
+    expect(first).toEqual({ unlockKey: expect.stringMatching(/^[0-9a-f]{64}$/), dataKeyEpoch: 1 });
+    expect(await updated(cluster, { spec: { ...locked, taskHistoryRetentionLimit: 2n } })).toEqual(first);
+    const second = await updated(cluster, { spec: locked, rotateUnlockKey: true });
+    expect(second.unlockKey).not.toBe(first.unlockKey);
+    expect(second.dataKeyEpoch).toBe(2);
+    expect(await updated(cluster, { spec: locked, rotateDataKeys: true })).toEqual({ ...second, dataKeyEpoch: 3 });
+    expect(await updated(cluster, { spec: DEFAULT_CLUSTER_SPEC })).toEqual({ unlockKey: "", dataKeyEpoch: 3 });
+    expect(await updated(cluster, { spec: DEFAULT_CLUSTER_SPEC, rotateDataKeys: true })).toEqual({ unlockKey: "", dataKeyEpoch: 4 });
   });
 });
 

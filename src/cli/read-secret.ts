@@ -1,0 +1,21 @@
+import { createInterface } from "node:readline";
+
+/** The first line of standard input. On a terminal it is asked for, and what is typed is not shown. */
+export async function readSecret(prompt: string, signal: AbortSignal): Promise<string> {
+  const { stdin, stderr } = process;
+  const isTerminal = stdin.isTTY === true;
+  if (isTerminal) stderr.write(prompt);
+  // Without an output, readline echoes nothing; on a terminal it also turns off the terminal's own echo.
+  const lines = createInterface({ input: stdin, terminal: isTerminal });
+  lines.once("SIGINT", () => process.kill(process.pid, "SIGINT")); // In this mode the terminal does not send it.
+  try {
+    return await new Promise<string>((resolve, reject) => {
+      signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      lines.once("line", (line) => resolve(line.trim()));
+      lines.once("close", () => resolve(""));
+    });
+  } finally {
+    lines.close();
+    if (isTerminal) stderr.write("\n");
+  }
+}
