@@ -32,6 +32,7 @@ void Control::accept() {
   while (callers_.size() < CALLERS_MAX) {
     Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
     if (!socket) return;
+    countSeen_++;
     Caller caller = {std::move(socket), ""};
     if (state_.empty() || tell(caller, state_)) callers_.push_back(std::move(caller));
   }
@@ -59,6 +60,19 @@ bool Control::read(Caller& caller) {
 
 bool Control::execute(Caller& caller, const std::string& line) {
   int signal = 0;
-  if (sscanf(line.c_str(), "kill %d", &signal) != 1) return false;
-  return tell(caller, "killed " + std::to_string(kill_(signal)) + "\n");
+  if (sscanf(line.c_str(), "kill %d", &signal) == 1) return tell(caller, "killed " + std::to_string(commands_.kill(signal)) + "\n");
+  unsigned short rows = 0, columns = 0;
+  if (sscanf(line.c_str(), "resize %hu %hu", &rows, &columns) == 2) {
+    commands_.resize(rows, columns);
+    return true;
+  }
+  return line.compare(0, 7, "attach ") == 0 && attach(caller, line.substr(7));
+}
+
+/** The socket leaves the callers. What it sends waits for the answer, by which it knows that it is attached. */
+bool Control::attach(Caller& caller, const std::string& word) {
+  const auto has = [&](char letter) { return word.find(letter) != std::string::npos; };
+  if (!tell(caller, "attached\n")) return false;
+  commands_.attach(std::move(caller.socket), {has('i'), has('o'), has('e')});
+  return false;
 }

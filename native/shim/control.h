@@ -9,21 +9,31 @@
 #include <vector>
 
 #include "../base/fd.h"
+#include "attachments.h"
 
 /**
  * The shim's socket: lines in both directions. A new caller is told the state first, and then each change:
  *   `running PID STARTED_NS`, `exited JSON` (see shim.h), `failed JSON`.
- * A caller may say `kill N`, answered in order by `killed 0`, or `killed ERRNO`. The connection closes when the shim is gone with all it made.
+ * A caller may say `kill N`, answered in order by `killed 0`, or `killed ERRNO`; `resize ROWS COLUMNS`, which nothing answers; and `attach WORD`, where the letters
+ * i, o and e in WORD stand for the program's input, output and errors: after the answer `attached` the connection belongs to the streams (attachments.h).
+ * The connection closes when the shim is gone with all it made.
  */
 class Control {
  public:
-  using Kill = std::function<int(int signal)>;
-  Control(Fd listener, Kill kill) : listener_(std::move(listener)), kill_(std::move(kill)) {}
+  /** What callers can ask for. */
+  struct Commands {
+    std::function<int(int signal)> kill;
+    std::function<void(unsigned short rows, unsigned short columns)> resize;
+    std::function<void(Fd socket, AttachOptions options)> attach;
+  };
+  Control(Fd listener, Commands commands) : listener_(std::move(listener)), commands_(std::move(commands)) {}
 
   /** Adds what is to be watched. */
   void watch(std::vector<pollfd>& list) const;
   /** Accepts, reads and answers; to be called when one of them is ready. */
   void serve();
+  /** Callers that came, those who have left too. */
+  size_t countSeen() const { return countSeen_; }
   /** Tells every caller, and those to come. */
   void setState(std::string line);
 
@@ -37,10 +47,12 @@ class Control {
   /** False when the caller is gone or talks nonsense. */
   bool read(Caller& caller);
   bool execute(Caller& caller, const std::string& line);
+  bool attach(Caller& caller, const std::string& word);
   static bool tell(const Caller& caller, std::string_view line);
 
   Fd listener_;
-  Kill kill_;
+  Commands commands_;
   std::string state_;
   std::list<Caller> callers_;
+  size_t countSeen_ = 0;
 };

@@ -31,9 +31,19 @@ void mountBelow(const Fd& dev, const char* name, const char* type, unsigned long
   check(mount(type, pathOf(target.get()).c_str(), type, flags, data), "mount /dev", name);
 }
 
+/** In folders of /dev as they are needed; what is there already stays. */
+void makeDevice(int dev, const DeviceSettings& device) {
+  for (size_t slash = device.name.find('/'); slash != std::string::npos; slash = device.name.find('/', slash + 1)) {
+    const std::string folder = device.name.substr(0, slash);
+    if (mkdirat(dev, folder.c_str(), 0755) < 0 && errno != EEXIST) fail("create directory /dev", folder);
+  }
+  const mode_t mode = (device.isBlock ? S_IFBLK : S_IFCHR) | static_cast<mode_t>(device.mode);
+  if (mknodat(dev, device.name.c_str(), mode, makedev(device.major, device.minor)) < 0 && errno != EEXIST) fail("create device /dev", device.name);
+}
+
 }  // namespace
 
-void mountDevices(int root) {
+void mountDevices(int root, const Settings& settings) {
   {
     const Fd below = openPlainDirectory(root, "dev");
     check(mount("tmpfs", pathOf(below.get()).c_str(), "tmpfs", MS_NOSUID | MS_STRICTATIME | MS_NOEXEC, "mode=755,size=64m"), "mount", "/dev");
@@ -43,7 +53,9 @@ void mountDevices(int root) {
   for (const Device& device : DEVICES) check(mknodat(dev.get(), device.name, S_IFCHR | 0666, makedev(device.major, device.minor)), "create device", device.name);
   for (const Link& link : LINKS) check(symlinkat(link.target, dev.get(), link.name), "create link /dev", link.name);
   mountBelow(dev, "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
-  mountBelow(dev, "shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, "mode=1777,size=65536k");
+  const std::string size = "mode=1777,size=" + std::to_string(settings.sharedMemorySize);
+  mountBelow(dev, "shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, size.c_str());
   mountBelow(dev, "mqueue", "mqueue", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr);
+  for (const DeviceSettings& device : settings.devices) makeDevice(dev.get(), device);
   umask(mask);
 }

@@ -14,6 +14,7 @@ struct Exit {
 
 /**
  * The file FOLDER/exit: how a container ended, for whoever asks later. Space for it is taken when the container starts, so that a full disk cannot prevent it.
+ * Without a folder (a program that joined a container) nothing is kept.
  */
 class ExitRecord {
  public:
@@ -25,6 +26,7 @@ class ExitRecord {
 
  private:
   void publish(std::string text);
+  void store(std::string text);
 
   std::string folder_;
   Fd file_;

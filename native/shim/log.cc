@@ -84,36 +84,40 @@ void Log::rotate() {
   }
 }
 
-LogStream::LogStream(std::string_view name, Fd pipe) : name_(name), pipe_(std::move(pipe)) { makeNonBlocking(pipe_.get()); }
+OutputStream::OutputStream(StreamKind kind, Fd source) : kind_(kind), source_(std::move(source)) { makeNonBlocking(source_.get()); }
 
-bool LogStream::drain(Log& log) {
+bool OutputStream::drain(Log* log, Attachments& attachments) {
   char part[LINE_SIZE_MAX];
-  const ssize_t count = retry([&] { return read(pipe_.get(), part, sizeof part); });
+  const ssize_t count = retry([&] { return read(source_.get(), part, sizeof part); });
   if (count < 0 && errno == EAGAIN) return true;
-  if (count > 0) held_.append(part, static_cast<size_t>(count));
-  take(log, count <= 0);
-  log.flush();
+  // A terminal that nobody has open any more ends with EIO.
+  const std::string_view data(part, count > 0 ? static_cast<size_t>(count) : 0);
+  if (!data.empty()) attachments.send(kind_, data);
+  if (log != nullptr) take(*log, data, count <= 0);
   if (count > 0) return true;
-  pipe_.reset();
+  source_.reset();
   return false;
 }
 
-void LogStream::take(Log& log, bool isEnd) {
+void OutputStream::take(Log& log, std::string_view data, bool isEnd) {
+  const std::string_view name = kind_ == StreamKind::output ? "stdout" : "stderr";
+  held_.append(data);
   std::string_view rest = held_;
   for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
     const size_t length = end + 1 <= LINE_SIZE_MAX ? end + 1 : LINE_SIZE_MAX - unfinishedUtf8(rest.substr(0, LINE_SIZE_MAX));
-    log.append(name_, rest.substr(0, length));
+    log.append(name, rest.substr(0, length));
     rest.remove_prefix(length);
   }
   while (rest.size() >= LINE_SIZE_MAX) {
     const size_t length = LINE_SIZE_MAX - unfinishedUtf8(rest.substr(0, LINE_SIZE_MAX));
-    log.append(name_, rest.substr(0, length));
+    log.append(name, rest.substr(0, length));
     rest.remove_prefix(length);
   }
   if (isEnd && !rest.empty()) {
-    log.append(name_, rest);
+    log.append(name, rest);
     rest = {};
   }
   std::string kept(rest);
   held_.swap(kept);
+  log.flush();
 }

@@ -4,6 +4,7 @@
 #include <string_view>
 
 #include "../base/fd.h"
+#include "attachments.h"
 #include "settings.h"
 
 /**
@@ -28,18 +29,18 @@ class Log {
   std::string pending_;
 };
 
-/** One of the container's output pipes: cuts what comes into lines. */
-class LogStream {
+/** One of the program's output streams: goes to who is attached as it comes, and is cut into lines for the log. */
+class OutputStream {
  public:
-  LogStream(std::string_view name, Fd pipe);
-  /** Reads what is there, at most one buffer full; false at the end of the stream. */
-  bool drain(Log& log);
-  int fd() const { return pipe_.get(); }
+  OutputStream(StreamKind kind, Fd source);
+  /** Reads what is there, at most one buffer full; false at the end of the stream. `log` may be null. */
+  bool drain(Log* log, Attachments& attachments);
+  int fd() const { return source_.get(); }
 
  private:
-  void take(Log& log, bool isEnd);
+  void take(Log& log, std::string_view data, bool isEnd);
 
-  std::string_view name_;
-  Fd pipe_;
+  StreamKind kind_;
+  Fd source_;
   std::string held_;
 };

@@ -50,10 +50,10 @@ void mountOverlay(const Settings& settings) {
 }
 
 /** Binds a directory of the host without what is mounted below it. */
-void bindReadOnly(const std::string& source, const Fd& target, std::string_view name) {
+void bindGroup(const std::string& source, const Fd& target, std::string_view name, bool isReadOnly) {
   const Fd tree(check(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)), "open", source));
   mount_attr attributes = {};
-  attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  attributes.attr_set = (isReadOnly ? MOUNT_ATTR_RDONLY : 0) | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   attributes.propagation = MS_PRIVATE;
   setMountAttributes(tree.get(), "", AT_EMPTY_PATH, attributes, source);
   check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "bind mount at", name);
@@ -66,7 +66,7 @@ void showCgroups(int root, const Settings& settings) {
   if (!isAlone) mountAt(openPlainDirectory(root, "sys/fs/cgroup"), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k", "/sys/fs/cgroup");
   for (const auto& [name, source] : settings.visibleCgroups) {
     const std::string target = "sys/fs/cgroup/" + name;
-    bindReadOnly(source, openPlainDirectory(root, target), target);
+    bindGroup(source, openPlainDirectory(root, target), target, !settings.isSystemWritable);
   }
   if (isAlone) return;
   mount_attr attributes = {};
@@ -137,8 +137,9 @@ void enterRoot(const Settings& settings) {
   mountOverlay(settings);
   const Fd root = openFile(settings.root, O_PATH | O_DIRECTORY);
   mountAt(openPlainDirectory(root.get(), "proc"), "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr, "/proc");
-  mountDevices(root.get());
-  mountAt(openPlainDirectory(root.get(), "sys"), "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | MS_RDONLY, nullptr, "/sys");
+  mountDevices(root.get(), settings);
+  const unsigned long readOnly = settings.isSystemWritable ? 0UL : static_cast<unsigned long>(MS_RDONLY);
+  mountAt(openPlainDirectory(root.get(), "sys"), "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | readOnly, nullptr, "/sys");
   showCgroups(root.get(), settings);
   for (const MountSettings& mount : settings.mounts) {
     if (mount.type == "bind") mountBind(root.get(), mount);

@@ -71,7 +71,26 @@ constexpr Field FIELDS[] = {
     {"oom.score", [](Settings& s, std::string_view v) { s.oomScoreAdj = v; }},
     {"capabilities", [](Settings& s, std::string_view v) { s.capabilities = number(v); }},
     {"no-new-privileges", [](Settings& s, std::string_view v) { s.noNewPrivileges = number(v) != 0; }},
+    {"domainname", [](Settings& s, std::string_view v) { s.domainname = v; }},
+    {"tty", [](Settings& s, std::string_view v) { s.terminal.isTerminal = number(v) != 0; }},
+    {"tty.rows", [](Settings& s, std::string_view v) { s.terminal.rows = static_cast<unsigned short>(number(v)); }},
+    {"tty.columns", [](Settings& s, std::string_view v) { s.terminal.columns = static_cast<unsigned short>(number(v)); }},
+    {"stdin", [](Settings& s, std::string_view v) { s.terminal.hasInput = number(v) != 0; }},
+    {"stdin.once", [](Settings& s, std::string_view v) { s.terminal.isInputOnce = number(v) != 0; }},
+    {"seccomp", [](Settings& s, std::string_view v) { s.seccompFilter = v; }},
+    {"seccomp.flags", [](Settings& s, std::string_view v) { s.seccompFlags = static_cast<unsigned>(number(v)); }},
+    {"device", [](Settings& s, std::string_view v) { s.devices.push_back({std::string(v), false, 0, 0, 0}); }},
+    {"device.block", [](Settings& s, std::string_view v) { last(s.devices, "device.block").isBlock = number(v) != 0; }},
+    {"device.major", [](Settings& s, std::string_view v) { last(s.devices, "device.major").major = static_cast<unsigned>(number(v)); }},
+    {"device.minor", [](Settings& s, std::string_view v) { last(s.devices, "device.minor").minor = static_cast<unsigned>(number(v)); }},
+    {"device.mode", [](Settings& s, std::string_view v) { last(s.devices, "device.mode").mode = static_cast<unsigned>(number(v)); }},
+    {"shm.size", [](Settings& s, std::string_view v) { s.sharedMemorySize = number(v); }},
+    {"sys.writable", [](Settings& s, std::string_view v) { s.isSystemWritable = number(v) != 0; }},
+    {"attachers", [](Settings& s, std::string_view v) { s.attachersExpected = static_cast<unsigned>(number(v)); }},
+    {"join.process", [](Settings& s, std::string_view v) { s.joinedProcess = static_cast<pid_t>(number(v)); }},
+    {"join.group", [](Settings& s, std::string_view v) { s.joinedGroup = v; }},
     {"net", [](Settings& s, std::string_view v) { s.network.mode = v; }},
+    {"net.process", [](Settings& s, std::string_view v) { s.network.process = static_cast<pid_t>(number(v)); }},
     {"net.bridge", [](Settings& s, std::string_view v) { s.network.bridge = v; }},
     {"net.host-interface", [](Settings& s, std::string_view v) { s.network.hostInterface = v; }},
     {"net.mac", [](Settings& s, std::string_view v) { s.network.mac = v; }},
@@ -101,8 +120,10 @@ Settings parseSettings(std::string_view request) {
     setterOf(record.substr(0, at))(settings, record.substr(at + 1));
     request.remove_prefix(end + 1);
   }
-  if (settings.id.empty() || settings.socketPath.empty() || settings.folder.empty() || settings.args.empty() || settings.root.empty() || settings.layers.empty()) {
-    failWith("the request lacks id, socket, folder, arg, root or layer", EINVAL);
+  if (settings.id.empty() || settings.socketPath.empty() || settings.args.empty()) failWith("the request lacks id, socket or arg", EINVAL);
+  const bool isContainer = !settings.folder.empty() && !settings.root.empty() && !settings.layers.empty();
+  if (settings.joinedProcess == 0 ? !isContainer : settings.joinedGroup.empty()) {
+    failWith("the request lacks folder, root or layer of a container, or join.group of a program that joins one", EINVAL);
   }
   return settings;
 }

@@ -1,5 +1,7 @@
 #pragma once
 
+#include <sys/types.h>
+
 #include <cstdint>
 #include <string>
 #include <string_view>
@@ -31,8 +33,30 @@ struct RlimitSettings {
   uint64_t hard;
 };
 
+struct DeviceSettings {
+  /** Below /dev. */
+  std::string name;
+  bool isBlock;
+  unsigned major;
+  unsigned minor;
+  unsigned mode;
+};
+
+/** How the program's standard streams are made. */
+struct TerminalSettings {
+  bool isTerminal = false;
+  unsigned short rows = 0;
+  unsigned short columns = 0;
+  /** Without it, standard input is /dev/null. */
+  bool hasInput = false;
+  /** Standard input ends with the first attacher that has sent all. */
+  bool isInputOnce = false;
+};
+
 struct NetworkSettings {
-  std::string mode;  // host, none, bridge
+  std::string mode;  // host, none, bridge, container
+  /** Of mode container: a process in the network namespace to join. */
+  pid_t process = 0;
   std::string bridge;
   std::string hostInterface;
   std::string mac;
@@ -80,6 +104,21 @@ struct Settings {
   uint64_t capabilities = 0;
   bool noNewPrivileges = false;
   NetworkSettings network;
+  std::string domainname;
+  TerminalSettings terminal;
+  /** File with the program for seccomp(2) that swarm-seccomp made; empty is none. */
+  std::string seccompFilter;
+  unsigned seccompFlags = 0;
+  /** Made in the container's /dev beside the usual ones. */
+  std::vector<DeviceSettings> devices;
+  uint64_t sharedMemorySize = 64U << 20;
+  /** /sys and the container's own cgroups can be written. */
+  bool isSystemWritable = false;
+  /** Attachers to wait for, a while, before the program starts: they shall miss nothing. */
+  unsigned attachersExpected = 0;
+  /** Set when the program is one more in a container that runs (exec.h): its first process, and a text that its cgroup's path has. */
+  pid_t joinedProcess = 0;
+  std::string joinedGroup;
 };
 
 /**

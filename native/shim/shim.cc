@@ -19,14 +19,22 @@
 #include "cgroups.h"
 #include "container.h"
 #include "control.h"
+#include "exec.h"
 #include "exit-record.h"
 #include "json.h"
 #include "log.h"
+#include "terminal.h"
 
 namespace {
 
 /** After the container's end its output pipes are closed by the kernel; this bounds the wait for one that was passed out of the container. */
 constexpr int DRAIN_MS = 1000;
+
+/** How long callers that were announced are waited for. */
+constexpr uint64_t ATTACH_NS = 3000000000ULL;
+
+/** How long attachers may take to read the rest when the program has ended. */
+constexpr int FAREWELL_MS = 10000;
 
 /** How long a shim that cannot keep a record waits for someone to tell. */
 constexpr int LINGER_MS = 5000;
@@ -41,13 +49,32 @@ struct Belongings {
 
 class Shim {
  public:
-  Shim(Belongings belongings, const std::string& folder, LogSettings log, Fd& listener)
-      : belongings_(std::move(belongings)), record_(folder), log_(std::move(log)), control_(std::move(listener), [this](int signal) { return sendSignal(signal); }) {}
+  Shim(Belongings belongings, const Settings& settings, Fd& listener)
+      : belongings_(std::move(belongings)),
+        record_(settings.folder),
+        terminal_(settings.terminal),
+        attachments_(settings.terminal.isTerminal),
+        control_(std::move(listener), {[this](int signal) { return sendSignal(signal); }, [this](unsigned short rows, unsigned short columns) { resize(rows, columns); },
+                                       [this](Fd socket, AttachOptions options) { attachments_.add(std::move(socket), options); }}) {
+    if (!settings.log.path.empty()) log_.emplace(settings.log);
+  }
 
-  void adopt(Container container) {
-    container_.emplace(std::move(container));
-    output_.emplace("stdout", std::move(container_->output));
-    errors_.emplace("stderr", std::move(container_->errors));
+  /** Those who asked to be attached before the start shall miss nothing, nor who asked for a program whose end is recorded nowhere. */
+  void awaitCallers(unsigned attachers, bool isRecorded) {
+    const uint64_t deadline = nowNs() + ATTACH_NS;
+    const size_t callers = isRecorded ? attachers : attachers + 1;
+    while ((attachments_.countSeen() < attachers || control_.countSeen() < callers) && nowNs() < deadline) {
+      std::vector<pollfd> list;
+      control_.watch(list);
+      if (poll(list.data(), list.size(), 1000) > 0) control_.serve();
+    }
+  }
+
+  void adopt(Child child) {
+    child_.emplace(std::move(child));
+    if (child_->output) output_.emplace(StreamKind::output, std::move(child_->output));
+    if (child_->errors) errors_.emplace(StreamKind::errors, std::move(child_->errors));
+    if (!child_->terminal) attachments_.setInput(std::move(child_->input), terminal_.isInputOnce);
   }
 
   /** Serves until the process has ended and its output is in the log. */
@@ -63,7 +90,8 @@ class Shim {
       return;
     }
     const int code = WIFSIGNALED(*status_) ? 128 + WTERMSIG(*status_) : WEXITSTATUS(*status_);
-    tell("exited " + record_.writeExit({code, hadOutOfMemory(belongings_.outOfMemoryFile)}, container_->process, startedAtNs_));
+    tell("exited " + record_.writeExit({code, hadOutOfMemory(belongings_.outOfMemoryFile)}, child_->process, startedAtNs_));
+    attachments_.finish(FAREWELL_MS);
   }
 
   void failWithReason(const std::string& reason) { tell("failed " + record_.writeFailure(reason)); }
@@ -81,8 +109,8 @@ class Shim {
   }
 
   int sendSignal(int signal) {
-    if (!container_ || status_) return ESRCH;
-    return syscall(SYS_pidfd_send_signal, container_->processFd.get(), signal, nullptr, 0) < 0 ? errno : 0;
+    if (!child_ || status_) return ESRCH;
+    return syscall(SYS_pidfd_send_signal, child_->processFd.get(), signal, nullptr, 0) < 0 ? errno : 0;
   }
 
   /** The namespace dies later, in the background; its link would answer for an address that may be given away by then. */
@@ -96,54 +124,82 @@ class Shim {
     }
   }
 
+  void resize(unsigned short rows, unsigned short columns) {
+    terminal_.rows = rows;
+    terminal_.columns = columns;
+    if (master_) resizeTerminal(master_.get(), rows, columns);
+  }
+
+  /** The child has opened its terminal, or failed before. */
+  void takeTerminal() {
+    Fd master = receiveDescriptor(child_->terminal.get());
+    child_->terminal.reset();
+    if (!master) return;
+    master_ = duplicate(master);
+    resize(terminal_.rows, terminal_.columns);
+    attachments_.setInput(terminal_.hasInput ? duplicate(master) : Fd(), terminal_.isInputOnce);
+    output_.emplace(StreamKind::output, std::move(master));
+  }
+
+  static Fd duplicate(const Fd& fd) { return Fd(check(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0), "dup")); }
+
   void turn(int timeoutMs) {
     std::vector<pollfd> list;
     const auto add = [&](int fd) { list.push_back({fd, POLLIN, 0}); };
-    if (!status_) add(container_->processFd.get());
-    if (container_->report) add(container_->report.get());
-    if (output_) add(output_->fd());
-    if (errors_) add(errors_->fd());
+    if (!status_) add(child_->processFd.get());
+    if (child_->report) add(child_->report.get());
+    if (child_->terminal) add(child_->terminal.get());
+    const bool isReading = attachments_.canTake();
+    if (isReading && output_) add(output_->fd());
+    if (isReading && errors_) add(errors_->fd());
     control_.watch(list);
-    if (poll(list.data(), list.size(), timeoutMs) < 0) return;
+    const int attachmentsMs = attachments_.watch(list);
+    if (poll(list.data(), list.size(), attachmentsMs < 0 || (timeoutMs >= 0 && timeoutMs < attachmentsMs) ? timeoutMs : attachmentsMs) < 0) return;
     const auto isReady = [&](int fd) {
       for (const pollfd& entry : list) {
         if (entry.fd == fd) return entry.revents != 0;
       }
       return false;
     };
-    if (container_->report && isReady(container_->report.get())) readReport();
-    if (output_ && isReady(output_->fd()) && !output_->drain(log_)) output_.reset();
-    if (errors_ && isReady(errors_->fd()) && !errors_->drain(log_)) errors_.reset();
+    if (child_->terminal && isReady(child_->terminal.get())) takeTerminal();
+    if (child_->report && isReady(child_->report.get())) readReport();
+    Log* const log = log_ ? &*log_ : nullptr;
+    if (output_ && isReady(output_->fd()) && !output_->drain(log, attachments_)) output_.reset();
+    if (errors_ && isReady(errors_->fd()) && !errors_->drain(log, attachments_)) errors_.reset();
+    attachments_.serve();
     control_.serve();
-    if (!status_ && isReady(container_->processFd.get())) reap();
+    if (!status_ && isReady(child_->processFd.get())) reap();
   }
 
   void readReport() {
     char part[512];
-    const ssize_t count = retry([&] { return read(container_->report.get(), part, sizeof part); });
+    const ssize_t count = retry([&] { return read(child_->report.get(), part, sizeof part); });
     if (count > 0) {
       reason_.append(part, static_cast<size_t>(count));
       return;
     }
-    container_->report.reset();
+    child_->report.reset();
     if (!reason_.empty()) return;
     startedAtNs_ = nowNs();
-    control_.setState("running " + std::to_string(container_->process) + " " + std::to_string(startedAtNs_));
+    control_.setState("running " + std::to_string(child_->process) + " " + std::to_string(startedAtNs_));
   }
 
   void reap() {
-    while (container_->report) readReport();
+    while (child_->report) readReport();
     int status = 0;
-    if (retry([&] { return waitpid(container_->process, &status, 0); }) == container_->process) status_ = status;
+    if (retry([&] { return waitpid(child_->process, &status, 0); }) == child_->process) status_ = status;
   }
 
   Belongings belongings_;
   ExitRecord record_;
-  Log log_;
+  std::optional<Log> log_;
+  TerminalSettings terminal_;
+  Attachments attachments_;
   Control control_;
-  std::optional<Container> container_;
-  std::optional<LogStream> output_;
-  std::optional<LogStream> errors_;
+  std::optional<Child> child_;
+  Fd master_;
+  std::optional<OutputStream> output_;
+  std::optional<OutputStream> errors_;
   std::optional<int> status_;
   std::string reason_;
   uint64_t startedAtNs_ = 0;
@@ -161,6 +217,8 @@ void leaveTheDaemon() {
 }
 
 Belongings keep(const Settings& settings) {
+  // A program that joins a container leaves everything to it.
+  if (settings.joinedProcess != 0) return {settings.socketPath, settings.outOfMemoryFile, "", {}};
   Belongings kept = {settings.socketPath, settings.outOfMemoryFile, settings.network.mode == "bridge" ? settings.network.hostInterface : "", {}};
   for (const CgroupSettings& group : settings.cgroups) kept.cgroups.push_back(group.path);
   return kept;
@@ -169,9 +227,10 @@ Belongings keep(const Settings& settings) {
 /** Takes the listener once the shim can keep a record. */
 void live(Settings& settings, Fd& listener) {
   leaveTheDaemon();
-  Shim shim(keep(settings), settings.folder, settings.log, listener);
+  Shim shim(keep(settings), settings, listener);
   try {
-    shim.adopt(launch(settings));
+    shim.awaitCallers(settings.attachersExpected, settings.joinedProcess == 0);
+    shim.adopt(settings.joinedProcess == 0 ? launch(settings) : join(settings));
     settings = Settings();
     malloc_trim(0);
     shim.run();
@@ -187,7 +246,7 @@ void tellDirectly(Fd listener, const std::string& reason) {
   appendJson(text, reason);
   pollfd caller = {listener.get(), POLLIN, 0};
   if (poll(&caller, 1, LINGER_MS) <= 0) return;
-  Control control(std::move(listener), nullptr);
+  Control control(std::move(listener), {[](int) { return ESRCH; }, [](unsigned short, unsigned short) {}, [](Fd, AttachOptions) {}});
   control.setState(text + "\"}");
   control.serve();
 }

@@ -56,6 +56,15 @@ export function containerConfigOf(
     hosts: spec.hosts.map(hostLineOf),
     dns: { nameservers: spec.dns?.nameservers ?? [], search: spec.dns?.search ?? [], options: spec.dns?.options ?? [] },
     log: logLimitsOf(task.spec?.logDriver ?? null),
+    domainname: "",
+    terminal: { isTerminal: spec.tty, hasInput: spec.openStdin, isInputOnce: false },
+    isPrivileged: false,
+    devices: [],
+    seccomp: seccompOf(spec),
+    hasInit: spec.init ?? false,
+    sharedMemoryBytes: 0,
+    health: null,
+    single: null,
   };
 }
 
@@ -139,6 +148,12 @@ function hostLineOf(line: string): { readonly address: string; readonly name: st
   return { address, name: names.join(" ") };
 }
 
+/** An empty mode is Docker's policy. */
+function seccompOf({ privileges }: ContainerSpec): ContainerConfig["seccomp"] {
+  if (privileges?.seccompMode === "unconfined") return "unconfined";
+  return privileges?.seccompMode === "custom" ? { profile: new TextDecoder().decode(privileges.seccompProfile) } : "default";
+}
+
 const UNITS: Readonly<Record<string, number>> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
 /** The json-file options max-size and max-file; without them a log grows in one file without limit, as in Docker. */
@@ -160,7 +175,6 @@ function assertSupported(spec: ContainerSpec): void {
     spec.secrets.length > 0 && "secrets",
     spec.configs.length > 0 && "configs",
     test.length > 0 && test[0] !== "NONE" && "health checks",
-    spec.tty && "a terminal",
   ].filter((what) => what !== false);
   if (unsupported.length > 0) throw new ClusterError("unimplemented", `not supported yet on this node: ${unsupported.join(", ")}`);
 }

@@ -1,6 +1,7 @@
 import type { Logger } from "../base/log.js";
 import type { PortConfig } from "../model/objects.js";
 import type { LiveEndpoint } from "../network/host-network.js";
+import { bridgeNetworkOf } from "../runtime/bridge-network.js";
 import type { ContainerRuntime } from "../runtime/container-runtime.js";
 import { TaskStore } from "./task-store.js";
 
@@ -18,7 +19,8 @@ export async function loadLiveEndpoints(options: {
     if (status !== null && status.container !== null) ports.set(status.container.containerId, status.ports);
   }
   return options.runtime.list().flatMap(({ config, state }) => {
-    if (state === "exited" || config.network === null || config.network === "host") return [];
-    return [{ containerId: config.id, network: config.network, ports: ports.get(config.id) ?? [] }];
+    const network = bridgeNetworkOf(config);
+    if (state === "exited" || network === null) return [];
+    return [{ containerId: config.id, network, ports: (state === "running" ? config.single?.published : undefined) ?? ports.get(config.id) ?? [] }];
   });
 }

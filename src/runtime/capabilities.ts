@@ -1,3 +1,4 @@
+import { readFileSync } from "node:fs";
 import { ClusterError } from "../base/errors.js";
 
 /** In the order of their numbers (linux/capability.h). */
@@ -63,7 +64,14 @@ const DEFAULTS: readonly (typeof NAMES)[number][] = [
   "AUDIT_WRITE",
 ];
 
+/** Stands for every one in requests. */
 const ALL = (1n << BigInt(NAMES.length)) - 1n;
+
+/** Every one that there is to give: those of this process. */
+export function allCapabilities(): bigint {
+  const match = /^CapPrm:\s*([0-9a-f]+)/m.exec(readFileSync("/proc/self/status", "utf8"));
+  return match === null ? ALL : BigInt(`0x${match[1]}`) & ALL;
+}
 
 /**
  * The capabilities of a container, a bit per number. Names with or without `CAP_`, in any case; `ALL` is every one. As in Docker: what is dropped by
@@ -71,9 +79,24 @@ const ALL = (1n << BigInt(NAMES.length)) - 1n;
  */
 export function capabilityMask(change: { readonly add: readonly string[]; readonly drop: readonly string[] }): bigint {
   const [add, drop] = [change.add.map(parse), change.drop.map(parse)];
-  const base = add.includes(ALL) ? ALL : drop.includes(ALL) ? 0n : maskOf(DEFAULTS);
+  const base = add.includes(ALL) ? allCapabilities() : drop.includes(ALL) ? 0n : maskOf(DEFAULTS);
   const dropped = union(drop.filter((mask) => mask !== ALL));
   return (base & ~dropped) | union(add.filter((mask) => mask !== ALL));
+}
+
+/** The capabilities that a container is started with. */
+export function capabilitiesOf(config: {
+  readonly isPrivileged: boolean;
+  readonly capabilityAdd: readonly string[];
+  readonly capabilityDrop: readonly string[];
+}): bigint {
+  return config.isPrivileged ? allCapabilities() : capabilityMask({ add: config.capabilityAdd, drop: config.capabilityDrop });
+}
+
+/** Whether a mask has the capability of that name; no mask has one that does not exist. */
+export function hasCapability(mask: bigint, name: string): boolean {
+  const number = (NAMES as readonly string[]).indexOf(name);
+  return number >= 0 && (mask & (1n << BigInt(number))) !== 0n;
 }
 
 function parse(name: string): bigint {

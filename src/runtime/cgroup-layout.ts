@@ -27,7 +27,7 @@ export function parseCgroupMounts(mountinfo: string): Pick<CgroupLayout, "legacy
   return { legacy, unified };
 }
 
-const CONTROLLERS = new Set(["memory", "cpu", "cpuacct", "pids", "devices", "name=systemd"]);
+const CONTROLLERS = new Set(["memory", "cpu", "cpuacct", "pids", "freezer", "devices", "name=systemd"]);
 
 function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));

@@ -15,11 +15,19 @@ export interface CgroupPlan {
   /** Has a line `oom_kill N`; empty when nothing counts. */
   readonly outOfMemoryFile: string;
   /** Groups that the container sees: by the controller of version 1, or as the only one, with an empty name, of version 2. */
+  /** How all of its processes are frozen; null when the machine cannot. */
+  readonly freezer: Freezer | null;
   readonly visible: readonly { readonly name: string; readonly path: string }[];
 }
 
+export interface Freezer {
+  readonly file: string;
+  readonly frozen: string;
+  readonly thawed: string;
+}
+
 /** Controllers for which a container has a group of its own, where they are of version 1. */
-export const CONTAINER_CONTROLLERS = ["memory", "pids", "cpu", "cpuacct"] as const;
+export const CONTAINER_CONTROLLERS = ["memory", "pids", "cpu", "cpuacct", "freezer"] as const;
 
 const CPU_PERIOD_US = 100_000;
 /** The kernel's least quota. */
@@ -33,7 +41,8 @@ export function planCgroups(layout: CgroupLayout, group: string, resources: Cont
   const groups = new Map<string, [string, string][]>();
   for (const controller of CONTAINER_CONTROLLERS) {
     const mountPoint = layout.legacy.get(controller);
-    if (mountPoint === undefined) continue;
+    // Version 2 freezes without a controller, and what is frozen there can be killed.
+    if (mountPoint === undefined || (controller === "freezer" && layout.unified !== null)) continue;
     const path = `${mountPoint}/${group}`;
     groups.set(path, [...(groups.get(path) ?? []), ...legacyLimits(controller, resources, layout.hasSwapLimit)]);
   }
@@ -43,13 +52,20 @@ export function planCgroups(layout: CgroupLayout, group: string, resources: Cont
   return {
     groups: [...legacy, ...unified],
     outOfMemoryFile: memory !== undefined ? `${memory}/${group}/memory.oom_control` : layout.unified !== null ? `${layout.unified}/${group}/memory.events` : "",
+    freezer: freezerOf(layout, group),
     visible: visibleGroups(layout, group),
   };
 }
 
+function freezerOf(layout: CgroupLayout, group: string): Freezer | null {
+  if (layout.unified !== null) return { file: `${layout.unified}/${group}/cgroup.freeze`, frozen: "1", thawed: "0" };
+  const mountPoint = layout.legacy.get("freezer");
+  return mountPoint === undefined ? null : { file: `${mountPoint}/${group}/freezer.state`, frozen: "FROZEN", thawed: "THAWED" };
+}
+
 function visibleGroups(layout: CgroupLayout, group: string): CgroupPlan["visible"] {
   if (layout.legacy.size === 0) return layout.unified === null ? [] : [{ name: "", path: `${layout.unified}/${group}` }];
-  return CONTAINER_CONTROLLERS.flatMap((name) => {
+  return CONTAINER_CONTROLLERS.filter((name) => name !== "freezer").flatMap((name) => {
     const mountPoint = layout.legacy.get(name);
     return mountPoint === undefined ? [] : [{ name, path: `${mountPoint}/${group}` }];
   });

@@ -73,25 +73,39 @@ export class CgroupTree {
     return [...filter, ...legacy, `${owner}/${SHIMS}/cgroup.procs`];
   }
 
-  plan(name: string, resources: ContainerResources): CgroupPlan {
-    return planCgroups(this.#layout, `${this.#group}/${name}`, resources);
+  /** `devices` are rules beside the usual ones, or all; null has the usual ones. Throws `unimplemented` where this machine cannot make exceptions. */
+  plan(name: string, resources: ContainerResources, devices: readonly string[] | "all" | null): CgroupPlan {
+    const plan = planCgroups(this.#layout, `${this.#group}/${name}`, resources);
+    if (devices === null) return plan;
+    const mountPoint = this.#layout.legacy.get("devices");
+    if (mountPoint === undefined) {
+      throw new ClusterError(
+        "unimplemented",
+        "devices and privileged containers are not supported yet on hosts whose device controller is of cgroup version 2",
+      );
+    }
+    const rules = devices === "all" ? ["a"] : [...DEVICES_ALLOWED, ...devices];
+    const limits: readonly (readonly [string, string])[] = [["devices.deny", "a"], ...rules.map((rule) => ["devices.allow", rule] as const)];
+    return { ...plan, groups: [...plan.groups, { path: `${mountPoint}/${this.#deviceGroup}/${name}`, isUnified: false, limits }] };
   }
 
   /** Names of the containers' groups that exist. */
   async names(): Promise<ReadonlySet<string>> {
-    const found = await Promise.all(this.#mountPoints().map((mountPoint) => foldersOf(`${mountPoint}/${this.#group}`)));
+    const parents = this.#mountPoints().flatMap((mountPoint) => [`${mountPoint}/${this.#group}`, `${mountPoint}/${this.#deviceGroup}`]);
+    const found = await Promise.all(parents.map(foldersOf));
     return new Set(found.flat().filter((name) => name !== SHIMS));
   }
 
   /** Kills what is inside a container's groups and removes them; does nothing when there are none. */
   async remove(name: string): Promise<void> {
-    const paths = this.#mountPoints().map((mountPoint) => `${mountPoint}/${this.#group}/${name}`);
+    const paths = this.#mountPoints().flatMap((mountPoint) => [`${mountPoint}/${this.#group}/${name}`, `${mountPoint}/${this.#deviceGroup}/${name}`]);
     await Promise.all(paths.map((path) => this.#removeGroup(path)));
   }
 
   /** Removes the owner's groups when no container and no shim is in them; leaves them otherwise. */
   async close(): Promise<void> {
     for (const mountPoint of this.#mountPoints()) {
+      await removeDirectory(`${mountPoint}/${this.#deviceGroup}`);
       for (const group of ancestorsOf(`${this.#group}/${SHIMS}`).toReversed()) {
         if (!(await removeDirectory(`${mountPoint}/${group}`))) break;
       }
@@ -101,8 +115,10 @@ export class CgroupTree {
   async #prepare(): Promise<void> {
     for (const { mountPoint, controllers } of this.#legacyMounts()) {
       const path = `${mountPoint}/${this.#group}`;
-      if (controllers.includes("devices")) await prepareDevices(path);
-      else await mkdir(`${path}/${SHIMS}`, { recursive: true });
+      if (controllers.includes("devices")) {
+        await prepareDevices(path);
+        await mkdir(`${mountPoint}/${this.#deviceGroup}`, { recursive: true });
+      } else await mkdir(`${path}/${SHIMS}`, { recursive: true });
     }
     const { unified, unifiedControllers } = this.#layout;
     if (unified === null) return;
@@ -120,6 +136,11 @@ export class CgroupTree {
       await this.#clock.sleep(REMOVE_PAUSE_MS);
     }
     throw new ClusterError("internal", `cgroup ${path} is still in use after its processes were killed`);
+  }
+
+  /** Beside the owner's group, whose rules nobody below could widen: of containers with devices of their own. */
+  get #deviceGroup(): string {
+    return `${this.#group}-devices`;
   }
 
   #legacyMounts(): readonly { readonly mountPoint: string; readonly controllers: readonly string[] }[] {

@@ -37,12 +37,24 @@ export function socketsFolder(execRoot: string): string {
   return join(execRoot, "shims");
 }
 
+/** Socket of a shim whose program joined a container. Throws as containerPaths. */
+export function execSocket(execRoot: string, id: string): string {
+  return checkedSocket(execRoot, `${EXEC_PREFIX}${shortName(id)}.sock`);
+}
+
+/** Begins the names of sockets that are no container's: one of a container begins with a hexadecimal digit. */
+export const EXEC_PREFIX = "x";
+
+function checkedSocket(execRoot: string, name: string): string {
+  const socket = join(socketsFolder(execRoot), name);
+  if (Buffer.byteLength(socket) > SOCKET_PATH_MAX) throw new ClusterError("invalid_argument", `exec root ${execRoot} is too long for unix sockets below it`);
+  return socket;
+}
+
 /** Throws `invalid_argument` when the exec root is too deep for a socket. */
 export function containerPaths(roots: { readonly dataRoot: string; readonly execRoot: string }, id: string): ContainerPaths {
   const folder = join(containersFolder(roots.dataRoot), id);
-  const socket = join(socketsFolder(roots.execRoot), `${shortName(id)}.sock`);
-  if (Buffer.byteLength(socket) > SOCKET_PATH_MAX)
-    throw new ClusterError("invalid_argument", `exec root ${roots.execRoot} is too long for unix sockets below it`);
+  const socket = checkedSocket(roots.execRoot, `${shortName(id)}.sock`);
   return {
     folder,
     record: join(folder, "record.json"),

@@ -1,4 +1,5 @@
-import { readFile, rename, writeFile } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
+import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { ContainerConfig } from "./container-runtime.js";
 import type { ProcessConfig } from "./process-config.js";
@@ -12,17 +13,33 @@ export interface ContainerRecord {
   readonly createdAtMs: number;
 }
 
-/** Whole or not at all. Not synced: a container that a power cut takes away is made anew by who wanted it. */
+/** Whole or not at all, and durable: nobody but this host knows of a container that a person made. */
 export async function writeRecord(path: string, record: ContainerRecord): Promise<void> {
-  await writeFile(`${path}.new`, JSON.stringify(record), { mode: 0o600 });
-  await rename(`${path}.new`, path);
+  await writeFileDurably(path, JSON.stringify(record));
+}
+
+/** What a record has that was written before there was more to say. */
+const LATER_SETTINGS = {
+  domainname: "",
+  terminal: { isTerminal: false, hasInput: false, isInputOnce: false },
+  isPrivileged: false,
+  devices: [],
+  seccomp: "default",
+  hasInit: false,
+  sharedMemoryBytes: 0,
+  health: null,
+  single: null,
+} as const satisfies Partial<ContainerConfig>;
+
+function withDefaults(record: ContainerRecord): ContainerRecord {
+  return { ...record, config: { ...LATER_SETTINGS, ...record.config } };
 }
 
 /** Throws `internal` when it is damaged or of another version. */
 export async function readRecord(path: string): Promise<ContainerRecord> {
   try {
     const value: unknown = JSON.parse(await readFile(path, "utf8"));
-    if (typeof value === "object" && value !== null && "version" in value && value.version === 1) return value as ContainerRecord;
+    if (typeof value === "object" && value !== null && "version" in value && value.version === 1) return withDefaults(value as ContainerRecord);
   } catch (cause) {
     throw new ClusterError("internal", `container record ${path} cannot be read: ${messageOf(cause)}`, { cause });
   }

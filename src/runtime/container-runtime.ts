@@ -1,4 +1,6 @@
+import type { Duplex } from "node:stream";
 import type { ContainerNetwork } from "../model/container-network.js";
+import type { PortConfig } from "../model/objects.js";
 
 /**
  * Containers of one host, as the agent and the HTTP API see them. Knows containers, not tasks. Implemented by LocalRuntime over
@@ -23,9 +25,39 @@ export interface ContainerRuntime {
   /** By full id, name or unique id prefix; undefined when there is none, ClusterError `invalid_argument` when ambiguous. */
   inspect(reference: string): ContainerInfo | undefined;
   list(): readonly ContainerInfo[];
+  /**
+   * Connects to its standard streams, at once when it runs, else from its next start on, from the first byte. Bytes of a terminal come as they are, others in
+   * Docker's frames (swarm-surface 2.2). `stream` rejects with `failed_precondition` when the start fails, `not_found` when it is removed, and ends with the
+   * program; ending its writable side ends the program's standard input where that was asked for.
+   */
+  attach(id: string, streams: StreamChoice): Attachment;
+  /** Size of its terminal. Does nothing without one. */
+  resize(id: string, size: TerminalSize): Promise<void>;
+  /**
+   * Starts one more program in it; resolves when it was executed. Throws `failed_precondition` with the reason when it could not be, `conflict` when the container
+   * does not run or is paused.
+   */
+  exec(id: string, config: ExecConfig): Promise<ExecProcess>;
+  /** Freezes all its processes, and lets them go on. Throws `conflict` when there is nothing to freeze, or it is frozen already. */
+  pause(id: string): Promise<void>;
+  unpause(id: string): Promise<void>;
+  /** Changes settings, durably; resources at once, others from the next start on. Throws as `create`. */
+  update(id: string, change: ContainerChanges): Promise<void>;
+  /** What it uses now; all zero when it does not run. */
+  usage(id: string): Promise<ContainerUsage>;
+  /** Process ids, as the host counts; empty when it does not run. */
+  processes(id: string): Promise<readonly number[]>;
+  /** Called after each change, until the returned function is called. */
+  onChange(listener: ContainerChangeListener): () => void;
   /** Lines of its log, oldest first; with `follow`, until the container ended or the signal aborts. */
   logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncIterable<LogLine>;
 }
+
+export type ContainerChange = "create" | "start" | "exit" | "remove" | "pause" | "unpause" | "update";
+export type ContainerChangeListener = (change: ContainerChange, info: ContainerInfo) => void;
+
+/** What can be changed of a container that is there. */
+export type ContainerChanges = Partial<Pick<ContainerConfig, "name" | "resources" | "network" | "single">>;
 
 export interface ContainerConfig {
   /** 64 hexadecimal characters. */
@@ -53,12 +85,148 @@ export interface ContainerConfig {
   readonly oomScoreAdj: number;
   readonly resources: ContainerResources;
   readonly stopSignal: string;
-  /** "host" shares the host's stack; null has loopback only. */
-  readonly network: ContainerNetwork | "host" | null;
+  /** "host" shares the host's stack; null has loopback only; with `container` it shares the one of the container with that id. */
+  readonly network: ContainerNetwork | "host" | null | JoinedNetwork;
   /** Lines of /etc/hosts beside localhost and the container's own. */
   readonly hosts: readonly { readonly address: string; readonly name: string }[];
   readonly dns: { readonly nameservers: readonly string[]; readonly search: readonly string[]; readonly options: readonly string[] };
   readonly log: { readonly sizeBytesMax: number; readonly filesMax: number };
+  readonly domainname: string;
+  readonly terminal: TerminalConfig;
+  /** All capabilities and devices of the host, nothing hidden, no filter of system calls. */
+  readonly isPrivileged: boolean;
+  readonly devices: readonly ContainerDevice[];
+  readonly seccomp: SeccompChoice;
+  /** A small first process reaps and forwards signals. */
+  readonly hasInit: boolean;
+  /** Size of /dev/shm; 0 is 64 MB. */
+  readonly sharedMemoryBytes: number;
+  /** Null takes the image's; a test `NONE` has none. */
+  readonly health: HealthConfig | null;
+  /** What concerns a container that a person made; null for one of a task. The runtime only keeps it. */
+  readonly single: SingleConfig | null;
+}
+
+/** Which policy filters system calls; a profile is the JSON that Docker takes. */
+export type SeccompChoice = "default" | "unconfined" | { readonly profile: string };
+
+export interface JoinedNetwork {
+  readonly container: string;
+}
+
+export interface TerminalConfig {
+  readonly isTerminal: boolean;
+  /** Without it, standard input is empty. */
+  readonly hasInput: boolean;
+  /** Standard input ends with the first attacher's. */
+  readonly isInputOnce: boolean;
+}
+
+export interface ContainerDevice {
+  /** Path on the host. */
+  readonly source: string;
+  /** Path in the container, below /dev. */
+  readonly target: string;
+  /** Of `r`, `w` and `m`. */
+  readonly permissions: string;
+}
+
+/** Docker's HEALTHCHECK. 0 is the default: interval 30 s, timeout 30 s, start period 0, interval in it 5 s, 3 retries. */
+export interface HealthConfig {
+  /** `["NONE"]`, `["CMD", program, …]`, `["CMD-SHELL", line]`; empty takes the image's. */
+  readonly test: readonly string[];
+  readonly intervalMs: number;
+  readonly timeoutMs: number;
+  readonly startPeriodMs: number;
+  readonly startIntervalMs: number;
+  readonly retries: number;
+}
+
+export interface SingleConfig {
+  readonly restart: RestartPolicy;
+  /** Removed when it has ended. */
+  readonly isAutoRemoved: boolean;
+  /** As asked for; a published port of 0 is any. */
+  readonly ports: readonly PortConfig[];
+  /** As they were given at the last start. */
+  readonly published: readonly PortConfig[];
+  /** Stopped by hand: no policy starts it again, but "always" when the daemon starts. */
+  readonly isStopped: boolean;
+  /** What `inspect` shows of the request. */
+  readonly request: { readonly attachStdin: boolean; readonly attachStdout: boolean; readonly attachStderr: boolean; readonly binds: readonly string[] };
+  /** 0 is Docker's 10 s. */
+  readonly stopTimeoutMs: number;
+}
+
+export interface RestartPolicy {
+  readonly name: "no" | "always" | "unless-stopped" | "on-failure";
+  /** Of on-failure; 0 is no limit. */
+  readonly retriesMax: number;
+}
+
+export interface StreamChoice {
+  readonly stdin: boolean;
+  readonly stdout: boolean;
+  readonly stderr: boolean;
+}
+
+export interface TerminalSize {
+  readonly rows: number;
+  readonly columns: number;
+}
+
+export interface Attachment {
+  readonly stream: Promise<Duplex>;
+  /** Gives it up before it is there. */
+  cancel(): void;
+}
+
+export interface ExecConfig {
+  readonly args: readonly string[];
+  /** Added to the container's. */
+  readonly env: readonly string[];
+  /** Empty takes the container's. */
+  readonly workingDir: string;
+  readonly user: string;
+  readonly isPrivileged: boolean;
+  readonly isTerminal: boolean;
+  readonly size: TerminalSize | null;
+  /** Null runs it without streams. */
+  readonly streams: StreamChoice | null;
+}
+
+export interface ExecProcess {
+  /** As the host counts. */
+  readonly pid: number;
+  /** Its streams, as in `attach`; null without. */
+  readonly stream: Duplex | null;
+  /** Exit code. */
+  readonly ended: Promise<number>;
+  resize(size: TerminalSize): Promise<void>;
+  kill(signal: string): Promise<void>;
+}
+
+export interface ContainerUsage {
+  readonly cpuNs: bigint;
+  readonly memoryBytes: number;
+  /** Part of memoryBytes that is page cache not in use. */
+  readonly cacheBytes: number;
+  /** 0 is no limit. */
+  readonly memoryLimitBytes: number;
+  readonly pids: number;
+  /** By interface. */
+  readonly networks: Readonly<Record<string, NetworkUsage>>;
+}
+
+export interface NetworkUsage {
+  readonly receivedBytes: number;
+  readonly receivedPackets: number;
+  readonly receivedErrors: number;
+  readonly receivedDropped: number;
+  readonly sentBytes: number;
+  readonly sentPackets: number;
+  readonly sentErrors: number;
+  readonly sentDropped: number;
 }
 
 export interface ContainerMount {
@@ -92,6 +260,8 @@ export interface ContainerInfo {
   readonly imageId: string;
   readonly createdAtMs: number;
   readonly state: "created" | "running" | "exited";
+  /** Running, but frozen. */
+  readonly isPaused: boolean;
   /** 0 when not running. */
   readonly pid: number;
   /** 0 before the first start. */

@@ -22,8 +22,9 @@ export async function writeEtcFiles(folder: string, config: ContainerConfig, hos
 }
 
 export function hostsText(config: ContainerConfig, hostname: string): string {
+  const { network } = config;
   const own =
-    config.network !== null && config.network !== "host" ? [`${config.network.address.replace(/\/.*/, "")}\t${hostname}`] : [`127.0.0.1\t${hostname}`];
+    network !== null && network !== "host" && !("container" in network) ? [`${network.address.replace(/\/.*/, "")}\t${hostname}`] : [`127.0.0.1\t${hostname}`];
   return [
     "127.0.0.1\tlocalhost",
     "::1\tlocalhost ip6-localhost ip6-loopback",

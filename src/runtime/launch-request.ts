@@ -1,11 +1,12 @@
 import { signalNumber } from "./signals.js";
-import { capabilityMask } from "./capabilities.js";
+import { capabilitiesOf } from "./capabilities.js";
 import type { CgroupPlan } from "./cgroup-plan.js";
 import { ClusterError } from "../base/errors.js";
-import type { ContainerConfig, ContainerMount } from "./container-runtime.js";
+import type { ContainerConfig, ContainerMount, TerminalSize } from "./container-runtime.js";
 import type { ContainerPaths } from "./container-paths.js";
 import { ETC_FILES } from "./etc-files.js";
-import type { ProcessConfig } from "./process-config.js";
+import type { DeviceNode } from "./devices.js";
+import { INIT_PATH, type ProcessConfig } from "./process-config.js";
 import { planRlimits } from "./rlimits.js";
 import { planSysctls } from "./sysctls.js";
 
@@ -29,6 +30,8 @@ const READ_ONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/pr
 const PROPAGATIONS = new Set(["", "rprivate", "private", "rslave", "slave"]);
 /** The kernel's own limit for the options of mount(2) leaves room for this many; Docker's limit is lower. */
 const LAYERS_MAX = 128;
+/** Docker's size of /dev/shm. */
+const SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
 
 export interface Launch {
   readonly config: ContainerConfig;
@@ -37,14 +40,48 @@ export interface Launch {
   /** Folders, uppermost first. */
   readonly layers: readonly string[];
   readonly cgroups: CgroupPlan;
+  /** File and flags of the compiled filter; null is none. */
+  readonly seccomp: SeccompFilter | null;
+  readonly devices: readonly DeviceNode[];
+  /** The program that `hasInit` asks for. */
+  readonly initPath: string;
+  /** Process whose network is shared, and the folder with that container's files of /etc; null without. */
+  readonly joined: { readonly pid: number; readonly etcFile: (name: string) => string } | null;
+  /** Attachments that were announced. */
+  readonly attachers: number;
+}
+
+export interface SeccompFilter {
+  readonly path: string;
+  readonly flags: number;
+}
+
+/** What is asked of a shim that starts one more program in a container. */
+export interface ExecLaunch {
+  readonly id: string;
+  readonly socket: string;
+  readonly container: { readonly pid: number; readonly group: string };
+  readonly args: readonly string[];
+  readonly env: readonly string[];
+  readonly workingDir: string;
+  readonly user: string;
+  readonly groups: readonly string[];
+  readonly capabilities: bigint;
+  readonly config: Pick<ContainerConfig, "ulimits" | "oomScoreAdj" | "noNewPrivileges">;
+  readonly cgroups: CgroupPlan;
+  readonly seccomp: SeccompFilter | null;
+  readonly isTerminal: boolean;
+  readonly size: TerminalSize | null;
+  readonly hasInput: boolean;
+  readonly attachers: number;
 }
 
 /** Throws `invalid_argument` for a setting that a launch would refuse: so that `create` says it, not `start`. */
 export function validateLaunch(config: ContainerConfig, process: ProcessConfig, layers: readonly string[]): void {
   signalNumber(process.stopSignal);
-  capabilityMask({ add: config.capabilityAdd, drop: config.capabilityDrop });
+  capabilitiesOf(config);
   planRlimits(config.ulimits);
-  planSysctls(config.sysctls, config.network === "host");
+  planSysctls(config.sysctls, sharesNetwork(config));
   if (layers.length > LAYERS_MAX) throw new ClusterError("invalid_argument", `image ${config.image} has ${layers.length} layers, more than ${LAYERS_MAX}`);
   if (!process.workingDir.startsWith("/"))
     throw new ClusterError("invalid_argument", `the working directory '${process.workingDir}' is invalid, it needs to be an absolute path`);
@@ -68,7 +105,15 @@ function validateMount(mount: ContainerMount): void {
 
 /** The request that a spawner takes (native/shim/settings.h has the keys): its length, and NUL-terminated records `key=value`. */
 export function encodeLaunch(launch: Launch): Buffer {
-  const records = [...recordsOf(launch)].map(([key, value]) => `${key}=${value}\0`);
+  return encode([...recordsOf(launch)]);
+}
+
+export function encodeExec(launch: ExecLaunch): Buffer {
+  return encode([...execRecords(launch)]);
+}
+
+function encode(all: readonly LaunchRecord[]): Buffer {
+  const records = all.map(([key, value]) => `${key}=${value}\0`);
   const body = Buffer.from(records.join(""), "utf8");
   const head = Buffer.alloc(4);
   head.writeUInt32LE(body.length);
@@ -77,7 +122,7 @@ export function encodeLaunch(launch: Launch): Buffer {
 
 type LaunchRecord = readonly [key: string, value: string | number | bigint];
 
-function* recordsOf({ config, process, paths, layers, cgroups }: Launch): Generator<LaunchRecord> {
+function* recordsOf({ config, process, paths, layers, cgroups, seccomp, devices, initPath, joined, attachers }: Launch): Generator<LaunchRecord> {
   yield ["id", config.id];
   yield ["socket", paths.socket];
   yield ["folder", paths.folder];
@@ -95,30 +140,91 @@ function* recordsOf({ config, process, paths, layers, cgroups }: Launch): Genera
   yield ["work", paths.work];
   for (const layer of layers) yield ["layer", layer];
   yield ["root.readonly", flag(config.isRootReadOnly)];
-  yield* mountRecords(config, paths);
-  for (const path of MASKED_PATHS) yield ["mask", path];
-  for (const path of READ_ONLY_PATHS) yield ["readonly", path];
+  yield* mountRecords(config, joined?.etcFile ?? paths.etcFile);
+  if (config.hasInit) yield* bindRecords(initPath, INIT_PATH, true);
+  if (!config.isPrivileged) {
+    for (const path of MASKED_PATHS) yield ["mask", path];
+    for (const path of READ_ONLY_PATHS) yield ["readonly", path];
+  }
+  yield ["sys.writable", flag(config.isPrivileged)];
+  yield* deviceRecords(devices);
+  yield ["shm.size", config.sharedMemoryBytes || SHARED_MEMORY_BYTES];
   yield* cgroupRecords(cgroups);
-  for (const [name, value] of Object.entries(planSysctls(config.sysctls, config.network === "host"))) yield ["sysctl", `${name}=${value}`];
+  for (const [name, value] of Object.entries(planSysctls(config.sysctls, sharesNetwork(config)))) yield ["sysctl", `${name}=${value}`];
+  yield* limitRecords(config);
+  yield ["capabilities", capabilitiesOf(config)];
+  yield* seccompRecords(seccomp);
+  yield ["domainname", config.domainname];
+  yield ["tty", flag(config.terminal.isTerminal)];
+  yield ["stdin", flag(config.terminal.hasInput)];
+  yield ["stdin.once", flag(config.terminal.isInputOnce)];
+  yield ["attachers", attachers];
+  yield* networkRecords(config, joined?.pid ?? 0);
+}
+
+function* execRecords(launch: ExecLaunch): Generator<LaunchRecord> {
+  yield ["id", launch.id];
+  yield ["socket", launch.socket];
+  yield ["join.process", launch.container.pid];
+  yield ["join.group", launch.container.group];
+  for (const arg of launch.args) yield ["arg", arg];
+  for (const entry of launch.env) yield ["env", entry];
+  yield ["cwd", launch.workingDir];
+  yield ["user", launch.user];
+  for (const group of launch.groups) yield ["group", group];
+  for (const group of launch.cgroups.groups) {
+    yield ["cgroup", group.path];
+    yield ["cgroup.unified", flag(group.isUnified)];
+  }
+  yield* limitRecords(launch.config);
+  yield ["capabilities", launch.capabilities];
+  yield* seccompRecords(launch.seccomp);
+  yield ["tty", flag(launch.isTerminal)];
+  yield ["tty.rows", launch.size?.rows ?? 0];
+  yield ["tty.columns", launch.size?.columns ?? 0];
+  yield ["stdin", flag(launch.hasInput)];
+  yield ["stdin.once", 1];
+  yield ["attachers", launch.attachers];
+}
+
+function* limitRecords(config: Pick<ContainerConfig, "ulimits" | "oomScoreAdj" | "noNewPrivileges">): Generator<LaunchRecord> {
   for (const limit of planRlimits(config.ulimits)) {
     yield ["rlimit", limit.resource];
     yield ["rlimit.soft", limit.soft];
     yield ["rlimit.hard", limit.hard];
   }
   yield ["oom.score", config.oomScoreAdj];
-  yield ["capabilities", capabilityMask({ add: config.capabilityAdd, drop: config.capabilityDrop })];
   yield ["no-new-privileges", flag(config.noNewPrivileges)];
-  yield* networkRecords(config);
 }
 
-function* mountRecords(config: ContainerConfig, paths: ContainerPaths): Generator<LaunchRecord> {
+function* seccompRecords(seccomp: SeccompFilter | null): Generator<LaunchRecord> {
+  if (seccomp === null) return;
+  yield ["seccomp", seccomp.path];
+  yield ["seccomp.flags", seccomp.flags];
+}
+
+function* deviceRecords(devices: readonly DeviceNode[]): Generator<LaunchRecord> {
+  for (const device of devices) {
+    yield ["device", device.name];
+    yield ["device.block", flag(device.isBlock)];
+    yield ["device.major", device.major];
+    yield ["device.minor", device.minor];
+    yield ["device.mode", device.mode];
+  }
+}
+
+function* bindRecords(source: string, target: string, isReadOnly: boolean): Generator<LaunchRecord> {
+  yield ["mount", "bind"];
+  yield ["mount.source", source];
+  yield ["mount.target", target];
+  yield ["mount.readonly", flag(isReadOnly)];
+}
+
+function* mountRecords(config: ContainerConfig, etcFile: (name: string) => string): Generator<LaunchRecord> {
   const taken = new Set(config.mounts.map((mount) => normalise(mount.target)));
   for (const name of ETC_FILES) {
     if (taken.has(`/etc/${name}`)) continue;
-    yield ["mount", "bind"];
-    yield ["mount.source", paths.etcFile(name)];
-    yield ["mount.target", `/etc/${name}`];
-    yield ["mount.readonly", flag(config.isRootReadOnly)];
+    yield* bindRecords(etcFile(name), `/etc/${name}`, config.isRootReadOnly);
   }
   // A mount below another one's target must come after it.
   const depth = (mount: ContainerMount) => normalise(mount.target).split("/").length;
@@ -146,10 +252,15 @@ function* cgroupRecords(plan: CgroupPlan): Generator<LaunchRecord> {
   for (const { name, path } of plan.visible) yield ["cgroup.visible", `${name}=${path}`];
 }
 
-function* networkRecords(config: ContainerConfig): Generator<LaunchRecord> {
+function* networkRecords(config: ContainerConfig, joinedPid: number): Generator<LaunchRecord> {
   const { network } = config;
   if (network === null || network === "host") {
     yield ["net", network ?? "none"];
+    return;
+  }
+  if ("container" in network) {
+    yield ["net", "container"];
+    yield ["net.process", joinedPid];
     return;
   }
   yield ["net", "bridge"];
@@ -159,6 +270,11 @@ function* networkRecords(config: ContainerConfig): Generator<LaunchRecord> {
   yield ["net.address", network.address];
   yield ["net.gateway", network.gateway];
   yield ["net.mtu", network.mtu];
+}
+
+/** A stack that is not the container's own is not its to set. */
+function sharesNetwork({ network }: ContainerConfig): boolean {
+  return network === "host" || (network !== null && "container" in network);
 }
 
 function flag(value: boolean): number {

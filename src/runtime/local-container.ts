@@ -1,14 +1,30 @@
-import { rm, stat } from "node:fs/promises";
+import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
-import { ClusterError, isClusterError } from "../base/errors.js";
+import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { CgroupTree } from "./cgroup-tree.js";
-import { type ContainerPaths, shortName } from "./container-paths.js";
-import type { ContainerRecord } from "./container-record.js";
-import type { ContainerExit, ContainerInfo } from "./container-runtime.js";
+import { allCapabilities, capabilitiesOf } from "./capabilities.js";
+import type { CgroupPlan } from "./cgroup-plan.js";
+import { type ContainerPaths, execSocket, shortName } from "./container-paths.js";
+import { type ContainerRecord, writeRecord } from "./container-record.js";
+import type {
+  Attachment,
+  ContainerChange,
+  ContainerChanges,
+  ContainerExit,
+  ContainerInfo,
+  ExecConfig,
+  ExecProcess,
+  StreamChoice,
+  TerminalSize,
+} from "./container-runtime.js";
+import { planDevices } from "./devices.js";
 import { type Outcome, readOutcome } from "./exit-record.js";
-import { encodeLaunch } from "./launch-request.js";
+import { encodeLaunch, type Launch } from "./launch-request.js";
+import { startExec } from "./local-exec.js";
+import { mergeEnv } from "./process-config.js";
 import { ShimConnection } from "./shim-connection.js";
+import { attachToShim, PendingAttachments } from "./shim-stream.js";
 import { signalNumber } from "./signals.js";
 import type { Spawner } from "./spawner.js";
 
@@ -17,7 +33,10 @@ export interface ContainerTools {
   readonly cgroups: CgroupTree;
   readonly spawner: Spawner;
   readonly clock: Clock;
-  readonly onChange: (change: "start" | "exit", info: ContainerInfo) => void;
+  readonly execRoot: string;
+  /** The compiled filter of a container; null for none. */
+  readonly seccompOf: (config: ContainerInfo["config"]) => Promise<Launch["seccomp"]>;
+  readonly onChange: (change: ContainerChange, info: ContainerInfo) => void;
 }
 
 /** Exit code of a program whose end nobody saw: as after SIGKILL. */
@@ -30,14 +49,19 @@ type State =
   | { readonly type: "running"; readonly pid: number }
   | { readonly type: "exited"; readonly exit: ContainerExit };
 
+/** What a start needs that is not the container's own. */
+export type LaunchSurroundings = Pick<Launch, "layers" | "joined" | "initPath">;
+
 /** One container and the connection to its shim. Invariant: there is a connection if and only if a shim may be alive. */
 export class LocalContainer {
-  readonly record: ContainerRecord;
+  #record: ContainerRecord;
   readonly paths: ContainerPaths;
   readonly #tools: ContainerTools;
   #state: State = { type: "created" };
   #startedAtMs = 0;
   #connection: ShimConnection | null = null;
+  #isPaused = false;
+  readonly #pending = new PendingAttachments();
   #ended = newEnd();
   /** Counts starts: what an earlier shim's connection still tells is not about this run. */
   #run = 0;
@@ -45,9 +69,13 @@ export class LocalContainer {
   #gone: Promise<void> = Promise.resolve();
 
   constructor(record: ContainerRecord, paths: ContainerPaths, tools: ContainerTools) {
-    this.record = record;
+    this.#record = record;
     this.paths = paths;
     this.#tools = tools;
+  }
+
+  get record(): ContainerRecord {
+    return this.#record;
   }
 
   get info(): ContainerInfo {
@@ -57,6 +85,7 @@ export class LocalContainer {
       imageId: this.record.imageId,
       createdAtMs: this.record.createdAtMs,
       state: state.type === "starting" ? "created" : state.type,
+      isPaused: state.type === "running" && this.#isPaused,
       pid: state.type === "running" ? state.pid : 0,
       startedAtMs: this.#startedAtMs,
       exit: state.type === "exited" ? state.exit : null,
@@ -77,6 +106,7 @@ export class LocalContainer {
       const result = deferred<void>();
       this.#state = { type: "starting", result };
       await result.promise.catch(() => undefined);
+      this.#isPaused = await this.#readFrozen();
       return;
     }
     const outcome = await readOutcome(this.paths.exit);
@@ -85,7 +115,7 @@ export class LocalContainer {
     if (this.#state.type === "exited") await this.#tools.cgroups.remove(shortName(this.record.config.id));
   }
 
-  async start(layers: readonly string[]): Promise<void> {
+  async start(surroundings: LaunchSurroundings): Promise<void> {
     const state = this.#state;
     if (state.type === "running" || state.type === "starting")
       throw new ClusterError("failed_precondition", `container ${this.record.config.name} is already running`);
@@ -94,13 +124,17 @@ export class LocalContainer {
     result.promise.catch(() => undefined);
     this.#state = { type: "starting", result };
     this.#run++;
+    this.#isPaused = false;
+    const attachers = this.#pending.take();
     try {
       await this.#gone;
       if (state.type === "exited") this.#ended = newEnd();
-      await this.#launch(layers);
+      await this.#launch(surroundings, attachers.count);
+      await attachers.connect(this.paths.socket);
       await result.promise;
     } catch (cause) {
       if (this.#state.type === "starting") this.#state = state;
+      attachers.reject(cause);
       throw cause;
     }
   }
@@ -108,6 +142,75 @@ export class LocalContainer {
   async kill(signal: number): Promise<void> {
     if (this.#state.type !== "running" || this.#connection === null) throw this.#notRunning();
     await this.#connection.kill(signal);
+    // What is frozen does not see its end where version 1 freezes.
+    if (signal === SIGKILL && this.#isPaused) await this.#setFrozen(false);
+  }
+
+  attach(streams: StreamChoice): Attachment {
+    if (this.#state.type !== "running") return this.#pending.add(streams);
+    const stream = attachToShim(this.paths.socket, streams);
+    return { stream, cancel: () => void stream.then((open) => open.destroy()) };
+  }
+
+  resize({ rows, columns }: TerminalSize): void {
+    if (this.#state.type !== "running" || this.#connection === null) throw this.#notRunningConflict();
+    this.#connection.resize(rows, columns);
+  }
+
+  async exec(config: ExecConfig): Promise<ExecProcess> {
+    const state = this.#state;
+    if (state.type !== "running") throw this.#notRunningConflict();
+    if (this.#isPaused) throw new ClusterError("conflict", `Container ${this.record.config.id} is paused, unpause the container before exec`);
+    const { config: container, process } = this.record;
+    const terminal = config.isTerminal ? ["TERM=xterm"] : [];
+    return startExec(this.#tools.spawner, {
+      socketOf: (id) => execSocket(this.#tools.execRoot, id),
+      container: { pid: state.pid, group: `/${shortName(container.id)}` },
+      args: config.args,
+      env: mergeEnv([...terminal, ...process.env, ...config.env]),
+      workingDir: config.workingDir || process.workingDir,
+      user: config.user || process.user,
+      groups: container.groups,
+      capabilities: config.isPrivileged ? allCapabilities() : capabilitiesOf(container),
+      config: container,
+      cgroups: await this.cgroups(),
+      seccomp: await this.#tools.seccompOf(container),
+      isTerminal: config.isTerminal,
+      size: config.size,
+      hasInput: config.streams?.stdin ?? false,
+      streams: config.streams,
+    });
+  }
+
+  async pause(): Promise<void> {
+    if (this.#state.type !== "running") throw this.#notRunningConflict();
+    if (this.#isPaused) throw new ClusterError("conflict", `Container ${this.record.config.id} is already paused`);
+    await this.#setFrozen(true);
+    this.#tools.onChange("pause", this.info);
+  }
+
+  async unpause(): Promise<void> {
+    if (this.#state.type !== "running" || !this.#isPaused) throw new ClusterError("conflict", `Container ${this.record.config.id} is not paused`);
+    await this.#setFrozen(false);
+    this.#tools.onChange("unpause", this.info);
+  }
+
+  /** Resources hold at once, everything else from the next start on. */
+  async update(change: ContainerChanges): Promise<void> {
+    const record = { ...this.record, config: { ...this.record.config, ...change } };
+    if (change.resources !== undefined && this.#state.type === "running") {
+      const { groups } = this.#tools.cgroups.plan(shortName(record.config.id), change.resources, null);
+      for (const { path, limits } of groups) await applyLimits(path, limits);
+    }
+    await writeRecord(this.paths.record, record);
+    this.#record = record;
+    this.#tools.onChange("update", this.info);
+  }
+
+  /** The groups that it has, or will have. */
+  async cgroups(): Promise<CgroupPlan> {
+    const { config } = this.record;
+    return this.#tools.cgroups.plan(shortName(config.id), config.resources, (await planDevices(config)).rules);
   }
 
   async stop(gracePeriodMs: number): Promise<void> {
@@ -133,6 +236,7 @@ export class LocalContainer {
     await rm(this.paths.record, { force: true });
     await rm(this.paths.folder, { recursive: true, force: true });
     await rm(this.paths.socket, { force: true });
+    this.#pending.take().reject(new ClusterError("not_found", `No such container: ${this.record.config.id}`));
     this.#ended.reject(new ClusterError("not_found", `No such container: ${this.record.config.id}`));
   }
 
@@ -141,11 +245,14 @@ export class LocalContainer {
     this.#connection?.close();
   }
 
-  async #launch(layers: readonly string[]): Promise<void> {
+  async #launch(surroundings: LaunchSurroundings, attachers: number): Promise<void> {
     const { config, process } = this.record;
-    const cgroups = this.#tools.cgroups.plan(shortName(config.id), config.resources);
+    const { nodes, rules } = await planDevices(config);
+    const cgroups = this.#tools.cgroups.plan(shortName(config.id), config.resources, rules);
+    const seccomp = await this.#tools.seccompOf(config);
+    const launch = { ...surroundings, config, process, paths: this.paths, cgroups, seccomp, devices: nodes, attachers };
     try {
-      await this.#tools.spawner.start(config.id, encodeLaunch({ config, process, paths: this.paths, layers, cgroups }));
+      await this.#tools.spawner.start(config.id, encodeLaunch(launch));
     } catch (cause) {
       // A spawner that was lost may have made the shim before.
       if (!isClusterError(cause, "unavailable") || !(await this.#connect())) throw cause;
@@ -221,8 +328,47 @@ export class LocalContainer {
     }
   }
 
+  async #setFrozen(isFrozen: boolean): Promise<void> {
+    const { freezer } = await this.cgroups();
+    if (freezer === null) throw new ClusterError("unimplemented", "this machine has no cgroup hierarchy that freezes processes");
+    try {
+      await writeFile(freezer.file, isFrozen ? freezer.frozen : freezer.thawed);
+    } catch (cause) {
+      // It ended meanwhile, and its group with it: nothing is left to let go on.
+      const code = systemCodeOf(cause);
+      if (isFrozen || (code !== "ENOENT" && code !== "ENODEV")) throw cause;
+    }
+    this.#isPaused = isFrozen;
+  }
+
+  async #readFrozen(): Promise<boolean> {
+    const { freezer } = await this.cgroups();
+    if (freezer === null || this.#state.type !== "running") return false;
+    try {
+      return (await readFile(freezer.file, "utf8")).trim() === freezer.frozen;
+    } catch (cause) {
+      if (systemCodeOf(cause) === "ENOENT") return false;
+      throw cause;
+    }
+  }
+
+  #notRunningConflict(): ClusterError {
+    return new ClusterError("conflict", `Container ${this.record.config.id} is not running`);
+  }
+
   #notRunning(): ClusterError {
     return new ClusterError("failed_precondition", `container ${this.record.config.id} is not running`);
+  }
+}
+
+/** A limit that is below another one of the same group must be raised after it, and lowered before it: what the kernel refuses is tried once more at the end. */
+async function applyLimits(path: string, limits: readonly (readonly [file: string, text: string])[]): Promise<void> {
+  const refused: (readonly [string, string])[] = [];
+  for (const limit of limits) await writeFile(`${path}/${limit[0]}`, limit[1]).catch(() => refused.push(limit));
+  for (const [file, text] of refused) {
+    await writeFile(`${path}/${file}`, text).catch((cause: unknown) => {
+      throw new ClusterError("failed_precondition", `${file} of ${path} cannot be set to ${text}: ${messageOf(cause)}`, { cause });
+    });
   }
 }
 

@@ -1,14 +1,33 @@
 import { existsSync } from "node:fs";
 import { access, mkdir, readdir, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Clock } from "../base/clock.js";
 import { assert } from "../base/assert.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import { CgroupTree } from "./cgroup-tree.js";
-import { containerPaths, containersFolder, mountPointsFolder, shortName, socketsFolder } from "./container-paths.js";
+import { containerPaths, containersFolder, EXEC_PREFIX, mountPointsFolder, shortName, socketsFolder } from "./container-paths.js";
 import { readRecord, writeRecord } from "./container-record.js";
-import type { ContainerConfig, ContainerExit, ContainerInfo, ContainerLogOptions, ContainerRuntime, LogLine } from "./container-runtime.js";
+import { capabilitiesOf, hasCapability } from "./capabilities.js";
+import { NO_USAGE, readProcesses, readUsage } from "./container-usage.js";
+import type {
+  Attachment,
+  ContainerChange,
+  ContainerChangeListener,
+  ContainerChanges,
+  ContainerConfig,
+  ContainerExit,
+  ContainerInfo,
+  ContainerLogOptions,
+  ContainerRuntime,
+  ContainerUsage,
+  ExecConfig,
+  ExecProcess,
+  LogLine,
+  StreamChoice,
+  TerminalSize,
+} from "./container-runtime.js";
+import { planDevices } from "./devices.js";
 import { writeEtcFiles } from "./etc-files.js";
 import type { ImageStore } from "./image-store.js";
 import { readJsonFileLog } from "./json-file-log.js";
@@ -16,6 +35,10 @@ import { makeMountPoints } from "./mount-points.js";
 import { validateLaunch } from "./launch-request.js";
 import { type ContainerTools, LocalContainer } from "./local-container.js";
 import { planProcess } from "./process-config.js";
+import { DEFAULT_PROFILE } from "./seccomp/default-policy.js";
+import { SeccompFilters } from "./seccomp/filters.js";
+import { parseSeccompProfile } from "./seccomp/parse-profile.js";
+import { flagBits, policyText, subjectOnThisMachine } from "./seccomp/profile.js";
 import { ShimConnection } from "./shim-connection.js";
 import { signalNumber } from "./signals.js";
 import { Spawner } from "./spawner.js";
@@ -27,7 +50,7 @@ export interface LocalRuntimeOptions {
   /** Tells this daemon's kernel objects from those of others on the machine. */
   readonly ownerId: string;
   readonly images: ImageStore;
-  /** The program swarm-shim. */
+  /** The program swarm-shim; swarm-seccomp and swarm-init are beside it. */
   readonly shimPath: string;
   /** Name of the group below each cgroup hierarchy's root that holds the owners' groups: `swarm`. */
   readonly cgroupParent: string;
@@ -35,15 +58,13 @@ export interface LocalRuntimeOptions {
   readonly clock: Clock;
 }
 
-export type ContainerChange = "create" | "start" | "exit" | "remove";
-export type ContainerChangeListener = (change: ContainerChange, info: ContainerInfo) => void;
-
 /** Containers under swarm-shim. Nothing here is lost with the daemon: `open` finds records, living shims and the exits that happened meanwhile. */
 export class LocalRuntime implements ContainerRuntime {
   readonly #options: LocalRuntimeOptions;
   readonly #cgroups: CgroupTree;
   readonly #spawner: Spawner;
   readonly #tools: ContainerTools;
+  readonly #filters: SeccompFilters;
   readonly #containers = new Map<string, LocalContainer>();
   /** Ids and names that are being created, before they are in #containers. */
   readonly #reserved = new Set<string>();
@@ -53,7 +74,10 @@ export class LocalRuntime implements ContainerRuntime {
     this.#options = options;
     this.#cgroups = cgroups;
     this.#spawner = new Spawner({ shimPath: options.shimPath, cgroupArguments: cgroups.spawnerArguments, logger: options.logger });
-    this.#tools = { cgroups, spawner: this.#spawner, clock: options.clock, onChange: (change, info) => this.#tell(change, info) };
+    this.#filters = new SeccompFilters({ folder: join(options.execRoot, "seccomp"), compilerPath: join(dirname(options.shimPath), "swarm-seccomp") });
+    const { execRoot, clock } = options;
+    const seccompOf = (config: ContainerConfig) => this.#seccompOf(config);
+    this.#tools = { cgroups, spawner: this.#spawner, clock, execRoot, seccompOf, onChange: (change, info) => this.#tell(change, info) };
   }
 
   /** Throws `failed_precondition` when the machine cannot run containers, with what is missing. */
@@ -80,7 +104,6 @@ export class LocalRuntime implements ContainerRuntime {
     return this.#spawner.pid;
   }
 
-  /** Called after each change, until the returned function is called. */
   onChange(listener: ContainerChangeListener): () => void {
     this.#listeners.add(listener);
     return () => this.#listeners.delete(listener);
@@ -88,11 +111,13 @@ export class LocalRuntime implements ContainerRuntime {
 
   async create(config: ContainerConfig): Promise<void> {
     if (!/^[0-9a-f]{64}$/.test(config.id)) throw new ClusterError("invalid_argument", `container id ${config.id} is not 64 hexadecimal characters`);
-    if (!/^[A-Za-z0-9][A-Za-z0-9_.-]+$/.test(config.name)) throw new ClusterError("invalid_argument", `container name ${config.name} is not valid`);
+    requireName(config.name);
     const image = this.#options.images.resolve(config.image);
     if (image === undefined) throw new ClusterError("not_found", `No such image: ${config.image}`);
     const process = planProcess(config, image.config);
     validateLaunch(config, process, this.#options.images.layerFolders(image.id));
+    await this.#seccompOf(config);
+    this.#cgroups.plan(shortName(config.id), config.resources, (await planDevices(config)).rules);
     for (const mount of config.mounts) if (mount.type === "bind") await requireSource(mount.source);
     const paths = containerPaths(this.#options, config.id);
     this.#reserve(config);
@@ -115,7 +140,54 @@ export class LocalRuntime implements ContainerRuntime {
 
   async start(id: string): Promise<void> {
     const container = this.#get(id);
-    await container.start([mountPointsFolder(this.#options.dataRoot), ...this.#options.images.layerFolders(container.record.imageId)]);
+    const layers = [mountPointsFolder(this.#options.dataRoot), ...this.#options.images.layerFolders(container.record.imageId)];
+    const initPath = join(dirname(this.#options.shimPath), "swarm-init");
+    await container.start({ layers, initPath, joined: this.#joinedBy(container.record.config) });
+  }
+
+  attach(id: string, streams: StreamChoice): Attachment {
+    return this.#get(id).attach(streams);
+  }
+
+  async resize(id: string, size: TerminalSize): Promise<void> {
+    this.#get(id).resize(size);
+  }
+
+  exec(id: string, config: ExecConfig): Promise<ExecProcess> {
+    return this.#get(id).exec(config);
+  }
+
+  pause(id: string): Promise<void> {
+    return this.#get(id).pause();
+  }
+
+  unpause(id: string): Promise<void> {
+    return this.#get(id).unpause();
+  }
+
+  async update(id: string, change: ContainerChanges): Promise<void> {
+    const container = this.#get(id);
+    const { name } = change;
+    if (name !== undefined && name !== container.record.config.name) {
+      requireName(name);
+      this.#reserveName(name);
+    }
+    try {
+      await container.update(change);
+    } finally {
+      if (name !== undefined) this.#reserved.delete(name);
+    }
+  }
+
+  async usage(id: string): Promise<ContainerUsage> {
+    const container = this.#get(id);
+    const { pid } = container.info;
+    return pid === 0 ? NO_USAGE : readUsage(await container.cgroups(), pid);
+  }
+
+  async processes(id: string): Promise<readonly number[]> {
+    const container = this.#get(id);
+    return container.info.state === "running" ? readProcesses(await container.cgroups()) : [];
   }
 
   async kill(id: string, signal: string): Promise<void> {
@@ -175,10 +247,40 @@ export class LocalRuntime implements ContainerRuntime {
   }
 
   #reserve({ id, name }: ContainerConfig): void {
-    const isTaken = (text: string) => this.#reserved.has(text) || this.inspect(text)?.config[text === id ? "id" : "name"] === text;
-    if (isTaken(id)) throw new ClusterError("already_exists", `container id ${id} is already in use`);
-    if (isTaken(name)) throw new ClusterError("already_exists", `Conflict. The container name "/${name}" is already in use`);
-    this.#reserved.add(id).add(name);
+    if (this.#reserved.has(id) || this.#containers.has(id)) throw new ClusterError("already_exists", `container id ${id} is already in use`);
+    this.#reserveName(name);
+    this.#reserved.add(id);
+  }
+
+  #reserveName(name: string): void {
+    const owner = [...this.#containers.values()].find((container) => container.record.config.name === name)?.record.config.id;
+    if (owner === undefined && !this.#reserved.has(name)) {
+      this.#reserved.add(name);
+      return;
+    }
+    const by = owner === undefined ? "" : ` by container "${owner}". You have to remove (or rename) that container to be able to reuse that name.`;
+    throw new ClusterError("already_exists", `Conflict. The container name "/${name}" is already in use${by}`);
+  }
+
+  async #seccompOf(config: ContainerConfig) {
+    if (config.isPrivileged || config.seccomp === "unconfined") return null;
+    const profile = config.seccomp === "default" ? DEFAULT_PROFILE : parseSeccompProfile(config.seccomp.profile);
+    const capabilities = capabilitiesOf(config);
+    const policy = policyText(
+      profile,
+      subjectOnThisMachine((name) => hasCapability(capabilities, name)),
+    );
+    return { path: await this.#filters.fileFor(policy), flags: flagBits(profile) };
+  }
+
+  #joinedBy({ network }: ContainerConfig) {
+    if (network === null || network === "host" || !("container" in network)) return null;
+    const joined = this.#containers.get(network.container);
+    if (joined === undefined) throw new ClusterError("failed_precondition", `joining network namespace of container: No such container: ${network.container}`);
+    if (joined.info.state !== "running") {
+      throw new ClusterError("failed_precondition", `cannot join network of a non running container: ${network.container}`);
+    }
+    return { pid: joined.info.pid, etcFile: joined.paths.etcFile };
   }
 
   #tell(change: ContainerChange, info: ContainerInfo): void {
@@ -211,6 +313,8 @@ export class LocalRuntime implements ContainerRuntime {
   async #sweep(): Promise<void> {
     const known = new Set([...this.#containers.keys()].map(shortName));
     for (const file of await readdir(socketsFolder(this.#options.execRoot))) {
+      // A program that somebody ran in a container goes on, and its shim removes the socket with its end.
+      if (file.startsWith(EXEC_PREFIX) && (await this.#isAlive(join(socketsFolder(this.#options.execRoot), file)))) continue;
       const name = file.replace(/\.sock$/, "");
       if (!known.has(name)) await this.#sweepShim(name);
     }
@@ -219,6 +323,12 @@ export class LocalRuntime implements ContainerRuntime {
       this.#options.logger.warn({ cgroup: name }, "a cgroup without a container is removed");
       await this.#cgroups.remove(name);
     }
+  }
+
+  async #isAlive(socket: string): Promise<boolean> {
+    const connection = await ShimConnection.open(socket, { onRunning: () => undefined, onOutcome: () => undefined });
+    connection?.close();
+    return connection !== null;
   }
 
   async #sweepShim(id: string): Promise<void> {
@@ -234,6 +344,11 @@ export class LocalRuntime implements ContainerRuntime {
     }
     await rm(socket, { force: true });
   }
+}
+
+function requireName(name: string): void {
+  if (/^[A-Za-z0-9][A-Za-z0-9_.-]+$/.test(name)) return;
+  throw new ClusterError("invalid_argument", `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
 }
 
 async function requireSource(path: string): Promise<void> {

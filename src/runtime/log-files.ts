@@ -39,7 +39,14 @@ export class LogFiles {
   async *entries(): AsyncGenerator<LogLine, void, undefined> {
     for (;;) {
       yield* this.#rest();
-      if (!(await this.#advance())) return;
+      const isAtFirst = this.#files.length === 0;
+      if (this.#files.length <= 1) await this.#openNewer();
+      if (this.#files.length <= (isAtFirst ? 0 : 1)) return;
+      if (isAtFirst) continue;
+      // It is known to be written no more only now that there is a newer one: more may have come after the read above.
+      yield* this.#rest();
+      await this.#files.shift()?.close();
+      this.#rewind();
     }
   }
 
@@ -60,17 +67,6 @@ export class LogFiles {
       }
       this.#held = rest;
     }
-  }
-
-  /** To the next newer file, or to the first one. False when there is none. */
-  async #advance(): Promise<boolean> {
-    const isAtFirst = this.#files.length === 0;
-    if (this.#files.length <= 1) await this.#openNewer();
-    if (isAtFirst) return this.#files.length > 0;
-    if (this.#files.length <= 1) return false;
-    await this.#files.shift()?.close();
-    this.#rewind();
-    return true;
   }
 
   #rewind(): void {

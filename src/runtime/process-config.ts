@@ -13,18 +13,22 @@ export interface ProcessConfig {
   readonly hostname: string;
 }
 
+/** Where the first process that `hasInit` asks for is in a container; Docker's place for it. */
+export const INIT_PATH = "/sbin/docker-init";
+
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /** Docker's rules. Throws `invalid_argument` when there is nothing to execute. */
 export function planProcess(config: ContainerConfig, image: ImageConfig): ProcessConfig {
   const hostname = firstOf(config.hostname, config.network === "host" ? hostnameOfHost() : config.id.slice(0, 12));
-  const args = planArgs(config, image);
+  const command = planArgs(config, image);
+  const args = config.hasInit && command.length > 0 ? [INIT_PATH, "--", ...command] : command;
   if (args.length === 0) throw new ClusterError("invalid_argument", `no command specified for container ${config.name}, and image ${config.image} has none`);
   const texts = [...args, ...config.env, ...config.groups, config.workingDir, config.user, hostname];
   if (texts.some((text) => text.includes("\0"))) throw new ClusterError("invalid_argument", `a setting of container ${config.name} contains a NUL character`);
   return {
     args,
-    env: mergeEnv([DEFAULT_PATH, `HOSTNAME=${hostname}`, ...image.env, ...config.env]),
+    env: mergeEnv([DEFAULT_PATH, `HOSTNAME=${hostname}`, ...(config.terminal.isTerminal ? ["TERM=xterm"] : []), ...image.env, ...config.env]),
     workingDir: firstOf(config.workingDir, image.workingDir, "/"),
     user: firstOf(config.user, image.user),
     stopSignal: firstOf(config.stopSignal, image.stopSignal, "SIGTERM"),
@@ -38,7 +42,7 @@ function planArgs(config: ContainerConfig, image: ImageConfig): readonly string[
 }
 
 /** The last of a name wins; a name without `=` is taken out. */
-function mergeEnv(entries: readonly string[]): readonly string[] {
+export function mergeEnv(entries: readonly string[]): readonly string[] {
   const byName = new Map<string, string>();
   for (const entry of entries) {
     const [name = ""] = entry.split("=", 1);

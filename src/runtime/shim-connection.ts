@@ -58,6 +58,11 @@ export class ShimConnection {
     if (error !== 0) throw new ClusterError("failed_precondition", `signal ${signal} cannot be delivered (error ${error})`);
   }
 
+  /** Size of the program's terminal; does nothing without one. */
+  resize(rows: number, columns: number): void {
+    if (!this.#socket.destroyed) this.#socket.write(`resize ${rows} ${columns}\n`);
+  }
+
   /** Leaves the shim alone. */
   close(): void {
     this.#socket.destroy();

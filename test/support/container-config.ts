@@ -28,6 +28,15 @@ export function containerConfig(id: string, name: string, change: Partial<Contai
     hosts: [],
     dns: { nameservers: [], search: [], options: [] },
     log: { sizeBytesMax: 1_000_000, filesMax: 2 },
+    domainname: "",
+    terminal: { isTerminal: false, hasInput: false, isInputOnce: false },
+    isPrivileged: false,
+    devices: [],
+    seccomp: "default",
+    hasInit: false,
+    sharedMemoryBytes: 0,
+    health: null,
+    single: null,
     ...change,
   };
 }

@@ -45,6 +45,15 @@ export function containerConfig(changes: Partial<ContainerConfig> = {}): Contain
     hosts: [],
     dns: { nameservers: [], search: [], options: [] },
     log: { sizeBytesMax: 0, filesMax: 1 },
+    domainname: "",
+    terminal: { isTerminal: false, hasInput: false, isInputOnce: false },
+    isPrivileged: false,
+    devices: [],
+    seccomp: "default",
+    hasInit: false,
+    sharedMemoryBytes: 0,
+    health: null,
+    single: null,
     ...changes,
   };
 }

@@ -1,6 +1,21 @@
 import type { Clock } from "../../src/base/clock.js";
 import { ClusterError } from "../../src/base/errors.js";
-import type { ContainerConfig, ContainerExit, ContainerInfo, ContainerLogOptions, ContainerRuntime, LogLine } from "../../src/runtime/container-runtime.js";
+import { PassThrough } from "node:stream";
+import type {
+  Attachment,
+  ContainerChange,
+  ContainerChangeListener,
+  ContainerChanges,
+  ContainerConfig,
+  ContainerExit,
+  ContainerInfo,
+  ContainerLogOptions,
+  ContainerRuntime,
+  ContainerUsage,
+  ExecConfig,
+  ExecProcess,
+  LogLine,
+} from "../../src/runtime/container-runtime.js";
 
 interface FakeContainer {
   info: ContainerInfo;
@@ -24,6 +39,9 @@ export class FakeRuntime implements ContainerRuntime {
   beforeCreate: (config: ContainerConfig) => void | Promise<void> = () => {};
   /** What a program does with its stop signal. */
   exitCodeOnStop: number | null = 0;
+  /** Exit code of each program that is run in a container. */
+  exitCodeOfExec: (config: ExecConfig) => number | Promise<number> = () => 0;
+  readonly #listeners = new Set<ContainerChangeListener>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -41,6 +59,7 @@ export class FakeRuntime implements ContainerRuntime {
       imageId: "sha256:fake",
       createdAtMs: this.#clock.now(),
       state: "created",
+      isPaused: false,
       pid: 0,
       startedAtMs: 0,
       exit: null,
@@ -48,6 +67,7 @@ export class FakeRuntime implements ContainerRuntime {
       logPath: "",
     };
     this.#containers.set(config.id, { info, lines: [], waiters: new Set(), onStopSignal: this.exitCodeOnStop });
+    this.#tell("create", info);
   }
 
   async start(id: string): Promise<void> {
@@ -55,6 +75,7 @@ export class FakeRuntime implements ContainerRuntime {
     this.calls.push(`start ${container.info.config.name}`);
     await this.beforeStart(container.info.config);
     container.info = { ...container.info, state: "running", pid: ++this.#lastPid, startedAtMs: this.#clock.now(), exit: null };
+    this.#tell("start", container.info);
   }
 
   async kill(id: string, signal: string): Promise<void> {
@@ -95,7 +116,54 @@ export class FakeRuntime implements ContainerRuntime {
       this.exit(id, 137);
     }
     this.#containers.delete(id);
+    this.#tell("remove", container.info);
     this.#wake(container);
+  }
+
+  /** A stream that gives back what is written. */
+  attach(id: string): Attachment {
+    this.#get(id);
+    return { stream: Promise.resolve(new PassThrough()), cancel: () => {} };
+  }
+
+  async resize(id: string): Promise<void> {
+    this.#get(id);
+  }
+
+  async exec(id: string, config: ExecConfig): Promise<ExecProcess> {
+    const container = this.#get(id);
+    if (container.info.state !== "running") throw new ClusterError("conflict", `Container ${id} is not running`);
+    this.calls.push(`exec ${container.info.config.name} ${config.args.join(" ")}`);
+    const ended = Promise.resolve(this.exitCodeOfExec(config));
+    return { pid: ++this.#lastPid, stream: null, ended, resize: async () => {}, kill: async () => {} };
+  }
+
+  async pause(id: string): Promise<void> {
+    this.#freeze(id, true);
+  }
+
+  async unpause(id: string): Promise<void> {
+    this.#freeze(id, false);
+  }
+
+  async update(id: string, change: ContainerChanges): Promise<void> {
+    const container = this.#get(id);
+    container.info = { ...container.info, config: { ...container.info.config, ...change } };
+    this.#tell("update", container.info);
+  }
+
+  async usage(): Promise<ContainerUsage> {
+    return { cpuNs: 0n, memoryBytes: 0, cacheBytes: 0, memoryLimitBytes: 0, pids: 0, networks: {} };
+  }
+
+  async processes(id: string): Promise<readonly number[]> {
+    const { info } = this.#get(id);
+    return info.state === "running" ? [info.pid] : [];
+  }
+
+  onChange(listener: ContainerChangeListener): () => void {
+    this.#listeners.add(listener);
+    return () => this.#listeners.delete(listener);
   }
 
   inspect(reference: string): ContainerInfo | undefined {
@@ -132,6 +200,7 @@ export class FakeRuntime implements ContainerRuntime {
   exit(id: string, exitCode: number, isOutOfMemory = false): void {
     const container = this.#get(id);
     container.info = { ...container.info, state: "exited", pid: 0, exit: { exitCode, isOutOfMemory, finishedAtMs: this.#clock.now() } };
+    this.#tell("exit", container.info);
     this.#wake(container);
   }
 
@@ -146,6 +215,18 @@ export class FakeRuntime implements ContainerRuntime {
     const container = this.#containers.get(id);
     if (container === undefined) throw new ClusterError("not_found", `No such container: ${id}`);
     return container;
+  }
+
+  #freeze(id: string, isPaused: boolean): void {
+    const container = this.#get(id);
+    if (container.info.state !== "running" || container.info.isPaused === isPaused)
+      throw new ClusterError("conflict", `Container ${id} cannot be frozen or thawed`);
+    container.info = { ...container.info, isPaused };
+    this.#tell(isPaused ? "pause" : "unpause", container.info);
+  }
+
+  #tell(change: ContainerChange, info: ContainerInfo): void {
+    for (const listener of this.#listeners) listener(change, info);
   }
 
   #wake(container: FakeContainer): void {

@@ -29,6 +29,9 @@ const APPLETS = [
   "rm",
   "ping",
   "chmod",
+  "stty",
+  "tty",
+  "kill",
 ];
 
 /** Image configuration with nothing in it. */

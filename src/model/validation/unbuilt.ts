@@ -43,9 +43,6 @@ export function refuseLogDriver(name: string): void {
 function refuseContainer(container: ContainerSpec): void {
   if (container.secrets.length > 0) throw notBuilt("secrets are not supported yet");
   if (container.configs.length > 0) throw notBuilt("configs are not supported yet");
-  if (container.tty) throw notBuilt("services with a terminal are not supported yet");
-  if (container.openStdin) throw notBuilt("services with an open standard input are not supported yet");
-  if (container.init === true) throw notBuilt("running an init process in containers is not supported yet");
   if (!["", "default"].includes(container.isolation)) throw notBuilt(`the isolation "${container.isolation}" is not supported`);
   refuseHealth(container.healthcheck);
   refusePrivileges(container);
@@ -63,7 +60,6 @@ function refuseHealth(health: HealthConfig | null): void {
 
 function refusePrivileges({ privileges }: ContainerSpec): void {
   if (privileges === null) return;
-  if (privileges.seccompMode === "custom" || privileges.seccompProfile.length > 0) throw notBuilt("custom seccomp profiles are not supported yet");
   if (privileges.apparmorMode !== "") throw notBuilt("AppArmor settings are not supported yet");
 }
 

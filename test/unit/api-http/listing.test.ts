@@ -97,6 +97,7 @@ test("insertDefaults shows what holds, the plain answer what was given", async (
 const container = (change: Partial<ContainerInfo>): ContainerInfo => ({
   config: containerConfig("a".repeat(64), "web"),
   imageId: "sha256:1",
+  isPaused: false,
   createdAtMs: 0,
   state: "running",
   pid: 1,

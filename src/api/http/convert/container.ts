@@ -1,5 +1,6 @@
 import { durationText } from "../../../base/duration-text.js";
 import type { PortConfig } from "../../../model/objects.js";
+import { bridgeNetworkOf } from "../../../runtime/bridge-network.js";
 import type { ContainerInfo, ContainerMount } from "../../../runtime/container-runtime.js";
 import type { Json } from "../json.js";
 import { timeText, ZERO_TIME } from "./time.js";
@@ -10,8 +11,10 @@ const EVERY_ADDRESS = "0.0.0.0";
 
 /** Key of the flat network that containers are on until user-defined ones exist. */
 function networkModeOf(container: ContainerInfo): string {
-  if (container.config.network === "host") return "host";
-  return container.config.network === null ? "none" : "bridge";
+  const { network } = container.config;
+  if (network === "host") return "host";
+  if (network === null) return "none";
+  return "container" in network ? `container:${network.container}` : "bridge";
 }
 
 /** A container in the list of containers; `ports` are those of the host that lead to it. */
@@ -124,8 +127,8 @@ function stateToDocker(container: ContainerInfo): Json {
 }
 
 function addressesOf(container: ContainerInfo): { readonly [name: string]: Json } {
-  const { network } = container.config;
-  if (network === null || network === "host") return { IPAddress: "", IPPrefixLen: 0, Gateway: "", MacAddress: "" };
+  const network = bridgeNetworkOf(container.config);
+  if (network === null) return { IPAddress: "", IPPrefixLen: 0, Gateway: "", MacAddress: "" };
   const [address = "", prefixLength = "0"] = network.address.split("/");
   return { IPAddress: address, IPPrefixLen: Number(prefixLength), Gateway: network.gateway, MacAddress: network.macAddress };
 }

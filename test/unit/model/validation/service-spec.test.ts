@@ -133,9 +133,6 @@ describe("not built", () => {
     ["a health check", container({ healthcheck: health({ test: ["CMD", "true"] }) }), "health checks"],
     ["settings of a health check", container({ healthcheck: health({ retries: 3 }) }), "health checks"],
     ["a volume", container({ mounts: [mount({ type: "volume", source: "v" })] }), "mounts of type volume"],
-    ["a terminal", container({ tty: true }), "terminal"],
-    ["standard input", container({ openStdin: true }), "standard input"],
-    ["init", container({ init: true }), "init"],
     [
       "generic resources",
       task({ resources: { limits: null, reservations: { nanoCpus: 0n, memoryBytes: 0n, generic: [{ kind: "gpu", named: "", discrete: 1n }] } } }),
@@ -143,7 +140,6 @@ describe("not built", () => {
     ],
     ["plugins", task({ runtime: "plugin", container: null }), "plugin"],
     ["another log driver", task({ logDriver: { name: "syslog", options: {} } }), '"syslog"'],
-    ["a seccomp profile", container({ privileges: { ...privileges, seccompMode: "custom" } }), "seccomp"],
     ["AppArmor", container({ privileges: { ...privileges, apparmorMode: "disabled" } }), "AppArmor"],
     ["isolation", container({ isolation: "hyperv" }), '"hyperv"'],
     ["swap", task({ resources: { limits: { nanoCpus: 0n, memoryBytes: 8n * 1024n ** 2n, pids: 0n }, reservations: null, swapBytes: 1n } }), "swap"],

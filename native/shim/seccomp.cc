@@ -1,0 +1,30 @@
+#include "seccomp.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../base/error.h"
+#include "../base/file.h"
+
+namespace {
+
+/** The kernel takes 4096 instructions of 8 bytes. */
+constexpr size_t PROGRAM_SIZE_MAX = BPF_MAXINSNS * sizeof(sock_filter);
+
+}  // namespace
+
+SeccompFilter::SeccompFilter(const std::string& path, unsigned flags) : flags_(flags) {
+  if (path.empty()) return;
+  auto program = readRegularFile(path, PROGRAM_SIZE_MAX + 1);
+  if (!program || program->empty() || program->size() % sizeof(sock_filter) != 0) failWith("seccomp filter " + path + " cannot be read", EINVAL);
+  program_ = std::move(*program);
+}
+
+void SeccompFilter::load() const {
+  if (program_.empty()) return;
+  const sock_fprog program = {static_cast<unsigned short>(program_.size() / sizeof(sock_filter)),
+                              reinterpret_cast<sock_filter*>(const_cast<char*>(program_.data()))};
+  check(static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags_, &program)), "load the seccomp filter");
+}
