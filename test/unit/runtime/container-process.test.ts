@@ -275,7 +275,7 @@ test("a /proc or /etc/hosts that is a symbolic link in the image is none in the 
 
 test("block devices of the host cannot be opened, nor /proc/sys written", async () => {
   const { output } = await world.run(
-    "mknod /disk b 254 0 && head -c 1 /disk; echo 1 > /proc/sys/kernel/panic; mount -t tmpfs x /tmp; cat /proc/timer_list | head -c 1 | wc -c",
+    "exec 2>&1; mknod /disk b 254 0 && head -c 1 /disk; echo 1 > /proc/sys/kernel/panic; mount -t tmpfs x /tmp; cat /proc/timer_list | head -c 1 | wc -c",
   );
   expect(output).toMatch(/disk: Operation not permitted/);
   expect(output).toMatch(/panic: Read-only file system/);
