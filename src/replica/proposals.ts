@@ -4,8 +4,10 @@ import { ClusterError } from "../base/errors.js";
 import type { Transaction } from "../model/objects.js";
 import { ChangeBatchCodec } from "../wire/generated/objects.js";
 
-/** Transactions are combined into one entry up to this size; a larger one is alone in its entry. */
-const ENTRY_BYTES_MAX = 1.5 * 1024 * 1024;
+/** No entry is larger: transactions are combined up to this size, and a larger one is refused. */
+export const ENTRY_BYTES_MAX = 1_500_000;
+/** A client writes less: what the leader itself adds to an object later must not be what no longer fits. */
+export const CLIENT_WRITE_BYTES_MAX = 1_400_000;
 /** Transactions that may wait to be proposed. */
 const WAITING_MAX = 100_000;
 /** Encoded transactions that are not applied yet: without a quorum nothing commits, and memory must not grow for as long as that lasts. */
@@ -30,14 +32,14 @@ export class Proposals {
   /** Of all that wait or are under way. */
   #pendingBytes = 0;
 
-  /** Rejects with ClusterError `unavailable` when too many wait, or too much is not committed yet; one alone is taken whatever its size. */
+  /** Throws ClusterError `out_of_range` for a transaction that has no room in an entry, `unavailable` when too many wait, or too much is not committed yet. */
   add(transaction: Transaction): Promise<void> {
-    if (this.#waiting.length >= WAITING_MAX) return Promise.reject(new ClusterError("unavailable", `${WAITING_MAX} writes are waiting`));
+    if (this.#waiting.length >= WAITING_MAX) throw new ClusterError("unavailable", `${WAITING_MAX} writes are waiting`);
     const bytes = ChangeBatchCodec.encode({ transactions: [transaction] });
-    if (this.#pendingBytes > 0 && this.#pendingBytes + bytes.length > PENDING_BYTES_MAX) {
-      return Promise.reject(
-        new ClusterError("unavailable", `${this.#pendingBytes} bytes of writes are not committed yet, and ${bytes.length} more are too many`),
-      );
+    const bytesMax = transaction.changes.some(({ clientWrite }) => clientWrite) ? CLIENT_WRITE_BYTES_MAX : ENTRY_BYTES_MAX;
+    if (bytes.length > bytesMax) throw new ClusterError("out_of_range", `a write of ${bytes.length} bytes is larger than the limit of ${bytesMax} bytes`);
+    if (this.#pendingBytes + bytes.length > PENDING_BYTES_MAX) {
+      throw new ClusterError("unavailable", `${this.#pendingBytes} bytes of writes are not committed yet, and ${bytes.length} more are too many`);
     }
     const done = deferred<void>();
     this.#pendingBytes += bytes.length;

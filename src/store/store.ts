@@ -4,6 +4,7 @@ import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
 import type { ObjectKind, StoreObject, Transaction } from "../model/objects.js";
 import { applyTransaction } from "./apply.js";
+import { runBatch } from "./batch.js";
 import { type AppliedChanges, ChangeHistory, type FollowOptions } from "./change-history.js";
 import { type Pending, Pipeline } from "./pipeline.js";
 import type { Proposer } from "./proposer.js";
@@ -64,6 +65,15 @@ export class Store {
     } catch (cause) {
       return Promise.reject(cause);
     }
+  }
+
+  /**
+   * Carries out many small writes, in order, in as few transactions as their number and size allow: each is whole in one of them, all together are not. A write may
+   * be run twice, and later than the call: it does nothing when what it rests on has changed. Settles when nothing is under way any more; rejects as `update`
+   * does, and then what came after was not written.
+   */
+  batch<T>(items: readonly T[], write: (tx: StoreTransaction, item: T) => void): Promise<void> {
+    return runBatch((each) => this.update(each), items, write);
   }
 
   /** Calls the listener synchronously after each applied transaction, until the returned function is called. */
@@ -150,10 +160,12 @@ export class Store {
   }
 
   #propose(proposer: Proposer, transaction: Transaction, builder: TransactionBuilder): Promise<void> {
+    // Throws when it refuses: then nothing was built on this transaction yet.
+    const proposed = proposer.propose(transaction);
     const pending = this.#pipeline.push(transaction, builder);
     const waiting = deferred<void>();
     this.#waiting.set(pending, waiting);
-    proposer.propose(transaction).then(
+    proposed.then(
       () => this.#succeed(pending),
       (cause: unknown) => this.#fail(pending, cause),
     );

@@ -28,7 +28,7 @@ export class TransactionBuilder {
         update: (kind: ObjectKind, object: AnyObject, options?: WriteOptions) => this.#write("update", kind, object, options),
         remove: (kind: ObjectKind, id: string, options?: WriteOptions) => this.#remove(kind, id, options),
       },
-      Object.getOwnPropertyDescriptors(view),
+      { ...Object.getOwnPropertyDescriptors(view), changes: { value: this.#changes } },
     ) as StoreTransaction;
   }
 

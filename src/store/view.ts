@@ -1,4 +1,4 @@
-import type { Cluster, Config, Network, Node, ObjectKind, Secret, Service, Task, Volume } from "../model/objects.js";
+import type { Change, Cluster, Config, Network, Node, ObjectKind, Secret, Service, Task, Volume } from "../model/objects.js";
 
 /** Which type stands behind each kind of object. */
 export interface ObjectOfKind {
@@ -57,6 +57,8 @@ export interface WriteOptions {
  * create throws ClusterError `already_exists`, update and remove throw `not_found`.
  */
 export interface StoreTransaction extends StoreView {
+  /** What it has written so far. */
+  readonly changes: readonly Change[];
   create<K extends ObjectKind>(kind: K, object: ObjectOfKind[K], options?: WriteOptions): void;
   update<K extends ObjectKind>(kind: K, object: ObjectOfKind[K], options?: WriteOptions): void;
   remove(kind: ObjectKind, id: string, options?: WriteOptions): void;

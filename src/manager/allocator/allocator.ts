@@ -8,9 +8,6 @@ import type { StoreTransaction } from "../../store/view.js";
 import { isLeadershipLost } from "../leadership.js";
 import { PassLoop } from "../pass-loop.js";
 
-/** Objects in one transaction. */
-const TRANSACTION_OBJECTS_MAX = 200;
-
 /**
  * Gives services and tasks what they need before they can be scheduled, and moves tasks from new to pending. For now these are the
  * ports that are published on the node itself; virtual IPs and network addresses will be given here too.
@@ -54,18 +51,7 @@ export class Allocator {
 
   async #pass(): Promise<void> {
     const nowMs = this.#clock.now();
-    const writes = [
-      ...batches(this.#services).map((ids) =>
-        this.#store.update((tx) => {
-          for (const id of ids) allocateService(tx, id);
-        }),
-      ),
-      ...batches(this.#tasks).map((ids) =>
-        this.#store.update((tx) => {
-          for (const id of ids) allocateTask(tx, id, nowMs);
-        }),
-      ),
-    ];
+    const writes = [this.#store.batch([...this.#services], allocateService), this.#store.batch([...this.#tasks], (tx, id) => allocateTask(tx, id, nowMs))];
     this.#services.clear();
     this.#tasks.clear();
     await Promise.all(writes);
@@ -94,11 +80,4 @@ function allocateTask(tx: StoreTransaction, id: string, nowMs: number): void {
 /** Ports published on the node need nobody's consent: the node chooses those that are 0. */
 function endpointOf(spec: EndpointSpec | null): Endpoint | null {
   return spec === null ? null : { spec, ports: spec.ports, virtualIps: [] };
-}
-
-function batches(ids: Iterable<string>): readonly (readonly string[])[] {
-  const all = [...ids];
-  const result: string[][] = [];
-  for (let from = 0; from < all.length; from += TRANSACTION_OBJECTS_MAX) result.push(all.slice(from, from + TRANSACTION_OBJECTS_MAX));
-  return result;
 }

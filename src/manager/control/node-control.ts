@@ -41,11 +41,17 @@ export class NodeControl {
 
   async remove({ nodeId, force }: RemoveNode): Promise<ControlReply> {
     const nowMs = this.#clock.now();
+    const { view } = this.#store;
+    const before = view.nodes.get(nodeId);
+    if (before === undefined) throw missing("node", nodeId);
+    this.#assertMayRemove(before, force);
+    // Its tasks may be too many for one transaction. They go first: no task is left that runs on a node that is gone.
+    await this.#store.batch(view.tasks.byNode(nodeId), (tx, { id }) => orphanTask(tx, id, nowMs));
     await this.#store.update((tx) => {
       const node = tx.nodes.get(nodeId);
       if (node === undefined) throw missing("node", nodeId);
       this.#assertMayRemove(node, force);
-      orphanTasks(tx, nodeId, nowMs);
+      for (const { id } of tx.tasks.byNode(nodeId)) orphanTask(tx, id, nowMs);
       tx.remove("node", nodeId, { isClientWrite: true });
       rememberRemoval(tx, node, nowMs);
     });
@@ -85,10 +91,9 @@ function rememberRemoval(tx: StoreTransaction, node: Node, nowMs: number): void 
   tx.update("cluster", { ...cluster, removedNodes: { ...Object.fromEntries(remembered), [node.id]: untilMs } });
 }
 
-function orphanTasks(tx: StoreTransaction, nodeId: string, nowMs: number): void {
-  for (const task of tx.tasks.byNode(nodeId)) {
-    const { status } = task;
-    if (status === null || isTerminal(status.state)) continue;
-    tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was removed from the cluster" } });
-  }
+function orphanTask(tx: StoreTransaction, id: string, nowMs: number): void {
+  const task = tx.tasks.get(id);
+  const status = task?.status;
+  if (!task || !status || isTerminal(status.state)) return;
+  tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was removed from the cluster" } });
 }

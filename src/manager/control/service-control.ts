@@ -8,6 +8,7 @@ import type { StoreView } from "../../store/view.js";
 import type { ControlReply, CreateService, RemoveService, UpdateService } from "../../wire/generated/control.js";
 import { missing, outOfSequence } from "./refusals.js";
 import { rolledBack, updated } from "./service-change.js";
+import { assertServiceSize } from "./service-size.js";
 
 /** What clients do to services. Each change is one transaction; what follows from it is the orchestrators' work. */
 export class ServiceControl {
@@ -22,6 +23,7 @@ export class ServiceControl {
   async create({ spec }: CreateService): Promise<ControlReply> {
     validateServiceSpec(spec);
     const service = newService(spec);
+    assertServiceSize(service);
     await this.#store.update((tx) => {
       assertNameIsFree(tx, spec.name);
       assertPortsAreFree(tx, service.id, spec);
@@ -39,6 +41,7 @@ export class ServiceControl {
       if (service === undefined) throw missing("service", request.serviceId);
       if (service.meta?.version !== request.version) throw outOfSequence();
       next = isRollback ? rolledBack(service, this.#clock.now()) : updated(service, request.spec, request.registryAuthSource);
+      assertServiceSize(next);
       if (next.spec !== null) assertPortsAreFree(tx, service.id, next.spec);
       tx.update("service", next, { isClientWrite: true });
     });

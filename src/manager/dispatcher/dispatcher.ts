@@ -23,6 +23,7 @@ import { nextTurn } from "../turn.js";
 import { AssignmentSet } from "./assignment-set.js";
 import type { Caller } from "./caller.js";
 import { NodeWatch } from "./node-watch.js";
+import { assertDescriptionSize, boundedStatus } from "./reported.js";
 import { MISSED_HEARTBEATS_MAX, nodeRemoved, Session, sessionInvalid } from "./session.js";
 import { StatusBatcher } from "./status-batcher.js";
 import { TaskChanges } from "./task-changes.js";
@@ -121,7 +122,7 @@ export class Dispatcher {
       if (status === null) throw new ClusterError("invalid_argument", `report on task ${taskId} has no status`);
       if (task === undefined) continue;
       if (task.nodeId !== caller.nodeId) throw new ClusterError("permission_denied", `task ${taskId} is not assigned to node ${caller.nodeId}`);
-      updates.push({ taskId, status });
+      updates.push({ taskId, status: boundedStatus(taskId, status) });
     }
     await this.#statuses.report(caller.nodeId, updates);
   }
@@ -129,6 +130,7 @@ export class Dispatcher {
   /** The node changed: its resources, labels or plugins. */
   async updateDescription(caller: Caller, request: UpdateDescriptionRequest): Promise<void> {
     this.#sessionOf(caller, request.sessionId);
+    assertDescriptionSize(caller.nodeId, request.description);
     await this.#store.update((tx) => {
       const node = tx.nodes.get(caller.nodeId);
       if (node === undefined) throw nodeRemoved(caller.nodeId);
@@ -165,6 +167,7 @@ export class Dispatcher {
     const nodes = this.#nodes;
     if (nodes === null) throw notServing();
     this.#assertSameIncarnation(request.incarnation);
+    assertDescriptionSize(caller.nodeId, request.description);
     if (this.#store.view.nodes.get(caller.nodeId) === undefined) throw nodeRemoved(caller.nodeId);
     await this.#store.update((tx) => {
       const node = tx.nodes.get(caller.nodeId);

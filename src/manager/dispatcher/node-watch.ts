@@ -6,8 +6,6 @@ import type { Store } from "../../store/store.js";
 /** After this long a node that is DOWN is given up: its tasks are orphaned (swarm-surface 3.10). Counted anew by each leader. */
 export const ORPHAN_AFTER_MS = 24 * 3_600_000;
 
-const TRANSACTION_OBJECTS_MAX = 200;
-
 /** Writes node states, and counts the time that nodes spend unknown or down. */
 export class NodeWatch {
   readonly #store: Store;
@@ -26,15 +24,16 @@ export class NodeWatch {
   /** A new leader does not know who is alive: every node that is not DOWN becomes unknown and gets `graceMs` to register. */
   async start(graceMs: number): Promise<void> {
     const nodes = [...this.#store.view.nodes.all()];
-    const ids = nodes.filter((node) => node.status?.state !== "down").map((node) => node.id);
+    const others = nodes.filter((node) => node.status?.state !== "down");
     for (const node of nodes) if (node.status?.state === "down") this.#countDown(node.id);
-    for (const id of ids) this.#count(id, graceMs, () => this.markDown(id, 'heartbeat failure for node in "unknown" state'));
-    const writes: Promise<void>[] = [];
-    for (let from = 0; from < ids.length; from += TRANSACTION_OBJECTS_MAX) {
-      const batch = ids.slice(from, from + TRANSACTION_OBJECTS_MAX);
-      writes.push(this.#setState(batch, "unknown", "the node has not registered with the new leader yet"));
-    }
-    await Promise.all(writes);
+    for (const { id } of others) this.#count(id, graceMs, () => this.markDown(id, 'heartbeat failure for node in "unknown" state'));
+    await this.#store.batch(others, (tx, { id, status }) => {
+      const node = tx.nodes.get(id);
+      // One that registers meanwhile has another status.
+      if (node !== undefined && node.status === status && status?.state !== "unknown") {
+        tx.update("node", withState(node, "unknown", "the node has not registered with the new leader yet"));
+      }
+    });
   }
 
   /** The node registered, or is gone: nothing is counted for it any more. */
@@ -46,7 +45,7 @@ export class NodeWatch {
   /** The node is silent. */
   markDown(nodeId: string, message = "heartbeat failure"): void {
     this.#countDown(nodeId);
-    this.#setState([nodeId], "down", message).catch(this.#onError);
+    this.#setDown(nodeId, message).catch(this.#onError);
   }
 
   stop(): void {
@@ -69,23 +68,20 @@ export class NodeWatch {
     );
   }
 
-  #setState(nodeIds: readonly string[], state: NodeState, message: string): Promise<void> {
+  #setDown(nodeId: string, message: string): Promise<void> {
     return this.#store.update((tx) => {
-      for (const id of nodeIds) {
-        const node = tx.nodes.get(id);
-        if (node !== undefined && node.status?.state !== state) tx.update("node", withState(node, state, message));
-      }
+      const node = tx.nodes.get(nodeId);
+      if (node !== undefined && node.status?.state !== "down") tx.update("node", withState(node, "down", message));
     });
   }
 
   #orphanTasks(nodeId: string): Promise<void> {
     const nowMs = this.#clock.now();
-    return this.#store.update((tx) => {
-      for (const task of tx.tasks.byNode(nodeId)) {
-        const { status } = task;
-        if (status === null || !isAtLeast(status.state, "assigned") || isTerminal(status.state)) continue;
-        tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was down for 24 hours" } });
-      }
+    return this.#store.batch(this.#store.view.tasks.byNode(nodeId), (tx, { id }) => {
+      const task = tx.tasks.get(id);
+      const status = task?.status;
+      if (!task || !status || !isAtLeast(status.state, "assigned") || isTerminal(status.state)) return;
+      tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was down for 24 hours" } });
     });
   }
 }

@@ -7,8 +7,6 @@ import type { Store } from "../../store/store.js";
 import type { StoreTransaction } from "../../store/view.js";
 import { nextTurn } from "../turn.js";
 
-const TRANSACTION_STATUSES_MAX = 200;
-
 interface Report {
   readonly nodeId: string;
   readonly status: TaskStatus;
@@ -51,19 +49,10 @@ export class StatusBatcher {
       const reports = [...this.#reports];
       this.#written = null;
       this.#reports = new Map();
-      const writes: Promise<void>[] = [];
-      for (let from = 0; from < reports.length; from += TRANSACTION_STATUSES_MAX)
-        writes.push(this.#write(reports.slice(from, from + TRANSACTION_STATUSES_MAX)));
-      await Promise.all(writes).then(() => written.resolve(), written.reject);
+      const nowMs = this.#clock.now();
+      await this.#store.batch(reports, (tx, [taskId, report]) => apply(tx, taskId, report, nowMs)).then(() => written.resolve(), written.reject);
     }
     this.#isWriting = false;
-  }
-
-  #write(reports: readonly (readonly [string, Report])[]): Promise<void> {
-    const nowMs = this.#clock.now();
-    return this.#store.update((tx) => {
-      for (const [taskId, report] of reports) apply(tx, taskId, report, nowMs);
-    });
   }
 }
 

@@ -3,6 +3,7 @@ import { newId } from "../../base/ids.js";
 import type { Logger } from "../../base/log.js";
 import type { Node, Task } from "../../model/objects.js";
 import type { Store } from "../../store/store.js";
+import { TransactionRoom } from "../../store/transaction-room.js";
 import type { StoreEvent, StoreTransaction } from "../../store/view.js";
 import { isLeadershipLost } from "../leadership.js";
 import { PassLoop } from "../pass-loop.js";
@@ -11,8 +12,6 @@ import type { ChangeGroup, DraftChange } from "./service-draft.js";
 import { stateOf } from "./slot.js";
 import { TaskTimes } from "./task-times.js";
 
-/** Changes in one transaction, so that no entry of the log gets too long to replicate quickly. */
-const TRANSACTION_CHANGES_MAX = 200;
 /** Services whose transactions are proposed before any is waited for. */
 const SERVICES_PER_PASS_MAX = 64;
 
@@ -138,11 +137,8 @@ function isSameNode(node: Node, previous: Node): boolean {
 
 /** As many whole groups as fit into one transaction; always at least one. */
 function firstGroups(groups: readonly ChangeGroup[]): readonly ChangeGroup[] {
-  let changes = 0;
-  const end = groups.findIndex((group, index) => {
-    changes += group.length;
-    return index > 0 && changes > TRANSACTION_CHANGES_MAX;
-  });
+  const room = new TransactionRoom();
+  const end = groups.findIndex((group) => !room.take(group));
   return end === -1 ? groups : groups.slice(0, end);
 }
 

@@ -43,17 +43,13 @@ export class ConstraintEnforcer {
   }
 
   async #pass(): Promise<void> {
-    const nodeIds = [...this.#dirty].filter((id) => this.#rejected(this.#store.view, id).length > 0);
+    const rejected = [...this.#dirty].flatMap((id) => this.#rejected(this.#store.view, id));
     this.#dirty.clear();
-    if (nodeIds.length === 0) return;
     const nowMs = this.#clock.now();
-    await this.#store.update((tx) => {
-      for (const nodeId of nodeIds) {
-        for (const task of this.#rejected(tx, nodeId)) {
-          if (task.status === null) continue;
-          tx.update("task", { ...task, status: { ...task.status, state: "rejected", timestampMs: nowMs, message: REASON, error: REASON, appliedAtMs: nowMs } });
-        }
-      }
+    await this.#store.batch(rejected, (tx, { id }) => {
+      const task = tx.tasks.get(id);
+      if (!task?.status || !isHeld(task)) return;
+      tx.update("task", { ...task, status: { ...task.status, state: "rejected", timestampMs: nowMs, message: REASON, error: REASON, appliedAtMs: nowMs } });
     });
   }
 

@@ -8,9 +8,6 @@ import { PassLoop } from "../pass-loop.js";
 import { ClusterPicture, isWaiting } from "./cluster-picture.js";
 import { type Decision, planAssignments } from "./plan.js";
 
-/** Assignments in one transaction, so that a large service does not hold up the log (swarm-surface 3.13). */
-const TRANSACTION_DECISIONS_MAX = 200;
-
 /** Gives pending tasks a node, or says why none can take them. Tries again whenever a node or a task changes what there is to give. */
 export class Scheduler {
   readonly #store: Store;
@@ -43,18 +40,10 @@ export class Scheduler {
   async #pass(picture: ClusterPicture): Promise<void> {
     if (picture.pending.size === 0) return;
     const decisions = planAssignments(picture.pending.values(), picture, this.#clock.now()).filter(isNews);
-    const writes: Promise<void>[] = [];
-    for (let from = 0; from < decisions.length; from += TRANSACTION_DECISIONS_MAX) {
-      writes.push(this.#carryOut(decisions.slice(from, from + TRANSACTION_DECISIONS_MAX), picture));
-    }
-    await Promise.all(writes);
-  }
-
-  async #carryOut(decisions: readonly Decision[], picture: ClusterPicture): Promise<void> {
-    const dropped: Decision[] = [];
+    const dropped = new Set<Decision>();
     const nowMs = this.#clock.now();
-    await this.#store.update((tx) => {
-      for (const decision of decisions) if (!write(tx, decision, nowMs)) dropped.push(decision);
+    await this.#store.batch(decisions, (tx, decision) => {
+      if (!write(tx, decision, nowMs)) dropped.add(decision);
     });
     for (const decision of dropped) {
       if (decision.type === "assign") picture.restore(decision.task.id, decision.nodeId, this.#store.view.tasks.get(decision.task.id));

@@ -118,6 +118,15 @@ test("info shows the cluster without its tokens, and nothing shows the signing k
   expect(info.text + swarm.text).not.toContain("the signing key");
 });
 
+test("a write that is too large is refused with its size and the limit", async () => {
+  const { call } = await activeFixture();
+  const large = await call("POST", "/services/create", serviceBody("web", { Labels: { filler: "x".repeat(2_000_000) } }));
+  expect(large.status).toBe(400);
+  expect(large.json.message).toMatch(/^rpc error: code = OutOfRange desc = service web of 2000\d\d\d bytes is larger than the limit of 1400000 bytes$/);
+  const larger = await call("POST", "/services/create", serviceBody("web", { Labels: { filler: "x".repeat(9_000_000) } }));
+  expect(larger).toMatchObject({ status: 413, json: { message: "request body is larger than the limit of 8 MB" } });
+});
+
 test("an event stream that ends in the past ends at once", async () => {
   const { call } = await inactiveFixture();
   expect(await call("GET", "/events?until=1")).toMatchObject({ status: 200, text: "" });

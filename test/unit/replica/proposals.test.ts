@@ -1,15 +1,16 @@
+import fc from "fast-check";
 import { expect, test } from "vitest";
 import { ClusterError } from "../../../src/base/errors.js";
 import type { Transaction } from "../../../src/model/objects.js";
-import { Proposals } from "../../../src/replica/proposals.js";
+import { ENTRY_BYTES_MAX, Proposals } from "../../../src/replica/proposals.js";
 import { ChangeBatchCodec } from "../../../src/wire/generated/objects.js";
 
-const transaction = (id: string, bytes = 0): Transaction => ({
+const transaction = (id: string, bytes = 0, clientWrite = false): Transaction => ({
   proposalId: 0,
   atMs: 1,
   changes: [
     {
-      clientWrite: true,
+      clientWrite,
       type: "create",
       create: { type: "secret", secret: { id, meta: null, spec: { name: id, labels: {}, data: new Uint8Array(bytes), driver: null, templating: null } } },
     },
@@ -23,10 +24,10 @@ test("transactions that wait share entries up to a size, in order", () => {
   const entries: Uint8Array[] = [];
   for (const [id, bytes] of [
     ["a", 10],
-    ["b", 1_000_000],
-    ["c", 1_000_000],
-    ["d", 2_000_000],
-    ["e", 10],
+    ["b", 800_000],
+    ["c", 800_000],
+    ["d", 1_400_000],
+    ["e", 100_000],
   ] as const)
     void proposals.add(transaction(id, bytes));
   proposals.flush((data) => void entries.push(...data));
@@ -72,24 +73,25 @@ test("when leadership is lost, what was proposed is unknown, and what was not is
 test("more than 64 MiB that are not committed are refused, until something is applied or lost", async () => {
   const proposals = new Proposals();
   const entries: Uint8Array[] = [];
-  const add = (id: string) => proposals.add(transaction(id, 16_000_000));
-  const taken = ["a", "b", "c", "d"].map(add);
+  const full = (prefix: string, count: number) => Array.from({ length: count }, (_, at) => proposals.add(transaction(`${prefix}${at}`, 1_490_000)));
+  const taken = full("a", 45);
   proposals.flush((data) => void entries.push(...data));
-  await expect(add("e")).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("not committed yet") });
+  expect(entries.length).toBe(45);
+  const refusal = expect.objectContaining({ code: "unavailable", message: expect.stringContaining("not committed yet") });
+  expect(() => proposals.add(transaction("b", 1_490_000))).toThrow(refusal);
   for (const { done } of proposals.take(entries[0]!) ?? []) done.resolve();
-  const again = add("f");
-  await expect(add("g")).rejects.toMatchObject({ code: "unavailable" });
+  const again = proposals.add(transaction("c", 1_490_000));
+  expect(() => proposals.add(transaction("d", 1_490_000))).toThrow(refusal);
   proposals.lose();
-  expect(await codes([...taken, again])).toEqual(["ok", "outcome_unknown", "outcome_unknown", "outcome_unknown", "no_leader"]);
-  void add("h").catch(() => undefined);
-  proposals.flush(() => undefined);
-  await expect(codes([add("i"), add("j"), add("k"), add("l")].slice(3))).resolves.toEqual(["unavailable"]);
+  expect(await codes([...taken, again])).toEqual(["ok", ...Array(44).fill("outcome_unknown"), "no_leader"]);
+  void full("e", 45).map((lost) => lost.catch(() => undefined));
+  expect(() => proposals.add(transaction("f", 1_490_000))).toThrow(refusal);
 });
 
 test("a refusal by the core gives the room back", async () => {
   const proposals = new Proposals();
-  for (let round = 0; round < 10; round++) {
-    const write = proposals.add(transaction("a", 50_000_000));
+  for (let round = 0; round < 100; round++) {
+    const write = proposals.add(transaction("a", 1_400_000));
     proposals.flush(() => {
       throw new ClusterError("no_leader", "handing over");
     });
@@ -97,9 +99,40 @@ test("a refusal by the core gives the room back", async () => {
   }
 });
 
-test("one transaction larger than the bound is taken when nothing else is pending", async () => {
+test("a transaction that has no room in an entry is refused, with its size and the limit; the largest that has is alone in it", async () => {
   const proposals = new Proposals();
-  const write = proposals.add(transaction("a", 70_000_000));
-  proposals.lose();
-  expect(await codes([write])).toEqual(["no_leader"]);
+  const entries: Uint8Array[] = [];
+  const overhead = ChangeBatchCodec.encode({ transactions: [transaction("a", 1_000_000)] }).length - 1_000_000;
+  void proposals.add(transaction("a"));
+  void proposals.add(transaction("b", ENTRY_BYTES_MAX - overhead));
+  void proposals.add(transaction("c"));
+  expect(() => proposals.add(transaction("d", ENTRY_BYTES_MAX - overhead + 1))).toThrow(
+    expect.objectContaining({ code: "out_of_range", message: "a write of 1500001 bytes is larger than the limit of 1500000 bytes" }),
+  );
+  expect(() => proposals.add(transaction("e", 1_400_000, true))).toThrow(/^a write of 14000\d\d bytes is larger than the limit of 1400000 bytes$/);
+  proposals.flush((data) => void entries.push(...data));
+  expect(entries.map((entry) => proposals.take(entry)?.length)).toEqual([1, 1, 1]);
+  expect(entries.map((entry) => entry.length)[1]).toBe(ENTRY_BYTES_MAX);
+});
+
+test("no entry is larger than the limit, and none smaller than it need be, whatever waits", () => {
+  fc.assert(
+    fc.property(fc.array(fc.oneof(fc.nat({ max: 1_000 }), fc.nat({ max: ENTRY_BYTES_MAX - 100 })), { maxLength: 40 }), (sizes) => {
+      const proposals = new Proposals();
+      const entries: Uint8Array[] = [];
+      sizes.forEach((size, at) => void proposals.add(transaction(`${at}`, size)));
+      proposals.flush((data) => void entries.push(...data));
+      const counts = entries.map((entry) => ChangeBatchCodec.decode(entry).transactions.length);
+      expect(counts.reduce((sum, count) => sum + count, 0)).toBe(sizes.length);
+      entries.forEach((entry, at) => {
+        expect(entry.length).toBeLessThanOrEqual(ENTRY_BYTES_MAX);
+        const next = entries[at + 1];
+        if (next !== undefined)
+          expect(entry.length + ChangeBatchCodec.encode({ transactions: ChangeBatchCodec.decode(next).transactions.slice(0, 1) }).length).toBeGreaterThan(
+            ENTRY_BYTES_MAX,
+          );
+      });
+    }),
+    { numRuns: 20 },
+  );
 });

@@ -54,7 +54,7 @@ describe("one member", () => {
   test("takes a snapshot also when the log is large rather than long", async () => {
     await using group = await ReplicaGroup.of("a");
     const a = group.host("a");
-    for (let round = 0; round < 11; round++) await Promise.all(numbered("n", 4).map((id) => a.write(id, "x".repeat(1_600_000))));
+    for (let round = 0; round < 13; round++) await Promise.all(numbered("n", 4).map((id) => a.write(id, "x".repeat(1_390_000))));
     await until(() => !existsSync(join(a.directory, "snapshots", "0000000000000001-1.snapshot")));
     await a.stop();
     const again = await group.restart("a");

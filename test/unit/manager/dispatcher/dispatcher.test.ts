@@ -254,6 +254,26 @@ describe("status reports", () => {
     return { ...world, report };
   }
 
+  test("are cut where their text is long, and refused where they would not fit beside others", async () => {
+    await using world = await withTask();
+    await world.report(["t1", status("running", { error: "x".repeat(100_000) })]);
+    expect(world.cluster.store.view.tasks.get("t1")?.status?.error.length).toBe(8_192);
+    const container = { containerId: "y".repeat(100_000), pid: 1, exitCode: 0 };
+    await expect(world.report(["t1", status("failed", { container })])).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: expect.stringMatching(/^report on task t1 of 1\d{5} bytes is larger than 65536 bytes$/),
+    });
+  });
+
+  test("a description that is too large is refused", async () => {
+    await using world = await withTask();
+    const description = { ...nodeDescription("host1"), hostname: "h".repeat(100_000) };
+    await expect(world.cluster.manager.dispatcher.updateDescription(N1, { sessionId: world.sessionId, description })).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: expect.stringMatching(/^description of node n1 of 1\d{5} bytes is larger than 65536 bytes$/),
+    });
+  });
+
   test("are stored with who reported them and when", async () => {
     await using world = await withTask();
     await world.report(["t1", status("running")]);
