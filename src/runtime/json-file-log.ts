@@ -5,7 +5,8 @@ import { LogFiles } from "./log-files.js";
 
 /**
  * Entries of a log that a shim writes (native/shim/log.h): PATH is the newest file, PATH.1 the one before. With `follow`, waits for more until `ended` resolves (all
- * entries are there then) or the signal aborts. A file that is rotated away while it is read is read to its end.
+ * entries are there then) or the signal aborts; without it, a `tail` gives no more entries than it says, also when more are written meanwhile. A file that
+ * is rotated away while it is read is read to its end.
  */
 export async function* readJsonFileLog(
   path: string,
@@ -17,12 +18,13 @@ export async function* readJsonFileLog(
     options[line.stream] && line.timestampNs >= options.sinceNs && (options.untilNs === 0n || line.timestampNs <= options.untilNs);
   const changes = new ChangeSignal(options.follow ? dirname(path) : null, ended, signal);
   let reader: LogFiles | null = null;
+  let left = options.follow || options.tail < 0 ? Number.POSITIVE_INFINITY : options.tail;
   try {
     reader = await LogFiles.open(path, options.tail);
     for (;;) {
       const isLast = changes.isOver;
       for await (const line of reader.entries()) {
-        if (signal.aborted) return;
+        if (signal.aborted || left-- <= 0) return;
         if (options.untilNs !== 0n && line.timestampNs > options.untilNs) return;
         if (wanted(line)) yield line;
       }
