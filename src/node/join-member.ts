@@ -3,7 +3,7 @@ import { ClusterError, isClusterError } from "../base/errors.js";
 import { createClient } from "../rpc/client.js";
 import { Connection } from "../rpc/connection.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
-import { type ControlReply, type ControlRequest, ControlService } from "../wire/generated/control.js";
+import { type ControlReply, type ControlRequest, ControlService, ForwardReplyCodec, ForwardRequestCodec } from "../wire/generated/control.js";
 import type { ManagerStart } from "./manager-role.js";
 
 interface JoinMemberOptions {
@@ -52,14 +52,14 @@ async function askLeader(request: ControlRequest, options: JoinMemberOptions): P
 
 async function askFor(address: string, request: ControlRequest, { identity, clock, signal }: JoinMemberOptions): Promise<ControlReply | null> {
   using connection = new Connection({ address, clock, security: { type: "mutual", identity } });
-  for await (const { reply } of createClient(connection, ControlService).forward(once(request), { signal, timeoutMs: 15_000 })) {
-    return reply;
+  for await (const { replies } of createClient(connection, ControlService).forward(once(request), { signal, timeoutMs: 15_000 })) {
+    for (const bytes of replies) return ForwardReplyCodec.decode(bytes).reply;
   }
   throw new ClusterError("unavailable", `the manager at ${address} ended the call without an answer`);
 }
 
 async function* once(request: ControlRequest) {
-  yield { sequence: 1, request };
+  yield { requests: [ForwardRequestCodec.encode({ sequence: 1, request })] };
 }
 
 function repliedTo(reply: ControlReply | null): ControlReply {

@@ -342,7 +342,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
           clusterId,
           incarnation: this.incarnation,
           raftId: this.raftId,
-          nodeOf: (raftId) => this.#replica.members().find((member) => member.raftId === raftId)?.nodeId,
+          nodeOf: (raftId) => this.#replica.nodeOf(raftId),
           inbox: this.#replica,
         }),
       );

@@ -183,6 +183,11 @@ export class Replica implements Proposer, RaftInbox, AsyncDisposable {
     return this.#place().reseal(signal);
   }
 
+  /** Node id of a member; undefined for one that this member has not heard of yet. */
+  nodeOf(raftId: number): string | undefined {
+    return this.#membership.get(raftId)?.nodeId;
+  }
+
   members(): readonly MemberStatus[] {
     return this.#member?.members() ?? [];
   }

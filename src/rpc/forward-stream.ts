@@ -1,13 +1,21 @@
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, isErrorCode } from "../base/errors.js";
-import { type ControlReply, type ControlRequest, ControlService, type ForwardReply, type ForwardRequest } from "../wire/generated/control.js";
+import {
+  type ControlReply,
+  type ControlRequest,
+  ControlService,
+  type ForwardReply,
+  ForwardReplyCodec,
+  ForwardRequestCodec,
+  type ForwardRequests,
+} from "../wire/generated/control.js";
 import { createClient } from "./client.js";
 import type { Connection } from "./connection.js";
+import { FrameQueue } from "./frame-queue.js";
 
 interface Pending {
+  readonly sequence: number;
   readonly outcome: Deferred<ControlReply>;
-  /** Invariant: false only while the request is in `#queue`, that is while it cannot have reached the leader. */
-  isSent: boolean;
 }
 
 /** Bounds what a leader that does not answer can hold up. */
@@ -18,13 +26,14 @@ export class ForwardStream {
   readonly ended: Promise<void>;
   readonly #connection: Connection;
   readonly #stop = new AbortController();
-  readonly #queue: ForwardRequest[] = [];
+  readonly #queue = new FrameQueue();
   readonly #pending = new Map<number, Pending>();
   #sequence = 0;
+  /** Invariant: those up to here left `#queue`, and may have reached the leader; no later one can have. */
+  #sentThrough = 0;
   #isAccepted = false;
   #isEnding = false;
   #hasEnded = false;
-  #wake: () => void = () => undefined;
 
   constructor(connection: Connection) {
     this.#connection = connection;
@@ -41,25 +50,26 @@ export class ForwardStream {
     if (this.#pending.size >= PENDING_MAX) {
       return Promise.reject(new ClusterError("unavailable", `leader at ${this.#connection.address} has ${PENDING_MAX} writes to answer`));
     }
-    const sequence = ++this.#sequence;
+    const sequence = this.#sequence + 1;
+    const bytes = ForwardRequestCodec.encode({ sequence, request });
     const outcome = deferred<ControlReply>();
-    this.#pending.set(sequence, { outcome, isSent: false });
-    this.#queue.push({ sequence, request });
-    this.#wake();
+    this.#sequence = sequence;
+    this.#pending.set(sequence, { sequence, outcome });
+    this.#queue.push(bytes);
     return outcome.promise;
   }
 
   /** Sends nothing more; the stream ends once the leader answered what it has. */
   finish(): void {
     this.#isEnding = true;
-    this.#wake();
+    this.#queue.wake();
   }
 
   /** Ends at once. */
   abort(): void {
     this.#isEnding = true;
     this.#stop.abort(new ClusterError("unavailable", `connection to the leader at ${this.#connection.address} was closed`));
-    this.#wake();
+    this.#queue.wake();
   }
 
   async #run(): Promise<void> {
@@ -69,31 +79,28 @@ export class ForwardStream {
         signal: this.#stop.signal,
         onAccepted: () => {
           this.#isAccepted = true;
-          this.#wake();
+          this.#queue.wake();
         },
       });
-      for await (const reply of replies) this.#settle(reply);
+      for await (const { replies: frame } of replies) for (const bytes of frame) this.#settle(ForwardReplyCodec.decode(bytes));
     } catch (cause) {
       failure = ClusterError.from(cause);
     }
     this.#hasEnded = true;
-    this.#wake();
+    this.#queue.wake();
     this.#fail(failure);
   }
 
-  async *#requests(): AsyncGenerator<ForwardRequest, void, undefined> {
+  async *#requests(): AsyncGenerator<ForwardRequests, void, undefined> {
     while (!this.#hasEnded && !this.#stop.signal.aborted) {
-      const request = this.#isAccepted ? this.#queue.shift() : undefined;
-      if (request !== undefined) {
-        const pending = this.#pending.get(request.sequence);
-        if (pending !== undefined) pending.isSent = true;
-        yield request;
-      } else if (this.#isEnding && (this.#isAccepted || this.#queue.length === 0)) {
+      if (this.#isAccepted && !this.#queue.isEmpty) {
+        const requests = this.#queue.take();
+        this.#sentThrough += requests.length;
+        yield { requests };
+      } else if (this.#isEnding && this.#queue.isEmpty) {
         return;
       } else {
-        await new Promise<void>((resolve) => {
-          this.#wake = resolve;
-        });
+        await this.#queue.changed();
       }
     }
   }
@@ -111,9 +118,9 @@ export class ForwardStream {
   }
 
   #fail(cause: ClusterError): void {
-    for (const { outcome, isSent } of this.#pending.values()) {
+    for (const { outcome, sequence } of this.#pending.values()) {
       outcome.reject(
-        isSent
+        sequence <= this.#sentThrough
           ? new ClusterError("outcome_unknown", "outcome unknown, check before retrying: the leader's answer was lost", { cause })
           : new ClusterError(cause.code === "permission_denied" ? cause.code : "unavailable", cause.message, { cause }),
       );

@@ -1,4 +1,4 @@
-import type { Task } from "../model/objects.js";
+import type { Cluster, Task } from "../model/objects.js";
 import type { Rows } from "./rows.js";
 import { nameKey, type RowsByKind } from "./schema.js";
 import type { NamedTableView, StoreView, TableView, TaskTableView } from "./view.js";
@@ -47,13 +47,24 @@ class TaskRowsView extends RowsView<Task> implements TaskTableView {
   }
 }
 
+/** The one cluster object. */
+export function clusterOf(rows: RowsByKind): Cluster | undefined {
+  for (const cluster of rows.cluster.all()) return cluster;
+  return undefined;
+}
+
 /** The reading side of a set of tables: nothing of it can write. */
 export function viewOf(rows: RowsByKind): StoreView {
   return {
     get cluster() {
-      for (const cluster of rows.cluster.all()) return cluster;
-      return undefined;
+      return clusterOf(rows);
     },
+    ...tableViewsOf(rows),
+  };
+}
+
+export function tableViewsOf(rows: RowsByKind): Omit<StoreView, "cluster"> {
+  return {
     nodes: new NamedRowsView(rows.node),
     services: new NamedRowsView(rows.service),
     tasks: new TaskRowsView(rows.task),

@@ -35,17 +35,31 @@ const INDEXES: { readonly [K in ObjectKind]: Indexes<ObjectOfKind[K]> } = {
   volume: bySpecName,
 };
 
-/** One value per kind. `make` is typed by the kind that it is called with. */
-function byKind<R>(make: <K extends ObjectKind>(kind: K) => unknown): R {
-  return Object.fromEntries(OBJECT_KINDS.map((kind) => [kind, make(kind)])) as R;
-}
-
 export function newTables(): TableByKind {
-  return byKind<TableByKind>((kind) => new Table(INDEXES[kind]));
+  return {
+    cluster: new Table(INDEXES.cluster),
+    node: new Table(INDEXES.node),
+    service: new Table(INDEXES.service),
+    task: new Table(INDEXES.task),
+    network: new Table(INDEXES.network),
+    secret: new Table(INDEXES.secret),
+    config: new Table(INDEXES.config),
+    volume: new Table(INDEXES.volume),
+  };
 }
 
+/** Made for each transaction: an overlay that nothing is laid over costs next to nothing. */
 export function newOverlay(base: RowsByKind): OverlayByKind {
-  return byKind<OverlayByKind>((kind) => new OverlayTable(base[kind] as Rows<ObjectOfKind[typeof kind]>, INDEXES[kind] as Indexes<ObjectOfKind[typeof kind]>));
+  return {
+    cluster: new OverlayTable(base.cluster, INDEXES.cluster),
+    node: new OverlayTable(base.node, INDEXES.node),
+    service: new OverlayTable(base.service, INDEXES.service),
+    task: new OverlayTable(base.task, INDEXES.task),
+    network: new OverlayTable(base.network, INDEXES.network),
+    secret: new OverlayTable(base.secret, INDEXES.secret),
+    config: new OverlayTable(base.config, INDEXES.config),
+    volume: new OverlayTable(base.volume, INDEXES.volume),
+  };
 }
 
 /** A table without regard to which kind it is of: for code that treats all kinds alike. */

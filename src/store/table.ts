@@ -3,6 +3,8 @@ import { type Identified, type IndexName, type Indexes, type Rows, withIdPrefix 
 /** The objects under one key: most keys have one, and a Map for each of those would be most of an index's memory. */
 type Bucket<T> = T | Map<string, T>;
 
+const NONE: readonly never[] = [];
+
 /** Objects of one kind by id, with secondary indexes kept in step. Writing and exact look-up cost the same at any size. */
 export class Table<T extends Identified> implements Rows<T> {
   #objects = new Map<string, T>();
@@ -33,7 +35,7 @@ export class Table<T extends Identified> implements Rows<T> {
 
   lookup(index: IndexName, key: string): readonly T[] {
     const bucket = this.#buckets.get(index)?.get(key);
-    if (bucket === undefined) return [];
+    if (bucket === undefined) return NONE;
     return bucket instanceof Map ? [...bucket.values()] : [bucket];
   }
 

@@ -1,8 +1,8 @@
 import { ClusterError } from "../base/errors.js";
 import type { Change, Meta, ObjectKind } from "../model/objects.js";
-import { viewOf } from "./rows-view.js";
+import { clusterOf, tableViewsOf } from "./rows-view.js";
 import { anyOverlay, newOverlay, type OverlayByKind, objectOf, type RowsByKind, storedObject } from "./schema.js";
-import type { AnyObject, ObjectOfKind, StoreTransaction, StoreView, WriteOptions } from "./view.js";
+import type { AnyObject, ObjectOfKind, StoreTransaction, WriteOptions } from "./view.js";
 
 /**
  * Meta.version of an object whose client write is proposed and not yet applied, and its Meta.revision: no applied object
@@ -21,15 +21,17 @@ export class TransactionBuilder {
   constructor(base: RowsByKind, atMs: number) {
     this.#atMs = atMs;
     this.#overlay = newOverlay(base);
-    const view: StoreView = viewOf(this.#overlay);
-    this.transaction = Object.defineProperties(
-      {
-        create: (kind: ObjectKind, object: AnyObject, options?: WriteOptions) => this.#write("create", kind, object, options),
-        update: (kind: ObjectKind, object: AnyObject, options?: WriteOptions) => this.#write("update", kind, object, options),
-        remove: (kind: ObjectKind, id: string, options?: WriteOptions) => this.#remove(kind, id, options),
+    const overlay = this.#overlay;
+    this.transaction = {
+      ...tableViewsOf(overlay),
+      changes: this.#changes,
+      get cluster() {
+        return clusterOf(overlay);
       },
-      { ...Object.getOwnPropertyDescriptors(view), changes: { value: this.#changes } },
-    ) as StoreTransaction;
+      create: (kind: ObjectKind, object: AnyObject, options?: WriteOptions) => this.#write("create", kind, object, options),
+      update: (kind: ObjectKind, object: AnyObject, options?: WriteOptions) => this.#write("update", kind, object, options),
+      remove: (kind: ObjectKind, id: string, options?: WriteOptions) => this.#remove(kind, id, options),
+    };
   }
 
   /** Ends the transaction: a callback that kept it cannot write any more. */

@@ -1,8 +1,17 @@
 import { ClusterError } from "../../base/errors.js";
-import { Queue } from "../../base/queue.js";
+import { FrameQueue } from "../../rpc/frame-queue.js";
 import type { CallContext, ServiceHandlers } from "../../rpc/server-call.js";
 import { onAbort, unlessAborted } from "../../rpc/stream.js";
-import type { ControlReply, ControlRequest, ControlService, ForwardReply, ForwardRequest } from "../../wire/generated/control.js";
+import {
+  type ControlReply,
+  type ControlRequest,
+  type ControlService,
+  ForwardReplyCodec,
+  type ForwardReplies,
+  type ForwardRequest,
+  ForwardRequestCodec,
+  type ForwardRequests,
+} from "../../wire/generated/control.js";
 import { Permits } from "./permits.js";
 
 /** Carries out writes while this member leads. */
@@ -26,22 +35,29 @@ export function controlHandlers(backend: ControlBackend): ServiceHandlers<typeof
 }
 
 async function* forward(
-  requests: AsyncIterable<ForwardRequest>,
+  frames: AsyncIterable<ForwardRequests>,
   { signal }: CallContext,
   backend: ControlBackend,
-): AsyncGenerator<ForwardReply, void, undefined> {
-  const replies = new Queue<ForwardReply>(CONCURRENT_MAX);
+): AsyncGenerator<ForwardReplies, void, undefined> {
+  const replies = new FrameQueue();
   const permits = new Permits(CONCURRENT_MAX);
-  const detach = onAbort(signal, () => replies.close());
-  const reading = read(requests, async ({ sequence, request }) => {
-    await unlessAborted(signal, permits.acquire());
-    return async () => replies.push({ sequence, reply: await answer(request, backend) });
-  }).finally(() => replies.close());
+  let isOver = signal.aborted;
+  const end = () => {
+    isOver = true;
+    replies.wake();
+  };
+  const detach = onAbort(signal, end);
+  const reply = async ({ sequence, request }: ForwardRequest) => replies.push(ForwardReplyCodec.encode({ sequence, reply: await answer(request, backend) }));
+  const reading = read(frames, reply, permits, signal).finally(end);
   reading.catch(() => undefined); // Awaited below, unless the caller left before.
   try {
-    for await (const reply of replies) {
-      yield reply;
-      permits.release();
+    for (;;) {
+      if (!replies.isEmpty) {
+        const frame = replies.take();
+        yield { replies: frame };
+        permits.release(frame.length);
+      } else if (isOver) break;
+      else await replies.changed();
     }
     await reading;
   } finally {
@@ -49,12 +65,21 @@ async function* forward(
   }
 }
 
-/** Resolves once all requests were read and the work that `begin` gave for each is done. */
-async function read(requests: AsyncIterable<ForwardRequest>, begin: (request: ForwardRequest) => Promise<() => Promise<void>>): Promise<void> {
+/** Resolves once all requests were read and answered. */
+async function read(
+  frames: AsyncIterable<ForwardRequests>,
+  reply: (request: ForwardRequest) => Promise<void>,
+  permits: Permits,
+  signal: AbortSignal,
+): Promise<void> {
   const underWay = new Set<Promise<void>>();
-  for await (const request of requests) {
-    const work = (await begin(request))().finally(() => underWay.delete(work));
-    underWay.add(work);
+  for await (const { requests } of frames) {
+    for (const bytes of requests) {
+      const request = ForwardRequestCodec.decode(bytes);
+      if (!permits.take()) await unlessAborted(signal, permits.acquire());
+      const work = reply(request).finally(() => underWay.delete(work));
+      underWay.add(work);
+    }
   }
   await Promise.all(underWay);
 }

@@ -7,18 +7,23 @@ export class Permits {
     this.#free = count;
   }
 
-  /** Resolves once there is room, in the order of the calls. */
-  async acquire(): Promise<void> {
-    if (this.#free > 0) {
-      this.#free--;
-      return;
-    }
-    await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  /** Takes one at once; false when there is none, or when others wait. */
+  take(): boolean {
+    if (this.#free === 0) return false;
+    this.#free--;
+    return true;
   }
 
-  release(): void {
-    const next = this.#waiting.shift();
-    if (next === undefined) this.#free++;
-    else next();
+  /** Resolves once there is room, in the order of the calls. */
+  async acquire(): Promise<void> {
+    if (!this.take()) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+  }
+
+  release(count: number): void {
+    for (let released = 0; released < count; released++) {
+      const next = this.#waiting.shift();
+      if (next === undefined) this.#free++;
+      else next();
+    }
   }
 }

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { PassThrough, type Readable } from "node:stream";
 import type { FastifyRequest } from "fastify";
 import { ClusterError } from "../../base/errors.js";
@@ -12,17 +13,26 @@ const JSON_BODY_BYTES_MAX = 8 * 1024 * 1024;
  * malformed JSON and 413 for more than 8 MB.
  */
 export async function readJsonBody(request: FastifyRequest): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let sizeBytes = 0;
-  // Stopping early must not destroy the connection: the answer goes out on it.
-  for await (const chunk of request.raw.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    sizeBytes += chunk.length;
-    if (sizeBytes > JSON_BODY_BYTES_MAX) break;
-    chunks.push(chunk);
-  }
-  if (sizeBytes > JSON_BODY_BYTES_MAX) throw new HttpError(413, `request body is larger than the limit of ${JSON_BODY_BYTES_MAX / 1024 / 1024} MB`);
-  const text = Buffer.concat(chunks).toString("utf8").trim();
+  const text = (await readBytes(request.raw, JSON_BODY_BYTES_MAX)).toString("utf8").trim();
   return text === "" ? undefined : parseJson(text);
+}
+
+/** By events, which cost a small body a fraction of what iterating it does. Stopping early leaves the connection alone: the answer goes out on it. */
+function readBytes(raw: IncomingMessage, bytesMax: number): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let sizeBytes = 0;
+    raw.on("data", (chunk: Buffer) => {
+      sizeBytes += chunk.length;
+      if (sizeBytes <= bytesMax) chunks.push(chunk);
+      else reject(new HttpError(413, `request body is larger than the limit of ${bytesMax / 1024 / 1024} MB`));
+    });
+    raw.on("end", () => resolve(chunks.length === 1 && chunks[0] !== undefined ? chunks[0] : Buffer.concat(chunks)));
+    raw.on("error", reject);
+    raw.on("close", () => {
+      if (!raw.complete) reject(clientWentAway());
+    });
+  });
 }
 
 /** Like readJsonBody, for routes that need one. */
@@ -40,10 +50,14 @@ export function streamBody(request: FastifyRequest): Readable {
   const body = new PassThrough();
   const { raw } = request;
   raw.once("close", () => {
-    if (!raw.complete) body.destroy(new ClusterError("aborted", "the client went away before it had sent everything"));
+    if (!raw.complete) body.destroy(clientWentAway());
   });
   raw.pipe(body);
   // Whoever waits for the body sees its failure; one who does not care any more must not crash the process.
   body.on("error", () => raw.unpipe(body));
   return body;
+}
+
+function clientWentAway(): ClusterError {
+  return new ClusterError("aborted", "the client went away before it had sent everything");
 }

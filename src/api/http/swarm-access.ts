@@ -12,6 +12,7 @@ export const LOCKED_TEXT = 'Swarm is encrypted and needs to be unlocked before i
 
 /** Throws the 503 that Swarm gives on a node that is not a manager, with what to do. */
 export function requireManager(backend: Backend): void {
+  if (backend.swarm.localView() !== undefined) return;
   const local = backend.swarm.local();
   if (local.state === "locked") throw new HttpError(503, LOCKED_TEXT);
   if (local.isManager) return;

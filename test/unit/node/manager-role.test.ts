@@ -19,7 +19,7 @@ import { plainRecords } from "../../../src/replica/record-codec.js";
 import { createClient } from "../../../src/rpc/client.js";
 import { Connection } from "../../../src/rpc/connection.js";
 import { LiveIdentity } from "../../../src/rpc/live-identity.js";
-import { ControlService, type ForwardReply } from "../../../src/wire/generated/control.js";
+import { ControlService, type ForwardReplies } from "../../../src/wire/generated/control.js";
 import { DispatcherService } from "../../../src/wire/generated/dispatcher.js";
 import { RaftService } from "../../../src/wire/generated/raft.js";
 import { Opened } from "../../support/disposables.js";
@@ -111,7 +111,7 @@ const codeOf = (call: Promise<unknown>): Promise<string> =>
 
 async function forwardCode(connection: Connection): Promise<string> {
   async function* none(): AsyncGenerator<never, void, undefined> {}
-  const replies: AsyncIterable<ForwardReply> = createClient(connection, ControlService).forward(none());
+  const replies: AsyncIterable<ForwardReplies> = createClient(connection, ControlService).forward(none());
   return await codeOf(
     (async () => {
       for await (const _ of replies);

@@ -30,6 +30,7 @@ export function withoutNewerFields(spec: unknown, apiMinor: ApiMinor): unknown {
 function without(value: unknown, path: readonly string[]): unknown {
   const [first, ...rest] = path;
   if (first === undefined || typeof value !== "object" || value === null || Array.isArray(value)) return value;
+  if (!Object.keys(value).some((name) => name.toLowerCase() === first.toLowerCase())) return value;
   const entries = Object.entries(value).flatMap(([name, field]) => {
     if (name.toLowerCase() !== first.toLowerCase()) return [[name, field] as const];
     return rest.length === 0 ? [] : [[name, without(field, rest)] as const];
