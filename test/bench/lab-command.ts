@@ -40,6 +40,11 @@ export function dockerLab(): BenchLab | null {
   return existsSync(join(repository, ".tools/peer/usr/sbin/dockerd")) ? new BenchLab([join(repository, "test/bench/docker-lab")]) : null;
 }
 
+/** A lab of real etcd members, or null where Debian's etcd could not be unpacked. */
+export function etcdLab(): BenchLab | null {
+  return existsSync(join(repository, ".tools/etcd/usr/bin/etcd")) ? new BenchLab([join(repository, "test/bench/etcd-lab")]) : null;
+}
+
 export const seconds = async (action: () => Promise<unknown>): Promise<number> => {
   const started = performance.now();
   await action();
