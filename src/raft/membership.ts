@@ -1,9 +1,9 @@
 import { memberIds } from "./config-change.js";
 import type { Core, Leadership } from "./core.js";
-import { newProgress } from "./leader.js";
+import { hasCommittedInTerm, newProgress } from "./leader.js";
 import type { ConfigState } from "./message.js";
 import { isVoter } from "./quorum.js";
-import { broadcastAppend, fillWindow, maybeCommit, maybeSendAppend } from "./replication.js";
+import { appendOwn, broadcastAppend, fillWindow, maybeCommit, maybeSendAppend } from "./replication.js";
 
 /** Puts a committed configuration in force. On a leader: begins and ends replication, and steps down when it is out itself. */
 export function switchConfig(core: Core, config: ConfigState): void {
@@ -24,6 +24,17 @@ export function switchConfig(core: Core, config: ConfigState): void {
   broadcastAppend(core, leadership);
   for (const raftId of leadership.progress.keys()) if (raftId !== core.id) fillWindow(core, leadership, raftId);
   if (!isVoter(config, leadership.transferee)) leadership.transferee = 0;
+}
+
+/**
+ * A joint configuration is left as soon as it is in force. Whoever leads then does that, also a leader that was elected meanwhile: as soon as all that may
+ * change the membership in its log is applied, and it knows by an entry of its own term that nobody else's is to come.
+ */
+export function maybeLeaveJoint(core: Core, leadership: Leadership): void {
+  if (!core.config.autoLeave || leadership.pendingConfigIndex > core.log.applied || !hasCommittedInTerm(core)) return;
+  leadership.pendingConfigIndex = core.log.lastIndex + 1;
+  appendOwn(core, [{ type: "config_change", data: new Uint8Array(0) }]);
+  broadcastAppend(core, leadership);
 }
 
 /** A last append tells those who leave that the entry that removes them is committed. It may get lost: nothing depends on it. */

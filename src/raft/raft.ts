@@ -1,11 +1,11 @@
 import { assert, defined } from "../base/assert.js";
 import { ClusterError } from "../base/errors.js";
-import { planConfigChange } from "./config-change.js";
+import { isJoint, planConfigChange } from "./config-change.js";
 import { Core, type Leadership } from "./core.js";
 import { campaign, campaignByTransfer, campaignIfAlone, learnCommit, onVoteReply, onVoteRequest } from "./election.js";
 import { onReadIndexReply, onTimeoutNow, stepFromLeader, tickFollower } from "./follower.js";
 import { beginTransfer, hasCommittedInTerm, readOwn, stepLeader, tickLeader } from "./leader.js";
-import { switchConfig } from "./membership.js";
+import { maybeLeaveJoint, switchConfig } from "./membership.js";
 import type { ConfigChangeStep, ConfigState, Entry, HardState, RaftMessage } from "./message.js";
 import type { RaftOptions } from "./options.js";
 import type { RaftStatus, Ready, Role } from "./ready.js";
@@ -57,9 +57,9 @@ export class Raft {
   }
 
   /**
-   * Appends a configuration entry; planConfigChange says beforehand whether its steps are allowed. Throws `no_leader`, or
-   * `failed_precondition` until an entry of the leader's own term is committed and the change before is applied: the caller
-   * tries again later.
+   * Appends a configuration entry; planConfigChange says beforehand whether its steps are allowed. `data` is not empty: such an entry is the core's
+   * own and ends a joint change. Throws `no_leader`, or `failed_precondition` until an entry of the leader's own term is committed and the change before
+   * is applied, its end included: the caller tries again later.
    */
   proposeConfigChange(data: Uint8Array): Proposal {
     const leadership = this.#leadershipForWrites();
@@ -68,13 +68,15 @@ export class Raft {
     if (leadership.pendingConfigIndex > log.applied) {
       throw new ClusterError("failed_precondition", `the membership change at index ${leadership.pendingConfigIndex} is not applied yet`);
     }
+    if (isJoint(this.#core.config)) throw new ClusterError("failed_precondition", "a change of several voters is under way");
+    assert(data.length > 0, "an entry that changes the membership says how");
     leadership.pendingConfigIndex = log.lastIndex + 1;
     return this.#append(leadership, [{ type: "config_change", data }]);
   }
 
   /**
-   * For a config_change entry that is being applied: puts its steps in force and returns what now counts. Throws like
-   * planConfigChange.
+   * For a config_change entry that is being applied: puts its steps in force and returns what now counts. An entry with empty data has no
+   * steps: it ends a joint change. Throws like planConfigChange.
    */
   applyConfigChange(steps: readonly ConfigChangeStep[]): ConfigState {
     const config = planConfigChange(this.#core.config, steps);
@@ -192,6 +194,7 @@ export class Raft {
       campaignByTransfer(this.#core);
     }
     campaignIfAlone(this.#core);
+    if (this.#core.leadership !== null) maybeLeaveJoint(this.#core, this.#core.leadership);
   }
 
   get role(): Role {

@@ -309,7 +309,8 @@ export class GroupMember implements Proposer, RaftInbox {
     membership.apply(change, this.#raft.applyConfigChange(change.steps));
     machine.reached(entry);
     for (const member of before) if (membership.get(member.raftId) === undefined) this.#departing.set(member, FAREWELL_TICKS);
-    if (change.steps.some((step) => step.action === "remove" && step.raftId === raftId)) this.#isRemoved = true;
+    // In a change of several voters, who leaves still counts until the old configuration is left.
+    if (before.some((member) => member.raftId === raftId) && membership.get(raftId) === undefined) this.#isRemoved = true;
     logger.info({ index: entry.index, steps: change.steps, members: membership.members }, "the members of the raft group changed");
     this.#setPeers();
     this.#changes.applied(entry.data);

@@ -3,7 +3,7 @@ import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, isClusterError } from "../base/errors.js";
 import { newRaftId } from "../base/ids.js";
-import { planConfigChange } from "../raft/config-change.js";
+import { isJoint, planConfigChange } from "../raft/config-change.js";
 import type { Raft } from "../raft/raft.js";
 import { type ConfigChange, ConfigChangeCodec, type Member } from "../wire/generated/raft.js";
 import type { Membership } from "./membership.js";
@@ -22,6 +22,8 @@ export class MemberChanges {
   readonly #clock: Clock;
   readonly #wake: () => void;
   readonly #waiting = new Map<Uint8Array, Deferred<void>>();
+  /** Of changes that are in force, but whose old voters still count. */
+  #unfinished: Deferred<void>[] = [];
   #last: Promise<void> = Promise.resolve();
   readonly #stopping = new AbortController();
   #isPromoting = false;
@@ -57,18 +59,23 @@ export class MemberChanges {
     });
   }
 
-  /** For each tick of a leader: makes a voter of a learner that has caught up. */
+  /**
+   * For each tick of a leader: makes voters of the learners that have caught up, in one change: of one member a group of three then comes without
+   * being one of two on the way, which bears no loss.
+   */
   promote(lastIndex: number): void {
     if (this.#isPromoting || this.#membership.config.learners.length === 0) return;
     const progress = this.#raft.status().progress;
-    const raftId = this.#membership.config.learners.find((learner) => {
+    const ready = this.#membership.config.learners.filter((learner) => {
       const reached = progress.get(learner);
       return reached?.recentlyActive && reached.match > 0 && reached.match + LAG_MAX >= lastIndex;
     });
-    if (raftId === undefined) return;
+    if (ready.length === 0) return;
     this.#isPromoting = true;
     this.#oneByOne(async () => {
-      if (this.#membership.config.learners.includes(raftId)) await this.#propose({ steps: [{ action: "add_voter", raftId }], members: [], proposalId: 0 });
+      const learners = ready.filter((raftId) => this.#membership.config.learners.includes(raftId));
+      const steps = learners.map((raftId) => ({ action: "add_voter" as const, raftId }));
+      if (steps.length > 0) await this.#propose({ steps, members: [], proposalId: 0 });
     })
       .catch(() => undefined) // The next tick, here or on the next leader, tries again.
       .finally(() => {
@@ -76,10 +83,15 @@ export class MemberChanges {
       });
   }
 
-  /** A configuration entry is in force. */
+  /** A configuration entry is in force. A change of several voters is over when the old ones do not count any more. */
   applied(data: Uint8Array): void {
-    this.#waiting.get(data)?.resolve();
+    const change = this.#waiting.get(data);
     this.#waiting.delete(data);
+    if (change !== undefined) this.#unfinished.push(change);
+    if (isJoint(this.#membership.config)) return;
+    const finished = this.#unfinished;
+    this.#unfinished = [];
+    for (const { resolve } of finished) resolve();
   }
 
   /** The member stops: changes that still wait for their turn fail. */
@@ -90,8 +102,9 @@ export class MemberChanges {
 
   /** Leadership is lost: what is in the log may still commit. */
   lose(): void {
-    const waiting = [...this.#waiting.values()];
+    const waiting = [...this.#waiting.values(), ...this.#unfinished];
     this.#waiting.clear();
+    this.#unfinished = [];
     for (const { reject } of waiting) reject(new ClusterError("outcome_unknown", "leadership was lost before the membership change was committed"));
   }
 
@@ -105,11 +118,10 @@ export class MemberChanges {
   }
 
   async #propose(change: ConfigChange): Promise<void> {
-    planConfigChange(this.#membership.config, change.steps);
     const data = ConfigChangeCodec.encode(change);
     const deadlineMs = this.#clock.monotonic() + CHANGE_MS_MAX;
     this.#stopping.signal.throwIfAborted();
-    while (!this.#tryPropose(data)) {
+    while (!this.#tryPropose(change, data)) {
       if (this.#clock.monotonic() >= deadlineMs) throw new ClusterError("unavailable", "the membership change before this one is not finished");
       await this.#clock.sleep(RETRY_MS, this.#stopping.signal);
     }
@@ -124,7 +136,9 @@ export class MemberChanges {
   }
 
   /** False when the change has to wait for another one. */
-  #tryPropose(data: Uint8Array): boolean {
+  #tryPropose({ steps }: ConfigChange, data: Uint8Array): boolean {
+    if (isJoint(this.#membership.config)) return false;
+    planConfigChange(this.#membership.config, steps);
     try {
       this.#raft.proposeConfigChange(data);
       return true;
@@ -146,11 +160,12 @@ export class MemberChanges {
   }
 }
 
-/** The reachable voter, other than `self`, that lacks least of the log. Throws `failed_precondition` when there is none. */
+/** The reachable voter, other than `self` and those on their way out, that lacks least of the log. Throws `failed_precondition` when there is none. */
 export function successorOf(raft: Raft, self: number, isReachable: (raftId: number) => boolean): number {
   // The core forgets who answered whenever it checks the quorum, so its word alone would now and then rule out everybody.
-  const voters = [...raft.status().progress].filter(
-    ([raftId, progress]) => raftId !== self && !progress.isLearner && (progress.recentlyActive || isReachable(raftId)),
+  const { progress: members, config } = raft.status();
+  const voters = [...members].filter(
+    ([raftId, progress]) => raftId !== self && config.voters.includes(raftId) && (progress.recentlyActive || isReachable(raftId)),
   );
   if (voters.length === 0) throw new ClusterError("failed_precondition", "there is no other manager that could lead");
   return defined(voters.sort(([, a], [, b]) => b.match - a.match)[0], "a list that is not empty has a first element")[0];

@@ -1,24 +1,29 @@
 import type { ConfigChangeAction, ConfigChangeStep } from "../../src/raft/message.js";
 
 /** What simulated clients put into the log: a write of a number that is used once, or a change of membership. */
-export type Command = { readonly type: "write"; readonly key: number; readonly value: number } | { readonly type: "members"; readonly step: ConfigChangeStep };
+export type Command =
+  | { readonly type: "write"; readonly key: number; readonly value: number }
+  | { readonly type: "members"; readonly steps: readonly ConfigChangeStep[] };
 
 const ACTIONS: readonly ConfigChangeAction[] = ["add_voter", "add_learner", "remove"];
 
 export function encodeCommand(command: Command): Uint8Array {
-  const bytes = new Uint8Array(9);
+  const pairs = command.type === "write" ? [[command.key, command.value]] : command.steps.map(({ action, raftId }) => [ACTIONS.indexOf(action), raftId]);
+  const bytes = new Uint8Array(1 + 8 * pairs.length);
   const view = new DataView(bytes.buffer);
   view.setUint8(0, command.type === "write" ? 1 : 2);
-  view.setUint32(1, command.type === "write" ? command.key : ACTIONS.indexOf(command.step.action));
-  view.setUint32(5, command.type === "write" ? command.value : command.step.raftId);
+  for (const [at, number] of pairs.flat().entries()) view.setUint32(1 + 4 * at, number);
   return bytes;
 }
 
-/** Null for the empty entry that a new leader writes. */
+/** Null for the core's own entries: the empty one of a new leader, and the one that ends a joint change. */
 export function decodeCommand(data: Uint8Array): Command | null {
   if (data.length === 0) return null;
   const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  const [first, second] = [view.getUint32(1), view.getUint32(5)];
-  if (view.getUint8(0) === 1) return { type: "write", key: first, value: second };
-  return { type: "members", step: { action: ACTIONS[first]!, raftId: second } };
+  if (view.getUint8(0) === 1) return { type: "write", key: view.getUint32(1), value: view.getUint32(5) };
+  const steps = Array.from({ length: (data.length - 1) / 8 }, (_, at) => ({
+    action: ACTIONS[view.getUint32(1 + 8 * at)]!,
+    raftId: view.getUint32(5 + 8 * at),
+  }));
+  return { type: "members", steps };
 }

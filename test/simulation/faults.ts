@@ -1,6 +1,6 @@
 import { integerBetween, type Random } from "../../src/base/random.js";
 import { planConfigChange } from "../../src/raft/config-change.js";
-import type { ConfigChangeStep } from "../../src/raft/message.js";
+import type { ConfigChangeStep, ConfigState } from "../../src/raft/message.js";
 import { refusedAsNull } from "./clients.js";
 import { encodeCommand } from "./command.js";
 import type { SimulatedMember } from "./member.js";
@@ -19,8 +19,8 @@ export interface FaultyWorld {
   /** The newest term whose leader's fate was drawn, and whether it is to be short. */
   fate: { readonly term: number; readonly isFleeting: boolean };
   leader(): SimulatedMember | null;
-  /** A machine with an empty disk. */
-  addBlank(): SimulatedMember;
+  /** A machine with an empty disk, and not one of these. */
+  addBlank(except: readonly number[]): SimulatedMember;
   crash(member: SimulatedMember): void;
   now(): number;
   /** Something was done that may cost a leader its place. */
@@ -160,33 +160,36 @@ function partition(world: FaultyWorld): void {
   world.trace(() => `the network breaks, kind ${kind}, side ${[...side]}, lonely ${lonely}`);
 }
 
-/** Adds, promotes, demotes or removes one member, where the leader allows it. */
+/** Adds, promotes, demotes or removes a member, or several at once, where the leader allows it. */
 function changeMembership(world: FaultyWorld): void {
+  const { random, profile } = world;
   const leader = world.leader();
   if (leader === null) return;
   const { config } = leader.raft.status();
-  const step = drawStep(world, config.voters, config.learners);
-  if (step === null || refusedAsNull(() => planConfigChange(config, [step])) === null) return;
-  const proposal = refusedAsNull(() => leader.raft.proposeConfigChange(encodeCommand({ type: "members", step })));
+  const count = random.next() < profile.jointRate ? integerBetween(random, 2, 4) : 1;
+  const steps: ConfigChangeStep[] = [];
+  for (let left = count; left > 0; left--) steps.push(...drawStep(world, config, steps));
+  if (steps.length === 0 || refusedAsNull(() => planConfigChange(config, steps)) === null) return;
+  const proposal = refusedAsNull(() => leader.raft.proposeConfigChange(encodeCommand({ type: "members", steps })));
   if (proposal === null) return;
-  world.members.get(step.raftId)!.wasProposed = true;
-  world.trace(() => `${step.action} ${step.raftId} proposed on ${leader.id} at ${proposal.lastIndex}`);
+  for (const { raftId } of steps) world.members.get(raftId)!.wasProposed = true;
+  world.trace(() => `${steps.map(({ action, raftId }) => `${action} ${raftId}`)} proposed on ${leader.id} at ${proposal.lastIndex}`);
   leader.pump();
 }
 
-function drawStep(world: FaultyWorld, voters: readonly number[], learners: readonly number[]): ConfigChangeStep | null {
+/** One step, or none, of a change that has others already. */
+function drawStep(world: FaultyWorld, { voters, learners }: ConfigState, others: readonly ConfigChangeStep[]): readonly ConfigChangeStep[] {
   const { random } = world;
   const choice = random.next();
   if (choice < 0.5) {
-    if (voters.length + learners.length >= VOTERS_MAX || world.members.size >= MEMBERS_EVER_MAX) return null;
+    if (voters.length + learners.length >= VOTERS_MAX || world.members.size >= MEMBERS_EVER_MAX) return [];
     const action = random.next() < 0.5 ? "add_voter" : "add_learner";
-    return { action, raftId: world.addBlank().id };
+    return [{ action, raftId: world.addBlank(others.map(({ raftId }) => raftId)).id }];
   }
   const learner = pick(random, learners);
-  if (choice < 0.7 && learner !== undefined) return { action: "add_voter", raftId: learner };
+  if (choice < 0.7 && learner !== undefined) return [{ action: "add_voter", raftId: learner }];
   const member = pick(random, [...voters, ...learners]);
-  if (member === undefined) return null;
-  return { action: choice < 0.8 ? "add_learner" : "remove", raftId: member };
+  return member === undefined ? [] : [{ action: choice < 0.8 ? "add_learner" : "remove", raftId: member }];
 }
 
 /** Things that an operator or the transport asks for. */

@@ -1,3 +1,4 @@
+import { voteResult } from "../../src/raft/quorum.js";
 import { PropertyViolated } from "./checker.js";
 import type { SimulatedMember } from "./member.js";
 
@@ -59,10 +60,10 @@ export class LeaderHealth {
       const contact = this.#contact.get(`${to}<${from}`);
       return contact !== undefined && contact.term === term && now - contact.at < touchMax;
     };
-    const inTouch = config.voters.filter((id) => {
+    const isInTouch = (id: number) => {
       if (id === leader.id) return true;
       return id !== flapperId && members.get(id)?.isRunning === true && isRecent(id, leader.id) && isRecent(leader.id, id);
-    });
-    return inTouch.length > config.voters.length / 2;
+    };
+    return voteResult(config, isInTouch) === "won";
   }
 }

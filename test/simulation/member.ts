@@ -225,8 +225,8 @@ export class SimulatedMember {
       if (entry.type === "config_change") {
         const command = decodeCommand(entry.data);
         const wasMember = this.#config !== null && isMember(this.#config, this.id);
-        this.#config = this.raft.applyConfigChange(command?.type === "members" ? [command.step] : []);
-        this.#world.trace(() => `${this.id} applies configuration ${this.#config?.voters} + ${this.#config?.learners}`);
+        this.#config = this.raft.applyConfigChange(command?.type === "members" ? command.steps : []);
+        this.#world.trace(() => `${this.id} applies configuration ${describeConfig(this.#config!)}`);
         const { leader } = this.raft.status();
         if (wasMember && !isMember(this.#config, this.id) && leader !== 0 && leader !== this.id) this.#world.onRemoved(this);
       }
@@ -249,4 +249,8 @@ export class SimulatedMember {
     if (state === undefined || !config) throw new Error(`member ${this.id} was not given the content of snapshot ${index}`);
     return { meta: { ...ready.snapshot!, config }, state };
   }
+}
+
+function describeConfig({ voters, learners, votersOutgoing, learnersNext }: ConfigState): string {
+  return `${voters} + ${learners}${votersOutgoing.length > 0 ? ` from ${votersOutgoing} + ${learnersNext}` : ""}`;
 }

@@ -30,6 +30,7 @@ const QUIET: Partial<Profile> = {
   partitionRate: 0,
   healRate: 0.02,
   membershipRate: 0,
+  jointRate: 0,
   departRate: 0,
   nudgeRate: 0,
   rushRate: 0,
@@ -122,6 +123,15 @@ const MOVING: Partial<Profile> = {
   writeRate: 0.05,
   readRate: 0.02,
   settings: { ...SETTINGS, writeDelayMax: 12, snapshotEvery: 1_000 },
+};
+
+/** The same, with several members at once. */
+const JOINT: Partial<Profile> = {
+  ...MOVING,
+  jointRate: 0.8,
+  partitionRate: 0.05,
+  writeRate: 0.2,
+  settings: { ...SETTINGS, writeDelayMax: 8, snapshotEvery: 100 },
 };
 
 /** Groups so small that a member who learns of its removal, and goes away, is missed by who does not know of it. */
@@ -367,6 +377,53 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "commits by a majority of the new voters alone",
+    isRare: true,
+    edits: [
+      {
+        file: "src/raft/quorum.ts",
+        find: "return Math.min(majorityIndex(config.voters, acknowledged), majorityIndex(config.votersOutgoing, acknowledged));",
+        replace: "return majorityIndex(config.voters, acknowledged);",
+      },
+    ],
+    profile: JOINT,
+  },
+  {
+    name: "is elected by a majority of the new voters alone",
+    isRare: true,
+    edits: [
+      {
+        file: "src/raft/quorum.ts",
+        find: "const results = [majorityVote(config.voters, vote), majorityVote(config.votersOutgoing, vote)];",
+        replace: "const results = [majorityVote(config.voters, vote)];",
+      },
+    ],
+    profile: JOINT,
+  },
+  {
+    name: "changes several voters without a joint configuration",
+    edits: [
+      {
+        file: "src/raft/config-change.ts",
+        find: "return config.voters.length > 0 && differenceSize(config.voters, voters) > 1 ? enterJoint(config, next) : next;",
+        replace: "return differenceSize(config.voters, voters) > 1 ? leaveJoint(enterJoint(config, next)) : next;",
+      },
+    ],
+    profile: JOINT,
+  },
+  {
+    name: "leaves a joint configuration before it is in force",
+    edits: [
+      {
+        file: "src/raft/raft.ts",
+        find: 'return this.#append(leadership, [{ type: "config_change", data }]);',
+        replace:
+          'return this.#append(leadership, [\n      { type: "config_change", data },\n      { type: "config_change", data: new Uint8Array(0) },\n    ]);',
+      },
+    ],
+    profile: JOINT,
+  },
+  {
     name: "tells of a removal before it knows of it for good",
     isRare: true,
     edits: [
@@ -459,4 +516,4 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 ];
 
 /** The mixtures of faults above: none of them may be a defect by itself. */
-export const PLANTING_PROFILES = { CONTENDED, CHURN, FLEETING, SLOW_DISKS, OLD_LEADERS, MOVING, LEAVING, FLAPPING } as const;
+export const PLANTING_PROFILES = { CONTENDED, CHURN, FLEETING, SLOW_DISKS, OLD_LEADERS, MOVING, JOINT, LEAVING, FLAPPING } as const;

@@ -26,6 +26,8 @@ export interface Profile {
   /** How much slower than the others' some members' clocks may be: 1 is not at all. */
   readonly slowClock: number;
   readonly membershipRate: number;
+  /** Of a change of membership: that it has several steps. */
+  readonly jointRate: number;
   /** Of a member that learns of its removal: that it goes away at once, for ever. */
   readonly departRate: number;
   readonly nudgeRate: number;
@@ -89,6 +91,7 @@ function drawWild(random: Random): Profile {
     healRate: 0.02,
     slowClock: random.next() < 0.3 ? 0.05 + 0.5 * random.next() : 1,
     membershipRate: sometimes(0.6, 0.03),
+    jointRate: random.next() < 0.5 ? random.next() : 0,
     departRate: random.next(),
     nudgeRate: sometimes(0.5, 0.02),
     rushRate: sometimes(0.3, 0.05),

@@ -1,5 +1,6 @@
 import { integerBetween, SeededRandom } from "../../src/base/random.js";
 import { messageOf } from "../../src/base/errors.js";
+import { isJoint, memberIds } from "../../src/raft/config-change.js";
 import type { ConfigState, RaftMessage } from "../../src/raft/message.js";
 import { Checker, PropertyViolated } from "./checker.js";
 import { Clients } from "./clients.js";
@@ -132,8 +133,8 @@ class World implements MemberWorld, FaultyWorld {
     return leaders.sort((a, b) => b.status.term - a.status.term)[0]?.member ?? null;
   }
 
-  addBlank(): SimulatedMember {
-    const unused = [...this.members.values()].find((member) => !member.wasProposed && member.disk.lastIndex() === 0);
+  addBlank(except: readonly number[]): SimulatedMember {
+    const unused = [...this.members.values()].find((member) => !member.wasProposed && member.disk.lastIndex() === 0 && !except.includes(member.id));
     if (unused !== undefined) return unused;
     const member = new SimulatedMember(this.members.size + 1, new SimulatedDisk({ term: 0, vote: 0, commit: 0 }, null), this);
     this.members.set(member.id, member);
@@ -230,7 +231,10 @@ class World implements MemberWorld, FaultyWorld {
       if (advance !== seen) [seen, seenAt] = [advance, this.#now];
     }
     const states = [...this.members.values()].filter((member) => member.isAlive).map((member) => ({ ...member.raft.status(), applied: member.machine.index }));
-    const texts = states.map(({ id, role, term, applied, config }) => `${id}:${role}@${term}/${applied}{${config.voters}+${config.learners}}`);
+    const texts = states.map(
+      ({ id, role, term, applied, config }) =>
+        `${id}:${role}@${term}/${applied}{${config.voters}+${config.learners}${config.votersOutgoing.length > 0 ? `<${config.votersOutgoing}` : ""}}`,
+    );
     throw new PropertyViolated(
       `progress: ${this.#now - seenAt} steps without any, all faults healed, committed up to ${this.checker.committedMax}: ${texts.join(" ")}`,
     );
@@ -238,11 +242,14 @@ class World implements MemberWorld, FaultyWorld {
 
   #hasCaughtUp(leader: SimulatedMember): boolean {
     const { config } = leader.raft.status();
-    return [...config.voters, ...config.learners].every((id) => {
-      const member = this.members.get(id)!;
-      this.checker.holds(id, member.machine.index, member.machine.digest);
-      return member.machine.index >= this.checker.committedMax;
-    });
+    return (
+      !isJoint(config) &&
+      memberIds(config).every((id) => {
+        const member = this.members.get(id)!;
+        this.checker.holds(id, member.machine.index, member.machine.digest);
+        return member.machine.index >= this.checker.committedMax;
+      })
+    );
   }
 }
 

@@ -1,4 +1,4 @@
-import type { ConfigChangeAction, ConfigState, Entry, RaftMessage } from "../../../src/raft/message.js";
+import type { ConfigChangeAction, ConfigChangeStep, ConfigState, Entry, RaftMessage } from "../../../src/raft/message.js";
 import { Raft } from "../../../src/raft/raft.js";
 import type { Ready } from "../../../src/raft/ready.js";
 import { messageOf } from "../../../src/base/errors.js";
@@ -150,9 +150,8 @@ export class Conversation {
     const text = new TextDecoder().decode(entry.data);
     this.#say(`${id} applies ${entry.index}/${entry.term}${text === "" ? "" : ` ${text}`}`);
     if (entry.type === "config_change") {
-      const [action, raftId] = text.split(" ");
-      speaker.config = speaker.raft.applyConfigChange([{ action: action as ConfigChangeAction, raftId: Number(raftId) }]);
-      this.#say(`${id} counts voters ${speaker.config.voters} learners ${speaker.config.learners.join(",") || "none"}`);
+      speaker.config = speaker.raft.applyConfigChange(stepsOf(text));
+      this.#say(`${id} counts ${describeConfig(speaker.config)}`);
     }
     speaker.applied = entry.index;
     speaker.raft.applied(entry.index);
@@ -218,4 +217,22 @@ export class Conversation {
   #say(line: string): void {
     this.#output.push(line);
   }
+}
+
+/** "add_voter 3, remove 1"; nothing ends a joint change. */
+function stepsOf(text: string): readonly ConfigChangeStep[] {
+  return text
+    .split(", ")
+    .filter((step) => step !== "")
+    .map((step) => {
+      const [action, raftId] = step.split(" ");
+      return { action: action as ConfigChangeAction, raftId: Number(raftId) };
+    });
+}
+
+function describeConfig({ voters, votersOutgoing, learners, learnersNext }: ConfigState): string {
+  const parts = [`voters ${voters}`, `learners ${learners.join(",") || "none"}`];
+  if (votersOutgoing.length > 0) parts.push(`and outgoing voters ${votersOutgoing}`);
+  if (learnersNext.length > 0) parts.push(`learners next ${learnersNext}`);
+  return parts.join(" ");
 }

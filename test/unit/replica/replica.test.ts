@@ -2,7 +2,9 @@ import { existsSync } from "node:fs";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import type { RaftMessage } from "../../../src/raft/message.js";
 import { TailFile, type TailOpener } from "../../../src/replica/tail-file.js";
+import { ConfigChangeCodec } from "../../../src/wire/generated/raft.js";
 import { type Host, ReplicaGroup, setRaftConfig, until } from "../../support/replica-group.js";
 
 const ids = (host: Host) => [...host.store.view.secrets.all()].map((secret) => secret.id).sort();
@@ -336,6 +338,43 @@ describe("membership", () => {
       .replica.members()
       .map((member) => member.raftId);
     expect(new Set(raftIds).size).toBe(5);
+  });
+
+  test("learners that have caught up become voters in one change, and everybody knows it also after a restart", async () => {
+    await using group = await ReplicaGroup.of("a");
+    const a = group.host("a");
+    const changes = new Map<number, string>();
+    const held: RaftMessage[] = [];
+    let isHeld = true;
+    group.network.filter = (message) => {
+      for (const { index, type, data } of message.entries) {
+        if (type === "config_change")
+          changes.set(
+            index,
+            ConfigChangeCodec.decode(data)
+              .steps.map(({ action }) => action)
+              .join(" "),
+          );
+      }
+      if (!isHeld || message.type !== "append_reply" || message.reject) return true;
+      held.push(message);
+      // The leader hears at once that both have caught up.
+      isHeld = new Set(held.map(({ from }) => from)).size < 2;
+      if (!isHeld) a.replica.deliver(held);
+      return false;
+    };
+    const [b, c] = await Promise.all([group.join("b"), group.join("c")]);
+    await until(() => [a, b, c].every((host) => voters(host).length === 3));
+    await a.write("x");
+    await until(() => b.has("x") && c.has("x"));
+    expect([...changes.values()]).toEqual(["add_learner", "add_learner", "add_voter add_voter", ""]);
+    for (const host of [a, b, c]) await host.stop();
+    const back = await Promise.all(["a", "b", "c"].map((name) => group.restart(name)));
+    const leader = await group.awaitLeader();
+    await leader.write("y");
+    await until(() => back.every((host) => host.has("y") && voters(host).length === 3));
+    await leader.replica.remove((back.find((host) => host !== leader) as Host).name);
+    expect(voters(leader).length).toBe(2);
   });
 
   test("a node that joined and never came is no obstacle", async () => {
