@@ -448,6 +448,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "asks for votes without a word of what is committed",
+    isRare: true,
     edits: [
       {
         file: "src/raft/election.ts",
