@@ -456,7 +456,14 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         replace: "logTerm, forced: core.isVoteForced || committed.hintIndex < 0 });",
       },
     ],
-    profile: { ...LEAVING, memberCount: 1, crashRate: 0.05, writeRate: 0.4, settings: { ...SETTINGS, writeDelayMax: 12, snapshotEvery: 1_000 } },
+    profile: {
+      ...LEAVING,
+      memberCount: 1,
+      crashRate: 0.05,
+      membershipRate: 0.3,
+      writeRate: 0.4,
+      settings: { ...SETTINGS, writeDelayMax: 12, snapshotEvery: 1_000 },
+    },
   },
   {
     name: "votes a leader out that it hears",
