@@ -1,4 +1,3 @@
-import { setMaxListeners } from "node:events";
 import type { Clock } from "../base/clock.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
@@ -13,6 +12,7 @@ import { Orchestrator } from "./orchestrator/orchestrator.js";
 import { TaskReaper } from "./reaper/task-reaper.js";
 import { ConstraintEnforcer } from "./scheduler/constraint-enforcer.js";
 import { Scheduler } from "./scheduler/scheduler.js";
+import { runTerm } from "./term.js";
 
 export interface ManagerOptions {
   readonly store: Store;
@@ -36,16 +36,9 @@ export class Manager {
     this.logBroker = new LogBroker({ ...options, dispatcher: this.dispatcher });
   }
 
-  /**
-   * Leads until the signal aborts: one call per term of leadership. Settles when every loop has ended; a loop that fails, or finds that
-   * leadership is lost, ends the others too. Rejects with the first failure.
-   */
-  async run(signal: AbortSignal): Promise<void> {
+  /** Leads until the signal aborts: one call per term of leadership; see runTerm. */
+  run(signal: AbortSignal): Promise<void> {
     const options = this.#options;
-    const over = new AbortController();
-    const end = AbortSignal.any([signal, over.signal]);
-    // Every loop listens, and more than one while it waits: that is no leak.
-    setMaxListeners(0, end);
     const loops = [
       this.dispatcher,
       this.logBroker,
@@ -56,8 +49,6 @@ export class Manager {
       new ConstraintEnforcer(options),
       new RoleManager(options),
     ];
-    const outcomes = await Promise.allSettled(loops.map((loop) => loop.run(end).finally(() => over.abort())));
-    const failed = outcomes.find((outcome) => outcome.status === "rejected");
-    if (failed !== undefined) throw failed.reason;
+    return runTerm(loops, signal, options.logger);
   }
 }

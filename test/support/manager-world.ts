@@ -2,6 +2,7 @@ import { FakeClock } from "../../src/base/clock.js";
 import { silentLogger } from "../../src/base/log.js";
 import { SeededRandom } from "../../src/base/random.js";
 import { Manager } from "../../src/manager/manager.js";
+import { type Loop, runTerm } from "../../src/manager/term.js";
 import { DEFAULT_CLUSTER_SPEC } from "../../src/model/defaults.js";
 import type { Node, Service, ServiceSpec, Task } from "../../src/model/objects.js";
 import { Store } from "../../src/store/store.js";
@@ -60,14 +61,12 @@ export class ManagerWorld {
   /** Leads with the dispatcher and the log broker alone: tasks are what the test writes. */
   async leadWithoutDecisions(): Promise<void> {
     const { dispatcher, logBroker } = this.manager;
-    await this.#lead(async (signal) => {
-      await Promise.all([dispatcher.run(signal), logBroker.run(signal)]);
-    });
+    await this.#lead((signal) => runTerm([dispatcher, logBroker], signal, silentLogger));
   }
 
   /** Leads with one loop alone. */
-  async leadWith(loop: { run(signal: AbortSignal): Promise<void> }): Promise<void> {
-    await this.#lead((signal) => loop.run(signal));
+  async leadWith(loop: Loop): Promise<void> {
+    await this.#lead((signal) => runTerm([loop], signal, silentLogger));
   }
 
   async #lead(run: (signal: AbortSignal) => Promise<void>): Promise<void> {

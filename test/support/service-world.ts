@@ -6,6 +6,7 @@ import { DEFAULT_CLUSTER_SPEC } from "../../src/model/defaults.js";
 import type { Node, NodeAvailability, NodeState, Service, ServiceSpec, Task, TaskState } from "../../src/model/objects.js";
 import { compareTaskStates, isTerminal } from "../../src/model/task-state.js";
 import { Store } from "../../src/store/store.js";
+import { runTerm } from "../../src/manager/term.js";
 import type { StoreTransaction } from "../../src/store/view.js";
 import { MemoryProposer } from "./memory-proposer.js";
 import { type NodeChange, serviceSpec, testNode } from "./services.js";
@@ -52,8 +53,8 @@ export class ServiceWorld {
   async lead(): Promise<void> {
     this.#leadership = new AbortController();
     const { signal } = this.#leadership;
-    const options = { store: this.store, clock: this.clock, logger: silentLogger };
-    this.#loops = Promise.all([new Orchestrator(options).run(signal), new TaskReaper(options).run(signal)]);
+    const options = { store: this.store, clock: this.clock };
+    this.#loops = runTerm([new Orchestrator(options), new TaskReaper(options)], signal, silentLogger);
     await this.settle();
   }
 

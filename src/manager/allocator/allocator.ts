@@ -1,11 +1,9 @@
 import { isDeepStrictEqual } from "node:util";
 import type { Clock } from "../../base/clock.js";
-import type { Logger } from "../../base/log.js";
 import type { Endpoint, EndpointSpec, Service, Task } from "../../model/objects.js";
 import { isBefore } from "../../model/task-state.js";
 import type { Store } from "../../store/store.js";
 import type { StoreTransaction } from "../../store/view.js";
-import { isLeadershipLost } from "../leadership.js";
 import { PassLoop } from "../pass-loop.js";
 
 /**
@@ -15,17 +13,15 @@ import { PassLoop } from "../pass-loop.js";
 export class Allocator {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #logger: Logger;
   readonly #services = new Set<string>();
   readonly #tasks = new Set<string>();
 
-  constructor(options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }) {
+  constructor(options: { readonly store: Store; readonly clock: Clock }) {
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#logger = options.logger;
   }
 
-  /** Runs until the signal aborts or leadership is lost. */
+  /** Runs until the signal aborts; rejects when a write is lost with the leadership. */
   async run(signal: AbortSignal): Promise<void> {
     const loop = new PassLoop();
     for (const service of this.#store.view.services.all()) this.#services.add(service.id);
@@ -41,9 +37,6 @@ export class Allocator {
     });
     try {
       await loop.run(() => this.#pass(), signal);
-    } catch (cause) {
-      if (!isLeadershipLost(cause)) throw cause;
-      this.#logger.info({ err: cause }, "allocator ends: leadership was lost");
     } finally {
       stop();
     }

@@ -57,7 +57,7 @@ export class RoleManager {
     this.#backoff = new Backoff({ firstMs: 250, maxMs: 8_000, random: options.random });
   }
 
-  /** Runs until the signal aborts or leadership is lost. */
+  /** Runs until the signal aborts; rejects when a write is lost with the leadership. */
   async run(signal: AbortSignal): Promise<void> {
     const loop = new PassLoop();
     let cancelRetry: () => void = () => undefined;
@@ -70,9 +70,6 @@ export class RoleManager {
         if (await this.#pass()) this.#backoff.reset();
         else cancelRetry = this.#clock.after(this.#backoff.nextMs(), () => loop.ask());
       }, signal);
-    } catch (cause) {
-      if (!isLeadershipLost(cause)) throw cause;
-      this.#logger.info({ err: cause }, "role manager ends: leadership was lost");
     } finally {
       cancelRetry();
       stop();

@@ -18,7 +18,7 @@ import type {
   UpdateTaskStatusRequest,
 } from "../../wire/generated/dispatcher.js";
 import type { Membership } from "../control/membership.js";
-import { aborted, isLeadershipLost } from "../leadership.js";
+import { aborted } from "../leadership.js";
 import { nextTurn } from "../turn.js";
 import { AssignmentSet } from "./assignment-set.js";
 import type { Caller } from "./caller.js";
@@ -58,7 +58,7 @@ export class Dispatcher {
     this.#statuses = new StatusBatcher(options);
   }
 
-  /** Runs until the signal aborts or leadership is lost; every stream has been told to end by then. */
+  /** Runs until the signal aborts; rejects when a write is lost with the leadership. Every stream has been told to end by then. */
   async run(signal: AbortSignal): Promise<void> {
     const over = new AbortController();
     let failure: unknown;
@@ -79,9 +79,7 @@ export class Dispatcher {
       nodes.stop();
       for (const session of [...this.#sessions.values()]) this.#end(session, notServing());
     }
-    if (failure === undefined) return;
-    if (!isLeadershipLost(failure)) throw failure;
-    this.#logger.info({ err: failure }, "dispatcher ends: leadership was lost");
+    if (failure !== undefined) throw failure;
   }
 
   /**

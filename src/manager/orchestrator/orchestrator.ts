@@ -1,11 +1,9 @@
 import type { Clock } from "../../base/clock.js";
 import { newId } from "../../base/ids.js";
-import type { Logger } from "../../base/log.js";
 import type { Node, Task } from "../../model/objects.js";
 import type { Store } from "../../store/store.js";
 import { TransactionRoom } from "../../store/transaction-room.js";
 import type { StoreEvent, StoreTransaction } from "../../store/view.js";
-import { isLeadershipLost } from "../leadership.js";
 import { PassLoop } from "../pass-loop.js";
 import { planRemovedService, planService, type ServicePlan } from "./plan-service.js";
 import type { ChangeGroup, DraftChange } from "./service-draft.js";
@@ -22,29 +20,24 @@ const SERVICES_PER_PASS_MAX = 64;
 export class Orchestrator {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #logger: Logger;
   readonly #times: TaskTimes;
   readonly #dirty = new Set<string>();
   /** Cancels the timer of a service. */
   readonly #timers = new Map<string, () => void>();
   readonly #loop = new PassLoop();
 
-  constructor(options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }) {
+  constructor(options: { readonly store: Store; readonly clock: Clock }) {
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#logger = options.logger;
     this.#times = new TaskTimes(options.clock);
   }
 
-  /** Runs until the signal aborts or leadership is lost. Run it once. */
+  /** Runs until the signal aborts; rejects when a write is lost with the leadership. Run it once. */
   async run(signal: AbortSignal): Promise<void> {
     const stopWatching = this.#store.watch((events) => this.#onEvents(events));
     this.#markEverything();
     try {
       await this.#loop.run(() => this.#pass(), signal);
-    } catch (cause) {
-      if (!isLeadershipLost(cause)) throw cause;
-      this.#logger.info({ err: cause }, "orchestrator ends: leadership was lost");
     } finally {
       stopWatching();
       for (const cancel of this.#timers.values()) cancel();

@@ -1,10 +1,8 @@
 import type { Clock } from "../../base/clock.js";
-import type { Logger } from "../../base/log.js";
 import type { Task } from "../../model/objects.js";
 import { slotKey } from "../../model/slot.js";
 import type { Store } from "../../store/store.js";
 import type { StoreEvent, StoreTransaction } from "../../store/view.js";
-import { isLeadershipLost } from "../leadership.js";
 import { PassLoop } from "../pass-loop.js";
 import { isRemovable, surplusHistory } from "./plan-reap.js";
 
@@ -16,28 +14,23 @@ const TRANSACTION_CHANGES_MAX = 200;
 export class TaskReaper {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #logger: Logger;
   /** Ids of tasks that may be removable. */
   readonly #tasks = new Set<string>();
   /** Keys of slots that may have too much history. */
   readonly #slots = new Set<string>();
   readonly #loop = new PassLoop();
 
-  constructor(options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }) {
+  constructor(options: { readonly store: Store; readonly clock: Clock }) {
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#logger = options.logger;
   }
 
-  /** Runs until the signal aborts or leadership is lost. Run it once. */
+  /** Runs until the signal aborts; rejects when a write is lost with the leadership. Run it once. */
   async run(signal: AbortSignal): Promise<void> {
     const stopWatching = this.#store.watch((events) => this.#onEvents(events));
     this.#markEverything();
     try {
       await this.#loop.run(() => this.#pass(signal), signal);
-    } catch (cause) {
-      if (!signal.aborted && !isLeadershipLost(cause)) throw cause;
-      this.#logger.info({ err: cause }, "task reaper ends");
     } finally {
       stopWatching();
     }

@@ -1,12 +1,10 @@
 import type { Clock } from "../../base/clock.js";
 import { isClusterError } from "../../base/errors.js";
-import type { Logger } from "../../base/log.js";
 import { type Constraint, matchesConstraints, parseConstraints } from "../../model/constraints.js";
 import type { Node, Task } from "../../model/objects.js";
 import { isAtLeast, isBefore, isTerminal } from "../../model/task-state.js";
 import type { Store } from "../../store/store.js";
 import type { StoreEvent, StoreView } from "../../store/view.js";
-import { isLeadershipLost } from "../leadership.js";
 import { PassLoop } from "../pass-loop.js";
 
 const REASON = "assigned node no longer meets constraints";
@@ -15,16 +13,14 @@ const REASON = "assigned node no longer meets constraints";
 export class ConstraintEnforcer {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #logger: Logger;
   readonly #dirty = new Set<string>();
 
-  constructor(options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }) {
+  constructor(options: { readonly store: Store; readonly clock: Clock }) {
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#logger = options.logger;
   }
 
-  /** Runs until the signal aborts or leadership is lost. */
+  /** Runs until the signal aborts; rejects when a write is lost with the leadership. */
   async run(signal: AbortSignal): Promise<void> {
     const loop = new PassLoop();
     for (const node of this.#store.view.nodes.all()) this.#dirty.add(node.id);
@@ -34,9 +30,6 @@ export class ConstraintEnforcer {
     });
     try {
       await loop.run(() => this.#pass(), signal);
-    } catch (cause) {
-      if (!isLeadershipLost(cause)) throw cause;
-      this.#logger.info({ err: cause }, "constraint enforcer ends: leadership was lost");
     } finally {
       stop();
     }

@@ -1,9 +1,7 @@
 import type { Clock } from "../../base/clock.js";
-import type { Logger } from "../../base/log.js";
 import type { Task } from "../../model/objects.js";
 import type { Store } from "../../store/store.js";
 import type { StoreTransaction } from "../../store/view.js";
-import { isLeadershipLost } from "../leadership.js";
 import { PassLoop } from "../pass-loop.js";
 import { ClusterPicture, isWaiting } from "./cluster-picture.js";
 import { type Decision, planAssignments } from "./plan.js";
@@ -12,15 +10,13 @@ import { type Decision, planAssignments } from "./plan.js";
 export class Scheduler {
   readonly #store: Store;
   readonly #clock: Clock;
-  readonly #logger: Logger;
 
-  constructor(options: { readonly store: Store; readonly clock: Clock; readonly logger: Logger }) {
+  constructor(options: { readonly store: Store; readonly clock: Clock }) {
     this.#store = options.store;
     this.#clock = options.clock;
-    this.#logger = options.logger;
   }
 
-  /** Runs until the signal aborts or leadership is lost. */
+  /** Runs until the signal aborts; rejects when a write is lost with the leadership. */
   async run(signal: AbortSignal): Promise<void> {
     const loop = new PassLoop();
     const picture = new ClusterPicture(this.#store.view);
@@ -29,9 +25,6 @@ export class Scheduler {
     });
     try {
       await loop.run(() => this.#pass(picture), signal);
-    } catch (cause) {
-      if (!isLeadershipLost(cause)) throw cause;
-      this.#logger.info({ err: cause }, "scheduler ends: leadership was lost");
     } finally {
       stop();
     }

@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import { silentLogger } from "../../../../src/base/log.js";
 import { Allocator } from "../../../../src/manager/allocator/allocator.js";
 import type { EndpointSpec } from "../../../../src/model/objects.js";
 import { ManagerWorld } from "../../../support/manager-world.js";
@@ -41,7 +40,7 @@ test("a task that is not wanted any more stays as it is; one that was left by th
     tx.create("task", testTask("unwanted", { state: "new", desiredState: "shutdown", serviceId: "s" }));
     tx.create("task", testTask("left", { state: "new", serviceId: "s", nodeId: "" }));
   });
-  await cluster.leadWith(new Allocator({ store: cluster.store, clock: cluster.clock, logger: silentLogger }));
+  await cluster.leadWith(new Allocator({ store: cluster.store, clock: cluster.clock }));
   expect(cluster.tasks().map(({ id, status }) => [id, status?.state])).toEqual([
     ["unwanted", "new"],
     ["left", "pending"],
