@@ -24,6 +24,8 @@ export interface AgentOptions {
   readonly incarnation: string;
   /** Called at each registration and every 20 s; a change goes to the manager. */
   readonly describe: () => NodeDescription;
+  /** Calls when the description has changed at once, until the returned function was called. */
+  readonly onDescriptionChange?: (listener: () => void) => () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -74,11 +76,10 @@ export class Agent {
   }
 
   async #runSession(signal: AbortSignal): Promise<void> {
-    const { connector, worker, incarnation, describe, clock, logger } = this.#options;
-    const connection = await connector.connect(this.#leader, signal);
+    const connection = await this.#options.connector.connect(this.#leader, signal);
+    const { clock } = this.#options;
     try {
-      const onMessage = (message: SessionMessage) => this.#onMessage(message);
-      await new Session({ client: connection.client, worker, incarnation, describe, clock, logger, onMessage }).run(signal);
+      await new Session({ ...this.#options, client: connection.client, onMessage: (message) => this.#onMessage(message) }).run(signal);
     } finally {
       if (this.#hasSession) this.#lostAtMs = clock.monotonic();
       this.#hasSession = false;

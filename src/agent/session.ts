@@ -24,6 +24,8 @@ export interface SessionOptions {
   readonly worker: Worker;
   readonly incarnation: string;
   readonly describe: () => NodeDescription;
+  /** Calls when the description has changed at once, until the returned function was called. */
+  readonly onDescriptionChange?: (listener: () => void) => () => void;
   readonly clock: Clock;
   readonly logger: Logger;
   /** Called with each message of the manager, the first one included. */
@@ -122,13 +124,27 @@ export class Session {
   }
 
   async #refreshDescription(signal: AbortSignal): Promise<void> {
-    const { client, clock, describe } = this.#options;
+    const { client, describe } = this.#options;
     for (;;) {
-      await clock.sleep(DESCRIPTION_PERIOD_MS, signal);
       const description = describe();
-      if (keyOf(description) === keyOf(this.#description)) continue;
-      await client.updateDescription({ sessionId: this.#id, description }, signal);
-      this.#description = description;
+      if (keyOf(description) !== keyOf(this.#description)) {
+        await client.updateDescription({ sessionId: this.#id, description }, signal);
+        this.#description = description;
+        continue; // It may have changed again meanwhile.
+      }
+      await this.#untilDescriptionIsDue(signal);
+    }
+  }
+
+  async #untilDescriptionIsDue(signal: AbortSignal): Promise<void> {
+    const changed = new AbortController();
+    const forget = this.#options.onDescriptionChange?.(() => changed.abort());
+    try {
+      await this.#options.clock.sleep(DESCRIPTION_PERIOD_MS, AbortSignal.any([signal, changed.signal]));
+    } catch (cause) {
+      if (!changed.signal.aborted || signal.aborted) throw cause;
+    } finally {
+      forget?.();
     }
   }
 

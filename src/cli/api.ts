@@ -103,7 +103,7 @@ function numberOf(text: string): number | bigint {
 function inOurWords(message: string): string {
   return message
     .replace(/^rpc error: code = \w+ desc = /, "")
-    .replace(/\bdocker swarm (init|join-token|join|leave|unlock-key|unlock|update)\b/g, "swarm $1")
+    .replace(/\bdocker swarm (init|join-token|join|leave|unlock-key|unlock|update|ca)\b/g, "swarm $1")
     .replace(/\bdocker (service|node|image) /g, "swarm $1 ");
 }
 

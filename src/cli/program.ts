@@ -2,6 +2,7 @@ import { Command, CommanderError } from "commander";
 import { messageOf } from "../base/errors.js";
 import { addAutolockCommands } from "./commands/autolock.js";
 import { addBackupCommands } from "./commands/backup.js";
+import { addCaCommand } from "./commands/ca.js";
 import { addClusterCommands } from "./commands/cluster.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addImageCommands } from "./commands/image.js";
@@ -23,6 +24,7 @@ export function createProgram(version: string): Command {
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "swarm: ")) });
   addClusterCommands(program);
   addAutolockCommands(program);
+  addCaCommand(program);
   addBackupCommands(program);
   addNodeCommands(program);
   addServiceCommands(program);

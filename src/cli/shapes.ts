@@ -4,14 +4,23 @@ export interface SwarmInfo {
   readonly ID: string;
   readonly Version: { readonly Index: number };
   readonly Spec: Readonly<Record<string, unknown>>;
+  readonly TLSInfo: TlsInfoJson;
+  readonly RootRotationInProgress: boolean;
   readonly JoinTokens: { readonly Worker: string; readonly Manager: string };
+}
+
+/** What a node trusts and who certified it, or what the swarm wants of it; PEM and base64. */
+export interface TlsInfoJson {
+  readonly TrustRoot?: string;
+  readonly CertIssuerSubject?: string;
+  readonly CertIssuerPublicKey?: string;
 }
 
 export interface NodeInfo {
   readonly ID: string;
   readonly Version: { readonly Index: number };
   readonly Spec: { readonly Name?: string; readonly Labels: Readonly<Record<string, string>> | null; readonly Role: string; readonly Availability: string };
-  readonly Description: { readonly Hostname: string; readonly Engine: { readonly EngineVersion: string } };
+  readonly Description: { readonly Hostname: string; readonly Engine: { readonly EngineVersion: string }; readonly TLSInfo?: TlsInfoJson };
   readonly Status: { readonly State: string; readonly Addr: string; readonly Message?: string };
   readonly ManagerStatus?: { readonly Leader?: boolean; readonly Reachability: string; readonly Addr: string };
 }

@@ -1,11 +1,13 @@
 import type { Clock } from "../base/clock.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
+import type { ExternalSigner } from "../pki/cfssl-client.js";
 import type { Store } from "../store/store.js";
 import { Allocator } from "./allocator/allocator.js";
 import { Control } from "./control/control.js";
 import type { Membership } from "./control/membership.js";
 import { RoleManager } from "./control/role-manager.js";
+import { RootRotator } from "./control/root-rotator.js";
 import { Dispatcher } from "./dispatcher/dispatcher.js";
 import { LogBroker } from "./dispatcher/log-broker.js";
 import { Orchestrator } from "./orchestrator/orchestrator.js";
@@ -20,6 +22,8 @@ export interface ManagerOptions {
   readonly random: Random;
   readonly logger: Logger;
   readonly membership: Membership;
+  /** Asks certificate authorities outside of the cluster. */
+  readonly signer: ExternalSigner;
 }
 
 /** What a manager does while it leads. `control`, `dispatcher` and `logBroker` may be called at any time: they refuse when it does not lead. */
@@ -48,6 +52,7 @@ export class Manager {
       new Scheduler(options),
       new ConstraintEnforcer(options),
       new RoleManager(options),
+      new RootRotator({ ...options, bell: this.dispatcher }),
     ];
     return runTerm(loops, signal, options.logger);
   }

@@ -26,6 +26,8 @@ export const DEFAULT_CLUSTER_SPEC: ClusterSpec = {
   nodeCertExpiryNs: 90n * 24n * 3600n * NANOSECONDS_PER_SECOND,
   defaultLogDriver: null,
   autoLockManagers: false,
+  externalCas: [],
+  forceRotate: 0,
 };
 
 /**

@@ -10,6 +10,7 @@ import type { Random } from "../base/random.js";
 import type { NodeDescription } from "../model/objects.js";
 import { identityOf, isValidAt } from "../pki/identity.js";
 import type { IdentityFiles, NodeCredentials } from "../pki/identity-files.js";
+import { certificatesIn, chainIn, trustedIssuer } from "../pki/trust.js";
 import { planRenewal } from "../pki/renewal.js";
 import { renewCertificate, renewLate } from "../rpc/join.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
@@ -61,6 +62,7 @@ export class ActiveNode {
   /** Why this node's part as a manager is over until the daemon is started again; empty when it is not. */
   #retired = "";
   readonly #failed = deferred<never>();
+  #identityChange: Promise<void> = Promise.resolve();
 
   constructor(options: ActiveNodeOptions) {
     this.#options = options;
@@ -168,8 +170,19 @@ export class ActiveNode {
     await this.#stopManager();
   }
 
-  /** Asks a manager for a certificate: the present role by what the store says now. */
-  async #renew(signal: AbortSignal): Promise<void> {
+  /** One change of the identity at a time: an answer that was overtaken would bring back what was replaced. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const turn = this.#identityChange.then(change);
+    this.#identityChange = turn.catch(() => undefined); // Whoever asked for it hears of it.
+    return turn;
+  }
+
+  /** Asks a manager for a certificate: the present role, of the present authority, by what the store says now. */
+  #renew(signal: AbortSignal): Promise<void> {
+    return this.#inTurn(() => this.#renewNow(signal));
+  }
+
+  async #renewNow(signal: AbortSignal): Promise<void> {
     const { clock, logger } = this.#options;
     const reissued = this.#isCertified() || this.#manager === null ? null : reissueOwn(this.#manager.store.view, this.identity.credentials, clock.now());
     if (reissued !== null) {
@@ -196,6 +209,18 @@ export class ActiveNode {
     throw failure;
   }
 
+  /** Trusts the roots that the manager named last. A certificate that none of them issued is replaced first: without it, this node would be nobody. */
+  #adoptRoots(signal: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      const rootCertificate = this.#told?.rootCertificate || this.identity.credentials.rootCertificate;
+      const { credentials } = this.identity;
+      if (rootCertificate === credentials.rootCertificate) return;
+      if (trustedIssuer(chainIn(credentials.certificate), certificatesIn(rootCertificate)) === null) return this.#renewNow(signal);
+      await this.#certify({ ...credentials, rootCertificate });
+      this.#options.logger.info({ roots: certificatesIn(rootCertificate).length }, "the roots to trust were replaced");
+    });
+  }
+
   async #certify(credentials: NodeCredentials): Promise<void> {
     const isWorker = identityOf(credentials.certificate).role === "worker";
     await this.#options.files.replace(credentials, { isWorker });
@@ -217,7 +242,8 @@ export class ActiveNode {
   }
 
   /**
-   * Level-triggered: whatever was heard, the certificate is made to say the role that the cluster gave, and the parts follow the certificate. A manager
+   * Level-triggered: whatever was heard, the certificate is made to say the role that the cluster gave, of the authority that it has, and the parts follow the
+   * certificate. A manager
    * that was removed from the group need not be told: it asks what it is now.
    */
   async #keepRole(signal: AbortSignal): Promise<void> {
@@ -225,18 +251,24 @@ export class ActiveNode {
     this.#look.add("role");
     for await (const reason of this.#look) {
       try {
-        const wanted = this.#told?.node?.role;
-        const isRemoved = this.#manager?.isRemoved === true;
-        if (reason === "key" || isRemoved || (wanted !== undefined && wanted !== this.identity.identity.role)) await this.#renew(signal);
+        if (reason === "key" || this.#manager?.isRemoved === true || !this.#isAsTold()) await this.#renew(signal);
+        await this.#adoptRoots(signal);
         await this.#followCertificate(signal);
         this.#error = "";
       } catch (cause) {
         if (signal.aborted) return;
         this.#error = messageOf(cause);
-        logger.warn({ err: cause, role: this.identity.identity.role }, "the change of role failed; trying again");
+        logger.warn({ err: cause, role: this.identity.identity.role }, "the change of role or certificate failed; trying again");
         clock.after(RETRY_MS, () => this.#look.add(reason));
       }
     }
+  }
+
+  /** False when the certificate is for another role than the manager said, or of another authority. */
+  #isAsTold(): boolean {
+    const { node, issuerKeyDigest } = this.#told ?? {};
+    const { identity } = this;
+    return (node?.role ?? identity.identity.role) === identity.identity.role && (issuerKeyDigest ?? identity.issuerKeyDigest) === identity.issuerKeyDigest;
   }
 
   /** Takes a place in the raft group. Asking again is safe. */

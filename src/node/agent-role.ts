@@ -41,8 +41,10 @@ export class AgentRole implements ManagerConnector {
 
   /** Settles when the signal aborted and all tasks are at rest; their containers go on. */
   run(signal: AbortSignal): Promise<void> {
-    const { worker, incarnation, describe, clock, random, logger, onMessage } = this.#options;
-    return new Agent({ connector: this, worker, incarnation, describe, clock, random, logger, onMessage }).run(signal);
+    const { identity, worker, incarnation, describe, clock, random, logger, onMessage } = this.#options;
+    // Managers see by it how far a rotation of the root is.
+    const onDescriptionChange = (listener: () => void) => identity.onReplace(listener);
+    return new Agent({ connector: this, worker, incarnation, describe, onDescriptionChange, clock, random, logger, onMessage }).run(signal);
   }
 
   /** A manager knows the leader better than any hint; when this node leads there is nothing to dial. */

@@ -85,7 +85,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   await using network = new LocalHostNetwork({ ownerId, subnet: config.bridgeSubnet, kernel: life.kernel, logger });
   await network.start(live);
   const describe = (identity: LiveIdentity) =>
-    describeNode({ engineVersion: VERSION, labels: labelsOf(config.labels), tlsInfo: tlsInfoOf(identity.credentials.rootCertificate) });
+    describeNode({ engineVersion: VERSION, labels: labelsOf(config.labels), tlsInfo: tlsInfoOf(identity.credentials) });
   const swarm = new SwarmNode({ dataRoot, runtime, images, network, describe, clock, random, logger, onFailure: life.onFailure });
   const metrics = new Metrics({
     raft() {

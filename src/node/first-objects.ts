@@ -4,7 +4,7 @@ import type { Meta } from "../model/objects.js";
 import { createCsr } from "../pki/csr.js";
 import type { NodeCredentials } from "../pki/identity-files.js";
 import { identityOf } from "../pki/identity.js";
-import { createJoinToken } from "../pki/join-token.js";
+import { withNewTokens } from "../pki/root-rotation.js";
 import { createNodeKey } from "../pki/keys.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../pki/node-certificate.js";
 import { createRootCa, type RootCa } from "../pki/root-ca.js";
@@ -42,7 +42,7 @@ export function firstObjects(
       id: first.clusterId,
       meta: META,
       spec: init.spec,
-      rootCa: { ...rootCa, joinTokens: { worker: createJoinToken(rootCa.certificate), manager: createJoinToken(rootCa.certificate) } },
+      rootCa: withNewTokens({ ...rootCa, joinTokens: null, rotation: null, lastForcedRotation: init.spec.forceRotate }),
       defaultAddressPool: init.defaultAddressPool.length > 0 ? init.defaultAddressPool : ["10.0.0.0/8"],
       subnetSize: init.subnetSize === 0 ? 24 : init.subnetSize,
       dataPathPort: init.dataPathPort === 0 ? 4789 : init.dataPathPort,

@@ -9,6 +9,7 @@ import { deferred } from "../base/deferred.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
+import { CfsslClient } from "../pki/cfssl-client.js";
 import type { CertificateIdentity } from "../pki/identity.js";
 import { Manager } from "../manager/manager.js";
 import type { RecordCodec } from "../replica/record-codec.js";
@@ -246,6 +247,8 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
 
   #begin(): void {
     const stopListening = this.#replica.onRoleChange(() => this.#follow());
+    // A root may have been dropped.
+    const stopMinding = this.#options.identity.onReplace(() => this.#server.reauthorize());
     const stopWatching = this.store.watch((events) => {
       if (events.some(isLossOfRights)) this.#server.reauthorize();
     });
@@ -257,6 +260,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
       .finally(() => {
         stopListening();
         stopWatching();
+        stopMinding();
         this.#endTerm();
       });
     this.#follow();
@@ -272,8 +276,9 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   }
 
   #startTerm(): void {
-    const { clock, random, logger } = this.#options;
-    const manager = new Manager({ store: this.store, clock, random, logger, membership: this.#replica });
+    const { identity, clock, random, logger } = this.#options;
+    const signer = new CfsslClient({ credentials: () => identity.credentials, clock });
+    const manager = new Manager({ store: this.store, clock, random, logger, membership: this.#replica, signer });
     const stop = new AbortController();
     logger.info({ term: this.#replica.status().term }, "this manager leads the cluster");
     const ended = manager.run(stop.signal).then(

@@ -1,8 +1,8 @@
 import { DEFAULT_CLUSTER_SPEC, msOf } from "../model/defaults.js";
+import { authorityOf, issueBy, trustBundle } from "../pki/authority.js";
 import { createCsr } from "../pki/csr.js";
 import { identityOf } from "../pki/identity.js";
 import type { NodeCredentials } from "../pki/identity-files.js";
-import { issueNodeCertificate } from "../pki/node-certificate.js";
 import type { StoreView } from "../store/view.js";
 
 /**
@@ -13,10 +13,11 @@ import type { StoreView } from "../store/view.js";
 export function reissueOwn(view: StoreView, credentials: NodeCredentials, nowMs: number): NodeCredentials | null {
   const { nodeId, clusterId } = identityOf(credentials.certificate);
   const { cluster } = view;
-  if (cluster === undefined || cluster.rootCa === null || cluster.rootCa.key === "" || cluster.id !== clusterId) return null;
+  if (cluster === undefined || cluster.rootCa === null || cluster.id !== clusterId) return null;
+  const authority = authorityOf(cluster.rootCa);
+  if (authority.key === "") return null;
   if (view.nodes.get(nodeId)?.role !== "manager") return null;
-  const certificate = issueNodeCertificate({
-    rootCa: cluster.rootCa,
+  const certificate = issueBy(authority, {
     csr: createCsr(credentials.key),
     nodeId,
     role: "manager",
@@ -24,5 +25,5 @@ export function reissueOwn(view: StoreView, credentials: NodeCredentials, nowMs:
     validityMs: msOf(cluster.spec?.nodeCertExpiryNs ?? DEFAULT_CLUSTER_SPEC.nodeCertExpiryNs),
     nowMs,
   });
-  return { ...credentials, certificate };
+  return { ...credentials, rootCertificate: trustBundle(cluster.rootCa), certificate };
 }

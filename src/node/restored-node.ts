@@ -2,11 +2,11 @@ import { ClusterError } from "../base/errors.js";
 import { newId } from "../base/ids.js";
 import { DEFAULT_CLUSTER_SPEC, msOf } from "../model/defaults.js";
 import type { Node, StoreObject } from "../model/objects.js";
+import { authorityOf, issueBy, trustBundle } from "../pki/authority.js";
 import { createCsr } from "../pki/csr.js";
 import { identityOf } from "../pki/identity.js";
 import type { NodeCredentials } from "../pki/identity-files.js";
 import { createNodeKey } from "../pki/keys.js";
-import { issueNodeCertificate } from "../pki/node-certificate.js";
 import type { GroupOrigin } from "../replica/replica.js";
 
 /**
@@ -20,9 +20,11 @@ export function restoredNode(
   const objects = [...origin.objects];
   const cluster = objects.flatMap((object) => (object.type === "cluster" ? [object.cluster] : []))[0];
   if (cluster === undefined || cluster.rootCa === null) throw new ClusterError("invalid_argument", "the backup holds no cluster");
+  const authority = authorityOf(cluster.rootCa);
+  if (authority.key === "")
+    throw new ClusterError("failed_precondition", "the backup is of a cluster whose root key only an external CA has: it cannot certify this host");
   const [nodeId, key] = [newId(), createNodeKey()];
-  const certificate = issueNodeCertificate({
-    rootCa: cluster.rootCa,
+  const certificate = issueBy(authority, {
     csr: createCsr(key),
     nodeId,
     role: "manager",
@@ -42,5 +44,5 @@ export function restoredNode(
     certificateExpiresAtMs: expiresAtMs,
     certificateNotBeforeMs: notBeforeMs,
   };
-  return { nodeId, credentials: { rootCertificate: cluster.rootCa.certificate, certificate, key }, objects: [...objects, { type: "node", node }] };
+  return { nodeId, credentials: { rootCertificate: trustBundle(cluster.rootCa), certificate, key }, objects: [...objects, { type: "node", node }] };
 }

@@ -42,13 +42,5 @@ export function isIssuedBy(certificate: X509Certificate, root: X509Certificate):
   return root.ca && !certificate.ca && certificate.checkIssued(root) && certificate.verify(root.publicKey);
 }
 
-/** Throws ClusterError `unauthenticated` unless one of the roots (PEM) issued the certificate (PEM). Says nothing about dates. */
-export function verifyIssuedBy(certificate: string, roots: readonly string[]): void {
-  const parsed = readCertificate(certificate);
-  if (!roots.some((root) => isIssuedBy(parsed, readCertificate(root)))) {
-    throw new ClusterError("unauthenticated", "certificate was not issued by this cluster's certificate authority");
-  }
-}
-
 export const isValidAt = (identity: { readonly notBeforeMs: number; readonly expiresAtMs: number }, nowMs: number): boolean =>
   identity.notBeforeMs <= nowMs && nowMs < identity.expiresAtMs;

@@ -1,14 +1,14 @@
 import { createHmac, randomBytes, sign, timingSafeEqual, verify } from "node:crypto";
 import { ClusterError } from "../base/errors.js";
-import { type CertificateIdentity, identityOf, isIssuedBy } from "./identity.js";
+import { type CertificateIdentity, identityOf } from "./identity.js";
 import { readPrivateKey } from "./keys.js";
-import { readCertificate } from "./x509.js";
+import { certificatesIn, chainIn, trustedIssuer } from "./trust.js";
 
 /** A node that was off too long has only a certificate outside its validity: what it signs to get a new one (architecture, section 4). */
 export interface LateRenewal {
   /** PEM of the request for the new certificate. */
   readonly csr: string;
-  /** PEM of the certificate that is outside its validity. */
+  /** PEM of the certificate that is outside its validity, leaf first. */
   readonly certificate: string;
   /** From the manager that is asked. */
   readonly nonce: Uint8Array;
@@ -21,16 +21,17 @@ export function signLateRenewal(renewal: Omit<LateRenewal, "signature">, key: st
 }
 
 /**
- * Who asks for a late renewal, when the authority issued the certificate and its owner's key signed this very request. Dates are the one thing that is not looked at.
+ * Who asks for a late renewal, when an authority that the cluster trusts issued the certificate and its owner's key signed this very request. Dates are the one thing that is not looked at.
  * Throws ClusterError `unauthenticated`. Whether the node still is one, and with this key, only the leader's store can say.
  */
 export function verifyLateRenewal(renewal: LateRenewal, trust: { readonly rootCertificate: string; readonly clusterId: string }): CertificateIdentity {
-  const certificate = readCertificate(renewal.certificate);
+  const chain = chainIn(renewal.certificate);
   const refused = (why: string) => new ClusterError("unauthenticated", `late renewal refused: ${why}`);
-  if (!isIssuedBy(certificate, readCertificate(trust.rootCertificate))) throw refused("the certificate was not issued by this cluster's certificate authority");
-  const identity = identityOf(certificate);
+  if (trustedIssuer(chain, certificatesIn(trust.rootCertificate)) === null)
+    throw refused("the certificate was not issued by this cluster's certificate authority");
+  const identity = identityOf(chain.leaf);
   if (identity.clusterId !== trust.clusterId) throw refused(`the certificate is of cluster ${identity.clusterId}`);
-  if (!verify("sha256", signedBytes(renewal), certificate.publicKey, renewal.signature)) throw refused("the request is not signed by the certificate's owner");
+  if (!verify("sha256", signedBytes(renewal), chain.leaf.publicKey, renewal.signature)) throw refused("the request is not signed by the certificate's owner");
   return identity;
 }
 

@@ -28,7 +28,7 @@ export function createRootCa(options: { readonly nowMs: number }): RootCa {
       publicKey: privateKey,
       notBeforeMs: options.nowMs - BACKDATE_MS,
       notAfterMs: options.nowMs + ROOT_VALIDITY_MS,
-      extensions: [isAuthority(), mayCertify(), keyIdOf(privateKey)],
+      extensions: [isAuthority(1), mayCertify(), keyIdOf(privateKey)],
     },
     privateKey,
   );

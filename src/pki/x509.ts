@@ -52,7 +52,8 @@ export function signCertificate(content: CertificateContent, issuerKey: KeyObjec
   return encodePem("CERTIFICATE", encode(sequence(body, signatureAlgorithm(), bits(signDer(encode(body), issuerKey)))));
 }
 
-export const isAuthority = (): Node => extension(OID.basicConstraints, true, sequence(boolean(true), integer(Uint8Array.of(1))));
+/** Between this authority and a node's certificate there may be so many others. */
+export const isAuthority = (pathLength: 0 | 1): Node => extension(OID.basicConstraints, true, sequence(boolean(true), integer(Uint8Array.of(pathLength))));
 export const isNotAuthority = (): Node => extension(OID.basicConstraints, true, sequence());
 /** Bits 5 and 6: keyCertSign and cRLSign. */
 export const mayCertify = (): Node => extension(OID.keyUsage, true, bits(Uint8Array.of(0x06), 1));
@@ -61,7 +62,8 @@ export const maySign = (): Node => extension(OID.keyUsage, true, bits(Uint8Array
 export const forTls = (): Node => extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth), oid(OID.clientAuth)));
 /** Tag 2 of GeneralName is dNSName. */
 export const alternativeNames = (names: readonly string[]): Node => extension(OID.subjectAltName, false, sequence(...names.map((text) => tagged(2, text))));
-export const keyIdOf = (key: KeyObject): Node => extension(OID.subjectKeyId, false, octets(keyId(key)));
+export const keyIdOf = (key: KeyObject): Node => hasKeyId(keyId(key));
+export const hasKeyId = (id: Uint8Array): Node => extension(OID.subjectKeyId, false, octets(id));
 /** Tag 0 of AuthorityKeyIdentifier is keyIdentifier. */
 export const issuedBy = (authorityKeyId: Buffer): Node => extension(OID.authorityKeyId, false, sequence(tagged(0, authorityKeyId.toString("latin1"))));
 

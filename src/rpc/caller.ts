@@ -1,7 +1,7 @@
 import { createHash, X509Certificate } from "node:crypto";
 import type { PeerCertificate } from "node:tls";
-import { type CertificateIdentity, identityOf, isIssuedBy, isValidAt } from "../pki/identity.js";
-import { readCertificate } from "../pki/x509.js";
+import { type CertificateIdentity, identityOf, isValidAt } from "../pki/identity.js";
+import { certificatesIn, trustedIssuer } from "../pki/trust.js";
 
 export type CallerRole = "manager" | "worker" | "anonymous";
 
@@ -13,11 +13,21 @@ export interface Caller {
   readonly address: string;
 }
 
+/** Metadata of a call that carries the intermediate certificate of its caller. */
+export const CHAIN_KEY = "swarm-chain-bin";
+
 /** What a caller is held against. */
 export interface Trust {
-  /** PEM. */
+  /** PEM of one root or more. */
   readonly rootCertificate: string;
   readonly clusterId: string;
+}
+
+/** What a connection and a call on it bring along to say who calls. */
+export interface Credential {
+  readonly certificate: PeerCertificate | undefined;
+  /** Of the call's metadata (`CHAIN_KEY`): the certificate, DER, by which a root vouches for the issuer; TLS has used it, but does not pass it on. */
+  readonly intermediate?: Buffer | undefined;
 }
 
 /** Certificates whose signature need not be checked again; more than the nodes of a large cluster. */
@@ -38,32 +48,46 @@ export class CallerIdentifier {
     this.#trust = trust;
   }
 
-  identify(connection: { readonly certificate: PeerCertificate | undefined; readonly peer: string }, nowMs: number): Caller {
+  identify(connection: Credential & { readonly peer: string }, nowMs: number): Caller {
     const address = hostOf(connection.peer);
     const identity = this.certificateOf(connection, nowMs);
     return identity === null ? { nodeId: "", role: "anonymous", address } : { nodeId: identity.nodeId, role: identity.role, address };
   }
 
   /** What the caller's certificate says; null without one that counts now. */
-  certificateOf({ certificate }: { readonly certificate: PeerCertificate | undefined }, nowMs: number): CertificateIdentity | null {
-    const trust = this.#trust();
-    const raw: Buffer | undefined = certificate?.raw;
-    const identity = raw === undefined ? null : this.#issuedIdentity(raw, trust.rootCertificate);
-    return identity === null || identity.clusterId !== trust.clusterId || !isValidAt(identity, nowMs) ? null : identity;
+  certificateOf(credential: Credential, nowMs: number): CertificateIdentity | null {
+    const identity = this.issuedTo(credential);
+    return identity === null || identity.clusterId !== this.#trust().clusterId || !isValidAt(identity, nowMs) ? null : identity;
   }
 
-  /** What a certificate says, null when the root did not issue it. */
-  #issuedIdentity(raw: Buffer, rootCertificate: string): CertificateIdentity | null {
+  /** What a certificate says, whatever its dates; null when no root vouches for who issued it. */
+  issuedTo({ certificate, intermediate = EMPTY }: Credential): CertificateIdentity | null {
+    const raw: Buffer | undefined = certificate?.raw;
+    if (raw === undefined || intermediate.length > INTERMEDIATE_BYTES_MAX) return null;
+    const { rootCertificate } = this.#trust();
     if (this.#cachedRoot !== rootCertificate || this.#cached.size >= CACHED_MAX) this.#cached.clear();
     this.#cachedRoot = rootCertificate;
-    const digest = createHash("sha256").update(raw).digest("base64");
+    const digest = createHash("sha256").update(raw).update(intermediate).digest("base64");
     let identity = this.#cached.get(digest);
     if (identity === undefined) {
-      const certificate = new X509Certificate(raw);
-      identity = isIssuedBy(certificate, readCertificate(rootCertificate)) ? identityOf(certificate) : null;
+      const chain = { leaf: new X509Certificate(raw), intermediates: certificatesOfDer(intermediate) };
+      identity = trustedIssuer(chain, certificatesIn(rootCertificate)) === null ? null : identityOf(chain.leaf);
       this.#cached.set(digest, identity);
     }
     return identity;
+  }
+}
+
+const EMPTY = Buffer.alloc(0);
+const INTERMEDIATE_BYTES_MAX = 4_096;
+
+/** Anybody may send anything here: what is no certificate vouches for nobody. */
+function certificatesOfDer(der: Buffer): readonly X509Certificate[] {
+  if (der.length === 0) return [];
+  try {
+    return [new X509Certificate(der)];
+  } catch {
+    return [];
   }
 }
 

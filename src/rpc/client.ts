@@ -1,4 +1,4 @@
-import { type CallOptions as GrpcCallOptions, type ClientReadableStream, Metadata } from "@grpc/grpc-js";
+import type { CallOptions as GrpcCallOptions, ClientReadableStream } from "@grpc/grpc-js";
 import { systemClock } from "../base/clock.js";
 import type { Codec } from "../wire/codec.js";
 import type { Connection } from "./connection.js";
@@ -53,7 +53,7 @@ async function unary(connection: Connection, method: Method, request: unknown, o
       passBytes,
       passBytes,
       encodeMessage(method.request, request),
-      new Metadata(),
+      connection.metadata(),
       grpcOptions(options, UNARY_TIMEOUT_MS),
       settle,
     );
@@ -69,7 +69,7 @@ async function clientStream(connection: Connection, method: Method, requests: As
       detach();
       ended.abort();
     });
-    const call = client.makeClientStreamRequest(method.path, passBytes, passBytes, new Metadata(), grpcOptions(options), settle);
+    const call = client.makeClientStreamRequest(method.path, passBytes, passBytes, connection.metadata(), grpcOptions(options), settle);
     call.on("error", ignoreLateError);
     if (options.onAccepted !== undefined) call.on("metadata", options.onAccepted);
     const detach = onAbort(options.signal, () => call.cancel());
@@ -86,7 +86,14 @@ async function clientStream(connection: Connection, method: Method, requests: As
 
 async function* serverStream(connection: Connection, method: Method, request: unknown, options: CallOptions = {}): AsyncGenerator<unknown, void, undefined> {
   const client = await connection.ready(options.signal);
-  const call = client.makeServerStreamRequest(method.path, passBytes, passBytes, encodeMessage(method.request, request), new Metadata(), grpcOptions(options));
+  const call = client.makeServerStreamRequest(
+    method.path,
+    passBytes,
+    passBytes,
+    encodeMessage(method.request, request),
+    connection.metadata(),
+    grpcOptions(options),
+  );
   yield* repliesOf(call, method.response, connection, options);
 }
 
@@ -97,7 +104,7 @@ async function* bidi(
   options: CallOptions = {},
 ): AsyncGenerator<unknown, void, undefined> {
   const client = await connection.ready(options.signal);
-  const call = client.makeBidiStreamRequest(method.path, passBytes, passBytes, new Metadata(), grpcOptions(options));
+  const call = client.makeBidiStreamRequest(method.path, passBytes, passBytes, connection.metadata(), grpcOptions(options));
   const ended = new AbortController();
   const sourceFailures: unknown[] = [];
   writeMessages(call, requests, method.request, ended.signal).then(

@@ -1,7 +1,8 @@
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
-import { type ChannelCredentials, Client, connectivityState, credentials, experimental } from "@grpc/grpc-js";
+import { type ChannelCredentials, Client, connectivityState, credentials, experimental, Metadata } from "@grpc/grpc-js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
+import { CHAIN_KEY } from "./caller.js";
 import { CLIENT_OPTIONS } from "./channel-options.js";
 import type { LiveIdentity } from "./live-identity.js";
 import { unlessAborted } from "./stream.js";
@@ -9,7 +10,7 @@ import "./quiet.js";
 
 /**
  * How the two ends prove themselves. `mutual`: both by certificate, and the manager by its node id too, if given. `anonymous`: only the manager,
- * against this root (PEM). `unverified`: nobody; only for the one fetch of the root certificate, which the join token pins.
+ * against these roots (PEM). `unverified`: nobody; only for the one fetch of the root certificate, which the join token pins.
  */
 export type Security =
   | { readonly type: "mutual"; readonly identity: LiveIdentity; readonly nodeId?: string }
@@ -61,6 +62,14 @@ export class Connection implements Disposable {
         throw new ClusterError("unavailable", `cannot reach ${this.address}: no answer within ${CONNECT_TIMEOUT_MS} ms`);
       }
     }
+  }
+
+  /** What each call carries: while the root is rotated, what the manager needs to follow this node's certificate to a root that it trusts. */
+  metadata(): Metadata {
+    const metadata = new Metadata();
+    const intermediate = this.#security.type === "mutual" ? this.#security.identity.intermediate : undefined;
+    if (intermediate !== undefined) metadata.set(CHAIN_KEY, intermediate);
+    return metadata;
   }
 
   close(): void {

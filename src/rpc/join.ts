@@ -2,14 +2,15 @@ import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
 import type { NodeAvailability } from "../model/objects.js";
 import { createCsr } from "../pki/csr.js";
-import { identityOf, verifyIssuedBy } from "../pki/identity.js";
+import { identityOf } from "../pki/identity.js";
 import type { NodeCredentials } from "../pki/identity-files.js";
 import { parseJoinToken, tokenMatchesRoot } from "../pki/join-token.js";
 import { signLateRenewal } from "../pki/late-renewal.js";
 import { createNodeKey, readPrivateKey } from "../pki/keys.js";
 import { encodePem } from "../pki/pem.js";
+import { certificatesIn, requireTrustedIssuer } from "../pki/trust.js";
 import { readCertificate } from "../pki/x509.js";
-import { CaService } from "../wire/generated/ca.js";
+import { CaService, type IssueCertificateReply } from "../wire/generated/ca.js";
 import { createClient } from "./client.js";
 import { Connection } from "./connection.js";
 import { checkName, checkProtocol, withClockSkew } from "./join-check.js";
@@ -40,12 +41,17 @@ export async function fetchRootCertificate(dial: Dial & { readonly token: string
   parseJoinToken(dial.token); // A malformed one is not worth a connection.
   using connection = new Connection({ address: dial.address, clock: dial.clock, security: { type: "unverified" } });
   const reply = await createClient(connection, CaService).rootCertificate({}, options(dial));
-  if (!tokenMatchesRoot(dial.token, reply.certificate)) {
-    throw new ClusterError("invalid_argument", `join token does not belong to the cluster at ${dial.address}: its certificate authority has another digest`);
+  // Only what the digest covers is trusted, not what may stand beside it in the text.
+  const pinned = certificatesIn(reply.certificate).map((root) => encodePem("CERTIFICATE", root.raw));
+  const rootCertificate = pinned.find((root) => tokenMatchesRoot(dial.token, root));
+  if (rootCertificate === undefined) {
+    throw new ClusterError(
+      "invalid_argument",
+      `join token does not belong to the cluster at ${dial.address}: its certificate authority has another digest; if it was rotated since, take a new token there`,
+    );
   }
   checkProtocol(reply);
-  // Only what the digest covers is trusted, not what may follow it in the text.
-  return { rootCertificate: encodePem("CERTIFICATE", readCertificate(reply.certificate).raw), clusterId: reply.clusterId, managerMs: reply.nowMs };
+  return { rootCertificate, clusterId: reply.clusterId, managerMs: reply.nowMs };
 }
 
 /**
@@ -66,18 +72,18 @@ export async function joinCluster(dial: Dial & { readonly token: string; readonl
     .catch((cause: unknown) => {
       throw withClockSkew(cause, { ownMs, managerMs });
     });
-  return checked({ rootCertificate, certificate: reply.certificate, key }, reply.nodeId);
+  return checked(reply, key, reply.nodeId);
 }
 
 /**
- * A new certificate, for a new key (PEM), on the strength of the present one. The role in it is what the manager says it is by now. Asking again after a lost answer takes
- * the same key.
+ * A new certificate, for a new key (PEM), on the strength of the present one. The role in it is what the manager says it is by now, and so are the roots to trust from
+ * now on: the manager is one that the present ones vouch for. Asking again after a lost answer takes the same key.
  */
 export async function renewCertificate(dial: Dial & { readonly identity: LiveIdentity; readonly key: string }): Promise<NodeCredentials> {
   const { identity, address, clock, key } = dial;
   using connection = new Connection({ address, clock, security: { type: "mutual", identity } });
   const reply = await createClient(connection, CaService).issueCertificate({ csr: createCsr(key), token: "", availability: "active" }, options(dial));
-  return checked({ rootCertificate: identity.credentials.rootCertificate, certificate: reply.certificate, key }, identity.nodeId);
+  return checked(reply, key, identity.nodeId);
 }
 
 /**
@@ -92,16 +98,15 @@ export async function renewLate(dial: Dial & { readonly identity: LiveIdentity; 
   const { nonce } = await ca.renewalNonce({}, options(dial));
   const renewal = { csr: createCsr(key), certificate, nonce };
   const reply = await ca.renewLate({ ...renewal, signature: signLateRenewal(renewal, oldKey) }, options(dial));
-  return checked({ rootCertificate, certificate: reply.certificate, key }, identity.nodeId);
+  return checked(reply, key, identity.nodeId);
 }
 
-function checked(credentials: NodeCredentials, nodeId: string): NodeCredentials {
-  verifyIssuedBy(credentials.certificate, [credentials.rootCertificate]);
-  const identity = identityOf(credentials.certificate);
-  if (identity.nodeId !== nodeId || !readCertificate(credentials.certificate).checkPrivateKey(readPrivateKey(credentials.key))) {
+function checked({ rootCertificate, certificate }: IssueCertificateReply, key: string, nodeId: string): NodeCredentials {
+  requireTrustedIssuer(certificate, rootCertificate);
+  if (identityOf(certificate).nodeId !== nodeId || !readCertificate(certificate).checkPrivateKey(readPrivateKey(key))) {
     throw new ClusterError("internal", `manager issued a certificate that is not for node ${nodeId} and its key`);
   }
-  return credentials;
+  return { rootCertificate, certificate, key };
 }
 
 const options = (dial: Dial) => (dial.signal === undefined ? {} : { signal: dial.signal });

@@ -1,9 +1,10 @@
 import type { experimental } from "@grpc/grpc-js";
 import { ClusterError } from "../base/errors.js";
-import { type CertificateIdentity, identityOf, verifyIssuedBy } from "../pki/identity.js";
+import { authorityDigest } from "../pki/authority.js";
+import { type CertificateIdentity, identityOf } from "../pki/identity.js";
 import type { NodeCredentials } from "../pki/identity-files.js";
 import { readPrivateKey } from "../pki/keys.js";
-import { readCertificate } from "../pki/x509.js";
+import { chainIn, requireTrustedIssuer } from "../pki/trust.js";
 
 type CaListener = experimental.CaCertificateUpdateListener;
 type IdentityListener = experimental.IdentityCertificateUpdateListener;
@@ -14,14 +15,14 @@ type IdentityListener = experimental.IdentityCertificateUpdateListener;
  */
 export class LiveIdentity implements experimental.CertificateProvider {
   #credentials: NodeCredentials;
-  #identity: CertificateIdentity;
+  #checked: Checked;
   readonly #caListeners = new Set<CaListener>();
   readonly #identityListeners = new Set<IdentityListener>();
   readonly #replaceListeners = new Set<() => void>();
 
   /** Throws ClusterError `invalid_argument` or `unauthenticated` when key, certificate and root do not belong together. */
   constructor(credentials: NodeCredentials) {
-    this.#identity = check(credentials);
+    this.#checked = check(credentials);
     this.#credentials = credentials;
   }
 
@@ -30,16 +31,26 @@ export class LiveIdentity implements experimental.CertificateProvider {
   }
 
   get identity(): CertificateIdentity {
-    return this.#identity;
+    return this.#checked.identity;
   }
 
   get nodeId(): string {
-    return this.#identity.nodeId;
+    return this.identity.nodeId;
   }
 
-  /** After a renewal or a change of role. Throws like the constructor, and then changes nothing. */
+  /** Names the authority that issued the certificate (`authorityDigest`). */
+  get issuerKeyDigest(): string {
+    return this.#checked.issuerKeyDigest;
+  }
+
+  /** DER of the certificate that the node's brings along while the root is rotated. */
+  get intermediate(): Buffer | undefined {
+    return this.#checked.intermediate;
+  }
+
+  /** After a renewal, a change of role or of what is to be trusted. Throws like the constructor, and then changes nothing. */
   replace(credentials: NodeCredentials): void {
-    this.#identity = check(credentials);
+    this.#checked = check(credentials);
     this.#credentials = credentials;
     for (const listener of this.#caListeners) listener(this.#ca());
     for (const listener of this.#identityListeners) listener(this.#pair());
@@ -80,10 +91,17 @@ export class LiveIdentity implements experimental.CertificateProvider {
   }
 }
 
-function check(credentials: NodeCredentials): CertificateIdentity {
-  verifyIssuedBy(credentials.certificate, [credentials.rootCertificate]);
-  if (!readCertificate(credentials.certificate).checkPrivateKey(readPrivateKey(credentials.key))) {
+interface Checked {
+  readonly identity: CertificateIdentity;
+  readonly issuerKeyDigest: string;
+  readonly intermediate: Buffer | undefined;
+}
+
+function check({ rootCertificate, certificate, key }: NodeCredentials): Checked {
+  const issuer = requireTrustedIssuer(certificate, rootCertificate);
+  const { leaf, intermediates } = chainIn(certificate);
+  if (!leaf.checkPrivateKey(readPrivateKey(key))) {
     throw new ClusterError("invalid_argument", "private key does not belong to the node's certificate");
   }
-  return identityOf(credentials.certificate);
+  return { identity: identityOf(leaf), issuerKeyDigest: authorityDigest(issuer), intermediate: intermediates[0]?.raw };
 }

@@ -6,7 +6,7 @@ import { ClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { NodeRole } from "../model/objects.js";
 import type { CertificateIdentity } from "../pki/identity.js";
-import { type Caller, CallerIdentifier } from "./caller.js";
+import { CHAIN_KEY, type Caller, CallerIdentifier, type Credential } from "./caller.js";
 import { SERVER_OPTIONS } from "./channel-options.js";
 import type { LiveIdentity } from "./live-identity.js";
 import type { Method, ServiceTable } from "./method.js";
@@ -81,11 +81,12 @@ export class RpcServer implements AsyncDisposable {
     cancel();
   }
 
-  /** Ends the calls under way that would be refused now: those of nodes that lost the right to them since. */
+  /** Ends the calls under way that would be refused now: those of nodes that lost the right to them since, and those by certificates of a root that was dropped. */
   reauthorize(): void {
     for (const [call, admitted] of this.#active) {
       if (admitted.certificate === null) continue;
       try {
+        if (this.#identifier.issuedTo(admitted.credential) === null) throw new ClusterError("unauthenticated", "the caller's certificate is of a dropped root");
         this.#authorized(admitted.path, admitted.caller, admitted.certificate);
       } catch (cause) {
         const { nodeId, address } = admitted.caller;
@@ -105,7 +106,7 @@ export class RpcServer implements AsyncDisposable {
         next({
           onReceiveMetadata: (metadata, pass) => {
             try {
-              this.#admitted.set(metadata, this.#admit(method.path, call.getAuthContext().sslPeerCertificate, call.getPeer()));
+              this.#admitted.set(metadata, this.#admit(method.path, credentialOf(metadata, call.getAuthContext()), call.getPeer()));
             } catch (cause) {
               this.#options.logger.info({ method: method.path, peer: call.getPeer(), reason: messageOf(cause) }, "call refused");
               call.sendStatus(toStatus(cause));
@@ -116,10 +117,10 @@ export class RpcServer implements AsyncDisposable {
         }),
     });
 
-  #admit(path: string, certificate: PeerCertificate | undefined, peer: string): Admitted {
+  #admit(path: string, credential: Credential, peer: string): Admitted {
     const nowMs = this.#options.clock.now();
-    const identity = this.#identifier.certificateOf({ certificate }, nowMs);
-    return { path, certificate: identity, caller: this.#authorized(path, this.#identifier.identify({ certificate, peer }, nowMs), identity) };
+    const certificate = this.#identifier.certificateOf(credential, nowMs);
+    return { path, credential, certificate, caller: this.#authorized(path, this.#identifier.identify({ ...credential, peer }, nowMs), certificate) };
   }
 
   /** The caller with the role that it has by now. Throws when the rules do not let that in. */
@@ -148,7 +149,13 @@ export class RpcServer implements AsyncDisposable {
 interface Admitted {
   readonly path: string;
   readonly caller: Caller;
+  readonly credential: Credential;
   readonly certificate: CertificateIdentity | null;
+}
+
+function credentialOf(metadata: Metadata, tls: { readonly sslPeerCertificate?: PeerCertificate }): Credential {
+  const [intermediate] = metadata.get(CHAIN_KEY);
+  return { certificate: tls.sslPeerCertificate, intermediate: Buffer.isBuffer(intermediate) ? intermediate : undefined };
 }
 
 /** gRPC says `No address added out of total 1 resolved errors: [listen EADDRINUSE: address already in use 0.0.0.0:2377]`. */

@@ -8,11 +8,12 @@ import type { Membership } from "../../src/manager/control/membership.js";
 import { Control } from "../../src/manager/control/control.js";
 import type { Cluster, Node, PortConfig, Service, Task } from "../../src/model/objects.js";
 import { createRootCa } from "../../src/pki/root-ca.js";
-import { tlsInfoOf } from "../../src/pki/tls-info.js";
+import { wantedTlsInfo } from "../../src/pki/tls-info.js";
 import { Store } from "../../src/store/store.js";
 import type { ControlReply, ControlRequest } from "../../src/wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../../src/wire/generated/dispatcher.js";
 import { FakeRuntime } from "./fake-runtime.js";
+import { noSigner } from "./fake-signer.js";
 import { MemoryImageStore } from "./memory-image-store.js";
 import { MemoryProposer } from "./memory-proposer.js";
 
@@ -29,7 +30,7 @@ export class FakeBackend implements Backend {
   readonly containers = new FakeRuntime(this.clock);
   readonly images = new MemoryImageStore();
   readonly proposer = new MemoryProposer(this.store);
-  readonly #control = new Control({ store: this.store, clock: this.clock, membership: this.#membership() });
+  readonly #control = new Control({ store: this.store, clock: this.clock, membership: this.#membership(), signer: noSigner });
   localState: LocalSwarmState = INACTIVE;
   memberList: MemberStatus[] = [];
   /** Thrown by the next reads and writes while it is set. */
@@ -128,6 +129,8 @@ export class FakeBackend implements Backend {
         certificate: this.rootCa.certificate,
         key: "the signing key",
         joinTokens: { worker: "SWMTKN-1-root-worker", manager: "SWMTKN-1-root-manager" },
+        rotation: null,
+        lastForcedRotation: 0,
       },
       defaultAddressPool: ["10.0.0.0/8"],
       subnetSize: 24,
@@ -139,7 +142,7 @@ export class FakeBackend implements Backend {
     await this.store.update((tx) => {
       tx.create("cluster", cluster);
       const node = nodeObject(id, "node-1");
-      const description = { ...node.description!, tlsInfo: tlsInfoOf(this.rootCa.certificate) };
+      const description = { ...node.description!, tlsInfo: wantedTlsInfo(cluster.rootCa!) };
       tx.create("node", { ...node, description, role: "manager", spec: { name: "", labels: {}, role: "manager", availability: options.availability } });
     });
     this.localState = {

@@ -7,10 +7,11 @@ import { DEFAULT_CLUSTER_SPEC } from "../../src/model/defaults.js";
 import type { Node, Service, ServiceSpec, Task } from "../../src/model/objects.js";
 import { Store } from "../../src/store/store.js";
 import type { StoreTransaction } from "../../src/store/view.js";
-import { createJoinToken } from "../../src/pki/join-token.js";
 import { createRootCa } from "../../src/pki/root-ca.js";
+import { withNewTokens } from "../../src/pki/root-rotation.js";
 import { FakeAgent } from "./fake-agent.js";
 import { FakeMembership } from "./fake-membership.js";
+import { noSigner } from "./fake-signer.js";
 import { MemoryProposer } from "./memory-proposer.js";
 import { serviceSpec, testNode } from "./services.js";
 
@@ -26,6 +27,7 @@ export class ManagerWorld {
     random: new SeededRandom(1),
     logger: silentLogger,
     membership: this.membership,
+    signer: noSigner,
   });
   readonly agents = new Map<string, FakeAgent>();
   #leadership = new AbortController();
@@ -40,7 +42,7 @@ export class ManagerWorld {
           id: "cluster1",
           meta: null,
           spec: DEFAULT_CLUSTER_SPEC,
-          rootCa: { ...rootCa, joinTokens: { worker: createJoinToken(rootCa.certificate), manager: createJoinToken(rootCa.certificate) } },
+          rootCa: withNewTokens({ ...rootCa, joinTokens: null, rotation: null, lastForcedRotation: 0 }),
           defaultAddressPool: [],
           subnetSize: 24,
           dataPathPort: 4789,

@@ -176,6 +176,8 @@ export async function setRaftConfig(host: Host, raft: Partial<RaftConfig>): Prom
         nodeCertExpiryNs: 0n,
         defaultLogDriver: null,
         autoLockManagers: false,
+        externalCas: [],
+        forceRotate: 0,
       },
       rootCa: null,
       defaultAddressPool: [],

@@ -9,7 +9,7 @@ import type { CaService, IssueCertificateReply } from "../../wire/generated/ca.j
 import type { ControlReply, ControlRequest, IssueCertificate } from "../../wire/generated/control.js";
 
 export interface CaBackend {
-  /** The root certificate that the cluster has now, PEM. */
+  /** The root certificates that this manager trusts now, PEM. */
   rootCertificate(): string;
   readonly clusterId: string;
   readonly programVersion: string;

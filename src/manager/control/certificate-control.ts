@@ -3,11 +3,13 @@ import { ClusterError, isClusterError } from "../../base/errors.js";
 import { newId } from "../../base/ids.js";
 import { DEFAULT_CLUSTER_SPEC, msOf } from "../../model/defaults.js";
 import type { Cluster, Node, NodeAvailability, NodeRole, RootCa } from "../../model/objects.js";
+import { authorityOf, issueBy, trustBundle } from "../../pki/authority.js";
+import type { ExternalSigner } from "../../pki/cfssl-client.js";
 import { publicKeyOfCsr } from "../../pki/csr.js";
+import { externalCasOf, signExternally } from "../../pki/external-authority.js";
 import { identityOf } from "../../pki/identity.js";
 import { isSameToken, parseJoinToken } from "../../pki/join-token.js";
 import { publicKeyDigest } from "../../pki/keys.js";
-import { issueNodeCertificate } from "../../pki/node-certificate.js";
 import type { Store } from "../../store/store.js";
 import type { IssueCertificateReply } from "../../wire/generated/ca.js";
 import type { ControlReply, IssueCertificate } from "../../wire/generated/control.js";
@@ -16,47 +18,61 @@ import type { ControlReply, IssueCertificate } from "../../wire/generated/contro
 export class CertificateControl {
   readonly #store: Store;
   readonly #clock: Clock;
+  readonly #signer: ExternalSigner;
 
-  constructor(options: { readonly store: Store; readonly clock: Clock }) {
+  constructor(options: { readonly store: Store; readonly clock: Clock; readonly signer: ExternalSigner }) {
     this.#store = options.store;
     this.#clock = options.clock;
+    this.#signer = options.signer;
   }
 
   /**
    * Throws ClusterError `invalid_argument` for a token that is wrong or of another cluster, or a malformed request; `permission_denied` for a
-   * renewal by a node that is not in the cluster any more, or a late one by a certificate that is not the node's last. Nothing is written then.
+   * renewal by a node that is not in the cluster any more, or a late one by a certificate that is not the node's last; `unavailable` when an external authority
+   * is to sign, and does not. Nothing is written then.
    */
-  async issue({ request, callerNodeId, callerAddress, lateKeyDigest }: IssueCertificate): Promise<ControlReply> {
+  async issue(asked: IssueCertificate): Promise<ControlReply> {
+    for (;;) {
+      const reply = await this.#tryIssue(asked);
+      if (reply !== null) return { type: "issueCertificate", issueCertificate: reply };
+    }
+  }
+
+  /** Null when the authority or the node's role changed meanwhile: what was signed is of no use then. */
+  async #tryIssue({ request, callerNodeId, callerAddress, lateKeyDigest }: IssueCertificate): Promise<IssueCertificateReply | null> {
     if (request === null) throw new ClusterError("invalid_argument", "certificate request must be given");
     const cluster = this.#store.view.cluster;
     if (cluster === undefined || cluster.rootCa === null) throw new ClusterError("unavailable", "the cluster has no certificate authority yet");
+    const { rootCa } = cluster;
     const digest = publicKeyDigest(publicKeyOfCsr(request.csr));
-    const node = callerNodeId === "" ? this.#joining(cluster.rootCa, { ...request, callerAddress, digest }) : this.#renewing(callerNodeId);
+    const node = callerNodeId === "" ? this.#joining(rootCa, { ...request, callerAddress, digest }) : this.#renewing(callerNodeId);
     if (lateKeyDigest !== undefined) assertLastKey(node, lateKeyDigest, digest);
-    const certificate = this.#sign(cluster, cluster.rootCa, node, request.csr);
+    const certificate = await this.#sign(cluster, rootCa, node, request.csr);
     const { expiresAtMs, notBeforeMs } = identityOf(certificate);
     const issued = { publicKeyDigest: digest, certificateExpiresAtMs: expiresAtMs, certificateNotBeforeMs: notBeforeMs };
+    let isOfUse = true;
     await this.#store.update((tx) => {
+      const now = tx.cluster?.rootCa ?? rootCa;
       const current = tx.nodes.get(node.id);
+      isOfUse = trustBundle(now) === trustBundle(rootCa) && (current === undefined || current.role === node.role);
+      if (!isOfUse) return;
       if (current === undefined && callerNodeId !== "") throw unknownNode(callerNodeId);
       if (current !== undefined && lateKeyDigest !== undefined) assertLastKey(current, lateKeyDigest, digest);
       if (current === undefined) tx.create("node", { ...node, ...issued });
       else tx.update("node", { ...current, ...issued });
     });
-    const reply: IssueCertificateReply = { nodeId: node.id, role: node.role, certificate, rootCertificate: cluster.rootCa.certificate };
-    return { type: "issueCertificate", issueCertificate: reply };
+    return isOfUse ? { nodeId: node.id, role: node.role, certificate, rootCertificate: trustBundle(rootCa) } : null;
   }
 
-  #sign(cluster: Cluster, rootCa: RootCa, node: Node, csr: string): string {
-    return issueNodeCertificate({
-      rootCa,
-      csr,
-      nodeId: node.id,
-      role: node.role,
-      clusterId: cluster.id,
-      validityMs: msOf(cluster.spec?.nodeCertExpiryNs ?? DEFAULT_CLUSTER_SPEC.nodeCertExpiryNs),
-      nowMs: this.#clock.now(),
-    });
+  /** By the external authorities for the root, where there are some; otherwise by the cluster's own key. */
+  async #sign(cluster: Cluster, rootCa: RootCa, node: Node, csr: string): Promise<string> {
+    const authority = authorityOf(rootCa);
+    const request = { csr, nodeId: node.id, role: node.role, clusterId: cluster.id, nowMs: this.#clock.now() };
+    const external = externalCasOf(cluster.spec, rootCa, authority.certificate);
+    if (external.length > 0) return (await signExternally(this.#signer, external, { ...request, root: authority.certificate })) + authority.crossSigned;
+    if (authority.key === "")
+      throw new ClusterError("unavailable", "the key of the root certificate is not in the cluster, and no external CA is configured for it");
+    return issueBy(authority, { ...request, validityMs: msOf(cluster.spec?.nodeCertExpiryNs ?? DEFAULT_CLUSTER_SPEC.nodeCertExpiryNs) });
   }
 
   /** A request that is sent again because its answer was lost gets the node that the first one made: the key proves that it is the same. */

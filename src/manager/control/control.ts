@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.js";
 import { unreachable } from "../../base/assert.js";
+import type { ExternalSigner } from "../../pki/cfssl-client.js";
 import type { Store } from "../../store/store.js";
 import type { ControlReply, ControlRequest } from "../../wire/generated/control.js";
 import { CertificateControl } from "./certificate-control.js";
@@ -17,7 +18,7 @@ export class Control {
   readonly #members: MemberControl;
   readonly #certificates: CertificateControl;
 
-  constructor(options: { readonly store: Store; readonly clock: Clock; readonly membership: Membership }) {
+  constructor(options: { readonly store: Store; readonly clock: Clock; readonly membership: Membership; readonly signer: ExternalSigner }) {
     this.#services = new ServiceControl(options);
     this.#nodes = new NodeControl(options);
     this.#clusters = new ClusterControl(options);

@@ -5,6 +5,7 @@ import type { Logger } from "../../base/log.js";
 import type { Random } from "../../base/random.js";
 import { DEFAULT_CLUSTER_SPEC, msOf } from "../../model/defaults.js";
 import type { Node, NodeDescription, TaskStatus } from "../../model/objects.js";
+import { trustBundle } from "../../pki/authority.js";
 import type { Store } from "../../store/store.js";
 import type { StoreEvent } from "../../store/view.js";
 import type {
@@ -42,6 +43,8 @@ export class Dispatcher {
   readonly #statuses: StatusBatcher;
   readonly #taskChanges = new TaskChanges();
   #nodes: NodeWatch | null = null;
+  /** Who is asked to renew its certificate, and for one of which authority. */
+  #renewals: { readonly nodeIds: ReadonlySet<string>; readonly issuerKeyDigest: string } = { nodeIds: new Set(), issuerKeyDigest: "" };
 
   constructor(options: {
     readonly store: Store;
@@ -156,6 +159,12 @@ export class Dispatcher {
     }
   }
 
+  /** Tells these nodes, and no others any more, to get a certificate of the authority that the digest names. */
+  askToRenew(nodeIds: ReadonlySet<string>, issuerKeyDigest: string): void {
+    this.#renewals = { nodeIds, issuerKeyDigest };
+    for (const nodeId of nodeIds) this.#sessions.get(nodeId)?.news.wake();
+  }
+
   /** The session that the node says it has. For the log broker too. Throws as `heartbeat` does. */
   requireSession(caller: Caller, sessionId: string): Session {
     return this.#sessionOf(caller, sessionId);
@@ -221,11 +230,13 @@ export class Dispatcher {
   #sessionMessage(session: Session): SessionMessage {
     const node = this.#store.view.nodes.get(session.nodeId);
     if (node === undefined) throw nodeRemoved(session.nodeId);
+    const rootCa = this.#store.view.cluster?.rootCa ?? null;
     return {
       sessionId: session.id,
       node,
       managers: this.#membership.members().map(({ nodeId, address }) => ({ nodeId, address })),
-      rootCertificate: this.#store.view.cluster?.rootCa?.certificate ?? "",
+      rootCertificate: rootCa === null ? "" : trustBundle(rootCa),
+      ...(this.#renewals.nodeIds.has(session.nodeId) ? { issuerKeyDigest: this.#renewals.issuerKeyDigest } : {}),
     };
   }
 
@@ -262,7 +273,8 @@ function registered(node: Node, address: string, description: NodeDescription | 
 /** Which part of a session message a node acts on. */
 function isSameNews(a: SessionMessage, b: SessionMessage): boolean {
   const isSameNode = a.node?.role === b.node?.role && a.node?.spec === b.node?.spec;
-  return isSameNode && a.rootCertificate === b.rootCertificate && isDeepStrictEqual(a.managers, b.managers);
+  const isSameTrust = a.rootCertificate === b.rootCertificate && a.issuerKeyDigest === b.issuerKeyDigest;
+  return isSameNode && isSameTrust && isDeepStrictEqual(a.managers, b.managers);
 }
 
 /** Waits; true when the caller itself hung up, which is no error. */

@@ -116,10 +116,17 @@ test("the last manager says what leaving means", async () => {
   expect(await outside.call("POST", "/swarm/leave")).toMatchObject({ status: 503, json: { message: "This node is not part of a swarm" } });
 });
 
+const ROOT_OF_ITS_OWN =
+  'a new swarm begins with a root of its own: initialize it first, then rotate to another root or an external CA with "docker swarm ca --rotate"';
+
 test.each([
   [{ Name: "infrastructure" }, 400, 'invalid Name "infrastructure": the swarm spec must be named "default"'],
-  [{ CAConfig: { ForceRotate: 1 } }, 501, "Spec.CAConfig.ForceRotate is not supported"],
-  [{ CAConfig: { ExternalCAs: [{ URL: "https://ca" }] } }, 501, "Spec.CAConfig.ExternalCAs is not supported"],
+  [{ CAConfig: { ForceRotate: -1 } }, 400, "Spec.CAConfig.ForceRotate must be an integer from 0 to 9007199254740991"],
+  [{ CAConfig: { ExternalCAs: [{ URL: "http://ca" }] } }, 400, 'invalid URL of an external CA: "http://ca" does not begin with https://'],
+  [{ CAConfig: { ExternalCAs: [{ Protocol: "acme", URL: "https://ca" }] } }, 400, 'invalid Protocol of an external CA: "acme" is not "cfssl"'],
+  [{ CAConfig: { ExternalCAs: [{ URL: "https://ca", Options: { a: "b" } }] } }, 501, "Spec.CAConfig.ExternalCAs[0].Options is not supported"],
+  [{ CAConfig: { ExternalCAs: [{ URL: "https://ca" }] } }, 501, ROOT_OF_ITS_OWN],
+  [{ CAConfig: { SigningCACert: "pem" } }, 501, ROOT_OF_ITS_OWN],
   [{ Raft: { ElectionTick: -1 } }, 400, "Spec.Raft.ElectionTick must be an integer from 0 to 2147483647"],
 ])("init with the spec %j is refused", async (spec, status, message) => {
   const { call, backend } = await inactiveFixture();

@@ -17,6 +17,8 @@ test("zeros are defaults, except where zero means something", () => {
     nodeCertExpiryNs: 0n,
     defaultLogDriver: null,
     autoLockManagers: false,
+    externalCas: [],
+    forceRotate: 0,
   };
   expect(withClusterDefaults(zeros)).toEqual({
     ...DEFAULT_CLUSTER_SPEC,

@@ -4,7 +4,8 @@ import { DEFAULT_CLUSTER_SPEC } from "../../../src/model/defaults.js";
 import type { StoreObject } from "../../../src/model/objects.js";
 import { decodeBackup, encodeBackup } from "../../../src/node/backup-file.js";
 import { restoredNode } from "../../../src/node/restored-node.js";
-import { identityOf, verifyIssuedBy } from "../../../src/pki/identity.js";
+import { requireTrustedIssuer } from "../../../src/pki/trust.js";
+import { identityOf } from "../../../src/pki/identity.js";
 import { createRootCa } from "../../../src/pki/root-ca.js";
 import { testNode } from "../../support/services.js";
 
@@ -77,7 +78,7 @@ describe("a backup", () => {
 
 test("the host that a cluster is restored on becomes a manager of its own, certified by the cluster's authority", () => {
   const nowMs = Date.UTC(2026, 10, 21);
-  const rootCa = { ...createRootCa({ nowMs }), joinTokens: null };
+  const rootCa = { ...createRootCa({ nowMs }), joinTokens: null, rotation: null, lastForcedRotation: 0 };
   const cluster: StoreObject = {
     type: "cluster",
     cluster: {
@@ -96,7 +97,7 @@ test("the host that a cluster is restored on becomes a manager of its own, certi
   const restored = restoredNode({ objects: [cluster, node("old")], index: 77, term: 3 }, { nodeAddress: "10.0.0.9", nowMs });
   const identity = identityOf(restored.credentials.certificate);
   expect(identity).toMatchObject({ nodeId: restored.nodeId, role: "manager", clusterId: "cluster1" });
-  expect(() => verifyIssuedBy(restored.credentials.certificate, [rootCa.certificate])).not.toThrow();
+  expect(() => requireTrustedIssuer(restored.credentials.certificate, rootCa.certificate)).not.toThrow();
   expect(restored.objects).toHaveLength(3);
   expect(restored.objects.at(-1)).toMatchObject({ type: "node", node: { id: restored.nodeId, role: "manager", publicKeyDigest: identity.publicKeyDigest } });
   expect(() => restoredNode({ objects: [node("old")], index: 77, term: 3 }, { nodeAddress: "", nowMs })).toThrow(

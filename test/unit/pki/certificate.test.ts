@@ -1,7 +1,8 @@
 import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { expect, test } from "vitest";
 import { createCsr, publicKeyOfCsr } from "../../../src/pki/csr.js";
-import { identityOf, isIssuedBy, isValidAt, verifyIssuedBy } from "../../../src/pki/identity.js";
+import { requireTrustedIssuer } from "../../../src/pki/trust.js";
+import { identityOf, isIssuedBy, isValidAt } from "../../../src/pki/identity.js";
 import { createNodeKey, publicKeyDigest } from "../../../src/pki/keys.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../../src/pki/node-certificate.js";
 import { decodePem, encodePem } from "../../../src/pki/pem.js";
@@ -70,8 +71,8 @@ test("another root of the same name did not issue it", () => {
   const stranger = createRootCa({ nowMs: now });
   const pem = issueNodeCertificate({ ...request, csr: createCsr(createNodeKey()) });
   expect(isIssuedBy(new X509Certificate(pem), new X509Certificate(stranger.certificate))).toBe(false);
-  expect(() => verifyIssuedBy(pem, [stranger.certificate])).toThrow("not issued by this cluster");
-  expect(() => verifyIssuedBy(pem, [stranger.certificate, rootCa.certificate])).not.toThrow();
+  expect(() => requireTrustedIssuer(pem, stranger.certificate)).toThrow("not issued by this cluster");
+  expect(() => requireTrustedIssuer(pem, stranger.certificate + rootCa.certificate)).not.toThrow();
 });
 
 test("a node's certificate is no authority, and a root is no node", () => {

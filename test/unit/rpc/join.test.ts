@@ -70,7 +70,7 @@ test("the token of another cluster is refused before the secret is sent", async 
   const theirs = await manager(new TestCa("cluster2"));
   await expect(joinCluster({ ...ours.dial, token: theirs.token })).rejects.toMatchObject({
     code: "invalid_argument",
-    message: `join token does not belong to the cluster at ${ours.address}: its certificate authority has another digest`,
+    message: `join token does not belong to the cluster at ${ours.address}: its certificate authority has another digest; if it was rotated since, take a new token there`,
   });
   expect(ours.written).toEqual([]);
 });

@@ -18,6 +18,7 @@ import { LiveIdentity } from "../../../src/rpc/live-identity.js";
 import { Store } from "../../../src/store/store.js";
 import { CaService } from "../../../src/wire/generated/ca.js";
 import { Opened } from "../../support/disposables.js";
+import { noSigner } from "../../support/fake-signer.js";
 import { FakeMembership } from "../../support/fake-membership.js";
 import { MemoryProposer } from "../../support/memory-proposer.js";
 import { TestCa } from "../../support/rpc-cluster.js";
@@ -33,7 +34,7 @@ async function cluster(options: { readonly role?: NodeRole; readonly daysAgo?: n
   const ca = new TestCa();
   const store = new Store({ clock: systemClock });
   new MemoryProposer(store);
-  const control = new Control({ store, clock: systemClock, membership: new FakeMembership() });
+  const control = new Control({ store, clock: systemClock, membership: new FakeMembership(), signer: noSigner });
   const old = ca.credentials("n1", role, Date.now() - daysAgo * DAY_MS);
   const { publicKeyDigest, expiresAtMs } = identityOf(old.certificate);
   await store.update((tx) => {
@@ -41,7 +42,7 @@ async function cluster(options: { readonly role?: NodeRole; readonly daysAgo?: n
       id: ca.clusterId,
       meta: null,
       spec: DEFAULT_CLUSTER_SPEC,
-      rootCa: { ...ca.root, joinTokens: null },
+      rootCa: { ...ca.root, joinTokens: null, rotation: null, lastForcedRotation: 0 },
       defaultAddressPool: [],
       subnetSize: 24,
       dataPathPort: 4789,

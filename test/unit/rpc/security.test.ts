@@ -109,6 +109,7 @@ test.each([
   const { address, served } = await serveAll(managerIdentity);
   const identity = Object.create(LiveIdentity.prototype) as LiveIdentity; // The real one would refuse a foreign certificate itself.
   const { certificate, key, rootCertificate } = credentials();
+  Object.defineProperty(identity, "intermediate", { value: undefined });
   Object.assign(identity, {
     onReplace: () => () => undefined,
     addCaCertificateListener: (listener: (update: unknown) => void) => process.nextTick(listener, { caCertificate: Buffer.from(rootCertificate) }),

@@ -2,13 +2,20 @@ import { DEFAULT_CLUSTER_SPEC, withClusterDefaults } from "../../../model/defaul
 import type { ClusterSpec, RaftConfig } from "../../../model/objects.js";
 import { badRequest } from "../errors.js";
 import { type Json, jsonInteger } from "../json.js";
+import { caConfigToDocker, externalCaFromDocker, type SigningCa, signingCaFromDocker } from "./ca-config.js";
 import { driverFromDocker, driverToDocker } from "./driver.js";
 import { Fields } from "./fields.js";
 
 const TICKS_MAX = 2 ** 31 - 1;
 
+export interface ClusterSpecOfClient {
+  readonly spec: ClusterSpec;
+  /** Goes into the cluster's certificate authority, and is not shown again. */
+  readonly signingCa: SigningCa;
+}
+
 /** A complete spec of the cluster, with the defaults where the client gave zeros or nothing. */
-export function clusterSpecFromDocker(fields: Fields): ClusterSpec {
+export function clusterSpecFromDocker(fields: Fields): ClusterSpecOfClient {
   const name = fields.string("Name");
   if (name !== "" && name !== DEFAULT_CLUSTER_SPEC.name) throw badRequest(`invalid Name "${name}": the swarm spec must be named "default"`);
   const orchestration = fields.child("Orchestration");
@@ -23,17 +30,26 @@ export function clusterSpecFromDocker(fields: Fields): ClusterSpec {
     raft: raftFromDocker(fields.child("Raft")),
     heartbeatPeriodNs: dispatcher?.integer("HeartbeatPeriod") ?? 0n,
     nodeCertExpiryNs: ca?.integer("NodeCertExpiry") ?? 0n,
+    externalCas: (ca?.children("ExternalCAs") ?? []).map(externalCaFromDocker),
+    forceRotate: ca?.count("ForceRotate") ?? 0,
     defaultLogDriver: driverFromDocker(taskDefaults?.child("LogDriver") ?? null),
     autoLockManagers: encryption?.boolean("AutoLockManagers") ?? false,
   };
+  const signingCa = signingCaFromDocker(ca);
   for (const part of [orchestration, ca, dispatcher, taskDefaults, encryption]) part?.end();
   fields.end();
-  return withClusterDefaults(spec);
+  return { spec: withClusterDefaults(spec), signingCa };
 }
 
-/** The spec of a request body that may leave it out. */
-export function optionalClusterSpec(fields: Fields | null): ClusterSpec {
-  return clusterSpecFromDocker(fields ?? new Fields({}, "Spec"));
+/** The spec that a new cluster begins with; the request's body may leave it out. */
+export function firstClusterSpec(fields: Fields | null): ClusterSpec {
+  const { spec, signingCa } = clusterSpecFromDocker(fields ?? new Fields({}, "Spec"));
+  if (spec.externalCas.length > 0 || signingCa.certificate !== "" || signingCa.key !== "") {
+    throw notSupported(
+      'a new swarm begins with a root of its own: initialize it first, then rotate to another root or an external CA with "docker swarm ca --rotate"',
+    );
+  }
+  return spec;
 }
 
 function raftFromDocker(fields: Fields | null): RaftConfig | null {
@@ -62,7 +78,7 @@ export function clusterSpecToDocker(spec: ClusterSpec): Json {
       HeartbeatTick: spec.raft?.heartbeatTick ?? 0,
     },
     Dispatcher: { HeartbeatPeriod: jsonInteger(spec.heartbeatPeriodNs) },
-    CAConfig: { NodeCertExpiry: jsonInteger(spec.nodeCertExpiryNs) },
+    CAConfig: caConfigToDocker(spec),
     TaskDefaults: { LogDriver: driverToDocker(spec.defaultLogDriver) },
     EncryptionConfig: { AutoLockManagers: spec.autoLockManagers },
   };

@@ -4,7 +4,7 @@ import { sendEmpty, sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
 import type { RouteContext } from "../context.js";
 import { clusterToDocker } from "../convert/cluster.js";
-import { clusterSpecFromDocker, optionalClusterSpec } from "../convert/cluster-spec.js";
+import { clusterSpecFromDocker, firstClusterSpec } from "../convert/cluster-spec.js";
 import { Fields } from "../convert/fields.js";
 import { availabilityFromDocker } from "../convert/node.js";
 import { formatUnlockKey } from "../../../pki/unlock-key.js";
@@ -90,7 +90,7 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
     const fields = new Fields(await requireJsonBody(request), "");
     // dockerode sends the parameters of the request in its body, too.
     fields.ignore("version", "rotateWorkerToken", "rotateManagerToken", "rotateManagerUnlockKey", "rotateDataKeys", "abortSignal");
-    const spec = clusterSpecFromDocker(fields);
+    const { spec, signingCa } = clusterSpecFromDocker(fields);
     await writeSwarm(backend, {
       type: "updateCluster",
       updateCluster: {
@@ -101,6 +101,8 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
         rotateUnlockKey: query.flag("rotateManagerUnlockKey"),
         // Not Docker's: each manager seals its log with a new key.
         rotateDataKeys: query.flag("rotateDataKeys"),
+        ...(signingCa.certificate === "" ? {} : { signingCaCertificate: signingCa.certificate }),
+        ...(signingCa.key === "" ? {} : { signingCaKey: signingCa.key }),
       },
     });
     return sendEmpty(reply);

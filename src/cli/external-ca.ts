@@ -1,0 +1,34 @@
+import { readFile } from "node:fs/promises";
+import { messageOf } from "../base/errors.js";
+import { misuse } from "./failure.js";
+
+export interface ExternalCaJson {
+  readonly Protocol: string;
+  readonly URL: string;
+  /** PEM of the root that it issues for; "" where none was named. */
+  readonly CACert: string;
+}
+
+/** `protocol=cfssl,url=https://ca:8888/api/v1/cfssl/sign,cacert=root.pem`, in docker's words. Throws a CommandFailure. */
+export async function parseExternalCa(text: string): Promise<ExternalCaJson> {
+  const fields = new Map<string, string>();
+  for (const part of text.split(",")) {
+    const [, key, value] = /^([a-z]+)=(.+)$/.exec(part.trim()) ?? [];
+    if (key === undefined || value === undefined || !["protocol", "url", "cacert"].includes(key)) {
+      throw misuse(`--external-ca "${text}": "${part}" is none of protocol=cfssl, url=URL, cacert=FILE`);
+    }
+    fields.set(key, value);
+  }
+  const [protocol, url, file] = [fields.get("protocol"), fields.get("url"), fields.get("cacert")];
+  if (protocol !== "cfssl") throw misuse(`--external-ca "${text}" needs protocol=cfssl`);
+  if (url === undefined) throw misuse(`--external-ca "${text}" needs url=URL`);
+  return { Protocol: protocol, URL: url, CACert: file === undefined ? "" : await contentOf(file) };
+}
+
+async function contentOf(path: string): Promise<string> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    throw misuse(`--external-ca: ${messageOf(cause)}`);
+  }
+}

@@ -1,0 +1,96 @@
+import { ClusterError, messageOf } from "../base/errors.js";
+import type { ClusterSpec, ExternalCa, RootCa } from "../model/objects.js";
+import type { ExternalSigner, SigningRequest } from "./cfssl-client.js";
+import { checkCrossSigned } from "./cross-sign.js";
+import { createCsr, publicKeyOfCsr } from "./csr.js";
+import { identityOf, isIssuedBy, isValidAt, ROLE_UNITS } from "./identity.js";
+import { publicKeyDigest } from "./keys.js";
+import type { NodeCertificateRequest } from "./node-certificate.js";
+import { encodePem } from "./pem.js";
+import { readCertificate } from "./x509.js";
+
+/** The configuration of a CFSSL server by which it certifies other authorities, as Swarm names it (swarmkit: ca/external.go). */
+const CROSS_SIGNING_PROFILE = "CA";
+
+/** The external authorities of the spec that issue for this root (PEM). One that names no root issues for the cluster's present one. */
+export function externalCasOf(spec: ClusterSpec | null, rootCa: RootCa, root: string): readonly ExternalCa[] {
+  const named = readCertificate(root);
+  return (spec?.externalCas ?? []).filter(({ rootCertificate }) => readCertificate(rootCertificate || rootCa.certificate).raw.equals(named.raw));
+}
+
+/**
+ * A node's certificate (PEM, without anything beside it) by the first of the external authorities that gives one of this root (PEM). How long it is valid, they
+ * decide. Throws ClusterError `unavailable` that says of each why it did not.
+ */
+export function signExternally(
+  signer: ExternalSigner,
+  authorities: readonly ExternalCa[],
+  { root, ...node }: { readonly root: string } & Omit<NodeCertificateRequest, "rootCa" | "validityMs">,
+): Promise<string> {
+  const unit = ROLE_UNITS[node.role];
+  const request: SigningRequest = {
+    certificate_request: node.csr,
+    hosts: [unit, node.nodeId, ...(node.role === "manager" ? ["swarm-ca"] : [])],
+    subject: { CN: node.nodeId, names: [{ O: node.clusterId, OU: unit }] },
+  };
+  return firstOf(authorities, async (authority) => {
+    const certificate = await signer.sign(authority, request);
+    const flaw = flawOf(certificate, root, node);
+    if (flaw !== "") throw new ClusterError("unavailable", `the external CA at ${authority.url} gave a certificate that ${flaw}`);
+    return encodePem("CERTIFICATE", readCertificate(certificate).raw);
+  });
+}
+
+/** The new root certified by the old one, whose key only the external authorities have. The new root's key signs the request, so the cluster must have it. */
+export function crossSignExternally(
+  signer: ExternalSigner,
+  authorities: readonly ExternalCa[],
+  { newRoot, newKey, oldRoot }: { readonly newRoot: string; readonly newKey: string; readonly oldRoot: string },
+): Promise<string> {
+  const CN = readCertificate(newRoot).toLegacyObject().subject.CN;
+  const request: SigningRequest = { certificate_request: createCsr(newKey), hosts: [], subject: { CN: String(CN) }, profile: CROSS_SIGNING_PROFILE };
+  return firstOf(authorities, async (authority) => {
+    const crossSigned = await signer.sign(authority, request);
+    checkCrossSigned(crossSigned, { newRoot, oldRoot });
+    return encodePem("CERTIFICATE", readCertificate(crossSigned).raw);
+  });
+}
+
+/** Throws ClusterError `failed_precondition` unless one of the authorities answers. `what` names the root that they are for. */
+export async function requireReachable(signer: ExternalSigner, authorities: readonly ExternalCa[], what: string): Promise<void> {
+  const begin = `there must be at least one valid, reachable external CA corresponding to the ${what} CA certificate`;
+  if (authorities.length === 0) throw new ClusterError("failed_precondition", `${begin}, and none is configured`);
+  try {
+    await firstOf(authorities, (authority) => signer.reach(authority));
+  } catch (cause) {
+    throw new ClusterError("failed_precondition", `${begin}: ${messageOf(cause)}`, { cause });
+  }
+}
+
+async function firstOf<T>(authorities: readonly ExternalCa[], ask: (authority: ExternalCa) => Promise<T>): Promise<T> {
+  const failures: unknown[] = [];
+  for (const authority of authorities) {
+    try {
+      return await ask(authority);
+    } catch (cause) {
+      failures.push(cause);
+    }
+  }
+  throw new ClusterError("unavailable", failures.map(messageOf).join("; "), { cause: failures.at(-1) });
+}
+
+/** What is wrong with what an external authority gave; "" when nothing is. Nodes would refuse each other for any of it. */
+function flawOf(certificate: string, root: string, node: Omit<NodeCertificateRequest, "rootCa" | "validityMs">): string {
+  try {
+    const leaf = readCertificate(certificate);
+    if (!isIssuedBy(leaf, readCertificate(root))) return "was not issued by the root that it is configured for";
+    const identity = identityOf(leaf);
+    if (identity.nodeId !== node.nodeId || identity.role !== node.role || identity.clusterId !== node.clusterId) return "names another node, role or cluster";
+    if (identity.publicKeyDigest !== publicKeyDigest(publicKeyOfCsr(node.csr))) return "is for another key";
+    if (leaf.checkHost(ROLE_UNITS[node.role]) === undefined || leaf.checkHost(node.nodeId) === undefined)
+      return "lacks the alternative names that were asked for";
+    return isValidAt(identity, node.nowMs) ? "" : "is not valid now";
+  } catch (cause) {
+    return `cannot be used: ${messageOf(cause)}`;
+  }
+}

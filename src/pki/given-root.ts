@@ -1,0 +1,62 @@
+import { createPrivateKey, type KeyObject, type X509Certificate } from "node:crypto";
+import { ClusterError, messageOf } from "../base/errors.js";
+import { requireP256 } from "./keys.js";
+import { encodePem } from "./pem.js";
+import type { RootCa } from "./root-ca.js";
+import { certificatesIn } from "./trust.js";
+import { readIssuer } from "./x509.js";
+
+/** Swarm asks for as much (swarm-surface 3.11): a root that ends sooner would be the next rotation. */
+const YEAR_MS = 365 * 24 * 3_600_000;
+
+/**
+ * A root that an operator brings along, in the form in which the cluster keeps it. Without its key it is one that an external authority issues for: the key is "" then.
+ * Throws ClusterError `invalid_argument` that says what is wrong with it.
+ */
+export function readGivenRoot(given: { readonly certificate: string; readonly key: string; readonly nowMs: number }): RootCa {
+  const certificate = onlyCertificate(given.certificate);
+  const name = `the desired CA certificate "${certificate.subject.replaceAll("\n", ", ")}"`;
+  if (!certificate.ca) throw refused(`${name} is not one of a certificate authority`);
+  named(`${name} has a`, () => requireP256(certificate.publicKey));
+  if (!certificate.checkIssued(certificate) || !certificate.verify(certificate.publicKey)) throw refused(`${name} is not self-signed`);
+  if (readIssuer(certificate).keyId === null) throw refused(`${name} has no subject key identifier`);
+  if (Date.parse(certificate.validFrom) > given.nowMs) throw refused(`${name} is not valid before ${certificate.validFrom}`);
+  if (Date.parse(certificate.validTo) < given.nowMs + YEAR_MS) throw refused(`${name} expires too soon, on ${certificate.validTo}: a year must be left`);
+  return { certificate: encodePem("CERTIFICATE", certificate.raw), key: given.key === "" ? "" : keyOf(given.key, certificate) };
+}
+
+function onlyCertificate(pem: string): X509Certificate {
+  const certificates = certificatesIn(pem);
+  const [certificate] = certificates;
+  if (certificate === undefined) throw refused("the desired CA certificate is not a certificate in PEM form");
+  if (certificates.length > 1) throw refused(`the desired CA certificate cannot contain multiple certificates, it has ${certificates.length}`);
+  return certificate;
+}
+
+function keyOf(pem: string, certificate: X509Certificate): string {
+  const key = privateKeyIn(pem);
+  named("the desired CA key is a", () => requireP256(key));
+  if (!certificate.checkPrivateKey(key)) throw refused("the desired CA key does not belong to the desired CA certificate");
+  return key.export({ type: "pkcs8", format: "pem" }).toString();
+}
+
+/** Says nothing of the text that was given for a key. */
+function privateKeyIn(pem: string): KeyObject {
+  try {
+    return createPrivateKey(pem);
+  } catch {
+    throw refused("the desired CA key is not a private key in PEM form without a passphrase");
+  }
+}
+
+function named(what: string, check: () => void): void {
+  try {
+    check();
+  } catch (cause) {
+    throw refused(`${what} ${messageOf(cause)}`);
+  }
+}
+
+function refused(message: string): ClusterError {
+  return new ClusterError("invalid_argument", message);
+}
