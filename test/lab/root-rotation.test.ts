@@ -1,7 +1,8 @@
 import { request } from "node:http";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { loadCredentials } from "../../src/pki/identity-files.js";
+import { systemClock } from "../../src/base/clock.js";
+import { IdentityFiles } from "../../src/pki/identity-files.js";
 import { chainIn } from "../../src/pki/trust.js";
 import { dockerClients, TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
@@ -35,9 +36,9 @@ describe("a rotation of the root certificate", () => {
   const own = (node: number, ...args: readonly string[]) =>
     lab.run(["node", "dist/main/swarm.js", "-H", `unix:///var/lib/swarm-lab/${lab.name}/${node}/swarmd.sock`, ...args]);
   const credentialsOf = async (node: number) => {
-    const credentials = await loadCredentials(join(dirname(lab.socket(node)), "data/swarm/certificates"));
-    if (credentials === null) throw new Error(`node ${node} has no certificate`);
-    return credentials;
+    const files = await IdentityFiles.open({ folder: join(dirname(lab.socket(node)), "data/swarm/certificates"), clock: systemClock });
+    if (files === null) throw new Error(`node ${node} has no certificate`);
+    return files.credentials;
   };
   const containers = (nodes: readonly number[]) => Promise.all(nodes.map((node) => docker.must(node, "ps", "--quiet", "--no-trunc")));
 

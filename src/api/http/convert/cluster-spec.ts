@@ -1,6 +1,6 @@
 import { DEFAULT_CLUSTER_SPEC, withClusterDefaults } from "../../../model/defaults.js";
 import type { ClusterSpec, RaftConfig } from "../../../model/objects.js";
-import { badRequest } from "../errors.js";
+import { badRequest, notSupported } from "../errors.js";
 import { type Json, jsonInteger } from "../json.js";
 import { caConfigToDocker, externalCaFromDocker, type SigningCa, signingCaFromDocker } from "./ca-config.js";
 import { driverFromDocker, driverToDocker } from "./driver.js";

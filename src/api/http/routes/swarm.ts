@@ -30,7 +30,7 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
     if (!forceNewCluster) requireOutside();
     const isLocking = fields.boolean("AutoLockManagers");
     if (isLocking && forceNewCluster) throw badRequest("AutoLockManagers does not go with ForceNewCluster: update the swarm when it is founded");
-    const spec = optionalClusterSpec(fields.child("Spec"));
+    const spec = firstClusterSpec(fields.child("Spec"));
     const options = {
       listenAddress: fields.string("ListenAddr"),
       advertiseAddress: fields.string("AdvertiseAddr"),
