@@ -82,8 +82,11 @@ export class RaftPeer {
     const { identity, logger } = this.#options;
     const ended = new AbortController();
     const detach = onAbort(signal, () => ended.abort());
-    // The new certificate counts from the next handshake on.
-    const forget = identity.onReplace(() => ended.abort(new ClusterError("aborted", "this node's certificate was replaced")));
+    // The new certificate counts from the next handshake on. That is made while the stream still stands, so that the peer misses no heartbeat.
+    const forget = identity.onReplace(() => {
+      const leave = () => ended.abort(new ClusterError("aborted", "this node's certificate was replaced"));
+      connection.ready(ended.signal).then(leave, leave);
+    });
     try {
       await createClient(connection, RaftService).messages(this.#frames(ended.signal), {
         signal: ended.signal,
