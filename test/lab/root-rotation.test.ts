@@ -132,13 +132,17 @@ describe("a rotation of the root certificate", () => {
     const { written } = await writingThrough(second, async () => {
       expect((await own(leader, "ca", "--rotate", "--detach")).code).toBe(0);
       await lab.lab("kill", String(leader));
-      await until("the nodes that are up have new certificates", async () => {
-        const names = await behind(first).catch(() => null); // There may be no leader yet.
-        return names?.every((name) => name === "node-4" || name === `node-${leader}`);
-      });
+      await until(
+        "the nodes that are up have new certificates",
+        async () => {
+          const names = await behind(first).catch(() => null); // There may be no leader yet.
+          return names?.every((name) => name === "node-4" || name === `node-${leader}`);
+        },
+        40,
+      );
       expect(await swarm(first)).toMatchObject({ RootRotationInProgress: true, TLSInfo: { TrustRoot: old } });
       await lab.lab("start", String(leader));
-      await until("only the node that is down is behind", async () => String(await behind(leader).catch(() => [])) === "node-4");
+      await until("only the node that is down is behind", async () => String(await behind(leader).catch(() => [])) === "node-4", 40);
     });
     expect(written).toBeGreaterThan(0);
     expect(chainIn((await credentialsOf(first)).certificate).intermediates).toHaveLength(1);
@@ -147,7 +151,7 @@ describe("a rotation of the root certificate", () => {
     await finished(leader);
     const { TrustRoot } = (await swarm(leader)).TLSInfo;
     expect(TrustRoot).not.toBe(old);
-    for (const node of ALL) await until(`node ${node} trusts the new root alone`, async () => (await credentialsOf(node)).rootCertificate === TrustRoot);
+    for (const node of ALL) await until(`node ${node} trusts the new root alone`, async () => (await credentialsOf(node)).rootCertificate === TrustRoot, 40);
     for (const node of ALL) await until(`node-${node} is ready`, async () => (await docker.node(leader, `node-${node}`)).startsWith("Ready"), 30);
     // What ran on a node that was down is replaced, whatever it was down for.
     const others = ALL.filter((node) => node !== 4 && node !== leader);
@@ -156,16 +160,15 @@ describe("a rotation of the root certificate", () => {
 
   test("a rotation that waits is replaced by another, and that one is taken back by giving the present root", async () => {
     const client = new LabDocker(lab, newest());
-    before = await containers(ALL);
     await lab.lab("kill", "5");
     await client.must(1, "swarm", "ca", "--rotate", "--detach");
     const first = (await swarm(1)).TLSInfo;
-    await until("only the node that is down is behind", async () => String(await behind(1)) === "node-5");
+    await until("only the node that is down is behind", async () => String(await behind(1)) === "node-5", 40);
     await client.must(2, "swarm", "ca", "--rotate", "--detach");
     const second = (await swarm(1)).TLSInfo;
     expect(second.TrustRoot).toBe(first.TrustRoot);
     expect(second.CertIssuerPublicKey).not.toBe(first.CertIssuerPublicKey);
-    await until("only the node that is down is behind", async () => String(await behind(1)) === "node-5");
+    await until("only the node that is down is behind", async () => String(await behind(1)) === "node-5", 40);
     const file = "/var/lib/swarm-lab/present.pem";
     await lab.run(["sh", "-c", `cat > ${file}`], { input: second.TrustRoot });
     const back = await own(1, "ca", "--rotate", "--ca-cert", file);
@@ -175,6 +178,5 @@ describe("a rotation of the root certificate", () => {
     await lab.lab("start", "5");
     for (const node of ALL) await until(`node-${node} is ready`, async () => (await docker.node(1, `node-${node}`)).startsWith("Ready"), 30);
     expect(await behind(1)).toEqual([]);
-    expect((await containers(ALL)).slice(0, 4)).toEqual(before.slice(0, 4));
   }, 150_000);
 });

@@ -161,8 +161,9 @@ export class Dispatcher {
 
   /** Tells these nodes, and no others any more, to get a certificate of the authority that the digest names. */
   askToRenew(nodeIds: ReadonlySet<string>, issuerKeyDigest: string): void {
+    const before = this.#renewals;
     this.#renewals = { nodeIds, issuerKeyDigest };
-    for (const nodeId of nodeIds) this.#sessions.get(nodeId)?.news.wake();
+    for (const nodeId of [...before.nodeIds, ...nodeIds]) this.#sessions.get(nodeId)?.news.wake();
   }
 
   /** The session that the node says it has. For the log broker too. Throws as `heartbeat` does. */
