@@ -1,4 +1,4 @@
-import type { Cluster, Task } from "../model/objects.js";
+import type { Cluster, Config, Network, Node, Secret, Service, Task, Volume } from "../model/objects.js";
 import type { Rows } from "./rows.js";
 import { nameKey, type RowsByKind } from "./schema.js";
 import type { NamedTableView, StoreView, TableView, TaskTableView } from "./view.js";
@@ -47,30 +47,30 @@ class TaskRowsView extends RowsView<Task> implements TaskTableView {
   }
 }
 
-/** The one cluster object. */
-export function clusterOf(rows: RowsByKind): Cluster | undefined {
-  for (const cluster of rows.cluster.all()) return cluster;
-  return undefined;
-}
+/** The reading side of a set of tables: nothing of it can write. A class, since every transaction has one of its own. */
+export class TablesView implements StoreView {
+  readonly #rows: RowsByKind;
+  readonly nodes: NamedTableView<Node>;
+  readonly services: NamedTableView<Service>;
+  readonly tasks: TaskTableView;
+  readonly networks: NamedTableView<Network>;
+  readonly secrets: NamedTableView<Secret>;
+  readonly configs: NamedTableView<Config>;
+  readonly volumes: NamedTableView<Volume>;
 
-/** The reading side of a set of tables: nothing of it can write. */
-export function viewOf(rows: RowsByKind): StoreView {
-  return {
-    get cluster() {
-      return clusterOf(rows);
-    },
-    ...tableViewsOf(rows),
-  };
-}
+  constructor(rows: RowsByKind) {
+    this.#rows = rows;
+    this.nodes = new NamedRowsView(rows.node);
+    this.services = new NamedRowsView(rows.service);
+    this.tasks = new TaskRowsView(rows.task);
+    this.networks = new NamedRowsView(rows.network);
+    this.secrets = new NamedRowsView(rows.secret);
+    this.configs = new NamedRowsView(rows.config);
+    this.volumes = new NamedRowsView(rows.volume);
+  }
 
-export function tableViewsOf(rows: RowsByKind): Omit<StoreView, "cluster"> {
-  return {
-    nodes: new NamedRowsView(rows.node),
-    services: new NamedRowsView(rows.service),
-    tasks: new TaskRowsView(rows.task),
-    networks: new NamedRowsView(rows.network),
-    secrets: new NamedRowsView(rows.secret),
-    configs: new NamedRowsView(rows.config),
-    volumes: new NamedRowsView(rows.volume),
-  };
+  get cluster(): Cluster | undefined {
+    for (const cluster of this.#rows.cluster.all()) return cluster;
+    return undefined;
+  }
 }

@@ -9,7 +9,7 @@ import { type AppliedChanges, ChangeHistory, type FollowOptions } from "./change
 import { type Pending, Pipeline } from "./pipeline.js";
 import type { Proposer } from "./proposer.js";
 import { Restoration } from "./restoration.js";
-import { viewOf } from "./rows-view.js";
+import { TablesView } from "./rows-view.js";
 import { anyTable, newTables, OBJECT_KINDS, storedObject, type TableByKind } from "./schema.js";
 import { TransactionBuilder } from "./transaction-builder.js";
 import type { StoreEvent, StoreTransaction, StoreView } from "./view.js";
@@ -32,7 +32,7 @@ export class Store {
   #revision = 0;
   #isWriting = false;
   /** The applied state. Read it within one turn of the event loop for a consistent picture. */
-  readonly view: StoreView = viewOf(this.#tables);
+  readonly view: StoreView = new TablesView(this.#tables);
 
   constructor(options: { readonly clock: Clock }) {
     this.#clock = options.clock;
@@ -147,7 +147,7 @@ export class Store {
     const builder = new TransactionBuilder(this.#pipeline.rows, atMs);
     this.#isWriting = true;
     try {
-      write(builder.transaction);
+      write(builder);
     } finally {
       this.#isWriting = false;
     }

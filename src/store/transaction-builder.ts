@@ -1,6 +1,6 @@
 import { ClusterError } from "../base/errors.js";
 import type { Change, Meta, ObjectKind } from "../model/objects.js";
-import { clusterOf, tableViewsOf } from "./rows-view.js";
+import { TablesView } from "./rows-view.js";
 import { anyOverlay, newOverlay, type OverlayByKind, objectOf, type RowsByKind, storedObject } from "./schema.js";
 import type { AnyObject, ObjectOfKind, StoreTransaction, WriteOptions } from "./view.js";
 
@@ -11,27 +11,37 @@ import type { AnyObject, ObjectOfKind, StoreTransaction, WriteOptions } from "./
 export const PENDING_VERSION = Number.MAX_SAFE_INTEGER;
 
 /** Collects the changes of one transaction over the state that it is built on, and lets its own reads see them. */
-export class TransactionBuilder {
-  readonly #changes: Change[] = [];
+export class TransactionBuilder extends TablesView implements StoreTransaction {
   readonly #overlay: OverlayByKind;
   readonly #atMs: number;
-  readonly transaction: StoreTransaction;
+  readonly #changes: Change[] = [];
   #isOpen = true;
 
   constructor(base: RowsByKind, atMs: number) {
+    const overlay = newOverlay(base);
+    super(overlay);
+    this.#overlay = overlay;
     this.#atMs = atMs;
-    this.#overlay = newOverlay(base);
-    const overlay = this.#overlay;
-    this.transaction = {
-      ...tableViewsOf(overlay),
-      changes: this.#changes,
-      get cluster() {
-        return clusterOf(overlay);
-      },
-      create: (kind: ObjectKind, object: AnyObject, options?: WriteOptions) => this.#write("create", kind, object, options),
-      update: (kind: ObjectKind, object: AnyObject, options?: WriteOptions) => this.#write("update", kind, object, options),
-      remove: (kind: ObjectKind, id: string, options?: WriteOptions) => this.#remove(kind, id, options),
-    };
+  }
+
+  get changes(): readonly Change[] {
+    return this.#changes;
+  }
+
+  create(kind: ObjectKind, object: AnyObject, options?: WriteOptions): void {
+    this.#write("create", kind, object, options);
+  }
+
+  update(kind: ObjectKind, object: AnyObject, options?: WriteOptions): void {
+    this.#write("update", kind, object, options);
+  }
+
+  remove(kind: ObjectKind, id: string, options: WriteOptions = {}): void {
+    this.#assertOpen();
+    const table = anyOverlay(this.#overlay, kind);
+    if (table.get(id) === undefined) throw notFound(kind, id);
+    this.#changes.push({ clientWrite: options.isClientWrite ?? false, type: "remove", remove: { kind, id } });
+    table.remove(id);
   }
 
   /** Ends the transaction: a callback that kept it cannot write any more. */
@@ -56,14 +66,6 @@ export class TransactionBuilder {
     const stored = storedObject(kind, { ...object, meta: null } as AnyObject);
     this.#changes.push(action === "create" ? { clientWrite, type: "create", create: stored } : { clientWrite, type: "update", update: stored });
     table.put({ ...objectOf(stored), meta: pendingMeta(previous?.meta, clientWrite, this.#atMs) } as AnyObject);
-  }
-
-  #remove(kind: ObjectKind, id: string, options: WriteOptions = {}): void {
-    this.#assertOpen();
-    const table = anyOverlay(this.#overlay, kind);
-    if (table.get(id) === undefined) throw notFound(kind, id);
-    this.#changes.push({ clientWrite: options.isClientWrite ?? false, type: "remove", remove: { kind, id } });
-    table.remove(id);
   }
 
   #assertOpen(): void {
