@@ -13,9 +13,13 @@ export function cgroupsNamed(name: string): readonly string[] {
     .map((mount) => join(mount, name));
 }
 
-/** The words of a shell that makes and enters the cgroups, and then becomes the command that follows. */
-export function inCgroups(name: string): readonly string[] {
-  const enter = cgroupsNamed(name).map((cgroup) => `mkdir -p ${cgroup}; echo $$ >${join(cgroup, "cgroup.procs")};`);
+/** The words of a shell that makes and enters the cgroups, with the share of so many processes, and then becomes the command that follows. */
+export function inCgroups(name: string, share: number): readonly string[] {
+  const enter = cgroupsNamed(name).map(
+    (cgroup) =>
+      `mkdir -p ${cgroup}; [ ! -e ${cgroup}/cpu.shares ] || echo ${share * 1024} >${cgroup}/cpu.shares; ` +
+      `[ ! -e ${cgroup}/cpu.weight ] || echo ${share * 100} >${cgroup}/cpu.weight; echo $$ >${cgroup}/cgroup.procs;`,
+  );
   return ["bash", "-c", `${enter.join(" ")} exec "$@"`, "bash"];
 }
 

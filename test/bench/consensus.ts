@@ -71,7 +71,7 @@ async function measurePlain(measure: Measure): Promise<void> {
   const servers: AsyncDisposable[] = [];
   try {
     const sockets = Array.from({ length: MEMBERS }, (_, index) => join(folder, `${index}.sock`));
-    for (const socket of sockets) servers.push(await startChild("plain-api.ts", [socket], inCgroups(PLAIN_CGROUP)));
+    for (const socket of sockets) servers.push(await startChild("plain-api.ts", [socket], inCgroups(PLAIN_CGROUP, MEMBERS)));
     using target = await ourTarget(sockets);
     await measure("the same reads without ReadIndex", target.reads(IN_FLIGHT));
   } finally {

@@ -32,7 +32,7 @@ export class Hogs implements AsyncDisposable {
   }
 
   #start(loop: string): void {
-    const [program = "", ...args] = [...inCgroups(NAME), "bash", "-c", loop];
+    const [program = "", ...args] = [...inCgroups(NAME, cpus().length), "bash", "-c", loop];
     this.#children.push(spawn(program, args, { detached: true, stdio: "ignore" }));
   }
 }
