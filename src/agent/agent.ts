@@ -21,7 +21,7 @@ const ELECTION_RETRY_MAX_MS = 500;
 export interface AgentOptions {
   readonly connector: ManagerConnector;
   readonly worker: Worker;
-  readonly incarnation: string;
+  readonly incarnation: () => string;
   /** Called at each registration and every 20 s; a change goes to the manager. */
   readonly describe: () => NodeDescription;
   /** Calls when the description has changed at once, until the returned function was called. */
@@ -79,7 +79,8 @@ export class Agent {
     const connection = await this.#options.connector.connect(this.#leader, signal);
     const { clock } = this.#options;
     try {
-      await new Session({ ...this.#options, client: connection.client, onMessage: (message) => this.#onMessage(message) }).run(signal);
+      const onMessage = (message: SessionMessage) => this.#onMessage(message);
+      await new Session({ ...this.#options, incarnation: this.#options.incarnation(), client: connection.client, onMessage }).run(signal);
     } finally {
       if (this.#hasSession) this.#lostAtMs = clock.monotonic();
       this.#hasSession = false;

@@ -22,6 +22,7 @@ const BROKEN_CHAINS_MAX = 5;
 export interface SessionOptions {
   readonly client: ManagerClient;
   readonly worker: Worker;
+  /** Of the cluster, as this node knows it; empty for one that was never told. */
   readonly incarnation: string;
   readonly describe: () => NodeDescription;
   /** Calls when the description has changed at once, until the returned function was called. */

@@ -145,7 +145,7 @@ export class ActiveNode {
     const agent = new AgentRole({
       identity: this.identity,
       worker,
-      incarnation: this.#state.member?.incarnation ?? "",
+      incarnation: () => this.#state.member?.incarnation ?? this.#state.incarnation ?? "",
       managers: this.#state.managers.map((manager) => manager.address),
       manager: () => this.#manager,
       address: parseHostPort(this.#state.advertiseAddress).host,
@@ -235,8 +235,9 @@ export class ActiveNode {
   #hear(message: SessionMessage): void {
     this.#told = message;
     const managers = message.managers.map(({ nodeId, address }) => ({ nodeId, address }));
-    if (managers.length > 0 && JSON.stringify(managers) !== JSON.stringify(this.#state.managers)) {
-      this.#save({ ...this.#state, managers }).catch((cause: unknown) => this.#options.logger.error({ err: cause }, "the managers known could not be saved"));
+    const heard = { ...this.#state, ...(managers.length === 0 ? {} : { managers }), ...(message.incarnation ? { incarnation: message.incarnation } : {}) };
+    if (JSON.stringify(heard) !== JSON.stringify(this.#state)) {
+      this.#save(heard).catch((cause: unknown) => this.#options.logger.error({ err: cause }, "what a manager said could not be saved"));
     }
     this.#look.add("role");
   }

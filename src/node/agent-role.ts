@@ -15,7 +15,7 @@ import type { ManagerRole } from "./manager-role.js";
 export interface AgentRoleOptions {
   readonly identity: LiveIdentity;
   readonly worker: Worker;
-  readonly incarnation: string;
+  readonly incarnation: () => string;
   /** host:port of managers to begin with. */
   readonly managers: readonly string[];
   /** This node's own manager role, while it has one. */

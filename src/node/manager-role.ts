@@ -79,7 +79,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     this.incarnation = options.start.incarnation;
     this.#replica = parts.replica;
     this.#transport = parts.transport;
-    this.#forward = new ForwardClient({ identity: options.identity, clock: options.clock });
+    this.#forward = new ForwardClient({ identity: options.identity, clock: options.clock, incarnation: this.incarnation });
     this.#server = this.#createServer();
     // Who waits for it hears of it; nobody has to.
     this.#failure.promise.catch(() => undefined);
@@ -91,6 +91,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     const store = new Store({ clock });
     // The transport is there before the replica that hears of lost peers.
     let peerLost: (raftId: number) => void = () => undefined;
+    let leftBehind: (cause: ClusterError) => void = () => undefined;
     const transport = new GrpcRaftTransport({
       identity,
       clusterId: identity.identity.clusterId,
@@ -99,6 +100,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
       random,
       logger,
       onPeerLost: (raftId) => peerLost(raftId),
+      onLeftBehind: (cause) => leftBehind(cause),
     });
     const replica = await Replica.open({ dataDir, codec: options.codec, clock, random, logger, store, transport });
     peerLost = (raftId) => replica.peerLost(raftId);
@@ -116,6 +118,8 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
       throw cause;
     }
     role.#begin();
+    // Whoever founded the cluster anew has the last word: two that go on side by side would both command the workers.
+    leftBehind = (cause) => role.#failure.reject(cause);
     return role;
   }
 
@@ -123,7 +127,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     return this.#replica.status().raftId;
   }
 
-  /** Rejects when the member failed for good, by its disk; never resolves. */
+  /** Rejects when the member's part is over, by its disk or since the cluster was founded anew without it; never resolves. */
   get failure(): Promise<never> {
     return this.#failure.promise;
   }
@@ -324,6 +328,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     const { identity, clock, logger } = this.#options;
     const { clusterId } = identity.identity;
     const leaderAddress = () => this.leaderAddress();
+    const incarnation = () => ({ incarnation: this.incarnation, formerIncarnations: this.store.view.cluster?.formerIncarnations ?? [] });
     const access = { leader: () => leaderParts(this.leading()), leaderAddress };
     // The loops of the leader run on a store that holds all that was committed before.
     const admit = (certificate: CertificateIdentity) => currentRole(this.store.view, certificate, this.#term !== null);
@@ -338,14 +343,14 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
           write: (request) => this.write(request),
         }),
       )
-      .add(ControlService, controlHandlers({ control: () => this.leading()?.control ?? null, leaderAddress }))
+      .add(ControlService, controlHandlers({ control: () => this.leading()?.control ?? null, leaderAddress, incarnation }))
       .add(DispatcherService, dispatcherHandlers(access))
       .add(LogsService, logsHandlers(access))
       .add(
         RaftService,
         raftHandlers({
           clusterId,
-          incarnation: this.incarnation,
+          incarnation,
           raftId: this.raftId,
           nodeOf: (raftId) => this.#replica.nodeOf(raftId),
           inbox: this.#replica,

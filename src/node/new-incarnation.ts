@@ -18,6 +18,9 @@ import type { MemberState } from "./swarm-state.js";
  */
 const INDEX_GAP = 2 ** 36;
 
+/** Incarnations that are remembered: those who come from an older one are strangers. */
+const FORMER_MAX = 100;
+
 interface Place {
   /** Folder that holds the state file and the folders of raft members. */
   readonly folder: string;
@@ -60,7 +63,13 @@ function openStopped({ folder, codec, clock, random, logger }: Place, raftFolder
 }
 
 function* underIncarnation(objects: Iterable<StoreObject>, incarnation: string): Generator<StoreObject, void, undefined> {
-  for (const object of objects) yield object.type === "cluster" ? { type: "cluster", cluster: { ...object.cluster, incarnation } } : object;
+  for (const object of objects) {
+    if (object.type !== "cluster") yield object;
+    else {
+      const formerIncarnations = [...object.cluster.formerIncarnations, object.cluster.incarnation].slice(-FORMER_MAX);
+      yield { type: "cluster", cluster: { ...object.cluster, incarnation, formerIncarnations } };
+    }
+  }
 }
 
 /** A member that is only read or written, and does not run, has nobody to talk to. */

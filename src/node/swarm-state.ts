@@ -13,6 +13,8 @@ export interface SwarmState {
   readonly managers: readonly { readonly nodeId: string; readonly address: string }[];
   /** This node's own place in the raft group; null when it is no member (yet). */
   readonly member: MemberState | null;
+  /** Of the cluster that this node follows, as a manager said last; absent before. A member goes by its own. */
+  readonly incarnation?: string;
 }
 
 export interface MemberState {

@@ -18,13 +18,16 @@ const FAREWELL_MS = 5_000;
 export class ForwardClient implements AsyncDisposable {
   readonly #identity: LiveIdentity;
   readonly #clock: Clock;
+  readonly #incarnation: string;
   readonly #stopListening: () => void;
   readonly #leaving = new Set<ForwardStream>();
   #leader: Leader | null = null;
   #stream: ForwardStream | null = null;
 
-  constructor(options: { readonly identity: LiveIdentity; readonly clock: Clock }) {
+  /** `incarnation`: of the cluster that this node is a manager of; no other is written to. */
+  constructor(options: { readonly identity: LiveIdentity; readonly clock: Clock; readonly incarnation: string }) {
     this.#identity = options.identity;
+    this.#incarnation = options.incarnation;
     this.#clock = options.clock;
     this.#stopListening = options.identity.onReplace(() => this.#leave());
   }
@@ -65,7 +68,7 @@ export class ForwardClient implements AsyncDisposable {
       clock: this.#clock,
       security: { type: "mutual", identity: this.#identity, nodeId: leader.nodeId },
     });
-    const stream = new ForwardStream(connection);
+    const stream = new ForwardStream(connection, this.#incarnation);
     void stream.ended.finally(() => connection.close());
     return stream;
   }

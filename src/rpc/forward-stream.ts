@@ -25,6 +25,7 @@ const PENDING_MAX = 10_000;
 export class ForwardStream {
   readonly ended: Promise<void>;
   readonly #connection: Connection;
+  readonly #incarnation: string;
   readonly #stop = new AbortController();
   readonly #queue = new FrameQueue();
   readonly #pending = new Map<number, Pending>();
@@ -35,8 +36,9 @@ export class ForwardStream {
   #isEnding = false;
   #hasEnded = false;
 
-  constructor(connection: Connection) {
+  constructor(connection: Connection, incarnation: string) {
     this.#connection = connection;
+    this.#incarnation = incarnation;
     this.ended = this.#run();
   }
 
@@ -51,7 +53,7 @@ export class ForwardStream {
       return Promise.reject(new ClusterError("unavailable", `leader at ${this.#connection.address} has ${PENDING_MAX} writes to answer`));
     }
     const sequence = this.#sequence + 1;
-    const bytes = ForwardRequestCodec.encode({ sequence, request });
+    const bytes = ForwardRequestCodec.encode({ sequence, request, incarnation: this.#incarnation });
     const outcome = deferred<ControlReply>();
     this.#sequence = sequence;
     this.#pending.set(sequence, { sequence, outcome });

@@ -57,7 +57,7 @@ export class RaftPeer {
   }
 
   async #run(signal: AbortSignal): Promise<void> {
-    const { clock, random, logger, onPeerLost } = this.#options;
+    const { clock, random, logger, onPeerLost, onLeftBehind } = this.#options;
     const backoff = new Backoff({ firstMs: BACKOFF_FIRST_MS, maxMs: BACKOFF_MAX_MS, random });
     using connection = this.connect();
     let lastReason = "";
@@ -68,6 +68,7 @@ export class RaftPeer {
       const wasServed = this.#isReachable;
       this.#isReachable = false;
       if (signal.aborted) return;
+      if (failure.details.foundedAnew !== undefined) onLeftBehind?.(failure);
       if (isRedial && isGone(failure)) onPeerLost?.(this.member.raftId);
       isRedial = wasServed && isGone(failure);
       if (failure.message !== lastReason) logger.warn({ peer: this.member, reason: failure.message }, "no raft stream to a member");

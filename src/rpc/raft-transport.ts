@@ -19,6 +19,8 @@ export interface RaftTransportOptions {
    * link is never reported, nor a stop or a renewed certificate (architecture, section 3: failing over early).
    */
   readonly onPeerLost?: (raftId: number) => void;
+  /** A member refused this node's messages since the cluster was founded anew without it. The member has proven who it is. */
+  readonly onLeftBehind?: (cause: ClusterError) => void;
 }
 
 /** A snapshot as the replica hands it over (src/replica/transport.ts). */

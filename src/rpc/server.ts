@@ -13,6 +13,7 @@ import type { Method, ServiceTable } from "./method.js";
 import { authorize } from "./rules.js";
 import { type ActiveCall, type AnyHandler, definitionOf, type ServiceHandlers, serve } from "./server-call.js";
 import { toStatus } from "./status.js";
+import { ServerSockets } from "./server-sockets.js";
 import "./quiet.js";
 
 export interface RpcServerOptions {
@@ -40,6 +41,7 @@ export class RpcServer implements AsyncDisposable {
   readonly #identifier: CallerIdentifier;
   readonly #admitted = new WeakMap<Metadata, Admitted>();
   readonly #active = new Map<ActiveCall, Admitted>();
+  #sockets: ServerSockets | null = null;
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
@@ -66,8 +68,10 @@ export class RpcServer implements AsyncDisposable {
     const credentials = experimental.createCertificateProviderServerCredentials(identity, identity, false);
     return new Promise((resolve, reject) => {
       this.#server.bindAsync(address, credentials, (error, port) => {
-        if (error === null) resolve(port);
-        else reject(new ClusterError("failed_precondition", `cannot listen on ${address}: ${reasonOf(error)}`, { cause: error }));
+        if (error === null) {
+          this.#sockets = new ServerSockets(port);
+          resolve(port);
+        } else reject(new ClusterError("failed_precondition", `cannot listen on ${address}: ${reasonOf(error)}`, { cause: error }));
       });
     });
   }
@@ -76,9 +80,13 @@ export class RpcServer implements AsyncDisposable {
   async close(): Promise<void> {
     const stopped = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
     for (const call of this.#active.keys()) call.abort(new ClusterError("unavailable", "the manager is stopping"));
-    const cancel = this.#options.clock.after(STOP_GRACE_MS, () => this.#server.forceShutdown());
+    const cancel = this.#options.clock.after(STOP_GRACE_MS, () => {
+      this.#server.forceShutdown();
+      this.#sockets?.destroy();
+    });
     await stopped;
     cancel();
+    this.#sockets?.[Symbol.dispose]();
   }
 
   /** Ends the calls under way that would be refused now: those of nodes that lost the right to them since, and those by certificates of a root that was dropped. */

@@ -95,6 +95,60 @@ describe("a new cluster by force", () => {
   });
 });
 
+/** The managers that were given up were only cut off, and still have a quorum among themselves. The tests are chapters of one story. */
+describe("a new cluster by force while the old one lives on", () => {
+  let lab: TestLab;
+  let docker: LabDocker;
+  let containers: string;
+  const info = (node: number, format: string) => docker.must(node, "info", "--format", format);
+
+  beforeAll(async () => {
+    lab = await TestLab.open();
+    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    await lab.lab("up", "--managers", "3", "--workers", "1");
+    await docker.importBusybox([4]);
+    await docker.create("some", ["--replicas", "2", "--constraint", "node.hostname==node-4"]);
+    await docker.running(1, "some", 2);
+    containers = await docker.must(4, "ps", "--quiet", "--no-trunc");
+  }, 120_000);
+
+  afterAll(async () => {
+    await lab?.[Symbol.asyncDispose]();
+  });
+
+  test("as soon as they reach the new cluster they give up, say what to do, and the worker comes over", async () => {
+    await lab.lab("cut", "3");
+    await until("node 3 has no leader", async () => (await docker.try(3, "service", "ls")).code !== 0, 30);
+    await docker.must(3, "swarm", "init", "--force-new-cluster");
+    await docker.nodeIs(3, "node-3", "Ready Active Leader");
+    await docker.must(1, "service", "update", "--quiet", "--detach", "--label-add", "side=old", "some");
+    await lab.lab("heal", "3");
+    for (const node of [1, 2])
+      await until(
+        `node ${node} gives up`,
+        async () => /founded anew, as incarnation .*: leave it by force on this node, and join again/.test(await info(node, "{{.Swarm.Error}}")),
+        60,
+      );
+    expect((await docker.try(1, "service", "ls")).stderr).toMatch(/This node is not a swarm manager: the cluster was founded anew/);
+    await docker.nodeIs(3, "node-4", "Ready Active");
+    expect(await docker.must(4, "ps", "--quiet", "--no-trunc")).toBe(containers);
+    expect(await docker.must(3, "service", "inspect", "--format", '{{index .Spec.Labels "side"}}', "some")).toBe("");
+  });
+
+  test("also after a restart; and they join again when they have left", async () => {
+    await lab.lab("kill", "1");
+    await lab.lab("start", "1");
+    await until("node 1 gives up again", async () => /founded anew/.test(await info(1, "{{.Swarm.Error}}")), 60);
+    const token = await docker.must(3, "swarm", "join-token", "-q", "manager");
+    for (const node of [1, 2]) {
+      await docker.must(node, "swarm", "leave", "--force");
+      await docker.must(node, "swarm", "join", "--token", token, "10.88.0.3:2377");
+    }
+    expect(await info(3, "{{.Swarm.Managers}}")).toBe("3");
+    expect(await docker.must(4, "ps", "--quiet", "--no-trunc")).toBe(containers);
+  });
+});
+
 /** A cluster is lost with all of its machines; what is left is a file and a passphrase. */
 describe("backup and restore", () => {
   let lab: TestLab;

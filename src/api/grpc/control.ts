@@ -1,4 +1,6 @@
 import { ClusterError } from "../../base/errors.js";
+import { assertSameIncarnation, type Incarnation } from "../../model/incarnation.js";
+import type { Caller } from "../../rpc/caller.js";
 import { FrameQueue } from "../../rpc/frame-queue.js";
 import type { CallContext, ServiceHandlers } from "../../rpc/server-call.js";
 import { onAbort, unlessAborted } from "../../rpc/stream.js";
@@ -24,6 +26,8 @@ export interface ControlBackend {
   control(): Control | null;
   /** host:port of the leader, for a joiner to ask instead; "" when none is known. */
   leaderAddress(): string;
+  /** Of the cluster, as this member has it. */
+  incarnation(): Incarnation;
 }
 
 /** Writes of one manager that may be under way at once; the stream is not read further until one is answered. */
@@ -36,7 +40,7 @@ export function controlHandlers(backend: ControlBackend): ServiceHandlers<typeof
 
 async function* forward(
   frames: AsyncIterable<ForwardRequests>,
-  { signal }: CallContext,
+  { signal, caller }: CallContext,
   backend: ControlBackend,
 ): AsyncGenerator<ForwardReplies, void, undefined> {
   const replies = new FrameQueue();
@@ -47,7 +51,8 @@ async function* forward(
     replies.wake();
   };
   const detach = onAbort(signal, end);
-  const reply = async ({ sequence, request }: ForwardRequest) => replies.push(ForwardReplyCodec.encode({ sequence, reply: await answer(request, backend) }));
+  const reply = async (forwarded: ForwardRequest) =>
+    replies.push(ForwardReplyCodec.encode({ sequence: forwarded.sequence, reply: await answer(forwarded, caller, backend) }));
   const reading = read(frames, reply, permits, signal).finally(end);
   reading.catch(() => undefined); // Awaited below, unless the caller left before.
   try {
@@ -84,9 +89,11 @@ async function read(
   await Promise.all(underWay);
 }
 
-async function answer(request: ControlRequest | null, backend: ControlBackend): Promise<ControlReply> {
+async function answer({ request, incarnation }: ForwardRequest, caller: Caller, backend: ControlBackend): Promise<ControlReply> {
   try {
     if (request === null) throw new ClusterError("invalid_argument", "forwarded write is empty");
+    assertSameIncarnation(backend.incarnation(), incarnation ?? "");
+    assertOwnPlace(request, caller);
     const control = backend.control();
     if (control === null) throw new ClusterError("no_leader", "this manager does not lead the cluster", { details: { leader: backend.leaderAddress() } });
     return await control.execute(request);
@@ -94,4 +101,10 @@ async function answer(request: ControlRequest | null, backend: ControlBackend): 
     const { code, message, details } = ClusterError.from(cause);
     return { type: "error", error: { code, message, details } };
   }
+}
+
+/** A place among the managers, its address and its end are a node's own affair: its certificate says whose. */
+function assertOwnPlace(request: ControlRequest, { nodeId }: Caller): void {
+  const named = request.type === "joinMember" ? request.joinMember.nodeId : request.type === "leaveMember" ? request.leaveMember.nodeId : nodeId;
+  if (named !== nodeId) throw new ClusterError("permission_denied", `node ${nodeId} cannot ask for the place of node ${named}`);
 }

@@ -1,4 +1,5 @@
 import { ClusterError } from "../../base/errors.js";
+import { assertSameIncarnation, type Incarnation } from "../../model/incarnation.js";
 import type { Caller } from "../../rpc/caller.js";
 import type { ServiceHandlers } from "../../rpc/server-call.js";
 import type { Member, RaftFrame, RaftMessage, RaftService, SnapshotChunk } from "../../wire/generated/raft.js";
@@ -11,7 +12,8 @@ export interface RaftInbox {
 
 export interface RaftBackend {
   readonly clusterId: string;
-  readonly incarnation: string;
+  /** Of the cluster, as this member has it. */
+  incarnation(): Incarnation;
   /** This member. */
   readonly raftId: number;
   /** Node id of a member; undefined for one that this member has not heard of yet. */
@@ -46,13 +48,12 @@ export function raftHandlers(backend: RaftBackend): ServiceHandlers<typeof RaftS
 }
 
 function checkFrame(frame: RaftFrame, backend: RaftBackend): void {
-  if (frame.clusterId === backend.clusterId && frame.incarnation === backend.incarnation) return;
-  throw new ClusterError(
-    "failed_precondition",
-    frame.clusterId === backend.clusterId
-      ? `the cluster was founded anew, as incarnation ${backend.incarnation}, without the members of incarnation ${frame.incarnation}: leave it by force on this node, and join again`
-      : `raft messages of cluster ${frame.clusterId} at a member of cluster ${backend.clusterId}: leave and join again`,
-  );
+  if (frame.clusterId === backend.clusterId) assertSameIncarnation(backend.incarnation(), frame.incarnation);
+  else
+    throw new ClusterError(
+      "failed_precondition",
+      `raft messages of cluster ${frame.clusterId} at a member of cluster ${backend.clusterId}: leave and join again`,
+    );
 }
 
 /** A manager speaks for its own raft id only, and only to this member: an id is never reused, so mail for a former one is lost. */

@@ -4,6 +4,7 @@ import { ClusterError } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
 import type { Random } from "../../base/random.js";
 import { DEFAULT_CLUSTER_SPEC, msOf } from "../../model/defaults.js";
+import { assertNotForeign, assertSameIncarnation } from "../../model/incarnation.js";
 import type { Node, NodeDescription, TaskStatus } from "../../model/objects.js";
 import { trustBundle } from "../../pki/authority.js";
 import type { Store } from "../../store/store.js";
@@ -174,7 +175,7 @@ export class Dispatcher {
   async #register(caller: Caller, request: SessionRequest): Promise<Session> {
     const nodes = this.#nodes;
     if (nodes === null) throw notServing();
-    this.#assertSameIncarnation(request.incarnation);
+    this.#assertIncarnation(caller.nodeId, request.incarnation);
     assertDescriptionSize(caller.nodeId, request.description);
     if (this.#store.view.nodes.get(caller.nodeId) === undefined) throw nodeRemoved(caller.nodeId);
     await this.#store.update((tx) => {
@@ -214,10 +215,12 @@ export class Dispatcher {
     session.end(reason);
   }
 
-  #assertSameIncarnation(incarnation: string): void {
-    const own = this.#store.view.cluster?.incarnation ?? "";
-    if (incarnation === "" || incarnation === own) return;
-    throw new ClusterError("failed_precondition", "the cluster was recovered since this node joined it: the node must leave it and join again");
+  /** A worker comes over from an incarnation before this one; a manager of one was left behind, and must not be mixed up with those of today. */
+  #assertIncarnation(nodeId: string, incarnation: string): void {
+    const { cluster, nodes } = this.#store.view;
+    if (cluster === undefined) return;
+    if (nodes.get(nodeId)?.role === "manager") assertSameIncarnation(cluster, incarnation);
+    else assertNotForeign(cluster, incarnation);
   }
 
   #sessionOf(caller: Caller, sessionId: string): Session {
@@ -237,6 +240,7 @@ export class Dispatcher {
       node,
       managers: this.#membership.members().map(({ nodeId, address }) => ({ nodeId, address })),
       rootCertificate: rootCa === null ? "" : trustBundle(rootCa),
+      incarnation: this.#store.view.cluster?.incarnation ?? "",
       ...(this.#renewals.nodeIds.has(session.nodeId) ? { issuerKeyDigest: this.#renewals.issuerKeyDigest } : {}),
     };
   }
@@ -274,7 +278,7 @@ function registered(node: Node, address: string, description: NodeDescription | 
 /** Which part of a session message a node acts on. */
 function isSameNews(a: SessionMessage, b: SessionMessage): boolean {
   const isSameNode = a.node?.role === b.node?.role && a.node?.spec === b.node?.spec;
-  const isSameTrust = a.rootCertificate === b.rootCertificate && a.issuerKeyDigest === b.issuerKeyDigest;
+  const isSameTrust = a.rootCertificate === b.rootCertificate && a.issuerKeyDigest === b.issuerKeyDigest && a.incarnation === b.incarnation;
   return isSameNode && isSameTrust && isDeepStrictEqual(a.managers, b.managers);
 }
 

@@ -32,7 +32,7 @@ export class Harness {
     const agent = new Agent({
       connector: this.manager,
       worker: this.worker,
-      incarnation: "",
+      incarnation: () => "",
       describe: () => this.description,
       clock: this.clock,
       random: new SeededRandom(7),

@@ -12,6 +12,7 @@ import {
 } from "../../../src/wire/generated/control.js";
 import { until } from "../../support/until.js";
 
+const incarnation = () => ({ incarnation: "i1", formerIncarnations: [] });
 const caller = { nodeId: "m2", role: "manager", address: "10.0.0.2" } as const;
 
 const frameOf = (...requests: readonly ForwardRequest[]): ForwardRequests => ({ requests: requests.map((request) => ForwardRequestCodec.encode(request)) });
@@ -35,7 +36,10 @@ test("a leader that is slow is not buried: reading waits for answers", async () 
   };
   const controller = new AbortController();
   const { state, requests } = endless();
-  const replies = controlHandlers({ control: () => ({ execute }), leaderAddress: () => "" }).forward(requests(), { caller, signal: controller.signal });
+  const replies = controlHandlers({ control: () => ({ execute }), leaderAddress: () => "", incarnation }).forward(requests(), {
+    caller,
+    signal: controller.signal,
+  });
   const iterator = replies[Symbol.asyncIterator]();
   const first = iterator.next();
   await until("it is held up", () => outcomes.length === 1024);
@@ -54,7 +58,7 @@ test("an empty request is an answer too", async () => {
     yield frameOf({ sequence: 1, request: null });
   }
   const replies: ForwardReplies[] = [];
-  const handlers = controlHandlers({ control: () => null, leaderAddress: () => "" });
+  const handlers = controlHandlers({ control: () => null, leaderAddress: () => "", incarnation });
   for await (const reply of handlers.forward(requests(), { caller, signal: new AbortController().signal })) replies.push(reply);
   expect(replies.flatMap(repliesOf)).toEqual([
     { sequence: 1, reply: { type: "error", error: { code: "invalid_argument", message: "forwarded write is empty", details: {} } } },

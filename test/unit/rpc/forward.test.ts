@@ -32,7 +32,7 @@ async function manager(nodeId: string) {
   };
   const server = opened
     .use(ca.server(ca.identity(nodeId)))
-    .add(ControlService, controlHandlers({ control: () => (state.leads ? control : null), leaderAddress: () => "10.0.0.1:2377" }));
+    .add(ControlService, controlHandlers({ control: () => (state.leads ? control : null), leaderAddress: () => "10.0.0.1:2377", incarnation }));
   const port = await server.listen("127.0.0.1:0");
   const take = async (name: string) => {
     await until(`the leader executes ${name}`, () => executed.some((write) => write.name === name));
@@ -41,7 +41,34 @@ async function manager(nodeId: string) {
   return { server, port, leader: { nodeId, address: `127.0.0.1:${port}` }, executed, state, take };
 }
 
-const clientWith = (clock = systemClock) => opened.use(new ForwardClient({ identity: ca.identity("m9"), clock }));
+const incarnation = () => ({ incarnation: "i1", formerIncarnations: ["i0"] });
+const clientWith = (clock = systemClock) => opened.use(new ForwardClient({ identity: ca.identity("m9"), clock, incarnation: "i1" }));
+
+test("a write of another incarnation of the cluster is refused, with what to do, and nothing is done", async () => {
+  const { leader, executed } = await manager("m1");
+  for (const [theirs, reason] of [
+    ["i0", /founded anew, as incarnation i1, without the managers of incarnation i0: leave it by force on this node/],
+    ["i2", /knows nothing of incarnation i2/],
+  ] as const) {
+    const client = opened.use(new ForwardClient({ identity: ca.identity("m9"), clock: systemClock, incarnation: theirs }));
+    client.setLeader(leader);
+    await expect(client.execute(removal("a"))).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringMatching(reason) });
+  }
+  expect(executed).toEqual([]);
+});
+
+test("a place among the managers is asked for by its own node alone", async () => {
+  const { leader, executed } = await manager("m1");
+  const client = clientWith();
+  client.setLeader(leader);
+  for (const request of [
+    { type: "joinMember", joinMember: { nodeId: "m2", address: "10.0.0.9:2377" } },
+    { type: "leaveMember", leaveMember: { nodeId: "m2" } },
+  ] as const) {
+    await expect(client.execute(request)).rejects.toMatchObject({ code: "permission_denied", message: "node m9 cannot ask for the place of node m2" });
+  }
+  expect(executed).toEqual([]);
+});
 
 test("writes begin in order, and are answered as they finish", async () => {
   const { leader, take, executed } = await manager("m1");
@@ -115,7 +142,7 @@ test("what was not sent is unavailable: another manager at the leader's address"
 
 test("a worker's writes are refused, and never reach the leader's control", async () => {
   const { leader, executed } = await manager("m1");
-  const client = opened.use(new ForwardClient({ identity: ca.identity("w1", "worker"), clock: systemClock }));
+  const client = opened.use(new ForwardClient({ identity: ca.identity("w1", "worker"), clock: systemClock, incarnation: "i1" }));
   client.setLeader(leader);
   await expect(client.execute(removal("a"))).rejects.toMatchObject({ code: "permission_denied", message: expect.stringContaining("not open to node w1") });
   expect(executed).toEqual([]);
@@ -149,7 +176,7 @@ test("a former leader that does not answer in time leaves an unknown outcome", a
 
 test("a client that stops leaves nothing open", async () => {
   const { leader, take } = await manager("m1");
-  const client = new ForwardClient({ identity: ca.identity("m9"), clock: systemClock });
+  const client = new ForwardClient({ identity: ca.identity("m9"), clock: systemClock, incarnation: "i1" });
   client.setLeader(leader);
   const lost = expect(client.execute(removal("lost"))).rejects.toMatchObject({ code: "outcome_unknown" });
   await take("lost");

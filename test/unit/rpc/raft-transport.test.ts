@@ -46,7 +46,7 @@ async function member(options: { port?: number; incarnation?: string; nodeId?: s
     RaftService,
     raftHandlers({
       clusterId: "cluster1",
-      incarnation: options.incarnation ?? "i1",
+      incarnation: () => ({ incarnation: options.incarnation ?? "i1", formerIncarnations: ["i0"] }),
       raftId: 2,
       nodeOf: (raftId) => ({ 1: "m1", 2: "m2" })[raftId],
       inbox: {
@@ -212,7 +212,8 @@ test("another manager at the address of a member gets none of its mail", async (
 });
 
 test.each([
-  ["of another incarnation", {}, { incarnation: "i2" }, message(1), "without the members of incarnation i2: leave it by force"],
+  ["of an incarnation before", {}, { incarnation: "i0" }, message(1), "without the managers of incarnation i0: leave it by force"],
+  ["of a foreign incarnation", {}, { incarnation: "i2" }, message(1), "knows nothing of incarnation i2"],
   ["of another cluster's log", {}, { clusterId: "cluster9" }, message(1), "raft messages of cluster cluster9"],
   ["for a former member", {}, {}, message(1, { to: 2 }), "raft message for member 9 at member 2"],
   ["in the name of another node", { nodeId: "m8" }, {}, message(1), "raft message from member 1 of node m1, sent by node m8"],
@@ -226,6 +227,21 @@ test.each([
   transport.send([{ ...sent, to: isFormer ? 9 : 2 }]);
   await until("the stream is refused", () => warnings.some((line) => line.includes(reason)));
   expect(delivered).toEqual([]);
+});
+
+test("who belongs to an incarnation before is told that its part is over; who belongs to a foreign one is not", async () => {
+  const { address } = await member();
+  const told: string[] = [];
+  for (const incarnation of ["i2", "i0"]) {
+    const refused = new Promise<void>((resolve) => {
+      const logger = { ...silentLogger, info: () => undefined, warn: () => resolve() } as typeof silentLogger;
+      const transport = transportOf("m1", { incarnation, logger, onLeftBehind: (cause) => void told.push(cause.message) });
+      transport.setPeers(peersAt(address));
+      transport.send([message(1)]);
+    });
+    await refused;
+  }
+  expect(told).toEqual([expect.stringContaining("the cluster was founded anew, as incarnation i1, without the managers of incarnation i0")]);
 });
 
 test("a replaced certificate moves the stream to a new connection", async () => {

@@ -89,10 +89,18 @@ describe("sessions", () => {
     await expect(register(cluster)).rejects.toMatchObject({ code: "permission_denied" });
   });
 
-  test("a node of another incarnation of the cluster is refused", async () => {
+  test("a node of a foreign incarnation of the cluster is refused; one of an incarnation before comes over, unless it was a manager", async () => {
     await using world = await registered();
-    await expect(register(world.cluster, "", "incarnation0")).rejects.toMatchObject({ code: "failed_precondition" });
-    await register(world.cluster, "", "");
+    const { cluster } = world;
+    await expect(register(cluster, "", "incarnation2")).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringMatching(/leave it by force/),
+    });
+    await register(cluster, "", "");
+    await cluster.write((tx) => tx.update("cluster", { ...tx.cluster!, formerIncarnations: ["incarnation0"] }));
+    expect((await register(cluster, "", "incarnation0")).message.incarnation).toBe("incarnation1");
+    await cluster.write((tx) => tx.update("node", { ...tx.nodes.get("n1")!, role: "manager" }));
+    await expect(register(cluster, "", "incarnation0")).rejects.toMatchObject({ code: "failed_precondition", details: { foundedAnew: "incarnation1" } });
   });
 
   test("a manager that does not lead refuses, and ends what was open", async () => {
