@@ -9,7 +9,7 @@ import type { Proposer } from "../store/proposer.js";
 import type { Store } from "../store/store.js";
 import { ConfigChangeCodec, type Member } from "../wire/generated/raft.js";
 import { Announcer } from "./announcer.js";
-import { Driver } from "./driver.js";
+import { Driver, TICK_MS } from "./driver.js";
 import type { DurableLog } from "./durable-log.js";
 import { EarlyCampaign } from "./early-campaign.js";
 import { MemberChanges, successorOf } from "./member-changes.js";
@@ -96,7 +96,14 @@ export class GroupMember implements Proposer, RaftInbox {
     this.#sender = new SnapshotSender({ folder, transport, membership, logger });
     this.#snapshotter = new Snapshotter({ machine, log, folder, logger, config: () => configOf(store), exclusively: (job) => this.#driver.exclusively(job) });
     this.#announcer = new Announcer({ gained: () => store.setProposer(this), lost: () => this.#leadershipLost() });
-    this.#earlyCampaign = new EarlyCampaign({ raft: this.#raft, clock, random, logger, wake: () => this.#driver.wake() });
+    this.#earlyCampaign = new EarlyCampaign({
+      raft: this.#raft,
+      clock,
+      random,
+      logger,
+      heartbeatMs: () => this.#timings.heartbeatTicks * TICK_MS,
+      wake: () => this.#driver.wake(),
+    });
     this.#setPeers();
   }
 
@@ -137,6 +144,7 @@ export class GroupMember implements Proposer, RaftInbox {
   }
 
   deliver(messages: readonly RaftMessage[]): void {
+    for (const message of messages) this.#earlyCampaign.heard(message);
     // A snapshot is stepped only together with its content.
     this.#driver.deliver(messages.filter((message) => message.type !== "snapshot"));
   }

@@ -78,12 +78,31 @@ function flap(world: FaultyWorld): void {
     world.trace(() => `${leader.id} renews its certificate, connected again at ${until}`);
     return;
   }
+  if (profile.isAlarmWide && random.next() < 0.3) {
+    alarm(world, leader);
+    return;
+  }
   const flapper = world.members.get(profile.flapperId);
   if (flapper === undefined || flapper === leader || !flapper.isRunning) return;
   const until = world.now() + integerBetween(random, 0, random.next() < 0.5 ? heartbeatTicks + 4 : electionTicks);
   network.flap(leader.id, flapper.id, until);
   world.trace(() => `the connection of ${flapper.id} from ${leader.id} breaks until ${until}`);
   flapper.peerLost(leader.id);
+}
+
+/**
+ * Several members at once cannot reach the leader by the connections that they made, and believe, wrongly, that its process is gone, again and
+ * again. What the leader sends goes its own way.
+ */
+function alarm(world: FaultyWorld, leader: SimulatedMember): void {
+  const { random, network, profile } = world;
+  const until = world.now() + integerBetween(random, 0, profile.settings.heartbeatTicks);
+  const alarmed = running(world).filter((member) => member !== leader && random.next() < 0.8);
+  for (const member of alarmed) {
+    network.flapOneWay(member.id, leader.id, until);
+    member.peerLost(leader.id);
+  }
+  world.trace(() => `${alarmed.map(({ id }) => id)} believe that ${leader.id} is gone`);
 }
 
 /** Usually one member, with a taste for those in the middle of a write; sometimes all at once, as in a power cut. */

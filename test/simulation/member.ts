@@ -1,16 +1,21 @@
+import { silentLogger } from "../../src/base/log.js";
 import { integerBetween, type Random } from "../../src/base/random.js";
 import { isMember } from "../../src/raft/config-change.js";
 import type { ConfigState, RaftMessage } from "../../src/raft/message.js";
 import { Raft } from "../../src/raft/raft.js";
 import type { Ready } from "../../src/raft/ready.js";
+import { EarlyCampaign } from "../../src/replica/early-campaign.js";
 import type { Checker } from "./checker.js";
 import { decodeCommand } from "./command.js";
 import type { SimulatedDisk, StoredSnapshot } from "./disk.js";
 import { EMPTY_STATE, Machine, type MachineState } from "./machine.js";
+import { StepClock } from "./step-clock.js";
 
 export interface MemberSettings {
   readonly electionTicks: number;
   readonly heartbeatTicks: number;
+  /** As it arrives: a leader that lives is not silent for longer, where no message is lost and no clock is slow. */
+  readonly heartbeatMs: number;
   readonly bytesPerMessageMax: number;
   readonly inflightMessagesMax: number;
   /** Steps that a synced write takes: 0 to this many. */
@@ -59,13 +64,14 @@ export class SimulatedMember {
   wasProposed = false;
   /** Out of the group, and never to be seen again. */
   hasLeft = false;
-  /** When this member will stand, since it believes that the leader of this term is gone. */
-  #earlyCampaign: { readonly at: number; readonly term: number } | null = null;
+  #clock: StepClock;
+  #earlyCampaign: EarlyCampaign | null = null;
 
   constructor(id: number, disk: SimulatedDisk, world: MemberWorld) {
     this.id = id;
     this.disk = disk;
     this.#world = world;
+    this.#clock = new StepClock(() => world.now());
   }
 
   get isAlive(): boolean {
@@ -105,6 +111,14 @@ export class SimulatedMember {
     this.#config = snapshot?.meta.config ?? null;
     checker.holds(this.id, this.#machine.index, this.#machine.digest);
     this.#raft = new Raft({ ...settings, id: this.id, storage: this.disk, random, applied: this.#machine.index });
+    this.#earlyCampaign = new EarlyCampaign({
+      raft: this.#raft,
+      clock: this.#clock,
+      random,
+      logger: silentLogger,
+      heartbeatMs: () => settings.heartbeatMs,
+      wake: () => this.pump(),
+    });
     this.#world.trace(() => `${this.id} starts: applied ${this.#machine.index}, log ends at ${this.disk.lastIndex()}, term ${this.disk.hardState.term}`);
     this.pump();
   }
@@ -114,7 +128,7 @@ export class SimulatedMember {
     this.#write = null;
     this.#staged = new Map();
     this.#reads = [];
-    this.#earlyCampaign = null;
+    this.#earlyCampaign?.stop();
     this.disk.crash(this.#world.random);
     this.#world.trace(() => `${this.id} crashes`);
   }
@@ -130,30 +144,19 @@ export class SimulatedMember {
     this.pump();
   }
 
-  /** Told, rightly or not, that a peer's process is gone: as src/replica/early-campaign.ts. */
+  /** Told, rightly or not, that a peer's process is gone. */
   peerLost(peerId: number): void {
-    const { leader, term, config } = this.raft.status();
-    if (leader !== peerId || peerId === this.id) return;
-    this.raft.forgetLeader();
-    const rank = config.voters.filter((id) => id !== peerId).indexOf(this.id);
-    if (rank !== -1) this.#earlyCampaign = { at: this.#world.now() + 2 + rank * 3 + integerBetween(this.#world.random, 0, 1), term };
-    this.pump();
+    this.#earlyCampaign?.peerLost(peerId);
   }
 
-  /** Stands early when it is time, unless somebody else does or a leader is known. */
-  maybeCampaignEarly(): void {
-    if (this.#earlyCampaign === null || this.#world.now() < this.#earlyCampaign.at) return;
-    const { leader, term } = this.raft.status();
-    const isDue = leader === 0 && term === this.#earlyCampaign.term;
-    this.#earlyCampaign = null;
-    if (!isDue) return;
-    this.#world.trace(() => `${this.id} stands early`);
-    this.raft.campaign();
-    this.pump();
+  /** Does what it has put off until now. */
+  runTimers(): void {
+    this.#clock.runDue();
   }
 
   receive(message: RaftMessage, content: MachineState | null): void {
     if (message.snapshot !== null && content !== null) this.#staged.set(message.snapshot.index, content);
+    this.#earlyCampaign?.heard(message);
     this.raft.step(message);
     this.pump();
   }

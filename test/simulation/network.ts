@@ -43,6 +43,11 @@ export class SimulatedNetwork {
     if (!isLost && type !== "snapshot" && this.#random.next() < this.faults.duplicateRate) this.#schedule(now, envelope);
   }
 
+  /** The receiver does not look at its mail now: it stays there, and is neither lost nor doubled on the way. */
+  postpone(now: number, envelope: Envelope): void {
+    this.#schedule(now, envelope);
+  }
+
   /** What arrives now, in random order. */
   take(now: number): readonly Envelope[] {
     const due = this.#due.get(now) ?? [];
@@ -60,8 +65,12 @@ export class SimulatedNetwork {
 
   /** Breaks both directions between two members until this step. */
   flap(a: number, b: number, until: number): void {
-    this.#flapping.set(`${a}>${b}`, until);
-    this.#flapping.set(`${b}>${a}`, until);
+    this.flapOneWay(a, b, until);
+    this.flapOneWay(b, a, until);
+  }
+
+  flapOneWay(from: number, to: number, until: number): void {
+    this.#flapping.set(`${from}>${to}`, until);
   }
 
   get isBroken(): boolean {

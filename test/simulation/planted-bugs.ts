@@ -1,4 +1,5 @@
 import type { Profile } from "./profile.js";
+import { STEP_MS } from "./step-clock.js";
 
 /** A change of one source file, named from the project's root; `find` must be there exactly once. */
 export interface Edit {
@@ -35,11 +36,13 @@ const QUIET: Partial<Profile> = {
   nudgeRate: 0,
   rushRate: 0,
   flapRate: 0,
+  isAlarmWide: false,
   noticeRate: 0,
 };
 const SETTINGS: Profile["settings"] = {
   electionTicks: 30,
   heartbeatTicks: 5,
+  heartbeatMs: (5 + 3) * STEP_MS,
   writeDelayMax: 3,
   bytesPerMessageMax: 100,
   inflightMessagesMax: 8,
@@ -157,6 +160,9 @@ const FLAPPING: Partial<Profile> = {
   readRate: 0.02,
   settings: SETTINGS,
 };
+
+/** Several members at once believe that the leader is gone, again and again. */
+const ALARMS: Partial<Profile> = { ...FLAPPING, isAlarmWide: true, flapRate: 0.03 };
 
 /** Each breaks one rule that the safety, or the calm, of the protocol rests on. The checkers must find every one of them. */
 export const PLANTED_BUGS: readonly PlantedBug[] = [
@@ -477,6 +483,17 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     profile: FLAPPING,
   },
   {
+    name: "stands at once when told that the leader is gone",
+    edits: [
+      {
+        file: "src/replica/early-campaign.ts",
+        find: "this.#clock.after(Math.max(this.#heartbeatMs() - silentMs, 0) + LATE_MS,",
+        replace: "this.#clock.after(Math.max(-silentMs, 0),",
+      },
+    ],
+    profile: ALARMS,
+  },
+  {
     name: "makes a new term without asking whether it could win",
     isRare: true,
     edits: [
@@ -524,4 +541,4 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
 ];
 
 /** The mixtures of faults above: none of them may be a defect by itself. */
-export const PLANTING_PROFILES = { CONTENDED, CHURN, FLEETING, SLOW_DISKS, OLD_LEADERS, MOVING, JOINT, LEAVING, FLAPPING } as const;
+export const PLANTING_PROFILES = { CONTENDED, CHURN, FLEETING, SLOW_DISKS, OLD_LEADERS, MOVING, JOINT, LEAVING, FLAPPING, ALARMS } as const;

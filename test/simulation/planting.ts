@@ -42,6 +42,7 @@ async function plant(bug: PlantedBug, folder: string): Promise<typeof simulate> 
   await writeFile(join(folder, "package.json"), '{ "type": "module" }\n');
   await symlink(join(root, "src/base"), join(folder, "src/base"));
   for (const part of ["src/raft", "test/simulation"]) await cp(join(root, part), join(folder, part), { recursive: true });
+  await cp(join(root, "src/replica/early-campaign.ts"), join(folder, "src/replica/early-campaign.ts"));
   for (const { file, find, replace } of bug.edits) {
     const path = join(folder, file);
     const pieces = (await readFile(path, "utf8")).split(find);

@@ -1,6 +1,7 @@
 import { integerBetween, type Random } from "../../src/base/random.js";
 import type { MemberSettings } from "./member.js";
 import type { NetworkFaults } from "./network.js";
+import { STEP_MS } from "./step-clock.js";
 
 /** What one seed's run is like. Drawn per seed, so that some runs have much of one fault and none of another. */
 export interface Profile {
@@ -36,6 +37,8 @@ export interface Profile {
   readonly flapRate: number;
   /** Index of the member whose connections flap, 1 to memberCount. */
   readonly flapperId: number;
+  /** Several members at once may be told wrongly that the leader is gone. */
+  readonly isAlarmWide: boolean;
   /** That a member notices that its leader's process is gone. */
   readonly noticeRate: number;
   readonly writeRate: number;
@@ -55,10 +58,15 @@ const QUIET = {
   rushRate: 0,
 };
 
+/** Each heartbeat comes in time. */
+const PUNCTUAL = { tickRate: 1, slowClock: 1 };
+
 export function drawProfile(random: Random): Profile {
   const profile = drawWild(random);
-  // Whether one flapping connection can unseat a leader shows only where nothing else does.
-  return profile.flapRate > 0 && random.next() < 0.5 ? { ...profile, ...QUIET } : profile;
+  // Whether connections that flap can unseat a leader shows only where nothing else does.
+  if (profile.flapRate === 0 || random.next() < 0.5) return profile;
+  if (random.next() < 0.5) return { ...profile, ...QUIET };
+  return { ...profile, ...QUIET, ...PUNCTUAL, network: { ...profile.network, dropRate: 0 }, isAlarmWide: true };
 }
 
 function drawWild(random: Random): Profile {
@@ -67,11 +75,13 @@ function drawWild(random: Random): Profile {
   const writeDelayMax = [0, 1, 3, 8][integerBetween(random, 0, 3)]!;
   // An election, two writes long, must be able to end within its timeout when nothing is at fault: raft promises progress only then.
   const electionTicks = Math.max(heartbeatTicks * integerBetween(random, 5, 10), 2 * writeDelayMax + 6);
+  const delayMax = [1, 2, 3, 6, 15][integerBetween(random, 0, 4)]!;
   const memberCount = [1, 2, 3, 3, 3, 3, 4, 5, 5, 5][integerBetween(random, 0, 9)]!;
   return {
     memberCount,
     settings: {
       heartbeatTicks,
+      heartbeatMs: (heartbeatTicks + delayMax) * STEP_MS,
       electionTicks,
       bytesPerMessageMax: [1, 20, 100, 10_000][integerBetween(random, 0, 3)]!,
       inflightMessagesMax: [1, 2, 8, 64][integerBetween(random, 0, 3)]!,
@@ -79,11 +89,11 @@ function drawWild(random: Random): Profile {
       snapshotEvery: [10, 30, 100, 1000][integerBetween(random, 0, 3)]!,
       tailMax: integerBetween(random, 0, 20),
     },
-    network: { dropRate: sometimes(0.6, 0.2), duplicateRate: sometimes(0.5, 0.2), delayMax: [1, 2, 3, 6, 15][integerBetween(random, 0, 4)]! },
+    network: { dropRate: sometimes(0.6, 0.2), duplicateRate: sometimes(0.5, 0.2), delayMax },
     tickRate: 1 - 0.3 * random.next(),
     crashRate: sometimes(0.7, 0.02),
     lossRate: sometimes(0.3, 0.02),
-    fleetingRate: 0,
+    fleetingRate: sometimes(0.2, 0.5),
     crashInVoteRate: sometimes(0.4, 0.5),
     restartRate: [0.01, 0.03, 0.1, 0.5][integerBetween(random, 0, 3)]!,
     stallRate: sometimes(0.5, 0.02),
@@ -97,6 +107,7 @@ function drawWild(random: Random): Profile {
     rushRate: sometimes(0.3, 0.05),
     flapRate: sometimes(0.3, 0.3),
     flapperId: integerBetween(random, 1, memberCount),
+    isAlarmWide: false,
     noticeRate: random.next(),
     writeRate: 0.05 + 0.6 * random.next(),
     readRate: 0.05 + 0.4 * random.next(),

@@ -168,7 +168,7 @@ class World implements MemberWorld, FaultyWorld {
       if (member.hasLeft && member.isAlive) this.crash(member);
       if (!member.isRunning) continue;
       member.maybeFinishWrite();
-      member.maybeCampaignEarly();
+      member.runTimers();
       if (this.random.next() < tickRate * member.clockRate) member.tick();
     }
   }
@@ -180,7 +180,7 @@ class World implements MemberWorld, FaultyWorld {
     if (isDelivered) {
       if (this.#onTrace !== undefined) this.trace(() => describeMessage(message));
       if (receiver.isRunning) this.#receive(receiver, message, content);
-      else this.network.send(this.#now, envelope);
+      else this.network.postpone(this.#now, envelope);
     }
     if (message.type !== "snapshot") return;
     const sender = this.members.get(message.from);
