@@ -6,6 +6,7 @@ import type { HostNetwork } from "../network/host-network.js";
 import type { ContainerExit, ContainerRuntime } from "../runtime/container-runtime.js";
 import type { ImageStore } from "../runtime/image-store.js";
 import { type AgentNode, containerConfigOf, containerSpecOf, hostPortsOf, networkModeOf, stopGracePeriodMsOf } from "./container-config.js";
+import type { ImageFetcher } from "./image-fetcher.js";
 import type { ObservedContainer, TaskController } from "./task-controller.js";
 
 export interface ContainerControllerOptions {
@@ -13,6 +14,7 @@ export interface ContainerControllerOptions {
   readonly node: AgentNode;
   readonly runtime: ContainerRuntime;
   readonly images: ImageStore;
+  readonly fetcher: ImageFetcher;
   readonly network: HostNetwork;
   /** Ports that are published already, from the time before a restart of the daemon. */
   readonly ports: readonly PortConfig[];
@@ -24,6 +26,7 @@ export class ContainerController implements TaskController {
   readonly #node: AgentNode;
   readonly #runtime: ContainerRuntime;
   readonly #images: ImageStore;
+  readonly #fetcher: ImageFetcher;
   readonly #network: HostNetwork;
   #ports: readonly PortConfig[];
   #exitCode = 0;
@@ -33,6 +36,7 @@ export class ContainerController implements TaskController {
     this.#node = options.node;
     this.#runtime = options.runtime;
     this.#images = options.images;
+    this.#fetcher = options.fetcher;
     this.#network = options.network;
     this.#ports = options.ports;
   }
@@ -42,6 +46,12 @@ export class ContainerController implements TaskController {
     if (info === undefined) return { type: "none" };
     if (info.state !== "exited") return { type: info.state };
     return { type: "exited", exit: this.#keep(info.exit ?? { exitCode: 255, isOutOfMemory: false, finishedAtMs: 0 }) };
+  }
+
+  async fetch(task: Task, signal: AbortSignal): Promise<void> {
+    if (this.#runtime.inspect(this.#id) !== undefined) return;
+    const { image, registryAuth } = containerSpecOf(task);
+    await this.#fetcher.ensure(image, registryAuth, signal);
   }
 
   async prepare(task: Task): Promise<void> {

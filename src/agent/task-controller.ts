@@ -14,7 +14,9 @@ export type ObservedContainer =
  */
 export interface TaskController {
   observe(): ObservedContainer;
-  /** Makes everything that the container needs, and the container, without starting it. Does nothing when it is there. */
+  /** Brings its image to this node. Rejects with the signal's reason when it aborts. */
+  fetch(task: Task, signal: AbortSignal): Promise<void>;
+  /** Makes everything else that the container needs, and the container, without starting it. Does nothing when it is there. */
   prepare(task: Task): Promise<void>;
   /** Publishes its ports and starts it. */
   start(task: Task): Promise<void>;

@@ -138,6 +138,8 @@ export class TaskRunner {
       case "begin-prepare":
         return this.#advance("preparing", "preparing");
       case "prepare":
+        // Not among those that the limit counts: a slow registry must not hold up tasks whose images are here.
+        await this.#controller.fetch(this.#task, change);
         await limiter.run(() => this.#controller.prepare(this.#task));
         return this.#advance("ready", "prepared");
       case "begin-start":

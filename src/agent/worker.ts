@@ -7,6 +7,8 @@ import type { Task, TaskStatus } from "../model/objects.js";
 import type { HostNetwork } from "../network/host-network.js";
 import type { ContainerLogOptions, ContainerRuntime, LogLine } from "../runtime/container-runtime.js";
 import type { ImageStore } from "../runtime/image-store.js";
+import type { ImageTransfer } from "../runtime/image-transfer.js";
+import { ImageFetcher } from "./image-fetcher.js";
 import type { AssignmentsMessage } from "../wire/generated/dispatcher.js";
 import { isAtLeast, isTerminal } from "../model/task-state.js";
 import { type AgentNode, taskIdOf } from "./container-config.js";
@@ -26,6 +28,7 @@ export interface WorkerOptions {
   readonly folder: string;
   readonly runtime: ContainerRuntime;
   readonly images: ImageStore;
+  readonly transfer: ImageTransfer;
   /** Started already, with the endpoints of `loadLiveEndpoints`. */
   readonly network: HostNetwork;
   readonly clock: Clock;
@@ -46,6 +49,7 @@ export class Worker {
   readonly reporter = new StatusReporter();
   readonly #options: WorkerOptions;
   readonly #store: TaskStore;
+  readonly #fetcher: ImageFetcher;
   readonly #limiter = new Limiter(STARTS_MAX);
   readonly #runners = new Map<string, TaskRunner>();
   readonly #running = new Set<Promise<void>>();
@@ -56,6 +60,7 @@ export class Worker {
 
   constructor(options: WorkerOptions) {
     this.#options = options;
+    this.#fetcher = new ImageFetcher(options);
     this.#store = new TaskStore({ folder: options.folder, logger: options.logger });
   }
 
@@ -169,7 +174,7 @@ export class Worker {
     const containerId = assigned.status?.container?.containerId || this.#containerIdFor(assigned.id) || newContainerId();
     const task = { ...assigned, status: { ...(assigned.status ?? ASSIGNED), container: { pid: 0, exitCode: 0, ...assigned.status?.container, containerId } } };
     const { node, runtime, images, network, clock, random, logger } = this.#options;
-    const controller = new ContainerController({ containerId, node, runtime, images, network, ports: task.status.ports });
+    const controller = new ContainerController({ containerId, node, runtime, images, fetcher: this.#fetcher, network, ports: task.status.ports });
     const onStatus = (taskId: string, status: TaskStatus) => {
       // A manager that has dropped a task has no use for its end.
       if (this.#runners.get(taskId)?.isWithdrawn !== true) this.reporter.report(taskId, status);

@@ -17,6 +17,7 @@ export interface ApiRequest {
   /** A value sent as JSON, or a stream sent as it is. */
   readonly body?: unknown;
   readonly stream?: Readable;
+  readonly headers?: Readonly<Record<string, string>>;
   readonly signal?: AbortSignal;
 }
 
@@ -58,7 +59,7 @@ export class Api {
     const path = `/${API_VERSION}${request.path}${query.size > 0 ? `?${query}` : ""}`;
     const body = request.body === undefined ? undefined : stringifyLossless(request.body);
     const headers: Record<string, string | number> =
-      body === undefined ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+      body === undefined ? { ...request.headers } : { ...request.headers, "content-type": "application/json", "content-length": Buffer.byteLength(body) };
     if (request.stream !== undefined) headers["content-type"] = "application/x-tar";
     const { send, options } = this.#transport();
     return new Promise((resolve, reject) => {

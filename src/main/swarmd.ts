@@ -18,6 +18,8 @@ interface Flags {
   readonly logLevel?: string;
   readonly cgroupParent?: string;
   readonly bridgeSubnet?: string;
+  readonly registryMirror?: readonly string[];
+  readonly insecureRegistry?: readonly string[];
   readonly tlscacert?: string;
   readonly tlscert?: string;
   readonly tlskey?: string;
@@ -33,6 +35,8 @@ function settingsOf(flags: Flags): DaemonSettings {
     "log-level": flags.logLevel,
     "cgroup-parent": flags.cgroupParent,
     "bridge-subnet": flags.bridgeSubnet,
+    "registry-mirrors": flags.registryMirror,
+    "insecure-registries": flags.insecureRegistry,
     tlscacert: flags.tlscacert,
     tlscert: flags.tlscert,
     tlskey: flags.tlskey,
@@ -51,6 +55,8 @@ const program = new Command("swarmd")
   .option("-l, --log-level <level>", `${LOG_LEVELS.join(", ")} (default info)`)
   .option("--cgroup-parent <path>", "folder of the containers' cgroups (default derived from the data root)")
   .option("--bridge-subnet <cidr>", "subnet of the default bridge (default 172.30.0.0/16)")
+  .option("--registry-mirror <url>", "asked first for images of Docker Hub; repeatable", collect)
+  .option("--insecure-registry <host>", "host[:port] or subnet of registries with plain HTTP or a certificate that nobody vouches for; repeatable", collect)
   .option("--tlscacert <path>", "authority that API clients over TCP must have a certificate of")
   .option("--tlscert <path>", "certificate of the API over TCP")
   .option("--tlskey <path>", "key of the API over TCP")

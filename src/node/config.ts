@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { LOG_LEVELS, type LogLevel } from "../base/log.js";
+import { assertRegistrySettings, type RegistrySettings } from "../runtime/images/registry/endpoints.js";
 
 /** What the operator asked for. Every path is absolute. */
 export interface DaemonConfig {
@@ -17,6 +18,7 @@ export interface DaemonConfig {
   readonly cgroupParent: string;
   /** Subnet of the default bridge, CIDR. */
   readonly bridgeSubnet: string;
+  readonly registries: RegistrySettings;
   /** Needed by TCP hosts: clients without a certificate of this authority are refused. */
   readonly tls: { readonly ca: string; readonly certificate: string; readonly key: string } | null;
 }
@@ -30,6 +32,8 @@ export interface DaemonSettings {
   readonly "log-level"?: string;
   readonly "cgroup-parent"?: string;
   readonly "bridge-subnet"?: string;
+  readonly "registry-mirrors"?: readonly string[];
+  readonly "insecure-registries"?: readonly string[];
   readonly tlscacert?: string;
   readonly tlscert?: string;
   readonly tlskey?: string;
@@ -37,7 +41,7 @@ export interface DaemonSettings {
 
 export const DEFAULT_CONFIG_FILE = "/etc/swarmd/daemon.json";
 
-const LISTS: readonly string[] = ["hosts", "labels"];
+const LISTS: readonly string[] = ["hosts", "labels", "registry-mirrors", "insecure-registries"];
 const KEYS: readonly string[] = ["data-root", "exec-root", "log-level", "cgroup-parent", "bridge-subnet", "tlscacert", "tlscert", "tlskey", ...LISTS];
 
 /**
@@ -85,6 +89,8 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     throw new ClusterError("invalid_argument", "a tcp host needs tlscacert, tlscert and tlskey: the API gives full control of this machine");
   }
   for (const label of settings.labels ?? []) if (!label.includes("=")) throw new ClusterError("invalid_argument", `label "${label}" is not key=value`);
+  const registries = { mirrors: settings["registry-mirrors"] ?? [], insecure: settings["insecure-registries"] ?? [] };
+  assertRegistrySettings(registries);
   return {
     dataRoot: absolute("data-root", settings["data-root"] ?? "/var/lib/swarmd"),
     execRoot: absolute("exec-root", settings["exec-root"] ?? "/run/swarmd"),
@@ -93,6 +99,7 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     logLevel,
     cgroupParent: (settings["cgroup-parent"] ?? "").replace(/^\/+|\/+$/g, ""),
     bridgeSubnet: settings["bridge-subnet"] ?? "172.30.0.0/16",
+    registries,
     tls,
   };
 }

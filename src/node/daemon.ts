@@ -19,6 +19,7 @@ import { LocalHostNetwork } from "../network/local-host-network.js";
 import { tlsInfoOf } from "../pki/tls-info.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
 import { LocalImageStore } from "../runtime/images/local-image-store.js";
+import { RegistryTransfer } from "../runtime/images/registry-transfer.js";
 import { LocalRuntime } from "../runtime/local-runtime.js";
 import { parseHostPort } from "./addresses.js";
 import type { DaemonConfig } from "./config.js";
@@ -29,6 +30,9 @@ import { VERSION } from "./version.js";
 
 const SHIM = nativeProgram("swarm-shim");
 const UNPACKER = nativeProgram("swarm-unpack");
+
+/** A registry that sends nothing for this long is given up, or asked again. */
+const REGISTRY_STALL_MS = 30_000;
 
 /**
  * Runs the daemon until it is told to stop (SIGTERM or SIGINT) or a part fails for good. Resolves with the exit code; rejects with what kept it from
@@ -71,6 +75,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   const { dataRoot, execRoot } = config;
   const [clock, random, ownerId] = [systemClock, systemRandom, ownerIdOf(dataRoot)];
   const images = await LocalImageStore.open({ dataRoot, unpackerPath: UNPACKER, clock, logger });
+  const transfer = new RegistryTransfer(images.catalog, { settings: config.registries, environment: process.env, clock, stallMs: REGISTRY_STALL_MS });
   await using runtime = await LocalRuntime.open({
     dataRoot,
     execRoot,
@@ -86,7 +91,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   await network.start(live);
   const describe = (identity: LiveIdentity) =>
     describeNode({ engineVersion: VERSION, labels: labelsOf(config.labels), tlsInfo: tlsInfoOf(identity.credentials) });
-  const swarm = new SwarmNode({ dataRoot, runtime, images, network, describe, clock, random, logger, onFailure: life.onFailure });
+  const swarm = new SwarmNode({ dataRoot, runtime, images, transfer, network, describe, clock, random, logger, onFailure: life.onFailure });
   const metrics = new Metrics({
     raft() {
       if (swarm.manager === null) return null;
@@ -104,6 +109,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     swarm,
     containers: runtime,
     images,
+    transfer,
     host,
     publishedPorts: (containerId) => network.publishedPorts(containerId),
     metrics: () => metrics.render(),

@@ -24,6 +24,7 @@ export function describeHost(config: DaemonConfig, id: string, startedAtMs: numb
     memoryBytes: totalmem(),
     dataRoot: config.dataRoot,
     labels: config.labels,
+    registries: config.registries,
     cgroupVersion: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "2" : "1",
     startedAtMs,
   };

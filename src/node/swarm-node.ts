@@ -21,6 +21,7 @@ import { LiveIdentity } from "../rpc/live-identity.js";
 import { unlessAborted } from "../rpc/stream.js";
 import type { ContainerRuntime } from "../runtime/container-runtime.js";
 import type { ImageStore } from "../runtime/image-store.js";
+import type { ImageTransfer } from "../runtime/image-transfer.js";
 import type { Store } from "../store/store.js";
 import type { StoreView } from "../store/view.js";
 import type { ControlReply, ControlRequest } from "../wire/generated/control.js";
@@ -40,6 +41,7 @@ export interface SwarmNodeOptions {
   readonly dataRoot: string;
   readonly runtime: ContainerRuntime;
   readonly images: ImageStore;
+  readonly transfer: ImageTransfer;
   readonly network: HostNetwork;
   readonly describe: (identity: LiveIdentity) => NodeDescription;
   readonly clock: Clock;
@@ -387,8 +389,8 @@ export class SwarmNode implements SwarmBackend {
   }
 
   #workerOf(node: WorkerOptions["node"]): Worker {
-    const { runtime, images, network, clock, random, logger, dataRoot } = this.#options;
-    return new Worker({ node, folder: join(dataRoot, "agent", "tasks"), runtime, images, network, clock, random, logger });
+    const { runtime, images, transfer, network, clock, random, logger, dataRoot } = this.#options;
+    return new Worker({ node, folder: join(dataRoot, "agent", "tasks"), runtime, images, transfer, network, clock, random, logger });
   }
 
   /** Of the node that is stuck: its certificate is no secret. */

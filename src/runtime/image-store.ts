@@ -4,6 +4,10 @@ import type { Readable } from "node:stream";
 export interface ImageStore {
   /** Makes an image of one layer from a root file system tar (plain, gzip or zstd). Nothing is left behind when it fails. */
   import(tar: Readable, options: ImportOptions): Promise<ImageInfo>;
+  /** Brings the images of an archive that `save` or docker save wrote, or of an OCI layout: all of them or none. Throws `invalid_argument`. */
+  load(archive: Readable): Promise<readonly LoadedImage[]>;
+  /** An archive of images; read it to its end or destroy it. Throws `not_found`, or `failed_precondition` for an image whose archives were not kept. */
+  save(references: readonly string[]): Promise<Readable>;
   /** Throws ClusterError `not_found` or `invalid_argument`. */
   tag(reference: string, target: string): Promise<void>;
   /** By reference, digest, full id or unique id prefix; undefined when there is none. Throws `invalid_argument` when malformed or ambiguous. */
@@ -17,6 +21,12 @@ export interface ImageStore {
   prune(options: { readonly isWanted: (image: ImageInfo) => boolean }): Promise<{ readonly removals: readonly ImageRemoval[]; readonly freedBytes: number }>;
   /** Folders of its layers, uppermost first: the lowerdir list of overlayfs. */
   layerFolders(imageId: string): readonly string[];
+}
+
+export interface LoadedImage {
+  readonly id: string;
+  /** Familiar; empty for an image that the archive has no name for. */
+  readonly reference: string;
 }
 
 export interface HistoryStep {

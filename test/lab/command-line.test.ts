@@ -156,7 +156,7 @@ describe("the command line swarm", () => {
     await fails(
       1,
       1,
-      /^swarm: service broken: No such image: bb:nowhere, and its restart policy starts no more tasks$/m,
+      /^swarm: service broken: No such image: bb:nowhere \(.*\), and its restart policy starts no more tasks$/m,
       "service",
       "create",
       "--quiet",

@@ -12,6 +12,7 @@ import { wantedTlsInfo } from "../../src/pki/tls-info.js";
 import { Store } from "../../src/store/store.js";
 import type { ControlReply, ControlRequest } from "../../src/wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../../src/wire/generated/dispatcher.js";
+import { FakeImageTransfer } from "./fake-image-transfer.js";
 import { FakeRuntime } from "./fake-runtime.js";
 import { noSigner } from "./fake-signer.js";
 import { MemoryImageStore } from "./memory-image-store.js";
@@ -29,6 +30,7 @@ export class FakeBackend implements Backend {
   readonly store = new Store({ clock: this.clock });
   readonly containers = new FakeRuntime(this.clock);
   readonly images = new MemoryImageStore();
+  readonly transfer = new FakeImageTransfer();
   readonly proposer = new MemoryProposer(this.store);
   readonly #control = new Control({ store: this.store, clock: this.clock, membership: this.#membership(), signer: noSigner });
   localState: LocalSwarmState = INACTIVE;
@@ -61,6 +63,7 @@ export class FakeBackend implements Backend {
     memoryBytes: 4 * 2 ** 30,
     dataRoot: "/var/lib/swarmd",
     labels: [],
+    registries: { mirrors: [], insecure: [] },
     cgroupVersion: "2",
     startedAtMs: 1_700_000_000_000,
   } as const;

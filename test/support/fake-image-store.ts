@@ -6,6 +6,9 @@ import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions } 
 export class FakeImageStore implements ImageStore {
   readonly names: Set<string>;
 
+  /** References with a digest, by name: those of images that came from a registry. */
+  readonly digests = new Map<string, readonly string[]>();
+
   constructor(names: readonly string[]) {
     this.names = new Set(names);
   }
@@ -21,7 +24,7 @@ export class FakeImageStore implements ImageStore {
   }
 
   resolve(reference: string): ImageInfo | undefined {
-    return this.names.has(reference) ? imageInfo(reference) : undefined;
+    return this.names.has(reference) ? { ...imageInfo(reference), digests: this.digests.get(reference) ?? [] } : undefined;
   }
 
   list(): readonly ImageInfo[] {
@@ -31,6 +34,14 @@ export class FakeImageStore implements ImageStore {
   async remove(reference: string): Promise<readonly ImageRemoval[]> {
     if (!this.names.delete(reference)) throw new ClusterError("not_found", `No such image: ${reference}`);
     return [{ type: "untagged", reference }];
+  }
+
+  load(): never {
+    throw new ClusterError("unimplemented", "this store only has names");
+  }
+
+  save(): never {
+    throw new ClusterError("unimplemented", "this store only has names");
   }
 
   history(): readonly HistoryStep[] {

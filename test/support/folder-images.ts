@@ -86,6 +86,14 @@ export class FolderImages implements ImageStore {
     throw new ClusterError("unimplemented", "this store only holds folders");
   }
 
+  load(): never {
+    throw new ClusterError("unimplemented", "this store only holds folders");
+  }
+
+  save(): never {
+    throw new ClusterError("unimplemented", "this store only holds folders");
+  }
+
   history(): never {
     throw new ClusterError("unimplemented", "this store only holds folders");
   }

@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { ClusterError } from "../../src/base/errors.js";
-import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../../src/runtime/image-store.js";
+import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions, LoadedImage } from "../../src/runtime/image-store.js";
 
 /** Images without files: an import reads its archive to the end and keeps the digest. Names are familiar ones with a tag. */
 export class MemoryImageStore implements ImageStore {
@@ -70,6 +70,17 @@ export class MemoryImageStore implements ImageStore {
     }
     this.#images.delete(image.id);
     return [...image.tags.map((name) => ({ type: "untagged", reference: name }) as const), { type: "deleted", id: image.id }];
+  }
+
+  async load(archive: Readable): Promise<readonly LoadedImage[]> {
+    const image = await this.import(archive, { reference: "loaded:v1", message: "", changes: [], platform: "" });
+    return [{ id: image.id, reference: "loaded:v1" }];
+  }
+
+  /** The names, as a stream. */
+  async save(references: readonly string[]): Promise<Readable> {
+    for (const reference of references) if (this.resolve(reference) === undefined) throw new ClusterError("not_found", `No such image: ${reference}`);
+    return Readable.from([references.join("\n")]);
   }
 
   history(reference: string): readonly HistoryStep[] {

@@ -2,6 +2,7 @@ import type { ClusterSpec, NodeAvailability, PortConfig } from "../../model/obje
 import type { ContainerRuntime } from "../../runtime/container-runtime.js";
 import type { ImageStore } from "../../runtime/image-store.js";
 import type { Store } from "../../store/store.js";
+import type { ImageTransfer } from "../../runtime/image-transfer.js";
 import type { StoreView } from "../../store/view.js";
 import type { ControlReply, ControlRequest } from "../../wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../../wire/generated/dispatcher.js";
@@ -11,6 +12,7 @@ export interface Backend {
   readonly swarm: SwarmBackend;
   readonly containers: ContainerRuntime;
   readonly images: ImageStore;
+  readonly transfer: ImageTransfer;
   readonly host: HostDescription;
   /** The ports of this host that lead to the container now. */
   publishedPorts(containerId: string): readonly PortConfig[];
@@ -30,6 +32,7 @@ export interface HostDescription {
   readonly memoryBytes: number;
   readonly dataRoot: string;
   readonly labels: readonly string[];
+  readonly registries: { readonly mirrors: readonly string[]; readonly insecure: readonly string[] };
   readonly cgroupVersion: "1" | "2";
   readonly startedAtMs: number;
 }

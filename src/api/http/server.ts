@@ -16,6 +16,7 @@ import { logRoutes } from "./routes/logs.js";
 import { networkRoutes } from "./routes/networks.js";
 import { nodeRoutes } from "./routes/nodes.js";
 import { notBuiltRoutes } from "./routes/not-built.js";
+import { registryRoutes } from "./routes/registry.js";
 import { serviceRoutes } from "./routes/services.js";
 import { backupRoutes } from "./routes/backup.js";
 import { swarmRoutes } from "./routes/swarm.js";
@@ -57,6 +58,7 @@ const ROUTES = [
   imageRoutes,
   containerRoutes,
   networkRoutes,
+  registryRoutes,
   notBuiltRoutes,
 ];
 

@@ -1,13 +1,11 @@
-import { once } from "node:events";
-import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
 import type { Command } from "commander";
-import { messageOf, systemCodeOf } from "../../base/errors.js";
 import { action, type CliContext } from "../context.js";
 import { CommandFailure, EXIT } from "../failure.js";
+import { encodeReference, openFile, sizeText, splitReference } from "../image-words.js";
 import { forEachName } from "../for-each-name.js";
 import { ago, type Column, type ListOptions, print, printList, shorten } from "../output.js";
 import type { ImageSummary } from "../shapes.js";
+import { addImageTransferCommands } from "./image-transfer.js";
 
 interface ImportFlags {
   readonly change?: readonly string[];
@@ -17,7 +15,7 @@ interface ImportFlags {
 
 const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
 
-/** image import, ls, tag and rm. */
+/** image import, ls, tag and rm; the rest is in image-transfer.ts. */
 export function addImageCommands(program: Command): void {
   const image = program.command("image").description("manage the images of this node");
   image
@@ -45,6 +43,7 @@ export function addImageCommands(program: Command): void {
     .argument("<image...>")
     .option("-f, --force", "even if a container uses it")
     .action(action<[string[], { force?: boolean }]>(removeImages));
+  addImageTransferCommands(image);
 }
 
 async function importImage({ api, signal }: CliContext, file: string, reference: string | undefined, flags: ImportFlags): Promise<void> {
@@ -63,24 +62,6 @@ async function importImage({ api, signal }: CliContext, file: string, reference:
     if (error !== undefined) throw new CommandFailure(EXIT.refused, error);
     if (status !== undefined) print(status);
   }
-}
-
-/** A file that cannot be read is told before the daemon is asked for anything. */
-async function openFile(path: string): Promise<Readable> {
-  const stream = createReadStream(path);
-  try {
-    await once(stream, "open");
-  } catch (cause) {
-    const isMissing = systemCodeOf(cause) === "ENOENT";
-    throw new CommandFailure(EXIT.misuse, `cannot read ${path}: ${isMissing ? "there is no such file" : messageOf(cause)}`, { cause });
-  }
-  return stream;
-}
-
-/** The tag is what follows the last colon that has no slash after it: a registry's port is none. */
-function splitReference(reference: string): readonly [string, string] {
-  const at = reference.lastIndexOf(":");
-  return at > reference.lastIndexOf("/") ? [reference.slice(0, at), reference.slice(at + 1)] : [reference, ""];
 }
 
 interface Row {
@@ -103,15 +84,9 @@ async function listImages({ api }: CliContext, options: ListOptions & { readonly
     { title: "TAG", key: "Tag", cell: (row) => row.tag },
     { title: "IMAGE ID", key: "ID", cell: ({ image }) => (options.trunc ? shorten(image.Id.replace("sha256:", "")) : image.Id) },
     { title: "CREATED", key: "CreatedSince", cell: ({ image }) => ago(new Date(image.Created * 1000).toISOString()) },
-    { title: "SIZE", key: "Size", cell: ({ image }) => sizeOf(image.Size) },
+    { title: "SIZE", key: "Size", cell: ({ image }) => sizeText(image.Size) },
   ];
   printList(rows, columns, ({ image }) => (options.trunc ? shorten(image.Id.replace("sha256:", "")) : image.Id), options);
-}
-
-function sizeOf(bytes: number): string {
-  const units = ["B", "kB", "MB", "GB", "TB"];
-  const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
-  return `${Number((bytes / 1000 ** power).toPrecision(3))}${units[power]}`;
 }
 
 async function tagImage({ api }: CliContext, source: string, target: string): Promise<void> {
@@ -129,6 +104,3 @@ async function removeImages({ api }: CliContext, names: readonly string[], optio
     for (const removal of removals) print(removal.Untagged === undefined ? `Deleted: ${removal.Deleted}` : `Untagged: ${removal.Untagged}`);
   });
 }
-
-/** Slashes stay: they are part of an image's name and of the path alike. */
-const encodeReference = (reference: string) => reference.split("/").map(encodeURIComponent).join("/");

@@ -51,6 +51,11 @@ export class Intake implements AsyncDisposable {
     return this.#catalog.folders.hasBlob(digest);
   }
 
+  /** Whether this operation brought the blob. */
+  has(digest: string): boolean {
+    return this.#files.has(digest);
+  }
+
   async hasLayer(diffId: string): Promise<boolean> {
     return this.#layers.has(diffId) || (await this.#catalog.folders.hasLayer(diffId));
   }

@@ -1,9 +1,11 @@
 import type { Readable } from "node:stream";
 import { ClusterError } from "../../base/errors.js";
 import { type ImageReference, canonicalReference, familiarName, familiarReference, parseReference } from "../../model/image-reference.js";
-import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../image-store.js";
+import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions, LoadedImage } from "../image-store.js";
 import { ImageCatalog, type ImageCatalogOptions } from "./image-catalog.js";
 import { encodeImage, parsePlatform } from "./image-document.js";
+import { loadImages } from "./image-loader.js";
+import { saveImages } from "./image-saver.js";
 import { applyChanges, EMPTY_CONFIG } from "./import-changes.js";
 import { Intake } from "./intake.js";
 import { OCI_CONFIG, OCI_LAYER, encodeManifest } from "./manifest.js";
@@ -117,12 +119,40 @@ export class LocalImageStore implements ImageStore {
     return { removals, freedBytes };
   }
 
+  load(archive: Readable): Promise<readonly LoadedImage[]> {
+    return loadImages(this.catalog, archive);
+  }
+
+  save(references: readonly string[]): Promise<Readable> {
+    const images = new Map<string, string[]>();
+    for (const { id, name } of references.flatMap((text) => this.#toSave(text))) images.set(id, [...(images.get(id) ?? []), ...(name === "" ? [] : [name])]);
+    return saveImages(
+      this.catalog,
+      [...images].map(([id, names]) => ({ id, names: [...new Set(names)] })),
+    );
+  }
+
   layerFolders(imageId: string): readonly string[] {
     if (!this.catalog.has(imageId)) throw new ClusterError("not_found", `No such image: ${imageId}`);
     return this.catalog
       .documentOf(imageId)
       .rootfs.diff_ids.map((diffId) => this.catalog.folders.layerFolder(diffId))
       .toReversed();
+  }
+
+  /** Docker's rule: a name without a tag means every tag of its repository; an id has no name in the archive. */
+  #toSave(text: string): readonly { readonly id: string; readonly name: string }[] {
+    const named = this.#nameOf(text);
+    const isBare = !/[:@]/.test(text.slice(text.lastIndexOf("/") + 1));
+    if (isBare && !(named === undefined && this.#byPrefix(text) !== undefined)) {
+      const repository = familiarName(parseReference(text));
+      const tags = this.catalog
+        .ids()
+        .flatMap((id) => this.catalog.namesOf(id).map((name) => ({ id, name })))
+        .filter(({ name }) => familiarName(parseReference(name)) === repository && parseReference(name).digest === "");
+      if (tags.length > 0) return tags;
+    }
+    return [{ id: this.#get(text).id, name: named === undefined || parseReference(named).digest !== "" ? "" : named }];
   }
 
   /** Docker's rule: the last tag of a repository takes the repository's digests along. */

@@ -9,6 +9,7 @@ import { silentLogger } from "../../../src/base/log.js";
 import { SeededRandom } from "../../../src/base/random.js";
 import type { NodeDescription } from "../../../src/model/objects.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
+import { FakeImageTransfer } from "../../support/fake-image-transfer.js";
 import { FakeImageStore } from "../../support/fake-image-store.js";
 import { FakeManager } from "../../support/fake-manager.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
@@ -20,6 +21,7 @@ export class Harness {
   readonly runtime = new FakeRuntime(this.clock);
   readonly network = new FakeHostNetwork();
   readonly images = new FakeImageStore(["bb:v1"]);
+  readonly transfer = new FakeImageTransfer();
   readonly folder = mkdtempSync(join(tmpdir(), "agent-"));
   description: NodeDescription = describeNode({ engineVersion: "0.1.0", labels: {} });
   worker: Worker = this.#newWorker();
@@ -66,6 +68,7 @@ export class Harness {
       folder: join(this.folder, "tasks"),
       runtime: this.runtime,
       images: this.images,
+      transfer: this.transfer,
       network: this.network,
       clock: this.clock,
       random: new SeededRandom(8),

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { deferred } from "../../../src/base/deferred.js";
 import { ClusterError } from "../../../src/base/errors.js";
 import type { PortConfig } from "../../../src/model/objects.js";
 import { eventually } from "../../support/eventually.js";
@@ -58,8 +59,53 @@ test.each([
 test("an image that is not here rejects the task", async () => {
   node.manager.assign(assignedTask("t1", { spec: taskSpec({ image: "nowhere:1" }) }));
   await reaches("t1", "rejected");
-  expect(node.manager.statuses.get("t1")).toMatchObject({ message: "preparing", error: "No such image: nowhere:1" });
+  expect(node.manager.statuses.get("t1")).toMatchObject({ message: "preparing", error: "No such image: nowhere:1 (manifest for nowhere:1 not found)" });
   expect(node.network.endpoints.size).toBe(0);
+});
+
+test("tasks share the pull of an image that is not here, with the service's credentials, and say that they are preparing", async () => {
+  const [started, finished] = [deferred<void>(), deferred<void>()];
+  node.transfer.remote.set("far:1", async () => {
+    started.resolve();
+    await finished.promise;
+    node.images.names.add("far:1");
+    return node.images.list()[0]!;
+  });
+  for (const id of ["t1", "t2", "t3"]) node.manager.assign(assignedTask(id, { spec: taskSpec({ image: "far:1", registryAuth: "secret" }) }));
+  await started.promise;
+  for (const id of ["t1", "t2", "t3"]) await reaches(id, "preparing");
+  // One whose image is here is not held up.
+  node.manager.assign(assignedTask("t4"));
+  await reaches("t4", "running");
+  finished.resolve();
+  for (const id of ["t1", "t2", "t3"]) await reaches(id, "running");
+  expect(node.transfer.calls).toEqual([{ verb: "pull", reference: "far:1", credentials: "secret" }]);
+});
+
+test("a task that is to end gives up its pull, which nobody else waits for", async () => {
+  const [started, given] = [deferred<void>(), deferred<void>()];
+  node.transfer.remote.set("far:1", (signal) => {
+    started.resolve();
+    return new Promise((_, reject) => {
+      signal.addEventListener("abort", () => {
+        given.resolve();
+        reject(signal.reason);
+      });
+    });
+  });
+  const task = assignedTask("t1", { spec: taskSpec({ image: "far:1" }) });
+  node.manager.assign(task);
+  await started.promise;
+  node.manager.assign({ ...task, desiredState: "shutdown" });
+  await given.promise;
+  await reaches("t1", "shutdown");
+});
+
+test("of a tag from a registry a newer image is asked for; the one that is here will do when there is no answer", async () => {
+  node.images.digests.set("bb:v1", [`bb@sha256:${"1".repeat(64)}`]);
+  node.manager.assign(assignedTask("t1"));
+  await reaches("t1", "running");
+  expect(node.transfer.calls).toEqual([{ verb: "pull", reference: "bb:v1", credentials: "" }]);
 });
 
 test("a program that cannot be executed fails the task", async () => {

@@ -1,5 +1,5 @@
 import { execFile } from "node:child_process";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
@@ -82,7 +82,26 @@ describe.each(dockerClients())("%s", (client) => {
     expect(await docker(["image", "inspect", "absent"], 1)).toContain("No such image: absent");
     expect(await docker(["tag", "absent", "x"], 1)).toContain("No such image: absent");
     expect(await docker(["rmi", "absent"], 1)).toContain("No such image: absent");
-    expect(await docker(["pull", "bb:v9"], 1)).toContain("registries are not supported yet");
+    expect(await docker(["pull", "bb:v9"], 1)).toMatch(/manifest for (docker.io\/library\/)?bb:v9 not found/);
+  });
+
+  test("pulls, pushes, saves, loads and prunes images", async () => {
+    await writeFile(join(folder, "root.tar"), Buffer.alloc(1000, 7));
+    await docker(["import", join(folder, "root.tar"), "reg.example/bb:v1"]);
+    const image = backend.images.resolve("reg.example/bb:v1");
+    for (const name of ["reg.example/bb:v2", "reg.example/bb:v1"]) backend.transfer.remote.set(name, async () => image!);
+    const pulled = await docker(["pull", "reg.example/bb:v2"]);
+    expect(pulled).toMatch(/Digest: sha256:d{64}\n/);
+    expect(pulled).toContain("Status: Downloaded newer image for reg.example/bb:v2");
+    expect(await docker(["push", "reg.example/bb:v1"])).toMatch(/0123456789ab: Pushed/);
+    expect(backend.transfer.calls.map(({ verb, reference }) => `${verb} ${reference}`).slice(-2)).toEqual(["pull reg.example/bb:v2", "push reg.example/bb:v1"]);
+    expect(await docker(["push", "reg.example/bb:absent"], 1)).toContain("An image does not exist locally with the tag: reg.example/bb:absent");
+    expect(await docker(["save", "-o", join(folder, "saved.tar"), "reg.example/bb:v1"])).toBe("");
+    expect(await readFile(join(folder, "saved.tar"), "utf8")).toBe("reg.example/bb:v1");
+    expect(await docker(["save", "-o", join(folder, "none.tar"), "absent:v1"], 1)).toContain("No such image: absent:v1");
+    expect(await docker(["load", "-i", join(folder, "root.tar")])).toContain("Loaded image: loaded:v1");
+    expect(await docker(["image", "prune", "--force", "--all"])).toMatch(/Total reclaimed space: \S+B/);
+    expect(backend.images.list()).toEqual([]);
   });
 
   test("makes, shows, changes and removes services", async () => {

@@ -1,4 +1,4 @@
-import type { ImageInfo } from "../../../runtime/image-store.js";
+import type { HistoryStep, ImageInfo } from "../../../runtime/image-store.js";
 import type { Json } from "../json.js";
 import { timeText } from "./time.js";
 import { unlessEmpty } from "./zero-values.js";
@@ -28,7 +28,7 @@ export function imageToDocker(image: ImageInfo): Json {
     Comment: image.comment,
     Created: timeText(image.createdAtMs),
     DockerVersion: "",
-    Author: "",
+    Author: image.author,
     Config: {
       User: image.config.user,
       ExposedPorts: unlessEmpty(Object.fromEntries(image.config.exposedPorts.map((port) => [port, {}]))),
@@ -42,6 +42,7 @@ export function imageToDocker(image: ImageInfo): Json {
       OnBuild: null,
     },
     Architecture: goArchitecture(image.architecture),
+    Variant: unlessEmpty(image.variant),
     Os: image.os,
     Size: image.sizeBytes,
     VirtualSize: image.sizeBytes,
@@ -49,6 +50,18 @@ export function imageToDocker(image: ImageInfo): Json {
     RootFS: { Type: "layers", Layers: image.layers },
     Metadata: { LastTagTime: timeText(image.createdAtMs) },
   };
+}
+
+/** How an image came about, newest step first. Only that one is the image itself. */
+export function historyToDocker(image: ImageInfo, steps: readonly HistoryStep[]): Json {
+  return steps.map((step, index) => ({
+    Id: index === 0 ? image.id : "<missing>",
+    Created: Math.floor((step.createdAtMs || (index === 0 ? image.createdAtMs : 0)) / 1000),
+    CreatedBy: step.createdBy,
+    Tags: index === 0 && image.tags.length > 0 ? image.tags : null,
+    Size: step.sizeBytes,
+    Comment: step.comment,
+  }));
 }
 
 /** The kernel's names of processors and the ones that images and Go programs use. */

@@ -6,6 +6,22 @@ import { clusterInfoToDocker } from "./cluster.js";
 import { goArchitecture } from "./image.js";
 import { timeText } from "./time.js";
 
+/** Which registries may be insecure, and where images of Docker Hub are looked for first. */
+function registryConfigOf({ insecure, mirrors }: HostDescription["registries"]): Json {
+  const index = (name: string, isSecure: boolean) => ({
+    Name: name,
+    Mirrors: name === "docker.io" ? mirrors : [],
+    Secure: isSecure,
+    Official: name === "docker.io",
+  });
+  const hosts = insecure.filter((entry) => !entry.includes("/"));
+  return {
+    InsecureRegistryCIDRs: ["127.0.0.0/8", ...insecure.filter((entry) => entry.includes("/"))],
+    IndexConfigs: Object.fromEntries([["docker.io", index("docker.io", true)], ...hosts.map((host) => [host, index(host, false)])]),
+    Mirrors: mirrors,
+  };
+}
+
 /** This host and its part in the swarm. `view` is the cluster's state where this manager could read it in time. */
 export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: number): Json {
   const { host, containers, images } = backend;
@@ -43,7 +59,7 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     OSType: "linux",
     Architecture: host.architecture,
     IndexServerAddress: "",
-    RegistryConfig: { InsecureRegistryCIDRs: [], IndexConfigs: {}, Mirrors: null },
+    RegistryConfig: registryConfigOf(host.registries),
     NCPU: host.cpuCount,
     MemTotal: host.memoryBytes,
     GenericResources: null,

@@ -1,15 +1,17 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import type { ImageInfo } from "../../../runtime/image-store.js";
+import type { ImageInfo, ImageRemoval } from "../../../runtime/image-store.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { streamBody } from "../body.js";
 import type { RouteContext } from "../context.js";
-import { imageSummaryToDocker, imageToDocker } from "../convert/image.js";
-import { HttpError, notFound, notSupported, PAGE_NOT_FOUND_TEXT } from "../errors.js";
+import { historyToDocker, imageSummaryToDocker, imageToDocker } from "../convert/image.js";
+import { HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
+import { imagePath, wildcardOf, withTag } from "../image-path.js";
+import type { Json } from "../json.js";
 import { Query } from "../query.js";
+import { pullImage, pushImage } from "./registry.js";
 import { progressError, progressLine, sendStream } from "../stream.js";
 
-const NO_REGISTRIES_TEXT = "registries are not supported yet: bring the image to each node with docker import";
 const LIST_FILTERS = ["before", "dangling", "label", "reference", "since", "until"];
 
 export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
@@ -37,44 +39,53 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
 
   app.post("/images/create", async (request, reply) => {
     const query = new Query(request);
-    if (query.text("fromImage") !== "") throw notFound(NO_REGISTRIES_TEXT);
+    if (query.text("fromImage") !== "") return await pullImage(context, request, reply, query);
     if (query.text("fromSrc") === "") throw new HttpError(400, "fromSrc or fromImage must be given");
     if (query.text("fromSrc") !== "-") throw notSupported("import from a URL is not supported yet: send the archive in the request body (docker import -)");
     return await importImage(context, request, reply, query);
   });
 
-  app.post("/images/load", async () => {
-    throw notSupported("docker load is not supported yet: use docker import");
+  app.post("/images/load", async (request, reply) => {
+    const loaded = await images.load(streamBody(request));
+    const lines = loaded.map(({ id, reference }) => (reference === "" ? `Loaded image ID: ${id}\n` : `Loaded image: ${reference}\n`));
+    await sendStream(context, request, reply, { contentType: "application/json", errorText: progressError }, async (writer) => {
+      for (const stream of lines) await writer.write(progressLine({ stream }));
+    });
+    return undefined;
   });
-  app.get("/images/get", async () => {
-    throw notSupported("docker save is not supported yet");
+
+  app.get("/images/get", async (request, reply) => {
+    const names = new Query(request).all("names").flatMap((name) => name.split(","));
+    return await save(request, reply, names);
   });
-  app.get("/images/search", async () => {
-    throw notSupported(NO_REGISTRIES_TEXT);
-  });
-  app.post("/images/prune", async () => {
-    throw notSupported("docker image prune is not supported yet");
+
+  app.post("/images/prune", async (request, reply) => {
+    const filters = Filters.parse(new Query(request), ["dangling", "label", "label!", "until"]);
+    const onlyDangling = !filters.words("dangling", ["true", "false", "1", "0"]).some((word) => word === "false" || word === "0");
+    const untilMs = filters.has("until") ? pruneTimeMs(filters.get("until"), context.clock.now()) : Number.POSITIVE_INFINITY;
+    const isUsed = (id: string) => containers.list().some((container) => container.imageId === id);
+    const { removals, freedBytes } = await images.prune({
+      isWanted: (image) =>
+        isUsed(image.id) ||
+        (onlyDangling && image.tags.length > 0) ||
+        image.createdAtMs > untilMs ||
+        !filters.allowsLabels("label", image.config.labels) ||
+        (filters.has("label!") && filters.allowsLabels("label!", image.config.labels)),
+    });
+    return sendJson(reply, { ImagesDeleted: removals.length === 0 ? null : removals.map(removalToDocker), SpaceReclaimed: freedBytes });
   });
 
   app.get("/images/*", async (request, reply) => {
-    const { name, verb } = imagePath(request, ["json", "history"]);
+    const { name, verb } = imagePath(request, ["json", "history", "get"]);
+    if (verb === "get") return await save(request, reply, [name]);
     const image = resolved(name);
     if (verb === "json") return sendJson(reply, imageToDocker(image));
-    return sendJson(reply, [
-      {
-        Id: image.id,
-        Created: Math.floor(image.createdAtMs / 1000),
-        CreatedBy: "",
-        Tags: image.tags.length === 0 ? null : image.tags,
-        Size: image.sizeBytes,
-        Comment: image.comment,
-      },
-    ]);
+    return sendJson(reply, historyToDocker(image, images.history(name)));
   });
 
   app.post("/images/*", async (request, reply) => {
     const { name, verb } = imagePath(request, ["tag", "push"]);
-    if (verb === "push") throw notSupported(NO_REGISTRIES_TEXT);
+    if (verb === "push") return await pushImage(context, request, reply, name);
     const query = new Query(request);
     resolved(name);
     await images.tag(name, withTag(query.text("repo"), query.text("tag")));
@@ -82,38 +93,32 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
   });
 
   app.delete("/images/*", async (request, reply) => {
-    const name = (request.params as { readonly "*": string })["*"];
+    const name = wildcardOf(request);
     resolved(name);
     const removals = await images.remove(name, {
       force: new Query(request).flag("force"),
       isInUse: (imageId) => containers.list().some((container) => container.imageId === imageId),
     });
-    return sendJson(
-      reply,
-      removals.map((removal) => (removal.type === "untagged" ? { Untagged: removal.reference } : { Deleted: removal.id })),
-    );
+    return sendJson(reply, removals.map(removalToDocker));
   });
+
+  async function save(request: FastifyRequest, reply: FastifyReply, names: readonly string[]): Promise<undefined> {
+    if (names.length === 0) throw new HttpError(400, "names of images must be given");
+    const archive = await images.save(names);
+    await sendStream(context, request, reply, { contentType: "application/x-tar" }, async (writer, signal) => {
+      for await (const chunk of archive as AsyncIterable<Buffer>) {
+        if (signal.aborted) break;
+        await writer.write(chunk);
+      }
+    });
+    return undefined;
+  }
 
   function resolved(name: string): ImageInfo {
     const image = images.resolve(name);
     if (image === undefined) throw notFound(`No such image: ${withTag(name, "")}`);
     return image;
   }
-}
-
-/** Names of images contain slashes: the verb is what follows the last one. */
-function imagePath<T extends string>(request: FastifyRequest, verbs: readonly T[]): { readonly name: string; readonly verb: T } {
-  const path = (request.params as { readonly "*": string })["*"];
-  const split = path.lastIndexOf("/");
-  const verb = verbs.find((candidate) => candidate === path.slice(split + 1));
-  if (split <= 0 || verb === undefined) throw notFound(PAGE_NOT_FOUND_TEXT);
-  return { name: path.slice(0, split), verb };
-}
-
-/** `repo` and `tag` as they come apart in queries; a repo may already carry its tag. */
-function withTag(repo: string, tag: string): string {
-  if (tag === "") return repo;
-  return tag.includes(":") ? `${repo}@${tag}` : `${repo}:${tag}`;
 }
 
 /** The archive goes to the image store as it comes in. Once it is accepted, failures are lines of the stream. */
@@ -142,4 +147,20 @@ function matchesReference(tag: string, pattern: string): boolean {
       .replaceAll("?", "[^/]")}$`,
   );
   return regex.test(tag) || regex.test(tag.replace(/:[^:/]+$/, ""));
+}
+
+function removalToDocker(removal: ImageRemoval): Json {
+  return removal.type === "untagged" ? { Untagged: removal.reference } : { Deleted: removal.id };
+}
+
+/** A time, or an age such as 24h; of several, the last. Throws 400. */
+function pruneTimeMs(values: readonly string[], nowMs: number): number {
+  const text = values.at(-1) ?? "";
+  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(h|m|s)/g)];
+  if (parts.length > 0 && parts.map((part) => part[0]).join("") === text) {
+    return nowMs - parts.reduce((sum, [, amount = "", unit = ""]) => sum + Number(amount) * ({ h: 3600, m: 60, s: 1 }[unit] ?? 0) * 1000, 0);
+  }
+  const timeMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text);
+  if (Number.isNaN(timeMs)) throw new HttpError(400, `invalid value for until: "${text}" is neither a time nor a duration`);
+  return timeMs;
 }

@@ -45,12 +45,7 @@ export function notBuiltRoutes(app: FastifyInstance, { backend }: RouteContext):
   });
 
   app.post("/auth", async () => {
-    throw notSupported("registries are not supported yet");
-  });
-  /** At once: clients ask it for every image before they create a service, and go on without it. */
-  app.get("/distribution/*", async (request) => {
-    const name = (request.params as { readonly "*": string })["*"].replace(/\/json$/, "");
-    throw notFound(`registries are not supported yet: no manifest for ${name}`);
+    throw notSupported("docker login is not supported yet: put the credentials into the configuration of the command line (auths in ~/.docker/config.json)");
   });
   for (const path of ["/build", "/commit", "/session", "/grpc"]) {
     app.post(path, async () => {

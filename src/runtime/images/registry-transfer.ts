@@ -1,0 +1,47 @@
+import { ClusterError } from "../../base/errors.js";
+import { parseReference } from "../../model/image-reference.js";
+import type { ImageTransfer, PulledImage, PullOptions, PushedImage, RemoteImage, TransferOptions } from "../image-transfer.js";
+import { digestOf } from "./digest.js";
+import type { ImageCatalog } from "./image-catalog.js";
+import { decodeImage } from "./image-document.js";
+import { ImagePuller } from "./image-puller.js";
+import { ImagePusher } from "./image-pusher.js";
+import { parseManifest } from "./manifest.js";
+import { readBody } from "./registry/http-client.js";
+import { RegistryClient, type RegistryClientOptions } from "./registry/registry-client.js";
+
+/** Images to and from registries that speak the OCI distribution specification (Docker's registry, version 2). */
+export class RegistryTransfer implements ImageTransfer {
+  readonly #puller: ImagePuller;
+  readonly #pusher: ImagePusher;
+  readonly #options: RegistryClientOptions;
+
+  constructor(catalog: ImageCatalog, options: RegistryClientOptions) {
+    this.#puller = new ImagePuller(catalog, options);
+    this.#pusher = new ImagePusher(catalog, options);
+    this.#options = options;
+  }
+
+  pull(reference: string, options: PullOptions): Promise<PulledImage> {
+    return this.#puller.pull(reference, options);
+  }
+
+  push(reference: string, options: TransferOptions): Promise<PushedImage> {
+    return this.#pusher.push(reference, options);
+  }
+
+  /** One attempt: clients ask before they create a service, and go on without an answer. */
+  async inspect(text: string, { credentials, signal }: Pick<TransferOptions, "credentials" | "signal">): Promise<RemoteImage> {
+    using client = new RegistryClient(this.#options, { reference: parseReference(text), credentials, access: "pull" });
+    const { repository, manifest } = await client.resolve(signal, 1);
+    const parsed = parseManifest(manifest.bytes, manifest.descriptor.mediaType);
+    const described = { mediaType: parsed.mediaType, digest: manifest.descriptor.digest, sizeBytes: manifest.descriptor.size };
+    if (parsed.type === "list") return { ...described, platforms: parsed.manifests.flatMap(({ platform }) => (platform === null ? [] : [platform])) };
+    const { reply, url } = await repository.blob(parsed.config, 0, signal);
+    const config = await readBody(reply, url);
+    if (digestOf(config) !== parsed.config.digest)
+      throw new ClusterError("invalid_argument", `${url.host} sent another configuration than ${parsed.config.digest}`);
+    const { os, architecture, variant = "" } = decodeImage(config);
+    return { ...described, platforms: [{ os, architecture, variant, osVersion: "" }] };
+  }
+}

@@ -1,0 +1,40 @@
+import { Backoff } from "../../../base/backoff.js";
+import type { Clock } from "../../../base/clock.js";
+import { isClusterError } from "../../../base/errors.js";
+import { systemRandom } from "../../../base/random.js";
+
+const FIRST_MS = 500;
+const MAX_MS = 10_000;
+/** The longest that a registry may ask us to wait. */
+const RETRY_AFTER_MS_MAX = 60_000;
+/** Also when each makes progress: nobody is asked for ever. */
+const ALL_ATTEMPTS_MAX = 50;
+
+export interface RetryOptions {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly attemptsMax: number;
+  /** Whether it is worth trying again when there was no connection at all. */
+  readonly isConnectRetried: boolean;
+}
+
+/**
+ * Calls again after failures that may pass (`unavailable`), later each time, and not before a registry that is busy says. Attempts that made progress, as the
+ * call tells, do not count.
+ */
+export async function retrying<T>(options: RetryOptions, call: (progressed: () => void) => Promise<T>): Promise<T> {
+  const backoff = new Backoff({ firstMs: FIRST_MS, maxMs: MAX_MS, random: systemRandom });
+  for (let attempt = 1, all = 1; ; attempt++, all++) {
+    try {
+      return await call(() => {
+        attempt = 0;
+        backoff.reset();
+      });
+    } catch (cause) {
+      if (options.signal.aborted || attempt >= options.attemptsMax || all >= ALL_ATTEMPTS_MAX || !isClusterError(cause, "unavailable")) throw cause;
+      if (cause.details.phase === "connect" && !options.isConnectRetried) throw cause;
+      const askedMs = Math.min(Number(cause.details.retryAfter ?? 0) * 1000 || 0, RETRY_AFTER_MS_MAX);
+      await options.clock.sleep(Math.max(backoff.nextMs(), askedMs), options.signal);
+    }
+  }
+}
