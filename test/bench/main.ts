@@ -10,6 +10,7 @@ import { benchIdle } from "./idle.js";
 import { benchScenario } from "./scenario.js";
 import { benchStability } from "./stability.js";
 import { benchState } from "./state.js";
+import { benchUnpack } from "./unpack.js";
 
 /** One row of the table. */
 export interface Figure {
@@ -39,6 +40,7 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<readon
   consensus: benchConsensus,
   failover: benchFailover,
   stability: benchStability,
+  unpack: benchUnpack,
 };
 
 const { values, positionals } = parseArgs({
