@@ -16,6 +16,7 @@ const HEIGHTS: Readonly<Record<string, number>> = {
   network: 3,
   replica: 4,
   manager: 4,
+  engine: 4,
   agent: 5,
   api: 5,
   cli: 5,

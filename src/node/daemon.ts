@@ -14,6 +14,7 @@ import { messageOf, systemCodeOf } from "../base/errors.js";
 import { newId } from "../base/ids.js";
 import { createLogger, type Logger } from "../base/log.js";
 import { systemRandom } from "../base/random.js";
+import { Engine } from "../engine/engine.js";
 import { openKernel } from "../kernel/native-kernel.js";
 import { LocalHostNetwork } from "../network/local-host-network.js";
 import { tlsInfoOf } from "../pki/tls-info.js";
@@ -89,9 +90,22 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   const live = await loadLiveEndpoints({ folder: join(dataRoot, "agent", "tasks"), runtime, logger });
   await using network = new LocalHostNetwork({ ownerId, subnet: config.bridgeSubnet, kernel: life.kernel, logger });
   await network.start(live);
+  await using engine = new Engine({ runtime, network, clock, logger });
   const describe = (identity: LiveIdentity) =>
     describeNode({ engineVersion: VERSION, labels: labelsOf(config.labels), tlsInfo: tlsInfoOf(identity.credentials) });
-  const swarm = new SwarmNode({ dataRoot, runtime, images, transfer, network, describe, clock, random, logger, onFailure: life.onFailure });
+  const swarm = new SwarmNode({
+    dataRoot,
+    runtime,
+    images,
+    transfer,
+    network,
+    liveEndpoints: () => engine.liveEndpoints(),
+    describe,
+    clock,
+    random,
+    logger,
+    onFailure: life.onFailure,
+  });
   const metrics = new Metrics({
     raft() {
       if (swarm.manager === null) return null;
@@ -108,6 +122,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   const backend: Backend = {
     swarm,
     containers: runtime,
+    engine,
     images,
     transfer,
     host,
@@ -116,6 +131,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   };
   await using server = createHttpServer({ backend, logger, clock });
   await swarm.start();
+  await engine.resume();
   for (const options of await listenersOf(config)) await server.listen(options);
   logger.info({ version: VERSION, hosts: config.hosts, dataRoot }, "swarmd is ready");
   try {

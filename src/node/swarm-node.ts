@@ -12,7 +12,7 @@ import type { Random } from "../base/random.js";
 import { withClusterDefaults } from "../model/defaults.js";
 import type { NodeDescription } from "../model/objects.js";
 import { validateClusterSpec } from "../model/validation/cluster-spec.js";
-import type { HostNetwork } from "../network/host-network.js";
+import type { HostNetwork, LiveEndpoint } from "../network/host-network.js";
 import { identityOf } from "../pki/identity.js";
 import { IdentityFiles, type NodeCredentials } from "../pki/identity-files.js";
 import { parseUnlockKey } from "../pki/unlock-key.js";
@@ -43,6 +43,8 @@ export interface SwarmNodeOptions {
   readonly images: ImageStore;
   readonly transfer: ImageTransfer;
   readonly network: HostNetwork;
+  /** Endpoints that are no task's, and stay when the swarm is left. */
+  readonly liveEndpoints: () => readonly LiveEndpoint[];
   readonly describe: (identity: LiveIdentity) => NodeDescription;
   readonly clock: Clock;
   readonly random: Random;
@@ -426,7 +428,7 @@ export class SwarmNode implements SwarmBackend {
   async #orNothing<T>(action: () => Promise<T>): Promise<T> {
     try {
       await rm(this.#folder, { recursive: true, force: true }); // A crash in the middle of this may have left something.
-      await this.#options.network.start([]); // Leaving removed it.
+      await this.#options.network.start(this.#options.liveEndpoints()); // Leaving removed it.
       return await action();
     } catch (cause) {
       await rm(this.#folder, { recursive: true, force: true });
@@ -436,7 +438,9 @@ export class SwarmNode implements SwarmBackend {
 
   async #discard(worker: Worker): Promise<void> {
     await worker.removeAll();
-    await this.#options.network.destroy();
+    const kept = this.#options.liveEndpoints();
+    if (kept.length > 0) await this.#options.network.start(kept);
+    else await this.#options.network.destroy().then(() => this.#options.network.start([]));
     await rm(this.#folder, { recursive: true, force: true });
   }
 

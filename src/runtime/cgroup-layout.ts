@@ -24,6 +24,8 @@ export function parseCgroupMounts(mountinfo: string): Pick<CgroupLayout, "legacy
       if (CONTROLLERS.has(option) && !legacy.has(option)) legacy.set(option, mountPoint);
     }
   }
+  // Version 2 freezes without a controller, and what is frozen there can be killed.
+  if (unified !== null) legacy.delete("freezer");
   return { legacy, unified };
 }
 

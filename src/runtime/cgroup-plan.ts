@@ -41,8 +41,7 @@ export function planCgroups(layout: CgroupLayout, group: string, resources: Cont
   const groups = new Map<string, [string, string][]>();
   for (const controller of CONTAINER_CONTROLLERS) {
     const mountPoint = layout.legacy.get(controller);
-    // Version 2 freezes without a controller, and what is frozen there can be killed.
-    if (mountPoint === undefined || (controller === "freezer" && layout.unified !== null)) continue;
+    if (mountPoint === undefined) continue;
     const path = `${mountPoint}/${group}`;
     groups.set(path, [...(groups.get(path) ?? []), ...legacyLimits(controller, resources, layout.hasSwapLimit)]);
   }

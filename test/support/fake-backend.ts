@@ -13,6 +13,9 @@ import { Store } from "../../src/store/store.js";
 import type { ControlReply, ControlRequest } from "../../src/wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../../src/wire/generated/dispatcher.js";
 import { FakeImageTransfer } from "./fake-image-transfer.js";
+import { Engine } from "../../src/engine/engine.js";
+import { silentLogger } from "../../src/base/log.js";
+import { FakeHostNetwork } from "./fake-host-network.js";
 import { FakeRuntime } from "./fake-runtime.js";
 import { noSigner } from "./fake-signer.js";
 import { MemoryImageStore } from "./memory-image-store.js";
@@ -29,6 +32,8 @@ export class FakeBackend implements Backend {
   readonly clock = new FakeClock();
   readonly store = new Store({ clock: this.clock });
   readonly containers = new FakeRuntime(this.clock);
+  readonly network = new FakeHostNetwork();
+  readonly engine = new Engine({ runtime: this.containers, network: this.network, clock: this.clock, logger: silentLogger });
   readonly images = new MemoryImageStore();
   readonly transfer = new FakeImageTransfer();
   readonly proposer = new MemoryProposer(this.store);

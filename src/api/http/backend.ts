@@ -1,4 +1,5 @@
 import type { ClusterSpec, NodeAvailability, PortConfig } from "../../model/objects.js";
+import type { Engine } from "../../engine/engine.js";
 import type { ContainerRuntime } from "../../runtime/container-runtime.js";
 import type { ImageStore } from "../../runtime/image-store.js";
 import type { Store } from "../../store/store.js";
@@ -11,6 +12,7 @@ import type { LogBatch, SubscribeLogsRequest } from "../../wire/generated/dispat
 export interface Backend {
   readonly swarm: SwarmBackend;
   readonly containers: ContainerRuntime;
+  readonly engine: Engine;
   readonly images: ImageStore;
   readonly transfer: ImageTransfer;
   readonly host: HostDescription;

@@ -6,8 +6,13 @@ import { badRequest, controlError } from "./errors.js";
 export class Query {
   readonly #values: Readonly<Record<string, string | readonly string[] | undefined>>;
 
-  constructor(request: FastifyRequest) {
+  constructor(request: Pick<FastifyRequest, "query">) {
     this.#values = request.query as Record<string, string | readonly string[] | undefined>;
+  }
+
+  /** Of a request that did not come through the router. */
+  static of(parameters: URLSearchParams): Query {
+    return new Query({ query: Object.fromEntries([...parameters.keys()].map((name) => [name, parameters.getAll(name)])) });
   }
 
   /** The first value; empty when absent. */

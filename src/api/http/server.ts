@@ -9,6 +9,8 @@ import type { Backend } from "./backend.js";
 import type { RouteContext } from "./context.js";
 import { answerOf, PAGE_NOT_FOUND_TEXT } from "./errors.js";
 import { type ListenOptions, openListener } from "./listener.js";
+import { containerLifeRoutes } from "./routes/container-life.js";
+import { containerWatchRoutes } from "./routes/container-watch.js";
 import { containerRoutes } from "./routes/containers.js";
 import { eventRoutes } from "./routes/events.js";
 import { imageRoutes } from "./routes/images.js";
@@ -18,6 +20,7 @@ import { nodeRoutes } from "./routes/nodes.js";
 import { notBuiltRoutes } from "./routes/not-built.js";
 import { registryRoutes } from "./routes/registry.js";
 import { serviceRoutes } from "./routes/services.js";
+import { execRoutes, hijackHandler } from "./routes/attach.js";
 import { backupRoutes } from "./routes/backup.js";
 import { swarmRoutes } from "./routes/swarm.js";
 import { systemRoutes } from "./routes/system.js";
@@ -56,6 +59,9 @@ const ROUTES = [
   taskRoutes,
   logRoutes,
   imageRoutes,
+  execRoutes,
+  containerLifeRoutes,
+  containerWatchRoutes,
   containerRoutes,
   networkRoutes,
   registryRoutes,
@@ -66,6 +72,7 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
   const closing = new AbortController();
   const context: RouteContext = { ...options, closing: closing.signal };
   const app = createApp(context);
+  const upgrade = hijackHandler(context, commonHeaders(options.backend));
   const servers: Server[] = [];
 
   const close = async () => {
@@ -81,6 +88,10 @@ export function createHttpServer(options: HttpServerOptions): HttpServer {
       await app.ready();
       const handler: RequestListener = (request, response) => app.routing(request, response);
       const server = await openListener(listenOptions, handler, options.logger);
+      server.on("upgrade", (request, socket, head) => {
+        if (head.length > 0) socket.unshift(head);
+        upgrade(request, socket);
+      });
       server.on("clientError", refuseMalformed(commonHeaders(options.backend)));
       servers.push(server);
       const address = server.address();

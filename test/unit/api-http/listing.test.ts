@@ -144,5 +144,8 @@ test("containers of this host: listed, filtered, removed", async () => {
   expect(await call("DELETE", "/containers/name-a")).toMatchObject({ status: 409 });
   expect(await call("DELETE", "/containers/name-a?force=1")).toMatchObject({ status: 204, text: "" });
   expect(await list("/containers/json?all=1")).toEqual(["/name-b"]);
-  expect(await call("POST", "/containers/name-b/start")).toMatchObject({ status: 501, json: { message: "docker start of a container is not supported yet" } });
+  expect(await call("GET", "/containers/name-b/changes")).toMatchObject({
+    status: 501,
+    json: { message: "docker changes of a container is not supported yet" },
+  });
 });

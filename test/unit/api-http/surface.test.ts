@@ -76,7 +76,13 @@ test.each([
   ["POST", "/secrets/create", "{}", {}, 501, "secrets are not supported yet"],
   ["POST", "/configs/create", "{}", {}, 501, "configs are not supported yet"],
   ["POST", "/volumes/create", "{}", {}, 501, "volumes are not supported yet"],
-  ["POST", "/containers/create", "{}", {}, 501, /^containers are made by services only/],
+  ["POST", "/containers/create", "{}", {}, 400, "no image was named"],
+  ["POST", "/containers/create", '{"Image":"absent"}', {}, 404, "No such image: absent:latest"],
+  ["POST", "/containers/absent/start", undefined, {}, 404, "No such container: absent"],
+  ["POST", "/containers/absent/wait?condition=never", undefined, {}, 400, 'invalid condition: "never"'],
+  ["POST", "/containers/absent/exec", '{"Cmd":["true"]}', {}, 404, "No such container: absent"],
+  ["POST", "/exec/absent/start", "{}", {}, 404, "No such exec instance: absent"],
+  ["GET", "/exec/absent/json", undefined, {}, 404, "No such exec instance: absent"],
 ] as const)("%s %s with a bad or unknown thing is one JSON sentence", async (method, path, body, headers, status, message) => {
   const { call, backend } = await activeFixture();
   const before = backend.store.revision;

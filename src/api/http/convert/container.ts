@@ -10,15 +10,30 @@ import { unlessEmpty } from "./zero-values.js";
 const EVERY_ADDRESS = "0.0.0.0";
 
 /** Key of the flat network that containers are on until user-defined ones exist. */
-function networkModeOf(container: ContainerInfo): string {
+export function networkModeOf(container: ContainerInfo): string {
   const { network } = container.config;
   if (network === "host") return "host";
   if (network === null) return "none";
   return "container" in network ? `container:${network.container}` : "bridge";
 }
 
+/** What the engine knows of a container's life. */
+export interface ContainerLife {
+  readonly isRestarting: boolean;
+  readonly restartCount: number;
+  readonly execIds: readonly string[];
+}
+
+/** The state as Docker has it: one word more than ours where somebody paused or will restart it. */
+export function stateWordOf(container: ContainerInfo, life: ContainerLife): string {
+  if (life.isRestarting) return "restarting";
+  return container.isPaused ? "paused" : container.state;
+}
+
+const NO_LIFE: ContainerLife = { isRestarting: false, restartCount: 0, execIds: [] };
+
 /** A container in the list of containers; `ports` are those of the host that lead to it. */
-export function containerSummaryToDocker(container: ContainerInfo, ports: readonly PortConfig[], nowMs: number): Json {
+export function containerSummaryToDocker(container: ContainerInfo, ports: readonly PortConfig[], nowMs: number, life = NO_LIFE): Json {
   return {
     Id: container.config.id,
     Names: [`/${container.config.name}`],
@@ -28,42 +43,53 @@ export function containerSummaryToDocker(container: ContainerInfo, ports: readon
     Created: Math.floor(container.createdAtMs / 1000),
     Ports: ports.map((port) => ({ IP: EVERY_ADDRESS, PrivatePort: port.targetPort, PublicPort: port.publishedPort, Type: port.protocol })),
     Labels: container.config.labels,
-    State: container.state,
-    Status: containerStatusText(container, nowMs),
+    State: stateWordOf(container, life),
+    Status: containerStatusText(container, nowMs, life),
     HostConfig: { NetworkMode: networkModeOf(container) },
     NetworkSettings: { Networks: networksToDocker(container) },
     Mounts: container.config.mounts.map(mountPointToDocker),
   };
 }
 
-export function containerToDocker(container: ContainerInfo, ports: readonly PortConfig[]): Json {
+export function containerToDocker(container: ContainerInfo, ports: readonly PortConfig[], life: ContainerLife): Json {
   const { config } = container;
+  const { single } = config;
   const bindings = bindingsOf(ports);
   return {
     Id: config.id,
     Created: timeText(container.createdAtMs),
     Path: container.args[0] ?? "",
     Args: container.args.slice(1),
-    State: stateToDocker(container),
+    State: stateToDocker(container, life),
     Image: container.imageId,
     ResolvConfPath: "",
     HostnamePath: "",
     HostsPath: "",
     LogPath: container.logPath,
     Name: `/${config.name}`,
-    RestartCount: 0,
+    RestartCount: life.restartCount,
     Driver: "overlay2",
     Platform: "linux",
     MountLabel: "",
     ProcessLabel: "",
     AppArmorProfile: "",
-    ExecIDs: null,
+    ExecIDs: life.execIds.length === 0 ? null : life.execIds,
     HostConfig: {
       NetworkMode: networkModeOf(container),
       LogConfig: { Type: "json-file", Config: { "max-size": `${config.log.sizeBytesMax}`, "max-file": `${config.log.filesMax}` } },
-      RestartPolicy: { Name: "", MaximumRetryCount: 0 },
-      AutoRemove: false,
-      Privileged: false,
+      RestartPolicy: { Name: single?.restart.name ?? "", MaximumRetryCount: single?.restart.retriesMax ?? 0 },
+      AutoRemove: single?.isAutoRemoved ?? false,
+      Privileged: config.isPrivileged,
+      Binds: unlessEmpty(single?.request.binds ?? []) ?? null,
+      Init: config.hasInit,
+      ShmSize: config.sharedMemoryBytes || 64 * 1024 * 1024,
+      GroupAdd: unlessEmpty(config.groups) ?? null,
+      Devices: config.devices.map((device) => ({ PathOnHost: device.source, PathInContainer: device.target, CgroupPermissions: device.permissions })),
+      Dns: config.dns.nameservers,
+      DnsSearch: config.dns.search,
+      DnsOptions: config.dns.options,
+      ExtraHosts: unlessEmpty(config.hosts.map((host) => `${host.name}:${host.address}`)) ?? null,
+      SecurityOpt: unlessEmpty(securityOptions(config)) ?? null,
       ReadonlyRootfs: config.isRootReadOnly,
       CapAdd: config.capabilityAdd,
       CapDrop: config.capabilityDrop,
@@ -73,20 +99,20 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
       OomScoreAdj: config.oomScoreAdj,
       Sysctls: unlessEmpty(config.sysctls),
       Ulimits: config.ulimits.map((ulimit) => ({ Name: ulimit.name, Soft: ulimit.soft, Hard: ulimit.hard })),
-      PortBindings: bindings,
+      PortBindings: single === null ? bindings : bindingsOf(single.ports),
     },
     GraphDriver: { Name: "overlay2", Data: {} },
     Mounts: config.mounts.map(mountPointToDocker),
     Config: {
       Hostname: config.hostname,
-      Domainname: "",
+      Domainname: config.domainname,
       User: config.user,
-      AttachStdin: false,
-      AttachStdout: false,
-      AttachStderr: false,
-      Tty: false,
-      OpenStdin: false,
-      StdinOnce: false,
+      AttachStdin: single?.request.attachStdin ?? false,
+      AttachStdout: single?.request.attachStdout ?? false,
+      AttachStderr: single?.request.attachStderr ?? false,
+      Tty: config.terminal.isTerminal,
+      OpenStdin: config.terminal.hasInput,
+      StdinOnce: config.terminal.isInputOnce,
       Env: config.env,
       Cmd: config.command.length === 0 ? null : config.command,
       Image: config.image,
@@ -100,6 +126,11 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
   };
 }
 
+function securityOptions(config: ContainerInfo["config"]): readonly string[] {
+  const seccomp = config.seccomp === "default" ? [] : [`seccomp=${config.seccomp === "unconfined" ? "unconfined" : config.seccomp.profile}`];
+  return [...(config.noNewPrivileges ? ["no-new-privileges"] : []), ...seccomp];
+}
+
 /** By "80/tcp", where on the host each is found. */
 function bindingsOf(ports: readonly PortConfig[]): { readonly [target: string]: Json } {
   const bindings = new Map<string, Json[]>();
@@ -110,12 +141,12 @@ function bindingsOf(ports: readonly PortConfig[]): { readonly [target: string]: 
   return Object.fromEntries(bindings);
 }
 
-function stateToDocker(container: ContainerInfo): Json {
+function stateToDocker(container: ContainerInfo, life: ContainerLife): Json {
   return {
-    Status: container.state,
-    Running: container.state === "running",
-    Paused: false,
-    Restarting: false,
+    Status: stateWordOf(container, life),
+    Running: container.state === "running" || life.isRestarting,
+    Paused: container.isPaused,
+    Restarting: life.isRestarting,
     OOMKilled: container.exit?.isOutOfMemory ?? false,
     Dead: false,
     Pid: container.pid,
@@ -143,8 +174,9 @@ function mountPointToDocker(mount: ContainerMount): Json {
 }
 
 /** "Up 3 minutes", "Exited (0) 2 seconds ago", "Created": what `docker ps` shows. */
-export function containerStatusText(container: ContainerInfo, nowMs: number): string {
+export function containerStatusText(container: ContainerInfo, nowMs: number, life = NO_LIFE): string {
+  if (life.isRestarting) return `Restarting (${container.exit?.exitCode ?? 0}) ${durationText(nowMs - (container.exit?.finishedAtMs ?? nowMs))} ago`;
   if (container.state === "created") return "Created";
-  if (container.state === "running") return `Up ${durationText(nowMs - container.startedAtMs)}`;
+  if (container.state === "running") return `Up ${durationText(nowMs - container.startedAtMs)}${container.isPaused ? " (Paused)" : ""}`;
   return `Exited (${container.exit?.exitCode ?? 0}) ${durationText(nowMs - (container.exit?.finishedAtMs ?? nowMs))} ago`;
 }

@@ -1,3 +1,4 @@
+import type { EngineEvent } from "../../../engine/events.js";
 import type { Node, ObjectKind, Service } from "../../../model/objects.js";
 import type { AppliedChanges } from "../../../store/change-history.js";
 import type { StoreEvent } from "../../../store/view.js";
@@ -30,8 +31,14 @@ export function swarmEvents({ revision, atMs, events }: AppliedChanges): readonl
   }));
 }
 
+/** An event of this host alone. */
+export function engineEvent({ type, action, id, attributes, timeMs }: EngineEvent): DockerEvent {
+  return { type, action, actorId: id, attributes, scope: "local", timeMs, revision: undefined };
+}
+
 export function eventToDocker(event: DockerEvent): Json {
   return {
+    ...(event.scope === "local" && event.type === "container" ? { status: event.action, id: event.actorId, from: event.attributes.image ?? "" } : {}),
     Type: event.type,
     Action: event.action,
     Actor: { ID: event.actorId, Attributes: event.attributes },

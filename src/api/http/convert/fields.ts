@@ -75,6 +75,22 @@ export class Fields {
     return value;
   }
 
+  /** A list of integers from 0 to 65535. */
+  numbers(name: string): readonly number[] {
+    const value = this.#take(name);
+    if (value === undefined) return [];
+    if (Array.isArray(value) && value.every((item) => Number.isInteger(item) && item >= 0 && item <= 65_535)) return value;
+    throw this.#wrong(name, "a list of integers from 0 to 65535");
+  }
+
+  /** A map whose values are of any kind: each with its place, for messages. */
+  entries(name: string): readonly { readonly key: string; readonly value: unknown; readonly at: string }[] {
+    const value = this.#take(name);
+    if (value === undefined) return [];
+    if (typeof value !== "object" || value === null || Array.isArray(value)) throw this.#wrong(name, "a map");
+    return Object.entries(value).map(([key, item]) => ({ key, value: item, at: `${this.#at(name)}.${key}` }));
+  }
+
   /** A map of strings; null values are empty. */
   record(name: string): Readonly<Record<string, string>> {
     const value = this.#take(name);

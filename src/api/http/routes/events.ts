@@ -1,7 +1,8 @@
 import type { FastifyInstance } from "fastify";
 import type { AppliedChanges } from "../../../store/change-history.js";
 import type { RouteContext } from "../context.js";
-import { type DockerEvent, EVENT_KINDS, eventToDocker, swarmEvents } from "../convert/event.js";
+import type { EngineEvent } from "../../../engine/events.js";
+import { type DockerEvent, EVENT_KINDS, engineEvent, eventToDocker, swarmEvents } from "../convert/event.js";
 import { badRequest } from "../errors.js";
 import { eventFilter } from "../event-filter.js";
 import { stringifyJson } from "../json.js";
@@ -27,12 +28,24 @@ export function eventRoutes(app: FastifyInstance, context: RouteContext): void {
     const stop = new AbortController();
     const changes = backend.swarm.changes();
     const past = after === undefined && isBounded(window) ? (changes?.past(EVENT_KINDS) ?? []) : [];
+    const pastOfHost = isBounded(window) ? backend.engine.events.past() : [];
     const next = changes?.follow({ kinds: EVENT_KINDS, signal: stop.signal, ...(after === undefined ? {} : { after }) });
     await sendStream(context, request, reply, { contentType: "application/json" }, async (writer, signal) => {
       const write = async (change: AppliedChanges) => {
         for (const event of swarmEvents(change).filter(isWanted)) await writer.write(lineOf(event));
       };
       for (const change of past) if (isWithin(change.atMs, window)) await write(change);
+      const writeOwn = async (event: EngineEvent) => {
+        const own = engineEvent(event);
+        if (isWithin(event.timeMs, { ...window, sinceMs: undefined }) && isWanted(own)) await writer.write(lineOf(own));
+      };
+      for (const event of pastOfHost) if (isWithin(event.timeMs, window)) await writeOwn(event);
+      // One after the other; a client that does not read holds up none but its own.
+      let last = Promise.resolve();
+      const unsubscribe = backend.engine.events.subscribe((event) => {
+        last = last.then(() => writeOwn(event));
+      });
+      stop.signal.addEventListener("abort", unsubscribe, { once: true });
       await untilOver(window, signal, stop, async () => {
         for await (const change of next ?? []) if (change.atMs <= (window.untilMs ?? Number.POSITIVE_INFINITY)) await write(change);
       });

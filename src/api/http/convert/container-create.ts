@@ -1,0 +1,238 @@
+import type { PortConfig } from "../../../model/objects.js";
+import type { ContainerConfig, ContainerResources, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-runtime.js";
+import type { ImageConfig } from "../../../runtime/image-store.js";
+import type { NetworkChoice } from "../../../engine/engine.js";
+import { badRequest, notSupported } from "../errors.js";
+import { mountsFromDocker } from "./container-mounts.js";
+import { bindingsFromDocker, exposedFromDocker } from "./container-ports.js";
+import { Fields } from "./fields.js";
+
+/** What a request for a container comes to. */
+export interface ContainerRequest {
+  readonly config: Omit<ContainerConfig, "network">;
+  readonly network: NetworkChoice;
+  /** Folders of the host that are made if they are missing: sources of `-v`. */
+  readonly foldersToMake: readonly string[];
+}
+
+export interface ContainerRequestContext {
+  readonly id: string;
+  readonly name: string;
+  /** Of the image, for what the request leaves to it; null when the image is not here. */
+  readonly image: ImageConfig | null;
+  /** The full id of a container, by what a person calls it. */
+  readonly resolveContainer: (reference: string) => string;
+}
+
+const RESTART_NAMES = { no: "no", always: "always", "unless-stopped": "unless-stopped", "on-failure": "on-failure" } as const;
+const NANOSECONDS_PER_MS = 1e6;
+/** Docker refuses less: nothing runs in it. */
+const MEMORY_BYTES_MIN = 6 * 1024 * 1024;
+
+/** The body of POST /containers/create. Throws 400 for what is wrong in it and 501 for what is not built. */
+export function containerFromDocker(body: unknown, context: ContainerRequestContext): ContainerRequest {
+  const fields = new Fields(body, "");
+  const host = fields.child("HostConfig") ?? new Fields({}, "HostConfig");
+  const volumes = fields.entries("Volumes");
+  if (volumes.length > 0) throw notSupported(`anonymous volumes are not supported yet: ${volumes[0]?.key}`);
+  const mounts = mountsFromDocker(host);
+  const exposed = exposedFromDocker(fields);
+  const ports = bindingsFromDocker(host, [...exposed, ...(context.image?.exposedPorts ?? [])]);
+  const network = networkFromDocker(host, fields, context);
+  if (ports.length > 0 && network !== "bridge") throw badRequest("conflicting options: port publishing and the container type network mode");
+  const security = securityFromDocker(host);
+  const config = {
+    id: context.id,
+    name: context.name,
+    ...programFromDocker(fields),
+    ...hostNamesFromDocker(host),
+    ...isolationFromDocker(host),
+    ...security,
+    mounts: mounts.mounts,
+    resources: resourcesFromDocker(host),
+    log: logFromDocker(host),
+    single: singleFromDocker(fields, host, { ports, binds: mounts.binds }),
+  };
+  fields.ignore("OnBuild", "ArgsEscaped", "MacAddress");
+  fields.end();
+  host.ignore("ConsoleSize", "MemorySwappiness", "OomKillDisable", "ContainerIDFile", "Isolation");
+  host.end();
+  return { config, network, foldersToMake: mounts.foldersToMake };
+}
+
+/** Limits, also of POST /containers/{id}/update. */
+export function resourcesFromDocker(host: Fields): ContainerResources {
+  const memoryBytes = host.count("Memory");
+  if (memoryBytes > 0 && memoryBytes < MEMORY_BYTES_MIN) throw badRequest("Minimum memory limit allowed is 6MB");
+  const swapBytes = Number(host.integer("MemorySwap"));
+  // As much swap as memory is what there is without asking.
+  if (swapBytes !== 0 && swapBytes !== memoryBytes * 2) throw notSupported("HostConfig.MemorySwap is not supported yet");
+  const pids = Number(host.integer("PidsLimit"));
+  return { memoryBytes, nanoCpus: host.count("NanoCpus"), pids: Math.max(pids, 0) };
+}
+
+export function restartFromDocker(fields: Fields | null): RestartPolicy | null {
+  if (fields === null) return null;
+  const name = fields.word("Name", RESTART_NAMES, null);
+  const retriesMax = fields.count("MaximumRetryCount");
+  fields.end();
+  if (name !== null && name !== "on-failure" && retriesMax > 0) throw badRequest(`invalid restart policy: maximum retry count cannot be used with "${name}"`);
+  return name === null ? null : { name, retriesMax };
+}
+
+function programFromDocker(fields: Fields) {
+  const isTerminal = fields.boolean("Tty");
+  return {
+    image: fields.string("Image"),
+    labels: fields.record("Labels"),
+    entrypoint: fields.strings("Entrypoint"),
+    command: fields.strings("Cmd"),
+    env: fields.strings("Env"),
+    workingDir: fields.string("WorkingDir"),
+    user: fields.string("User"),
+    hostname: fields.string("Hostname"),
+    domainname: fields.string("Domainname"),
+    stopSignal: fields.string("StopSignal"),
+    terminal: { isTerminal, hasInput: fields.boolean("OpenStdin"), isInputOnce: fields.boolean("StdinOnce") },
+    health: healthFromDocker(fields.child("Healthcheck")),
+  };
+}
+
+export function healthFromDocker(fields: Fields | null): HealthConfig | null {
+  if (fields === null) return null;
+  const ms = (name: string) => {
+    const value = Number(fields.integer(name));
+    if (value < 0 || (value > 0 && value < NANOSECONDS_PER_MS)) throw badRequest(`${name} in Healthcheck cannot be less than 1ms`);
+    return value / NANOSECONDS_PER_MS;
+  };
+  const health = {
+    test: fields.strings("Test"),
+    intervalMs: ms("Interval"),
+    timeoutMs: ms("Timeout"),
+    startPeriodMs: ms("StartPeriod"),
+    startIntervalMs: ms("StartInterval"),
+    retries: fields.count("Retries"),
+  };
+  fields.end();
+  return health;
+}
+
+function hostNamesFromDocker(host: Fields) {
+  const hosts = host.strings("ExtraHosts").map((line) => {
+    const at = line.indexOf(":");
+    if (at <= 0 || at === line.length - 1) throw badRequest(`bad format for add-host: "${line}"`);
+    if (line.slice(at + 1) === "host-gateway") throw notSupported("host-gateway in ExtraHosts is not supported yet");
+    return { name: line.slice(0, at), address: line.slice(at + 1) };
+  });
+  return { hosts, dns: { nameservers: host.strings("Dns"), search: host.strings("DnsSearch"), options: host.strings("DnsOptions") } };
+}
+
+function isolationFromDocker(host: Fields) {
+  for (const [name, own] of [
+    ["PidMode", ["", "private"]],
+    ["IpcMode", ["", "private", "shareable"]],
+    ["UTSMode", [""]],
+    ["UsernsMode", ["", "host"]],
+    ["CgroupnsMode", ["", "private"]],
+    ["CgroupParent", [""]],
+    ["VolumeDriver", ["", "local"]],
+    ["Runtime", [""]],
+  ] as const) {
+    const value = host.string(name);
+    if (!(own as readonly string[]).includes(value)) throw notSupported(`HostConfig.${name} "${value}" is not supported yet`);
+  }
+  const devices = host.children("Devices").map((device) => {
+    const source = device.string("PathOnHost");
+    const made = { source, target: device.string("PathInContainer") || source, permissions: device.string("CgroupPermissions") || "rwm" };
+    device.end();
+    return made;
+  });
+  const ulimits = host.children("Ulimits").map((ulimit) => {
+    const made = { name: ulimit.string("Name"), soft: Number(ulimit.integer("Soft")), hard: Number(ulimit.integer("Hard")) };
+    ulimit.end();
+    return made;
+  });
+  return {
+    devices,
+    ulimits,
+    groups: host.strings("GroupAdd"),
+    isRootReadOnly: host.boolean("ReadonlyRootfs"),
+    capabilityAdd: host.strings("CapAdd"),
+    capabilityDrop: host.strings("CapDrop"),
+    isPrivileged: host.boolean("Privileged"),
+    sysctls: host.record("Sysctls"),
+    oomScoreAdj: Number(host.integer("OomScoreAdj")),
+    hasInit: host.boolean("Init"),
+    sharedMemoryBytes: host.count("ShmSize"),
+  };
+}
+
+function securityFromDocker(host: Fields): { readonly noNewPrivileges: boolean; readonly seccomp: SeccompChoice } {
+  let noNewPrivileges = false;
+  let seccomp: SeccompChoice = "default";
+  for (const option of host.strings("SecurityOpt")) {
+    const [, name = option, value = ""] = /^([a-z-]+)[=:]([\s\S]*)$/.exec(option) ?? [];
+    if (name === "no-new-privileges" && ["", "true", "false"].includes(value)) noNewPrivileges = value !== "false";
+    else if (name === "seccomp") seccomp = value === "unconfined" ? "unconfined" : value === "builtin" ? "default" : { profile: value };
+    else if (!((name === "apparmor" && value === "unconfined") || (name === "label" && value === "disable"))) {
+      throw notSupported(`the security option "${option.slice(0, 80)}" is not supported yet`);
+    }
+  }
+  return { noNewPrivileges, seccomp };
+}
+
+function networkFromDocker(host: Fields, fields: Fields, { resolveContainer }: ContainerRequestContext): NetworkChoice {
+  const mode = host.string("NetworkMode");
+  const networking = fields.child("NetworkingConfig");
+  for (const { key, value, at } of networking?.entries("EndpointsConfig") ?? []) {
+    if (!["default", "bridge", "host", "none"].includes(key)) throw notSupported(`attaching containers to networks is not supported yet: "${key}"`);
+    const endpoint = new Fields(value ?? {}, at);
+    // What clients fill in by themselves, for the network that it gets anyway.
+    endpoint.ignore("MacAddress", "DriverOpts", "GwPriority");
+    endpoint.end();
+  }
+  networking?.end();
+  if (fields.boolean("NetworkDisabled") || mode === "none") return "none";
+  if (mode === "" || mode === "default" || mode === "bridge") return "bridge";
+  if (mode === "host") return "host";
+  const joined = /^container:(.+)$/.exec(mode)?.[1];
+  if (joined === undefined)
+    throw notSupported(`attaching containers to networks is not supported yet: "${mode}" is none of bridge, host, none and container:…`);
+  return { container: resolveContainer(joined) };
+}
+
+function logFromDocker(host: Fields): ContainerConfig["log"] {
+  const log = host.child("LogConfig");
+  const type = log?.string("Type") ?? "";
+  if (type !== "" && type !== "json-file") throw notSupported(`the log driver "${type}" is not supported yet: json-file is`);
+  const options = log?.record("Config") ?? {};
+  log?.end();
+  const unknown = Object.keys(options).find((name) => !["max-size", "max-file"].includes(name));
+  if (unknown !== undefined) throw notSupported(`the log option "${unknown}" is not supported yet`);
+  const [size = "", files = "1"] = [options["max-size"], options["max-file"]];
+  const match = /^(\d+)([kmg]?)b?$/i.exec(size || "0");
+  if (match === null) throw badRequest(`log option max-size "${size}" is not a size`);
+  if (!/^[1-9]\d{0,5}$/.test(files)) throw badRequest(`log option max-file "${files}" is not a number from 1`);
+  const unit = 1024 ** ["", "k", "m", "g"].indexOf((match[2] ?? "").toLowerCase());
+  return { sizeBytesMax: Number(match[1]) * unit, filesMax: Number(files) };
+}
+
+function singleFromDocker(fields: Fields, host: Fields, made: { readonly ports: readonly PortConfig[]; readonly binds: readonly string[] }) {
+  const isAutoRemoved = host.boolean("AutoRemove");
+  const restart = restartFromDocker(host.child("RestartPolicy")) ?? { name: "no", retriesMax: 0 };
+  if (isAutoRemoved && restart.name !== "no") throw badRequest("can't create 'AutoRemove' container with restart policy");
+  return {
+    restart,
+    isAutoRemoved,
+    ports: made.ports,
+    published: [],
+    isStopped: false,
+    request: {
+      attachStdin: fields.boolean("AttachStdin"),
+      attachStdout: fields.boolean("AttachStdout"),
+      attachStderr: fields.boolean("AttachStderr"),
+      binds: made.binds,
+    },
+    stopTimeoutMs: Number(fields.integer("StopTimeout")) * 1000,
+  } as const;
+}

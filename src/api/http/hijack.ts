@@ -1,0 +1,67 @@
+import type { IncomingMessage } from "node:http";
+import type { Duplex } from "node:stream";
+import { answerOf, HttpError } from "./errors.js";
+import { JSON_TYPE } from "./answer.js";
+
+/** Largest body of a request whose connection becomes a stream. */
+const BODY_BYTES_MAX = 1024 * 1024;
+
+/** A connection that is to become a stream, both ways (swarm-surface 2.2). */
+export interface Hijacked {
+  readonly request: IncomingMessage;
+  readonly socket: Duplex;
+  /** The request's body. */
+  readonly body: string;
+}
+
+/** Reads the body of a request that asked for another protocol; what comes after it stays in the socket. Throws 400 for one without a length. */
+export async function readHijackBody(request: IncomingMessage, socket: Duplex): Promise<string> {
+  if (request.headers["transfer-encoding"] !== undefined) throw new HttpError(400, "the body of a request with Upgrade must have a Content-Length");
+  const sizeBytes = Number(request.headers["content-length"] ?? 0);
+  if (!Number.isInteger(sizeBytes) || sizeBytes < 0 || sizeBytes > BODY_BYTES_MAX) throw new HttpError(400, `invalid Content-Length: ${sizeBytes}`);
+  if (sizeBytes === 0) return "";
+  const chunks: Buffer[] = [];
+  for (let missing = sizeBytes; missing > 0; ) {
+    const chunk = (socket.read(Math.min(missing, socket.readableLength || 1)) as Buffer | null) ?? (await nextReadable(socket));
+    if (chunk === null) continue;
+    chunks.push(chunk);
+    missing -= chunk.length;
+  }
+  return Buffer.concat(chunks).toString("utf8");
+}
+
+/** Null when there is something to read now. */
+function nextReadable(socket: Duplex): Promise<null> {
+  return new Promise((resolve, reject) => {
+    const settle = (call: () => void) => {
+      socket.off("readable", onReadable).off("close", onClose).off("end", onClose);
+      call();
+    };
+    const onReadable = () => settle(() => resolve(null));
+    const onClose = () => settle(() => reject(new HttpError(400, "the client went away before it had sent everything")));
+    socket.once("readable", onReadable).once("close", onClose).once("end", onClose);
+  });
+}
+
+/** The answer after which the connection is a stream. */
+export function acceptHijack(socket: Duplex, headers: Readonly<Record<string, string>>, contentType: string): void {
+  writeHead(socket, "101 UPGRADED", { ...headers, "Content-Type": contentType, Connection: "Upgrade", Upgrade: "tcp" });
+}
+
+/** Ends the connection with an error in the form of any other. */
+export function refuseHijack(socket: Duplex, headers: Readonly<Record<string, string>>, cause: unknown): void {
+  const { status, message } = answerOf(cause);
+  const body = `${JSON.stringify({ message })}\n`;
+  writeHead(socket, `${status} ${status < 500 ? "Refused" : "Failed"}`, {
+    ...headers,
+    "Content-Type": JSON_TYPE,
+    "Content-Length": `${Buffer.byteLength(body)}`,
+    Connection: "close",
+  });
+  socket.end(body);
+}
+
+function writeHead(socket: Duplex, status: string, headers: Readonly<Record<string, string>>): void {
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
+  socket.write(`HTTP/1.1 ${status}\r\n${lines.join("")}\r\n`);
+}

@@ -1,0 +1,171 @@
+import { mkdir } from "node:fs/promises";
+import type { FastifyInstance, FastifyRequest } from "fastify";
+import { isClusterError } from "../../../base/errors.js";
+import { newContainerId } from "../../../base/ids.js";
+import { systemRandom } from "../../../base/random.js";
+import type { WaitCondition } from "../../../engine/engine.js";
+import type { ContainerInfo } from "../../../runtime/container-runtime.js";
+import { sendEmpty, sendJson } from "../answer.js";
+import { requireJsonBody } from "../body.js";
+import type { RouteContext } from "../context.js";
+import { containerFromDocker, resourcesFromDocker, restartFromDocker } from "../convert/container-create.js";
+import { Fields } from "../convert/fields.js";
+import { badRequest, HttpError, notFound } from "../errors.js";
+import { Filters } from "../filters.js";
+import { stringifyJson } from "../json.js";
+import { Query } from "../query.js";
+import { randomName } from "../random-name.js";
+import { sendStream } from "../stream.js";
+import { sizeOf } from "./attach.js";
+
+interface ById {
+  Params: { readonly id: string };
+}
+
+const CONDITIONS: readonly WaitCondition[] = ["not-running", "next-exit", "removed"];
+
+/** Makes, drives and removes containers of this host. */
+export function containerLifeRoutes(app: FastifyInstance, context: RouteContext): void {
+  const { containers, engine, images } = context.backend;
+
+  app.post("/containers/create", async (request, reply) => {
+    const query = new Query(request);
+    const body = await requireJsonBody(request);
+    const reference = new Fields(body, "").string("Image");
+    const image = reference === "" ? undefined : images.resolve(reference);
+    if (reference === "") throw badRequest("no image was named");
+    if (image === undefined) throw notFound(`No such image: ${/[:@]/.test(reference.split("/").at(-1) ?? "") ? reference : `${reference}:latest`}`);
+    const id = newContainerId();
+    const name = query.text("name").replace(/^\//, "") || randomName(systemRandom, (candidate) => containers.inspect(candidate) !== undefined);
+    const resolveContainer = (text: string) => found(text).config.id;
+    const made = containerFromDocker(body, { id, name, image: image.config, resolveContainer });
+    for (const folder of made.foldersToMake) await mkdir(folder, { recursive: true }).catch(ignoreExisting);
+    await engine.create(made.config, made.network);
+    return sendJson(reply, { Id: id, Warnings: [] }, 201);
+  });
+
+  app.post<ById>("/containers/:id/start", async (request, reply) => sendEmpty(reply, (await engine.start(idOf(request))) ? 204 : 304));
+
+  app.post<ById>("/containers/:id/stop", async (request, reply) => {
+    const id = idOf(request);
+    return sendEmpty(reply, (await engine.stop(id, graceOf(request))) ? 204 : 304);
+  });
+
+  app.post<ById>("/containers/:id/restart", async (request, reply) => {
+    await engine.restart(idOf(request), graceOf(request));
+    return sendEmpty(reply, 204);
+  });
+
+  app.post<ById>("/containers/:id/kill", async (request, reply) => {
+    await engine.kill(idOf(request), new Query(request).text("signal") || "SIGKILL");
+    return sendEmpty(reply, 204);
+  });
+
+  for (const action of ["pause", "unpause"] as const) {
+    app.post<ById>(`/containers/:id/${action}`, async (request, reply) => {
+      await containers[action](idOf(request));
+      return sendEmpty(reply, 204);
+    });
+  }
+
+  app.post<ById>("/containers/:id/resize", async (request, reply) => {
+    const size = sizeOf(new Query(request));
+    await containers.resize(idOf(request), size);
+    return sendEmpty(reply, 200);
+  });
+
+  app.post<ById>("/containers/:id/rename", async (request, reply) => {
+    const name = new Query(request).text("name").replace(/^\//, "");
+    if (name === "") throw badRequest("Neither old nor new names may be empty");
+    await engine.rename(idOf(request), name);
+    return sendEmpty(reply, 204);
+  });
+
+  app.post<ById>("/containers/:id/update", async (request, reply) => {
+    const fields = new Fields(await requireJsonBody(request), "");
+    const container = found(request.params.id);
+    const asked = resourcesFromDocker(fields);
+    const restart = restartFromDocker(fields.child("RestartPolicy"));
+    fields.ignore("MemorySwappiness", "OomKillDisable");
+    fields.end();
+    const { resources } = container.config;
+    // 0 leaves a limit as it is.
+    const merged = {
+      memoryBytes: asked.memoryBytes || resources.memoryBytes,
+      nanoCpus: asked.nanoCpus || resources.nanoCpus,
+      pids: asked.pids || resources.pids,
+    };
+    await engine.update(container.config.id, { resources: merged, restart });
+    return sendJson(reply, { Warnings: [] });
+  });
+
+  /** Its headers are out at once: who has them knows that no end is missed. */
+  app.post<ById>("/containers/:id/wait", async (request, reply) => {
+    const condition = conditionOf(new Query(request).text("condition"));
+    const id = idOf(request);
+    await sendStream(context, request, reply, { contentType: "application/json" }, async (writer, signal) => {
+      const exit = await engine.wait(id, condition, signal);
+      await writer.write(`${stringifyJson({ StatusCode: exit.exitCode })}\n`);
+    });
+    return reply;
+  });
+
+  app.delete<ById>("/containers/:id", async (request, reply) => {
+    const container = found(request.params.id);
+    try {
+      await engine.remove(container.config.id, { force: new Query(request).flag("force") });
+    } catch (cause) {
+      if (!isClusterError(cause, "failed_precondition")) throw cause;
+      const word = container.isPaused ? "paused: unpause and then" : "running: ";
+      const text = `cannot remove container "/${container.config.name}": container is ${word} stop the container before removing or force remove`;
+      throw new HttpError(409, text.replace(":  ", ": "), { cause });
+    }
+    return sendEmpty(reply, 204);
+  });
+
+  app.post("/containers/prune", async (request, reply) => {
+    const filters = Filters.parse(new Query(request), ["label", "label!", "until"]);
+    if (filters.has("until")) throw new HttpError(501, "the filter until of container prune is not supported yet");
+    const isUnwanted = ({ config, state }: ContainerInfo) =>
+      config.single !== null &&
+      state !== "running" &&
+      !engine.isRestarting(config.id) &&
+      filters.allowsLabels("label", config.labels) &&
+      !(filters.has("label!") && filters.allowsLabels("label!", config.labels));
+    const removed: string[] = [];
+    for (const { config } of containers.list().filter(isUnwanted)) {
+      await engine.remove(config.id, { force: false });
+      removed.push(config.id);
+    }
+    return sendJson(reply, { ContainersDeleted: removed, SpaceReclaimed: 0 });
+  });
+
+  function found(reference: string): ContainerInfo {
+    const container = containers.inspect(reference);
+    if (container === undefined) throw notFound(`No such container: ${reference}`);
+    return container;
+  }
+
+  function idOf(request: FastifyRequest<ById>): string {
+    return found(request.params.id).config.id;
+  }
+}
+
+/** Milliseconds; null for what the container has by itself. Negative waits for ever, as in Docker. */
+function graceOf(request: FastifyRequest): number | null {
+  const text = new Query(request).text("t");
+  if (text === "") return null;
+  if (!/^-?\d{1,7}$/.test(text)) throw badRequest(`invalid value for t: "${text}"`);
+  return Number(text) < 0 ? Number.MAX_SAFE_INTEGER : Number(text) * 1000;
+}
+
+function conditionOf(text: string): WaitCondition {
+  const condition = CONDITIONS.find((word) => word === (text || "not-running"));
+  if (condition === undefined) throw badRequest(`invalid condition: "${text}"`);
+  return condition;
+}
+
+/** A source that is there, a file or a link for instance, is as good. */
+function ignoreExisting(cause: NodeJS.ErrnoException): void {
+  if (cause.code !== "EEXIST") throw badRequest(`cannot make the bind source: ${cause.message}`);
+}

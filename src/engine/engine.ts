@@ -1,0 +1,292 @@
+import type { Clock } from "../base/clock.js";
+import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
+import type { Logger } from "../base/log.js";
+import type { ContainerNetwork } from "../model/container-network.js";
+import { isDeepEqual } from "../model/deep-equal.js";
+import type { HostNetwork, LiveEndpoint } from "../network/host-network.js";
+import { bridgeNetworkOf } from "../runtime/bridge-network.js";
+import type {
+  ContainerChange,
+  ContainerConfig,
+  ContainerExit,
+  ContainerInfo,
+  ContainerResources,
+  ContainerRuntime,
+  RestartPolicy,
+  SingleConfig,
+} from "../runtime/container-runtime.js";
+import { EngineEvents } from "./events.js";
+import { ExecRegistry } from "./exec-registry.js";
+import { shouldStartWithDaemon } from "./restart-plan.js";
+import { Restarts } from "./restarts.js";
+
+export interface EngineOptions {
+  readonly runtime: ContainerRuntime;
+  readonly network: HostNetwork;
+  readonly clock: Clock;
+  readonly logger: Logger;
+}
+
+/** Which network a container is made with. */
+export type NetworkChoice = "bridge" | "host" | "none" | { readonly container: string };
+
+export type WaitCondition = "not-running" | "next-exit" | "removed";
+
+const STOP_GRACE_MS = 10_000;
+/** What `kill` sends that is meant to end a container: no policy starts it again then. */
+const ENDING_SIGNALS = /^(SIG)?(KILL|TERM|INT|QUIT)$|^(2|3|9|15)$/i;
+
+/** Containers that people make on this host, without a swarm: their network, restarts and removal, programs run in them, and the events of all containers. */
+export class Engine {
+  readonly events = new EngineEvents();
+  readonly execs: ExecRegistry;
+  readonly #options: EngineOptions;
+  readonly #restarts: Restarts;
+  /** Containers whose end is somebody's doing who goes on with them. */
+  readonly #held = new Set<string>();
+  /** What is still to be done about ends. */
+  readonly #cleanups = new Set<Promise<void>>();
+  readonly #stopListening: () => void;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    const { runtime, clock, logger } = options;
+    this.#restarts = new Restarts({ clock, logger, start: (id) => this.#startAgain(id) });
+    this.execs = new ExecRegistry({
+      runtime,
+      clock,
+      tell: (action, exec, attributes) => this.tell(action, exec.settings.containerId, { execID: exec.id, ...attributes }),
+    });
+    this.#stopListening = runtime.onChange((change, info) => this.#onChange(change, info));
+  }
+
+  /** What a single container of an earlier daemon needs: it is started or removed, as its settings say. */
+  async resume(): Promise<void> {
+    for (const { config, state, exit } of this.#options.runtime.list()) {
+      if (config.single === null || state !== "exited" || exit === null) continue;
+      if (config.single.isAutoRemoved) await this.remove(config.id, { force: true });
+      else if (shouldStartWithDaemon(config.single, exit)) {
+        await this.start(config.id).catch((cause: unknown) =>
+          this.#options.logger.warn({ container: config.id, reason: messageOf(cause) }, "a container could not be started with the daemon"),
+        );
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopListening();
+    this.#restarts.close();
+    await Promise.all(this.#cleanups);
+  }
+
+  /** Endpoints of single containers: what the host's network must know when it is made anew. */
+  liveEndpoints(): readonly LiveEndpoint[] {
+    return this.#options.runtime.list().flatMap(({ config, state }) => {
+      const network = bridgeNetworkOf(config);
+      if (config.single === null || network === null || state === "exited") return [];
+      return [{ containerId: config.id, network, ports: state === "running" ? config.single.published : [] }];
+    });
+  }
+
+  /** Throws as the runtime's `create`, and `already_exists` for a port in use. */
+  async create(config: Omit<ContainerConfig, "network">, choice: NetworkChoice): Promise<void> {
+    const { runtime, network } = this.#options;
+    try {
+      await runtime.create({ ...config, network: await this.#networkOf(config.id, choice) });
+    } catch (cause) {
+      await network.detach(config.id);
+      throw cause;
+    }
+  }
+
+  /** False when it runs already. Throws `conflict` when it is paused, `failed_precondition` with the reason when it cannot be executed. */
+  async start(id: string): Promise<boolean> {
+    const info = this.#get(id);
+    if (info.isPaused) throw new ClusterError("conflict", "cannot start a paused container, try unpause instead");
+    if (info.state === "running") return false;
+    this.#restarts.forget(id);
+    await this.#change(info, { isStopped: false });
+    await this.#launch(id);
+    return true;
+  }
+
+  /** False when it does not run. Null is the container's own grace. */
+  async stop(id: string, graceMs: number | null): Promise<boolean> {
+    const info = this.#get(id);
+    const wasWaiting = this.#restarts.isWaiting(id);
+    this.#restarts.forget(id);
+    await this.#change(info, { isStopped: true });
+    if (info.state !== "running") return wasWaiting;
+    await this.#options.runtime.stop(id, graceMs ?? graceOf(info));
+    this.tell("stop", id);
+    return true;
+  }
+
+  /** Starts it also when it did not run. */
+  async restart(id: string, graceMs: number | null): Promise<void> {
+    const info = this.#get(id);
+    this.#held.add(id);
+    try {
+      this.#restarts.forget(id);
+      if (info.state === "running") await this.#options.runtime.stop(id, graceMs ?? graceOf(info));
+      await this.#settled();
+      await this.#change(this.#get(id), { isStopped: false });
+      await this.#launch(id);
+    } finally {
+      this.#held.delete(id);
+    }
+    this.tell("restart", id);
+  }
+
+  async kill(id: string, signal: string): Promise<void> {
+    const info = this.#get(id);
+    if (info.state !== "running") throw new ClusterError("conflict", `Cannot kill container: ${id}: Container ${id} is not running`);
+    if (ENDING_SIGNALS.test(signal)) await this.#change(info, { isStopped: true });
+    await this.#options.runtime.kill(id, signal);
+    this.tell("kill", id, { signal });
+  }
+
+  /** Throws `failed_precondition` when it is running and `force` is not set. */
+  async remove(id: string, options: { readonly force: boolean }): Promise<void> {
+    this.#restarts.forget(id);
+    this.#held.add(id);
+    try {
+      await this.#options.runtime.remove(id, options);
+    } finally {
+      this.#held.delete(id);
+    }
+    await this.#options.network.detach(id);
+  }
+
+  async rename(id: string, name: string): Promise<void> {
+    const { config } = this.#get(id);
+    if (config.name === name) throw new ClusterError("invalid_argument", "Renaming a container with the same name as its current name");
+    await this.#options.runtime.update(id, { name });
+    this.tell("rename", id, { oldName: `/${config.name}` });
+  }
+
+  async update(id: string, change: { readonly resources: ContainerResources; readonly restart: RestartPolicy | null }): Promise<void> {
+    const { config } = this.#get(id);
+    const { single } = config;
+    if (change.restart !== null && single === null) throw new ClusterError("invalid_argument", "the restart policy of a task's container is its service's");
+    const restart = change.restart === null || single === null ? {} : { single: { ...single, restart: change.restart } };
+    await this.#options.runtime.update(id, { resources: change.resources, ...restart });
+    this.tell("update", id);
+  }
+
+  /** Begins to wait at once. Rejects with the signal's reason. */
+  wait(id: string, condition: WaitCondition, signal: AbortSignal): Promise<ContainerExit> {
+    const { runtime } = this.#options;
+    const info = this.#get(id);
+    if (condition === "not-running" && info.state !== "running") return Promise.resolve(info.exit ?? { exitCode: 0, isOutOfMemory: false, finishedAtMs: 0 });
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void) => {
+        stop();
+        signal.removeEventListener("abort", onAbort);
+        settle();
+      };
+      const onAbort = () => end(() => reject(signal.reason));
+      const stop = runtime.onChange((change, { config, exit }) => {
+        if (config.id !== id) return;
+        const last = exit ?? { exitCode: 0, isOutOfMemory: false, finishedAtMs: 0 };
+        if (change === "remove" || (change === "exit" && condition !== "removed")) end(() => resolve(last));
+      });
+      signal.addEventListener("abort", onAbort, { once: true });
+      if (signal.aborted) onAbort();
+    });
+  }
+
+  restartCount(id: string): number {
+    return this.#restarts.count(id);
+  }
+
+  isRestarting(id: string): boolean {
+    return this.#restarts.isWaiting(id);
+  }
+
+  /** Tells of something that was done to a container. */
+  tell(action: string, id: string, attributes: Readonly<Record<string, string>> = {}): void {
+    const info = this.#options.runtime.inspect(id);
+    if (info !== undefined) this.#tellOf(action, info, attributes);
+  }
+
+  #tellOf(action: string, { config }: ContainerInfo, attributes: Readonly<Record<string, string>> = {}): void {
+    const own = { ...config.labels, image: config.image, name: config.name };
+    this.events.tell({ type: "container", action, id: config.id, attributes: { ...own, ...attributes }, timeMs: this.#options.clock.now() });
+  }
+
+  #onChange(change: ContainerChange, info: ContainerInfo): void {
+    if (change === "exit") {
+      if (info.exit?.isOutOfMemory) this.#tellOf("oom", info);
+      this.#tellOf("die", info, { exitCode: `${info.exit?.exitCode ?? 0}` });
+      this.#onExit(info);
+    } else if (change === "remove") this.#tellOf("destroy", info);
+    else if (change !== "update") this.#tellOf(change, info);
+  }
+
+  #onExit(info: ContainerInfo): void {
+    const { id, single } = info.config;
+    if (single === null) return;
+    const isHeld = this.#held.has(id);
+    const isRestarted = !isHeld && this.#restarts.onExit(info);
+    const isRemoved = single.isAutoRemoved && !isHeld && !isRestarted;
+    const done = (isRemoved ? this.remove(id, { force: true }) : this.#options.network.detach(id)).catch((cause: unknown) => {
+      if (!isClusterError(cause, "not_found")) this.#options.logger.error({ err: cause, container: id }, "what a container left could not be removed");
+    });
+    this.#cleanups.add(done);
+    done.finally(() => this.#cleanups.delete(done));
+  }
+
+  async #startAgain(id: string): Promise<void> {
+    if (this.#get(id).state === "running") return;
+    await this.#launch(id);
+  }
+
+  /** Gives it an address and its ports, and starts it. */
+  async #launch(id: string): Promise<void> {
+    const { runtime, network } = this.#options;
+    await this.#settled();
+    const { config } = this.#get(id);
+    const { single } = config;
+    const had = bridgeNetworkOf(config);
+    if (single !== null && had !== null) {
+      const endpoint = await network.attach(id, single.ports);
+      const change = { network: endpoint.network, single: { ...single, published: endpoint.ports } };
+      if (!isDeepEqual(endpoint.network, had) || !isDeepEqual(endpoint.ports, single.published)) await runtime.update(id, change);
+    }
+    try {
+      await runtime.start(id);
+    } catch (cause) {
+      if (single !== null && this.#get(id).state !== "running") await network.detach(id);
+      throw cause;
+    }
+  }
+
+  async #networkOf(id: string, choice: NetworkChoice): Promise<ContainerNetwork | "host" | null | { readonly container: string }> {
+    if (choice === "bridge") return (await this.#options.network.attach(id, [])).network;
+    return choice === "none" ? null : choice;
+  }
+
+  async #change({ config }: ContainerInfo, change: Partial<SingleConfig>): Promise<void> {
+    const { single } = config;
+    // Without a policy there is nothing to remember.
+    if (single === null || single.restart.name === "no") return;
+    const changed = { ...single, ...change };
+    if (!isDeepEqual(changed, single)) await this.#options.runtime.update(config.id, { single: changed });
+  }
+
+  /** Nothing of an earlier end is under way. */
+  async #settled(): Promise<void> {
+    await Promise.all(this.#cleanups);
+  }
+
+  #get(id: string): ContainerInfo {
+    const info = this.#options.runtime.inspect(id);
+    if (info === undefined) throw new ClusterError("not_found", `No such container: ${id}`);
+    return info;
+  }
+}
+
+function graceOf({ config }: ContainerInfo): number {
+  return config.single?.stopTimeoutMs || STOP_GRACE_MS;
+}

@@ -1,0 +1,162 @@
+import { expect, test } from "vitest";
+import { FakeClock } from "../../../src/base/clock.js";
+import { silentLogger } from "../../../src/base/log.js";
+import { Engine } from "../../../src/engine/engine.js";
+import { restartDelayMs, shouldRestart, shouldStartWithDaemon } from "../../../src/engine/restart-plan.js";
+import type { ExecSettings } from "../../../src/engine/exec-registry.js";
+import type { SingleConfig } from "../../../src/runtime/container-runtime.js";
+import { containerConfig } from "../../support/container-config.js";
+import { FakeHostNetwork } from "../../support/fake-host-network.js";
+import { FakeRuntime } from "../../support/fake-runtime.js";
+import { until } from "../../support/until.js";
+
+const SINGLE: SingleConfig = {
+  restart: { name: "no", retriesMax: 0 },
+  isAutoRemoved: false,
+  ports: [],
+  published: [],
+  isStopped: false,
+  request: { attachStdin: false, attachStdout: false, attachStderr: false, binds: [] },
+  stopTimeoutMs: 0,
+};
+const [A, B] = ["a".repeat(64), "b".repeat(64)];
+const PORT = { name: "", protocol: "tcp", targetPort: 80, publishedPort: 0, publishMode: "host" } as const;
+
+function world() {
+  const clock = new FakeClock();
+  const runtime = new FakeRuntime(clock);
+  const network = new FakeHostNetwork();
+  const engine = new Engine({ runtime, network, clock, logger: silentLogger });
+  const create = (id: string, single: Partial<SingleConfig>) =>
+    engine.create(containerConfig(id, `c-${id[0]}`, { single: { ...SINGLE, ...single } }), "bridge");
+  const actions = () => engine.events.past().map(({ action }) => action);
+  return { clock, runtime, network, engine, create, actions };
+}
+
+const exit = (exitCode: number) => ({ exitCode, isOutOfMemory: false, finishedAtMs: 0 });
+
+test.each([
+  ["no", 1, 0, false],
+  ["always", 0, 99, true],
+  ["unless-stopped", 0, 99, true],
+  ["on-failure", 0, 0, false],
+  ["on-failure", 1, 1, true],
+  ["on-failure", 1, 2, false],
+] as const)("policy %s after exit code %i and %i restarts: %s", (name, exitCode, restarts, expected) => {
+  const single = { ...SINGLE, restart: { name, retriesMax: 2 } };
+  expect(shouldRestart(single, exit(exitCode), restarts)).toBe(expected);
+  expect(shouldRestart({ ...single, isStopped: true }, exit(exitCode), restarts)).toBe(false);
+});
+
+test("only 'always' starts with the daemon what was stopped by hand", () => {
+  const stopped = (name: "always" | "unless-stopped") => ({ ...SINGLE, restart: { name, retriesMax: 0 }, isStopped: true });
+  expect(shouldStartWithDaemon(stopped("always"), exit(0))).toBe(true);
+  expect(shouldStartWithDaemon(stopped("unless-stopped"), exit(0))).toBe(false);
+});
+
+test.each([
+  [0, 0, 100],
+  [100, 5, 200],
+  [51_200, 5, 60_000],
+  [51_200, 10_000, 100],
+])("after a delay of %i and a run of %i ms the next delay is %i", (previous, ran, expected) => {
+  expect(restartDelayMs(previous, ran)).toBe(expected);
+});
+
+test("a container is restarted with growing delays until somebody stops it", async () => {
+  const { clock, runtime, engine, create, actions } = world();
+  await create(A, { restart: { name: "always", retriesMax: 0 } });
+  await engine.start(A);
+  for (const delayMs of [100, 200]) {
+    runtime.exit(A, 1);
+    expect(engine.isRestarting(A)).toBe(true);
+    clock.advance(delayMs - 1);
+    expect(runtime.inspect(A)?.state).toBe("exited");
+    clock.advance(1);
+    await until("it runs again", () => runtime.inspect(A)?.state === "running");
+  }
+  expect(engine.restartCount(A)).toBe(2);
+  await engine.stop(A, null);
+  expect(engine.isRestarting(A)).toBe(false);
+  expect(runtime.inspect(A)?.config.single?.isStopped).toBe(true);
+  expect(actions()).toEqual(["create", "start", "die", "start", "die", "start", "die", "stop"]);
+});
+
+test("ports are published while it runs, and free for another when it has ended", async () => {
+  const { runtime, network, engine, create } = world();
+  const port = { ...PORT, publishedPort: 8080 };
+  await create(A, { ports: [port] });
+  await create(B, { ports: [port] });
+  expect(network.publishedPorts(A)).toEqual([]);
+  await engine.start(A);
+  expect(runtime.inspect(A)?.config.single?.published).toEqual([port]);
+  await expect(engine.start(B)).rejects.toThrow("port 8080/tcp is already in use");
+  runtime.exit(A, 0);
+  await until("A has given it back", () => network.publishedPorts(A).length === 0);
+  expect(await engine.start(B)).toBe(true);
+  expect(engine.liveEndpoints()).toMatchObject([{ containerId: B, ports: [port] }]);
+});
+
+test("one that removes itself is waited for until it is gone", async () => {
+  const { runtime, engine, create, actions } = world();
+  await create(A, { isAutoRemoved: true });
+  const removed = engine.wait(A, "removed", new AbortController().signal);
+  const ended = engine.wait(A, "next-exit", new AbortController().signal);
+  await engine.start(A);
+  runtime.exit(A, 5);
+  expect((await ended).exitCode).toBe(5);
+  expect((await removed).exitCode).toBe(5);
+  expect(runtime.inspect(A)).toBeUndefined();
+  expect(actions()).toEqual(["create", "start", "die", "destroy"]);
+});
+
+test("waiting ends with its signal, and at once for what does not run", async () => {
+  const { engine, create } = world();
+  await create(A, {});
+  expect((await engine.wait(A, "not-running", new AbortController().signal)).exitCode).toBe(0);
+  const leaving = new AbortController();
+  const waiting = engine.wait(A, "next-exit", leaving.signal);
+  leaving.abort(new Error("left"));
+  await expect(waiting).rejects.toThrow("left");
+});
+
+test("what a daemon finds is started or removed, as its settings say", async () => {
+  const { clock, runtime, network, engine, create } = world();
+  await create(A, { restart: { name: "always", retriesMax: 0 } });
+  await create(B, { isAutoRemoved: true });
+  for (const id of [A, B]) await engine.start(id);
+  await engine[Symbol.asyncDispose]();
+  for (const id of [A, B]) runtime.exit(id, 1);
+  const next = new Engine({ runtime, network, clock, logger: silentLogger });
+  await next.resume();
+  expect(runtime.list().map(({ config, state }) => [config.id, state])).toEqual([[A, "running"]]);
+});
+
+test("a program in a container is started once, and its code kept for a while", async () => {
+  const { clock, runtime, engine, create } = world();
+  await create(A, {});
+  const settings: ExecSettings = {
+    containerId: A,
+    args: ["false"],
+    env: [],
+    workingDir: "",
+    user: "",
+    isPrivileged: false,
+    isTerminal: false,
+    streams: { stdin: false, stdout: true, stderr: true },
+    detachKeys: "",
+  };
+  const early = engine.execs.create(settings);
+  expect(() => engine.execs.claim(early)).toThrow("is not running");
+  await engine.start(A);
+  runtime.exitCodeOfExec = () => 3;
+  const id = engine.execs.create(settings);
+  engine.execs.claim(id);
+  expect(() => engine.execs.claim(id)).toThrow("has already run");
+  const process = await engine.execs.start(id, { isDetached: true, size: null });
+  expect(await process.ended).toBe(3);
+  expect(engine.execs.inspect(id)).toMatchObject({ isRunning: false, exitCode: 3 });
+  clock.advance(300_001);
+  engine.execs.create(settings);
+  expect(() => engine.execs.inspect(id)).toThrow("No such exec instance");
+});
