@@ -1,4 +1,5 @@
 import { rm } from "node:fs/promises";
+import { networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "../agent/worker.js";
 import type { Clock } from "../base/clock.js";
@@ -22,6 +23,7 @@ import { KeyKeeper } from "./key-keeper.js";
 import { ManagerRole, type ManagerStart } from "./manager-role.js";
 import { recordsOfMember } from "./member-records.js";
 import { reissueOwn } from "./own-reissue.js";
+import { ownAddress } from "./own-address.js";
 import { RAFT_FOLDER, type SwarmState, saveSwarmState } from "./swarm-state.js";
 
 export interface ActiveNodeOptions {
@@ -37,6 +39,8 @@ export interface ActiveNodeOptions {
   readonly logger: Logger;
 }
 
+/** How often this host's addresses are looked at. */
+const ADDRESS_PERIOD_MS = 2_000;
 /** Changes of role that failed are tried again after this long. */
 const RETRY_MS = 1_000;
 /** Renewals, which have days left. */
@@ -148,7 +152,7 @@ export class ActiveNode {
       incarnation: () => this.#state.member?.incarnation ?? this.#state.incarnation ?? "",
       managers: this.#state.managers.map((manager) => manager.address),
       manager: () => this.#manager,
-      address: parseHostPort(this.#state.advertiseAddress).host,
+      address: () => parseHostPort(this.#state.advertiseAddress).host,
       describe: () => this.#options.describe(this.identity),
       onMessage: (message) => this.#hear(message),
       clock,
@@ -158,7 +162,7 @@ export class ActiveNode {
     const stop = () => this.#look.close();
     signal.addEventListener("abort", stop, { once: true });
     try {
-      await Promise.all([agent.run(signal), this.#keepRole(signal), this.#keepCertificate(signal), this.#untilFailure(signal)]);
+      await Promise.all([agent.run(signal), this.#keepRole(signal), this.#keepCertificate(signal), this.#keepAddress(signal), this.#untilFailure(signal)]);
     } finally {
       signal.removeEventListener("abort", stop);
       await this.#stopManager();
@@ -289,6 +293,45 @@ export class ActiveNode {
   async withdrawMember(signal: AbortSignal): Promise<void> {
     const addresses = this.#state.managers.map((manager) => manager.address);
     await leaveAsMember({ addresses, identity: this.identity, advertiseAddress: this.#state.advertiseAddress, clock: this.#options.clock, signal });
+  }
+
+  /** Level-triggered: when this host has another address, whoever leads is told, by this node itself, until the members of the group have it. */
+  async #keepAddress(signal: AbortSignal): Promise<void> {
+    const { clock, logger } = this.#options;
+    let lastReason = "";
+    while (!signal.aborted) {
+      try {
+        const now = ownAddress(this.#state, networkInterfaces());
+        if (now.advertiseAddress !== this.#state.advertiseAddress || now.advertiseInterface !== this.#state.advertiseInterface) {
+          logger.info({ before: this.#state.advertiseAddress, ...now }, "this host's own address");
+          await this.#save({ ...this.#state, ...now });
+        }
+        await this.#reportAddress(signal);
+        lastReason = "";
+      } catch (cause) {
+        if (signal.aborted) return;
+        if (messageOf(cause) !== lastReason) logger.warn({ err: cause }, "the other managers could not be told this manager's new address yet");
+        lastReason = messageOf(cause);
+      }
+      await untilAborted(clock.sleep(ADDRESS_PERIOD_MS, signal));
+    }
+  }
+
+  async #reportAddress(signal: AbortSignal): Promise<void> {
+    const manager = this.#manager;
+    const { nodeId } = this.identity;
+    const { advertiseAddress } = this.#state;
+    const members = manager?.members() ?? [];
+    const known = members.find((member) => member.nodeId === nodeId);
+    if (manager === null || manager.isRemoved || known === undefined || known.address === advertiseAddress) return;
+    this.#options.logger.info({ before: known.address, advertiseAddress }, "telling the other managers this manager's new address");
+    const leading = manager.leading();
+    if (leading !== null) {
+      await leading.control.execute({ type: "joinMember", joinMember: { nodeId, address: advertiseAddress } });
+      return;
+    }
+    const others = [...members, ...this.#state.managers].filter((member) => member.nodeId !== nodeId).map(({ address }) => address);
+    await joinAsMember({ addresses: [...new Set(others)], identity: this.identity, advertiseAddress, clock: this.#options.clock, signal });
   }
 
   async #followCertificate(signal: AbortSignal): Promise<void> {

@@ -20,8 +20,8 @@ export interface AgentRoleOptions {
   readonly managers: readonly string[];
   /** This node's own manager role, while it has one. */
   readonly manager: () => ManagerRole | null;
-  /** This node's own address, without port. */
-  readonly address: string;
+  /** This node's own address by now, without port. */
+  readonly address: () => string;
   readonly describe: () => NodeDescription;
   readonly onMessage: (message: SessionMessage) => void;
   readonly clock: Clock;
@@ -55,7 +55,7 @@ export class AgentRole implements ManagerConnector {
       return {
         client: localManagerClient(
           { dispatcher: own.dispatcher, logs: own.logBroker },
-          { nodeId: this.#options.identity.nodeId, address: this.#options.address },
+          { nodeId: this.#options.identity.nodeId, address: this.#options.address() },
         ),
         close: () => undefined,
       };

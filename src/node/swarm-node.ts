@@ -33,6 +33,7 @@ import { firstCredentials, firstObjects } from "./first-objects.js";
 import type { ManagerRole } from "./manager-role.js";
 import { certificatesIn, recordsOfMember } from "./member-records.js";
 import { foundIncarnation, salvageMember } from "./new-incarnation.js";
+import { ownAddress } from "./own-address.js";
 import { restoredNode } from "./restored-node.js";
 import { loadSwarmState, RAFT_FOLDER, type SwarmState, saveSwarmState } from "./swarm-state.js";
 import { noLeader } from "./writes.js";
@@ -113,13 +114,18 @@ export class SwarmNode implements SwarmBackend {
   }
 
   /** Throws ClusterError `unauthenticated` when the keys are locked and this is not their key, `failed_precondition` when they are damaged or gone. */
-  async #resume(state: SwarmState, unlockKey: Uint8Array | null): Promise<void> {
+  async #resume(before: SwarmState, unlockKey: Uint8Array | null): Promise<void> {
+    const state = { ...before, ...ownAddress(before, networkInterfaces()) };
     const files = await IdentityFiles.open({ folder: certificatesIn(this.#folder), clock: this.#options.clock }, unlockKey);
     if (files === null) {
       throw new ClusterError(
         "failed_precondition",
         `certificate or keys in ${certificatesIn(this.#folder)} are gone: put them back, or leave by force and join again`,
       );
+    }
+    if (state.advertiseAddress !== before.advertiseAddress) {
+      this.#options.logger.warn({ before: before.advertiseAddress, now: state.advertiseAddress }, "this host has another address than when it stopped");
+      await saveSwarmState(this.#folder, state);
     }
     const active = this.#activate(files, state);
     if (state.member !== null) await active.node.resumeManager(state.member.incarnation);
@@ -346,7 +352,10 @@ export class SwarmNode implements SwarmBackend {
     try {
       const { origin } = await salvageMember(place, before.raftFolder ?? RAFT_FOLDER);
       const member = await foundIncarnation(place, { nodeId, address }, origin);
-      state = { ...old, advertiseAddress: address, managers: [{ nodeId, address }], member };
+      const { advertiseInterface, ...kept } = old;
+      // An address that the operator gives now may be of no interface.
+      const where = isMoving || advertiseInterface === undefined ? {} : { advertiseInterface };
+      state = { ...kept, ...where, advertiseAddress: address, managers: [{ nodeId, address }], member };
       await saveSwarmState(this.#folder, state);
       await rm(join(this.#folder, before.raftFolder ?? RAFT_FOLDER), { recursive: true, force: true });
       this.#options.logger.warn({ incarnation: member.incarnation, before: before.incarnation }, "this manager founded the cluster anew, alone");

@@ -9,6 +9,8 @@ export interface SwarmState {
   readonly listenAddress: string;
   /** host:port that others dial. */
   readonly advertiseAddress: string;
+  /** The interface of this host that had that address when it was last seen; absent while none had. */
+  readonly advertiseInterface?: string;
   /** Managers known last, to find the cluster again. */
   readonly managers: readonly { readonly nodeId: string; readonly address: string }[];
   /** This node's own place in the raft group; null when it is no member (yet). */

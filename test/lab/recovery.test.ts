@@ -133,7 +133,7 @@ describe("a new cluster by force while the old one lives on", () => {
     await docker.nodeIs(3, "node-4", "Ready Active");
     expect(await docker.must(4, "ps", "--quiet", "--no-trunc")).toBe(containers);
     expect(await docker.must(3, "service", "inspect", "--format", '{{index .Spec.Labels "side"}}', "some")).toBe("");
-  });
+  }, 150_000);
 
   test("also after a restart; and they join again when they have left", async () => {
     await lab.lab("kill", "1");
@@ -146,7 +146,7 @@ describe("a new cluster by force while the old one lives on", () => {
     }
     expect(await info(3, "{{.Swarm.Managers}}")).toBe("3");
     expect(await docker.must(4, "ps", "--quiet", "--no-trunc")).toBe(containers);
-  });
+  }, 150_000);
 });
 
 /** A cluster is lost with all of its machines; what is left is a file and a passphrase. */

@@ -1,0 +1,74 @@
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { dockerClients, TestLab } from "../support/lab.js";
+import { LabDocker } from "../support/lab-docker.js";
+import { until } from "../support/until.js";
+
+/** Hosts of managers get other addresses, and nobody does anything about it. The tests are chapters of one story. */
+describe("a manager whose address changes", () => {
+  let lab: TestLab;
+  let docker: LabDocker;
+  const addressOf = (asked: number, name: string) => docker.must(asked, "node", "inspect", "--format", "{{.ManagerStatus.Addr}}", name);
+  const renumber = async (node: number, from: string, to: string) => {
+    await lab.lab("exec", String(node), "ip", "addr", "del", `${from}/24`, "dev", "eth0");
+    await lab.lab("exec", String(node), "ip", "addr", "add", `${to}/24`, "dev", "eth0");
+  };
+  /** All managers have the new address, and the manager takes part: with another one gone, nothing is decided without it. */
+  const takesPart = async (node: number, address: string, asked: readonly number[]) => {
+    for (const other of asked)
+      await until(
+        `node ${other} knows ${address}`,
+        async () => (await docker.try(other, "node", "inspect", "--format", "{{.ManagerStatus.Addr}}", `node-${node}`)).stdout.trim() === `${address}:2377`,
+        45,
+      );
+    await docker.nodeIs(asked[0] ?? 1, `node-${node}`, "Ready Active Reachable");
+  };
+  const writes = (node: number, label: string) =>
+    until(
+      `a write through node ${node}`,
+      async () => (await docker.try(node, "service", "update", "--detach", "--quiet", "--label-add", label, "some")).code === 0,
+      45,
+    );
+
+  beforeAll(async () => {
+    lab = await TestLab.open();
+    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    await lab.lab("up", "--managers", "3", "--workers", "1");
+    await docker.importBusybox([4]);
+    await docker.create("some", ["--replicas", "1", "--constraint", "node.hostname==node-4"]);
+  }, 120_000);
+
+  afterAll(async () => {
+    await lab?.[Symbol.asyncDispose]();
+  });
+
+  test("while its daemon is down, comes back at the new one", async () => {
+    await lab.lab("kill", "3");
+    await renumber(3, "10.88.0.3", "10.88.0.103");
+    await lab.lab("start", "3");
+    await takesPart(3, "10.88.0.103", [1, 2, 3]);
+    expect(await docker.must(3, "info", "--format", "{{.Swarm.NodeAddr}}")).toBe("10.88.0.103");
+    await lab.lab("kill", "2");
+    await writes(3, "without=2");
+    await lab.lab("start", "2");
+    await docker.nodeIs(3, "node-2", "Ready Active Reachable");
+  }, 150_000);
+
+  test("while it leads: another one takes over, and it follows at its new address", async () => {
+    const leader =
+      (await Promise.all([1, 2].map(async (node) => ((await docker.node(3, `node-${node}`)).includes("Leader") ? node : 0)))).find((node) => node > 0) ?? 3;
+    const from = (await addressOf(leader, "self")).split(":")[0] ?? "";
+    const others = [1, 2, 3].filter((node) => node !== leader);
+    await renumber(leader, from, `10.88.0.20${leader}`);
+    await takesPart(leader, `10.88.0.20${leader}`, others);
+    await writes(leader, "moved=leader");
+    await until(
+      "the worker follows the managers as they are now",
+      async () => {
+        const known = JSON.parse(await docker.must(4, "info", "--format", "{{json .Swarm.RemoteManagers}}")) as { Addr: string }[];
+        return known.some(({ Addr }) => Addr === `10.88.0.20${leader}:2377`) && known.length === 3;
+      },
+      45,
+    );
+    await docker.nodeIs(leader, "node-4", "Ready Active");
+  }, 150_000);
+});
