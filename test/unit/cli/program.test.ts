@@ -50,6 +50,33 @@ describe("a command line", () => {
     rmSync(folder, { recursive: true });
   });
 
+  test("turns the lock on and shows the key once; what is not named in the spec stays", async () => {
+    answer("GET /swarm", { Version: { Index: 7 }, Spec: { Name: "default", Raft: { SnapshotInterval: 5 }, EncryptionConfig: { AutoLockManagers: false } } });
+    answer("POST /swarm/update", "");
+    answer("GET /swarm/unlockkey", { UnlockKey: "SWMKEY-1-x" });
+    expect(await swarm("update", "--autolock", "true", "--max-snapshots", "2")).toBe(0);
+    const [, update] = seen;
+    expect(update?.url).toContain("version=7");
+    expect(JSON.parse(update?.body ?? "")).toEqual({
+      Name: "default",
+      Raft: { SnapshotInterval: 5, KeepOldSnapshots: 2 },
+      EncryptionConfig: { AutoLockManagers: true },
+    });
+    expect(out).toContain("SWMKEY-1-x");
+    [out, err] = ["", ""];
+    expect(await swarm("unlock-key", "--rotate")).toBe(1);
+    expect(err).toBe("swarm: cannot rotate the unlock key because autolock is not turned on\n");
+    expect(await swarm("update", "--autolock", "maybe")).toBe(2);
+  });
+
+  test("asks for no key where there is nothing to unlock, and says when there is none to show", async () => {
+    answer("GET /info", { Swarm: { LocalNodeState: "active" } });
+    answer("GET /swarm/unlockkey", { UnlockKey: "" });
+    expect(await swarm("unlock")).toBe(1);
+    expect(await swarm("unlock-key", "-q")).toBe(1);
+    expect(err).toBe("swarm: this node is not locked\nswarm: no unlock key is set\n");
+  });
+
   test("shows a table, JSON lines, or ids", async () => {
     const node = {
       ID: "n1",
