@@ -23,6 +23,8 @@ export class Harness {
   readonly images = new FakeImageStore(["bb:v1"]);
   readonly transfer = new FakeImageTransfer();
   readonly folder = mkdtempSync(join(tmpdir(), "agent-"));
+  /** Called by a test when it has changed the description. */
+  readonly descriptionListeners = new Set<() => void>();
   description: NodeDescription = describeNode({ engineVersion: "0.1.0", labels: {} });
   worker: Worker = this.#newWorker();
   #stop = new AbortController();
@@ -36,6 +38,10 @@ export class Harness {
       worker: this.worker,
       incarnation: () => "",
       describe: () => this.description,
+      onDescriptionChange: (listener) => {
+        this.descriptionListeners.add(listener);
+        return () => this.descriptionListeners.delete(listener);
+      },
       clock: this.clock,
       random: new SeededRandom(7),
       logger: silentLogger,

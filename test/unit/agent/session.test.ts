@@ -44,6 +44,20 @@ test("a broken connection is tried again within 100 ms, and every status is repo
   expect(node.runtime.calls).toEqual(["create web.1.t1", "start web.1.t1"]);
 });
 
+test("a description that has changed goes to the manager at once when it says so, otherwise within 20 s; one that has not, never", async () => {
+  const certified = { trustRoot: "pem", certIssuerSubject: new Uint8Array(0), certIssuerPublicKey: new Uint8Array(0) };
+  node.description = { ...node.description, tlsInfo: certified };
+  for (const listener of [...node.descriptionListeners]) listener();
+  await eventually("the manager knows", () => node.manager.descriptions.length === 1);
+  expect(node.manager.descriptions[0]?.description?.tlsInfo).toEqual(certified);
+  for (const listener of [...node.descriptionListeners]) listener();
+  node.description = { ...node.description, tlsInfo: null };
+  await eventually("it is not looked at twice", () => node.descriptionListeners.size === 1);
+  await node.clock.advance(20_000);
+  await eventually("the manager knows the last one too", () => node.manager.descriptions.at(-1)?.description?.tlsInfo === null);
+  expect(node.manager.descriptions).toHaveLength(2);
+});
+
 test("the leader that a manager names is asked at once", async () => {
   node.manager.refusal = new ClusterError("unavailable", "not the leader", { details: { leader: "10.0.0.7:2377" } });
   node.manager.break();

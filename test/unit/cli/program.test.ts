@@ -1,8 +1,9 @@
 import { createServer, type Server } from "node:http";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { rotationOf } from "../../../src/cli/rotation.js";
 import { createProgram, runCommandLine } from "../../../src/cli/program.js";
 
 /** A daemon that answers from a table: the real one is met in the lab tests. */
@@ -169,6 +170,75 @@ describe("a command line", () => {
     out = "";
     expect(await swarm("service", "ps", "web")).toBe(0);
     expect(out).toMatch(/^old +\\_ web\.1 .*"x{99}…"/m);
+  });
+
+  describe("ca", () => {
+    const tlsInfo = (root: string, issuer: string) => ({ TrustRoot: root, CertIssuerSubject: "s", CertIssuerPublicKey: issuer });
+    const swarmOf = (isRotating: boolean) => ({
+      ID: "c1",
+      JoinTokens: { Worker: "", Manager: "" },
+      Version: { Index: 7 },
+      Spec: { Name: "default", CAConfig: { NodeCertExpiry: 1, ForceRotate: 4 } },
+      TLSInfo: tlsInfo("pem\n", "new"),
+      RootRotationInProgress: isRotating,
+    });
+    const nodeOf = (id: string, issuer: string) => ({
+      ID: id,
+      Description: { Hostname: `host-${id}`, TLSInfo: tlsInfo("pem\n", issuer) },
+      Status: { State: "down" },
+    });
+    const specSent = () => JSON.parse(seen.find(({ method }) => method === "POST")?.body ?? "{}");
+
+    beforeEach(() => {
+      answer("GET /swarm", swarmOf(false));
+      answer("POST /swarm/update", "");
+      answer("GET /nodes", [nodeOf("a", "new")]);
+    });
+
+    test("shows the root", async () => {
+      expect(await swarm("ca")).toBe(0);
+      expect(out).toBe("pem\n");
+    });
+
+    test("rotates to a new root, and waits until all have changed over", async () => {
+      expect(await swarm("ca", "--rotate", "--cert-expiry", "2h")).toBe(0);
+      expect(seen[1]).toMatchObject({ method: "POST", url: "/v1.47/swarm/update?version=7" });
+      expect(specSent()).toEqual({ Name: "default", CAConfig: { NodeCertExpiry: 7_200_000_000_000, ForceRotate: 5 } });
+      expect(err).toBe("1 of 1 nodes have a certificate of the desired root, 1 trust it alone\n");
+      expect(out).toBe("pem\n");
+    });
+
+    test("says for whom it waits", () => {
+      const progress = rotationOf(swarmOf(true), [nodeOf("a", "new"), nodeOf("b", "old")] as never);
+      expect(progress).toEqual({ certified: 1, trusting: 0, total: 2, waiting: ["host-b (down)"], isDone: false });
+    });
+
+    test("rotates to a given root, also one of an external authority", async () => {
+      const [root, key] = [join(folder, "root.pem"), join(folder, "key.pem")];
+      writeFileSync(root, "a root");
+      writeFileSync(key, "a key");
+      expect(await swarm("ca", "--rotate", "--detach", "--ca-cert", root, "--ca-key", key)).toBe(0);
+      expect(specSent().CAConfig).toEqual({ NodeCertExpiry: 1, ForceRotate: 4, SigningCACert: "a root", SigningCAKey: "a key" });
+      seen.length = 0;
+      expect(await swarm("ca", "--rotate", "--detach", "--ca-cert", root, "--external-ca", "protocol=cfssl,url=https://ca/sign")).toBe(0);
+      const external = { Protocol: "cfssl", URL: "https://ca/sign", CACert: "a root" };
+      expect(specSent().CAConfig).toEqual({ NodeCertExpiry: 1, ForceRotate: 4, ExternalCAs: [external], SigningCACert: "a root", SigningCAKey: "" });
+      expect(out).toBe("");
+    });
+
+    test.each([
+      [["--detach"], /need --rotate/],
+      [["--rotate", "--ca-key", "x"], /--ca-key needs the certificate/],
+      [["--rotate", "--external-ca", "protocol=cfssl,url=https://ca"], /--external-ca needs the root/],
+      [["--rotate", "--ca-cert", "/nowhere.pem"], /--ca-cert: ENOENT/],
+      [["--rotate", "--ca-cert", "/dev/null", "--external-ca", "protocol=acme,url=https://ca"], /needs protocol=cfssl/],
+      [["--rotate", "--ca-cert", "/dev/null", "--external-ca", "protocol=cfssl"], /needs url=URL/],
+      [["--rotate", "--ca-cert", "/dev/null", "--external-ca", "protocol=cfssl,url=https://ca,label=x"], /"label=x" is none of/],
+    ])("with %j is the caller's mistake", async (args, text) => {
+      expect(await swarm("ca", ...args)).toBe(2);
+      expect(err).toMatch(text);
+      expect(seen.filter(({ method }) => method === "POST")).toEqual([]);
+    });
   });
 
   test("goes on past names that fail, and says how many did", async () => {

@@ -1,6 +1,7 @@
 import { X509Certificate } from "node:crypto";
 import type { PeerCertificate } from "node:tls";
 import { expect, test } from "vitest";
+import { crossSign } from "../../../src/pki/cross-sign.js";
 import { CallerIdentifier } from "../../../src/rpc/caller.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 
@@ -35,4 +36,17 @@ test("a forged certificate is nobody, however often it comes", () => {
   const identifier = new CallerIdentifier(() => ({ rootCertificate: ca.root.certificate, clusterId: ca.clusterId }));
   const certificate = certificateOf("n1", new TestCa());
   for (let attempt = 0; attempt < 3; attempt++) expect(identifier.identify({ certificate, peer: "h:1" }, Date.now()).role).toBe("anonymous");
+});
+
+test("an issuer that the root vouches for counts, when the call brings the proof along", () => {
+  const next = new TestCa("cluster1");
+  const [certificate, foreign] = [certificateOf("n1", next), certificateOf("n1", new TestCa("cluster1"))];
+  const identifier = new CallerIdentifier(() => ({ rootCertificate: ca.root.certificate, clusterId: ca.clusterId }));
+  const proof = new X509Certificate(crossSign(next.root.certificate, { by: ca.root, nowMs: Date.now() })).raw;
+  const roleOf = (shown: PeerCertificate, intermediate?: Buffer) => identifier.identify({ certificate: shown, intermediate, peer: "h:1" }, Date.now()).role;
+  expect(roleOf(certificate)).toBe("anonymous");
+  expect(roleOf(certificate, proof)).toBe("manager");
+  expect(roleOf(foreign, proof)).toBe("anonymous");
+  for (const wrong of [Buffer.from("nonsense"), new X509Certificate(next.root.certificate).raw, Buffer.alloc(5_000)])
+    expect(roleOf(certificate, wrong)).toBe("anonymous");
 });

@@ -65,6 +65,14 @@ test("a machine with the right token becomes a node, and renews its certificate"
   expect(identity.nodeId).toBe("n1");
 });
 
+test("of the roots that a manager trusts while they are rotated, the token picks the one to pin", async () => {
+  const ca = new TestCa();
+  for (const bundle of [new TestCa().root.certificate + ca.root.certificate, ca.root.certificate + new TestCa().root.certificate]) {
+    const { dial } = await manager(ca, { root: bundle });
+    expect((await fetchRootCertificate(dial)).rootCertificate).toBe(ca.root.certificate);
+  }
+});
+
 test("the token of another cluster is refused before the secret is sent", async () => {
   const ours = await manager(new TestCa());
   const theirs = await manager(new TestCa("cluster2"));

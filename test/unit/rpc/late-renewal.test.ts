@@ -1,10 +1,12 @@
-import { afterEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { caHandlers } from "../../../src/api/grpc/ca.js";
 import { systemClock } from "../../../src/base/clock.js";
 import { Control } from "../../../src/manager/control/control.js";
 import { DEFAULT_CLUSTER_SPEC } from "../../../src/model/defaults.js";
 import type { NodeRole } from "../../../src/model/objects.js";
 import { reissueOwn } from "../../../src/node/own-reissue.js";
+import { trustBundle } from "../../../src/pki/authority.js";
+import { crossSign } from "../../../src/pki/cross-sign.js";
 import { createCsr } from "../../../src/pki/csr.js";
 import { identityOf, isValidAt } from "../../../src/pki/identity.js";
 import type { NodeCredentials } from "../../../src/pki/identity-files.js";
@@ -28,10 +30,15 @@ const DAY_MS = 24 * 3_600_000;
 const opened = new Opened();
 afterEach(() => opened.close());
 
+let isRotating = false;
+
 /** A manager with the real control over a store in memory, and one node that was off for the days given: negative when its clock was ahead. */
 async function cluster(options: { readonly role?: NodeRole; readonly daysAgo?: number } = {}) {
   const { role = "worker", daysAgo = 400 } = options;
   const ca = new TestCa();
+  const next = createRootCa({ nowMs: Date.now() });
+  const rotation = isRotating ? { ...next, crossSigned: crossSign(next.certificate, { by: ca.root, nowMs: Date.now() }) } : null;
+  const rootCa = { ...ca.root, joinTokens: null, rotation, lastForcedRotation: 0 };
   const store = new Store({ clock: systemClock });
   new MemoryProposer(store);
   const control = new Control({ store, clock: systemClock, membership: new FakeMembership(), signer: noSigner });
@@ -42,7 +49,7 @@ async function cluster(options: { readonly role?: NodeRole; readonly daysAgo?: n
       id: ca.clusterId,
       meta: null,
       spec: DEFAULT_CLUSTER_SPEC,
-      rootCa: { ...ca.root, joinTokens: null, rotation: null, lastForcedRotation: 0 },
+      rootCa,
       defaultAddressPool: [],
       subnetSize: 24,
       dataPathPort: 4789,
@@ -57,7 +64,7 @@ async function cluster(options: { readonly role?: NodeRole; readonly daysAgo?: n
     clusterId: ca.clusterId,
     programVersion: "1",
     clock: systemClock,
-    rootCertificate: () => ca.root.certificate,
+    rootCertificate: () => trustBundle(rootCa),
     write: (request) => control.execute(request),
   });
   const server = opened.use(ca.server(ca.identity("m1"))).add(CaService, handlers);
@@ -67,7 +74,14 @@ async function cluster(options: { readonly role?: NodeRole; readonly daysAgo?: n
   return { ca, store, control, old, address, renew };
 }
 
-describe("a node that was off past its certificate", () => {
+describe.each([
+  ["", false],
+  [", while the root is rotated,", true],
+])("a node that was off past its certificate%s", (_when, isWithRotation) => {
+  beforeEach(() => {
+    isRotating = isWithRotation;
+  });
+
   test.each([400, -400])("of %i days ago gets a new one for a new key", async (daysAgo) => {
     const { old, renew, store } = await cluster({ daysAgo });
     expect(isValidAt(identityOf(old.certificate), Date.now())).toBe(false);
@@ -103,7 +117,14 @@ describe("a node that was off past its certificate", () => {
   });
 });
 
-describe("what is no late renewal", () => {
+describe.each([
+  ["", false],
+  [" while the root is rotated", true],
+])("what is no late renewal%s", (_when, isWithRotation) => {
+  beforeEach(() => {
+    isRotating = isWithRotation;
+  });
+
   /** What a renewal with this change is answered with; the rest of it is right. */
   async function answer(change: (right: LateRenewal, parts: { readonly key: string; readonly ca: TestCa }) => Partial<LateRenewal>): Promise<string> {
     const { ca, old, address, store } = await cluster();

@@ -3,6 +3,8 @@ import { connect as connectTls, type TLSSocket } from "node:tls";
 import { afterEach, beforeAll, expect, test, vi } from "vitest";
 import { FakeClock, systemClock } from "../../../src/base/clock.js";
 import { ClusterError } from "../../../src/base/errors.js";
+import { crossSign } from "../../../src/pki/cross-sign.js";
+import type { NodeCredentials } from "../../../src/pki/identity-files.js";
 import { createRootCa } from "../../../src/pki/root-ca.js";
 import type { Caller } from "../../../src/rpc/caller.js";
 import { createClient } from "../../../src/rpc/client.js";
@@ -280,6 +282,57 @@ test("a replaced certificate counts from the next call on, on both sides", async
 
   serverIdentity.replace(ca.credentials("m1-renamed"));
   expect(await codeOf(address, { type: "mutual", identity, nodeId: "m1-renamed" }, "/swarm.v1.Ca/RootCertificate")).toBe("already_exists");
+});
+
+test("while the root is rotated, nodes of both roots hear each other; when the old one is dropped, its certificates end with their calls", async () => {
+  const next = new TestCa();
+  const both = ca.root.certificate + next.root.certificate;
+  const crossSigned = crossSign(next.root.certificate, { by: ca.root, nowMs: Date.now() });
+  const ofNext = (nodeId: string) => {
+    const { key, certificate } = next.credentials(nodeId);
+    return { key, certificate: certificate + crossSigned, rootCertificate: both };
+  };
+  const serverIdentity = ca.identity("m1"); // It has not heard of the new root.
+  const { address, served } = await serveAll(serverIdentity);
+  const [before, after] = [ca.identity("m2"), new LiveIdentity(ofNext("m3"))];
+  const call = (identity: LiveIdentity) => codeOf(address, { type: "mutual", identity, nodeId: "m1" }, "/swarm.v1.Raft/Messages");
+  expect([await call(before), await call(after)]).toEqual(["already_exists", "already_exists"]);
+  serverIdentity.replace(ofNext("m1"));
+  expect([await call(before), await call(after)]).toEqual(["already_exists", "already_exists"]);
+  expect(served.map(({ nodeId, role }) => `${nodeId} ${role}`)).toEqual(["m2 manager", "m3 manager", "m2 manager", "m3 manager"]);
+  serverIdentity.replace({ ...serverIdentity.credentials, rootCertificate: next.root.certificate });
+  expect([await call(before), await call(after)]).toEqual(["unauthenticated", "already_exists"]);
+});
+
+test("calls under way by certificates of a dropped root end when the server looks again; those of the new root go on", async () => {
+  const next = new TestCa();
+  const both = ca.root.certificate + next.root.certificate;
+  const serverIdentity = new LiveIdentity({ ...next.credentials("m1"), rootCertificate: both });
+  const server = opened.use(ca.server(serverIdentity));
+  server.add(EchoService, {
+    one: async (request) => request,
+    async *down(_request, { signal }) {
+      yield text("begun");
+      await new Promise((_, reject) => signal.addEventListener("abort", () => reject(signal.reason), { once: true }));
+    },
+    up: async () => text(""),
+    async *both(requests) {
+      yield* requests;
+    },
+  });
+  const address = `127.0.0.1:${await server.listen("127.0.0.1:0")}`;
+  const open = async (credentials: NodeCredentials) => {
+    const identity = new LiveIdentity({ ...credentials, rootCertificate: both });
+    const client = createClient(opened.use(new Connection({ address, clock: systemClock, security: mutual(identity) })), EchoService);
+    const down = client.down(text(""))[Symbol.asyncIterator]();
+    await down.next();
+    return { client, end: down.next() };
+  };
+  const [ofOld, ofNew] = [await open(ca.credentials("m2")), await open(next.credentials("m3"))];
+  serverIdentity.replace({ ...serverIdentity.credentials, rootCertificate: next.root.certificate });
+  server.reauthorize();
+  await expect(ofOld.end).rejects.toMatchObject({ code: "unauthenticated", message: "the caller's certificate is of a dropped root" });
+  expect(await Promise.race([ofNew.end, ofNew.client.one(text("still served"))])).toEqual(text("still served"));
 });
 
 test("an identity whose parts do not belong together is refused, and changes nothing", () => {
