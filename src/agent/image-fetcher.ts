@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import { SharedCalls } from "../base/shared-calls.js";
@@ -11,6 +12,7 @@ const REFRESH_MS_MAX = 10_000;
 export interface ImageFetcherOptions {
   readonly images: ImageStore;
   readonly transfer: ImageTransfer;
+  readonly clock: Clock;
   readonly logger: Logger;
 }
 
@@ -18,12 +20,14 @@ export interface ImageFetcherOptions {
 export class ImageFetcher {
   readonly #images: ImageStore;
   readonly #transfer: ImageTransfer;
+  readonly #clock: Clock;
   readonly #logger: Logger;
   readonly #pulls = new SharedCalls<void>();
 
-  constructor({ images, transfer, logger }: ImageFetcherOptions) {
+  constructor({ images, transfer, clock, logger }: ImageFetcherOptions) {
     this.#images = images;
     this.#transfer = transfer;
+    this.#clock = clock;
     this.#logger = logger;
   }
 
@@ -34,7 +38,12 @@ export class ImageFetcher {
   async ensure(image: string, credentials: string, signal: AbortSignal): Promise<void> {
     const local = this.#images.resolve(image);
     if (local !== undefined && isFinal(image, local)) return;
-    const waiting = local === undefined ? signal : AbortSignal.any([signal, AbortSignal.timeout(REFRESH_MS_MAX)]);
+    const late = new AbortController();
+    const waiting = AbortSignal.any([signal, late.signal]);
+    const cancel =
+      local === undefined
+        ? () => undefined
+        : this.#clock.after(REFRESH_MS_MAX, () => late.abort(new ClusterError("deadline_exceeded", `no answer within ${REFRESH_MS_MAX / 1000} s`)));
     try {
       await this.#pulls.run(`${image} ${credentials}`, waiting, async (pulling) => {
         await this.#transfer.pull(image, { platform: "", credentials, signal: pulling, onProgress: () => undefined });
@@ -43,6 +52,8 @@ export class ImageFetcher {
       if (signal.aborted) throw cause;
       if (local === undefined) throw new ClusterError("not_found", `No such image: ${image} (${messageOf(cause)})`, { cause });
       this.#logger.warn({ image, reason: messageOf(cause) }, "a registry does not say whether there is a newer image; the one that is here is used");
+    } finally {
+      cancel();
     }
   }
 }

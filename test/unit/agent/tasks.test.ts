@@ -108,6 +108,19 @@ test("of a tag from a registry a newer image is asked for; the one that is here 
   expect(node.transfer.calls).toEqual([{ verb: "pull", reference: "bb:v1", credentials: "" }]);
 });
 
+test("a registry that does not answer holds up a task whose image is here for 10 s at most", async () => {
+  const started = deferred<void>();
+  node.images.digests.set("bb:v1", [`bb@sha256:${"1".repeat(64)}`]);
+  node.transfer.remote.set("bb:v1", () => {
+    started.resolve();
+    return new Promise(() => undefined);
+  });
+  node.manager.assign(assignedTask("t1"));
+  await started.promise;
+  await node.clock.advance(10_000);
+  await reaches("t1", "running");
+});
+
 test("a program that cannot be executed fails the task", async () => {
   node.runtime.beforeStart = () => {
     throw new ClusterError("failed_precondition", 'exec "nope": no such file or directory');

@@ -32,7 +32,7 @@ const fileOf = (imageId: string, path: string) =>
     .map((folder) => join(folder, path))
     .find(existsSync) ?? "";
 
-async function openStore(stallMs = 5_000): Promise<void> {
+async function openStore(stallMs = 20_000): Promise<void> {
   store = await LocalImageStore.open({ dataRoot, unpackerPath: UNPACKER_PATH, clock: systemClock, logger: silentLogger });
   transfer = new RegistryTransfer(store.catalog, { settings: { mirrors: [], insecure: [] }, environment: {}, clock: systemClock, stallMs });
 }
@@ -194,8 +194,8 @@ test("a connection that breaks is gone on from where it was", async () => {
 });
 
 test("a registry that stalls is asked again", async () => {
-  await openStore(300);
-  faulty(2, (request, reply) =>
+  await openStore(2_000);
+  faulty(1, (request, reply) =>
     registry.forward(request, reply, (from, to) => {
       from.resume();
       to.flushHeaders();
