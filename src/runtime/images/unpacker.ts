@@ -17,6 +17,12 @@ export interface UnpackedLayer {
   readonly dropped: readonly string[];
 }
 
+interface Running {
+  readonly child: ChildProcess;
+  readonly requests: Writable;
+  readonly pending: Map<string, Deferred<string>>;
+}
+
 /** Each keeps two processors busy by itself. */
 const UNPACKING_MAX = 2;
 
@@ -30,7 +36,7 @@ export class Unpacker {
   readonly #logger: Logger;
   readonly #limiter = new Limiter(UNPACKING_MAX);
   #lastId = 0;
-  #running: { readonly requests: Writable; readonly pending: Map<string, Deferred<string>> } | null = null;
+  #running: Running | null = null;
 
   constructor(options: { readonly program: string; readonly folder: string; readonly logger: Logger }) {
     this.#program = options.program;
@@ -57,6 +63,7 @@ export class Unpacker {
     const id = String(++this.#lastId);
     const answer = deferred<string>();
     this.#running.pending.set(id, answer);
+    this.#running.child.ref();
     this.#running.requests.write(`${[verb, id, ...paths].join(" ")}\n`);
     return answer.promise;
   }
@@ -66,13 +73,13 @@ export class Unpacker {
     const { stdin, stdout } = child as ChildProcess & { readonly stdin: Writable | undefined; readonly stdout: Readable | undefined };
     // Without descriptors or memory to spare there are no pipes.
     if (!stdin || !stdout) throw new ClusterError("unavailable", `the unpacker ${this.#program} cannot be started: out of descriptors`);
-    const running = { requests: stdin, pending: new Map<string, Deferred<string>>() };
+    const running: Running = { child, requests: stdin, pending: new Map() };
     const onLost = (reason: string) => {
       if (this.#running === running) this.#running = null;
       for (const answer of running.pending.values()) answer.reject(new ClusterError("unavailable", `the unpacker of layers was lost: ${reason}`));
       running.pending.clear();
     };
-    const lines = new LineSplitter((line) => this.#onAnswer(running.pending, line));
+    const lines = new LineSplitter((line) => this.#onAnswer(running, line));
     stdout.on("data", (data: Buffer) => lines.push(data));
     stdout.on("close", () => onLost("it ended"));
     stdin.on("error", (cause) => onLost(cause.message));
@@ -80,16 +87,17 @@ export class Unpacker {
       this.#logger.error({ err: cause, path: this.#program }, "the unpacker of layers could not be started");
       onLost(cause.message);
     });
-    // It waits for requests for as long as the daemon lives, and keeps nobody waiting.
+    // It waits for requests for as long as the daemon lives; only while there are some does it keep its parent from ending.
     child.unref();
     for (const pipe of [stdin, stdout]) if ("unref" in pipe && typeof pipe.unref === "function") pipe.unref();
     return running;
   }
 
-  #onAnswer(pending: Map<string, Deferred<string>>, line: string): void {
+  #onAnswer({ child, pending }: Running, line: string): void {
     const [id = "", outcome, ...words] = line.split(" ");
     const answer = pending.get(id);
     pending.delete(id);
+    if (pending.size === 0) child.unref();
     const text = words.join(" ");
     if (outcome === "done") answer?.resolve(text);
     else
