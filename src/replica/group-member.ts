@@ -7,7 +7,7 @@ import type { Entry, RaftMessage, SnapshotMeta } from "../raft/message.js";
 import { Raft, type RaftOptions } from "../raft/raft.js";
 import type { Proposer } from "../store/proposer.js";
 import type { Store } from "../store/store.js";
-import { ConfigChangeCodec, type Member } from "../wire/generated/raft.js";
+import { ConfigChangeCodec, type Member, type SnapshotProgress } from "../wire/generated/raft.js";
 import { Announcer } from "./announcer.js";
 import { Driver, TICK_MS } from "./driver.js";
 import type { DurableLog } from "./durable-log.js";
@@ -93,7 +93,7 @@ export class GroupMember implements Proposer, RaftInbox {
     this.#reads = new ReadRounds(random);
     this.#driver = new Driver({ raft: this.#raft, log, clock, hooks: this.#hooks() });
     this.#changes = new MemberChanges({ raft: this.#raft, membership, clock, wake: () => this.#driver.wake() });
-    this.#sender = new SnapshotSender({ folder, transport, membership, logger });
+    this.#sender = new SnapshotSender({ folder, transport, logger });
     this.#snapshotter = new Snapshotter({ machine, log, folder, logger, config: () => configOf(store), exclusively: (job) => this.#driver.exclusively(job) });
     this.#announcer = new Announcer({ gained: () => store.setProposer(this), lost: () => this.#leadershipLost() });
     this.#earlyCampaign = new EarlyCampaign({
@@ -154,9 +154,12 @@ export class GroupMember implements Proposer, RaftInbox {
     if (!this.#isStopped) this.#earlyCampaign.peerLost(raftId);
   }
 
-  async receiveSnapshot(message: RaftMessage, _members: readonly Member[], chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    if (message.type !== "snapshot" || message.snapshot === null) throw new ClusterError("invalid_argument", "a snapshot comes with a snapshot message");
-    await this.#parts.folder.receive(message.snapshot, chunks);
+  snapshotReceived(message: RaftMessage): SnapshotProgress {
+    return this.#parts.folder.received(snapshotIn(message));
+  }
+
+  async receiveSnapshot(message: RaftMessage, chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress): Promise<void> {
+    await this.#parts.folder.receive(snapshotIn(message), chunks, after);
     this.#driver.deliver([message]);
   }
 
@@ -407,6 +410,11 @@ function timingsOf(store: Store): Timings {
   const { heartbeatTick, electionTick } = configOf(store) ?? TICKS_DEFAULT;
   const electionTicks = Math.max(electionTick, 2);
   return { electionTicks, heartbeatTicks: Math.max(Math.min(heartbeatTick, electionTicks - 1), 1) };
+}
+
+function snapshotIn(message: RaftMessage): SnapshotMeta {
+  if (message.type !== "snapshot" || message.snapshot === null) throw new ClusterError("invalid_argument", "a snapshot comes with a snapshot message");
+  return message.snapshot;
 }
 
 function configOf(store: Store): RaftConfig | null {

@@ -9,7 +9,7 @@ import type { StoreObject, Transaction } from "../model/objects.js";
 import type { ConfigState, RaftMessage } from "../raft/message.js";
 import type { Proposer } from "../store/proposer.js";
 import type { Store } from "../store/store.js";
-import type { Member } from "../wire/generated/raft.js";
+import type { Member, SnapshotProgress } from "../wire/generated/raft.js";
 import { syncFolder } from "../base/durable-file.js";
 import { DurableLog } from "./durable-log.js";
 import { GroupMember } from "./group-member.js";
@@ -223,8 +223,12 @@ export class Replica implements Proposer, RaftInbox, AsyncDisposable {
     this.#member?.peerLost(raftId);
   }
 
-  receiveSnapshot(message: RaftMessage, members: readonly Member[], chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    return this.#place().receiveSnapshot(message, members, chunks);
+  snapshotReceived(message: RaftMessage): SnapshotProgress {
+    return this.#place().snapshotReceived(message);
+  }
+
+  receiveSnapshot(message: RaftMessage, chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress): Promise<void> {
+    return this.#place().receiveSnapshot(message, chunks, after);
   }
 
   /** To be called after `run` has settled. */

@@ -40,7 +40,7 @@ export async function writeSnapshotFile(
       await writeFully(file, frame, position);
       position += frame.length;
     };
-    await write(frameOf(HEADER, SnapshotHeaderCodec.encode({ ...snapshot.title, totalBytes: 0, message: null })));
+    await write(frameOf(HEADER, SnapshotHeaderCodec.encode({ ...snapshot.title, totalBytes: 0, message: null, received: null })));
     let count = 0;
     for (const portion of portionsOf(snapshot.objects)) {
       snapshot.signal?.throwIfAborted();

@@ -3,11 +3,24 @@ import { join } from "node:path";
 import type { StoreObject } from "../model/objects.js";
 import type { SnapshotMeta } from "../raft/message.js";
 import { syncFolder } from "../base/durable-file.js";
-import { systemCodeOf } from "../base/errors.js";
+import { ClusterError, systemCodeOf } from "../base/errors.js";
 import { writeFully } from "./durable-file.js";
+import { IncomingSnapshot } from "./incoming-snapshot.js";
 import { plainRecords, type RecordCodec } from "./record-codec.js";
 import { chunksOf, readSnapshotFile, type SnapshotTitle, writeSnapshotFile } from "./snapshot-file.js";
-import { countFrames, FrameWriter, firstSealed, readFrames } from "./snapshot-frames.js";
+import {
+  countFrames,
+  FRAME_HEADER_BYTES,
+  FrameWriter,
+  firstSealed,
+  isSameProgress,
+  NOTHING_RECEIVED,
+  nextProgress,
+  readFrames,
+  type SnapshotPlace,
+  type SnapshotProgress,
+} from "./snapshot-frames.js";
+import type { SnapshotRest } from "./transport.js";
 
 /** Bytes of a snapshot that travel at a time. */
 const CHUNK_BYTES = 256 * 1024;
@@ -24,6 +37,8 @@ export class SnapshotFolder {
   #made = 0;
   /** What is being written, under the key that was the present one when it began. */
   readonly #writing = new Set<Promise<void>>();
+  /** What a peer began to stream and has not finished; at most one. */
+  #incoming: IncomingSnapshot | null = null;
 
   private constructor(path: string, codec: RecordCodec) {
     this.#path = path;
@@ -52,14 +67,23 @@ export class SnapshotFolder {
     return await readSnapshotFile(this.pathOf(name), { place: name, codec: this.#codec, onObject });
   }
 
-  /** Stores what a peer streams, sealed anew, and checks every byte of it before it gets its name. */
-  receive(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>): Promise<void> {
-    return this.#tracked(this.#store(meta, readFrames(chunks, plainRecords, meta)));
+  /** How much of a snapshot came before its connection broke. Another one, a restart and a new key begin anew. */
+  received(place: SnapshotPlace): SnapshotProgress {
+    return this.#incoming !== null && isSamePlace(this.#incoming.place, place) ? this.#incoming.progress : NOTHING_RECEIVED;
+  }
+
+  /**
+   * Stores what a peer streams, sealed anew, and checks every byte of it before it gets its name. `after` is what is here already; nothing begins anew. When the
+   * chunks fail, what came stays for the next time. Throws ClusterError `aborted` when something else is here.
+   */
+  receive(meta: SnapshotMeta, chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress = NOTHING_RECEIVED): Promise<void> {
+    return this.#tracked(this.#receive(meta, chunks, after));
   }
 
   /** Seals every snapshot with the codec's present key, each written aside, checked and renamed. What is being received or written is waited for. */
   async reseal(signal: AbortSignal): Promise<void> {
     await Promise.allSettled(this.#writing);
+    await this.#forgetIncoming();
     for (const name of await this.list()) {
       signal.throwIfAborted();
       try {
@@ -70,25 +94,44 @@ export class SnapshotFolder {
     }
   }
 
-  /** Opens a snapshot for a peer, which has a key of its own. It stays readable when it is removed meanwhile; `chunks` may be iterated once. */
-  async send(
-    name: SnapshotName,
-  ): Promise<{ readonly totalBytes: number; readonly chunks: () => AsyncIterable<Uint8Array>; readonly close: () => Promise<void> }> {
+  /** Opens a snapshot for a peer, which has a key of its own. It stays readable when it is removed meanwhile. */
+  async send(name: SnapshotName): Promise<{ readonly after: (received: SnapshotProgress) => Promise<SnapshotRest>; readonly close: () => Promise<void> }> {
     const file = await open(this.pathOf(name), "r");
-    try {
-      const { size } = await file.stat();
-      const totalBytes = size - (await countFrames(file)) * this.#codec.overheadBytes;
-      return { totalBytes, chunks: () => travelling(file, this.#codec, name), close: () => file.close() };
-    } catch (cause) {
-      await file.close();
-      throw cause;
-    }
+    return { after: (received) => restOf({ file, codec: this.#codec, name }, received), close: () => file.close() };
   }
 
   /** Removes all snapshots but the given one and the `older` newest before it. */
   async retain(name: SnapshotName, older: number): Promise<void> {
     const before = (await this.list()).filter((other) => other.index < name.index);
     for (const other of before.slice(older)) await rm(this.pathOf(other), { force: true });
+    if (this.#incoming !== null && this.#incoming.place.index <= name.index) await this.#forgetIncoming();
+  }
+
+  async #receive(place: SnapshotPlace, chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress): Promise<void> {
+    if (after.frames === 0) await this.#forgetIncoming();
+    else if (!isSameProgress(this.received(place), after)) {
+      throw new ClusterError("aborted", `another part of the snapshot of index ${place.index} is here by now`);
+    }
+    this.#incoming ??= new IncomingSnapshot({ place, path: this.#asidePath(), codec: this.#codec });
+    const incoming = this.#incoming;
+    try {
+      await incoming.fill(chunks);
+    } catch (cause) {
+      if (incoming.isBroken) await this.#forgetIncoming(incoming);
+      throw cause;
+    }
+    try {
+      await this.#adopt(incoming.path, place);
+    } finally {
+      await this.#forgetIncoming(incoming);
+    }
+  }
+
+  async #forgetIncoming(incoming = this.#incoming): Promise<void> {
+    if (incoming === null) return;
+    if (this.#incoming === incoming) this.#incoming = null;
+    await incoming.end();
+    await rm(incoming.path, { force: true });
   }
 
   async #resealOne(name: SnapshotName): Promise<void> {
@@ -98,7 +141,7 @@ export class SnapshotFolder {
   }
 
   async #store(place: SnapshotName, frames: AsyncIterable<Uint8Array>): Promise<void> {
-    const aside = join(this.#path, `incoming-${++this.#made}.part`);
+    const aside = this.#asidePath();
     try {
       {
         await using file = await open(aside, "w", 0o600);
@@ -111,12 +154,21 @@ export class SnapshotFolder {
         }
         await file.sync();
       }
-      await readSnapshotFile(aside, { place, codec: this.#codec, onObject: () => undefined });
-      await rename(aside, this.pathOf(place));
-      await syncFolder(this.#path);
+      await this.#adopt(aside, place);
     } finally {
       await rm(aside, { force: true });
     }
+  }
+
+  /** Gives a durable file its name, when every byte of it is right. */
+  async #adopt(aside: string, place: SnapshotPlace): Promise<void> {
+    await readSnapshotFile(aside, { place, codec: this.#codec, onObject: () => undefined });
+    await rename(aside, this.pathOf(place));
+    await syncFolder(this.#path);
+  }
+
+  #asidePath(): string {
+    return join(this.#path, `incoming-${++this.#made}.part`);
   }
 
   #tracked(work: Promise<void>): Promise<void> {
@@ -130,12 +182,39 @@ export class SnapshotFolder {
   }
 }
 
-async function* travelling(file: FileHandle, codec: RecordCodec, name: SnapshotName): AsyncGenerator<Uint8Array, void, undefined> {
-  const frames = new FrameWriter(plainRecords, name);
-  for await (const plain of readFrames(chunksOf(file), codec, name)) {
-    const frame = frames.frame(plain);
+interface Opened {
+  readonly file: FileHandle;
+  readonly codec: RecordCodec;
+  readonly name: SnapshotName;
+}
+
+/** What follows what the peer has, when that is how this snapshot begins; otherwise all of it. */
+async function restOf(snapshot: Opened, received: SnapshotProgress): Promise<SnapshotRest> {
+  const { file, codec, name } = snapshot;
+  const plain = readFrames(chunksOf(file), codec, name);
+  let [progress, skippedBytes] = [NOTHING_RECEIVED, 0];
+  while (progress.frames < received.frames) {
+    const next = await plain.next();
+    if (next.done === true) break;
+    progress = nextProgress(progress, next.value);
+    skippedBytes += FRAME_HEADER_BYTES + next.value.length;
+  }
+  if (!isSameProgress(progress, received)) return restOf(snapshot, NOTHING_RECEIVED);
+  const { size } = await file.stat();
+  const totalBytes = size - (await countFrames(file)) * codec.overheadBytes - skippedBytes;
+  return { received: progress, totalBytes, chunks: () => travelling(plain, name, progress) };
+}
+
+async function* travelling(plain: AsyncIterable<Uint8Array>, name: SnapshotName, after: SnapshotProgress): AsyncGenerator<Uint8Array, void, undefined> {
+  const frames = new FrameWriter(plainRecords, name, after);
+  for await (const bytes of plain) {
+    const frame = frames.frame(bytes);
     for (let at = 0; at < frame.length; at += CHUNK_BYTES) yield frame.subarray(at, at + CHUNK_BYTES);
   }
+}
+
+function isSamePlace(a: SnapshotPlace, b: SnapshotPlace): boolean {
+  return a.index === b.index && a.term === b.term;
 }
 
 function parseName(name: string): SnapshotName | null {

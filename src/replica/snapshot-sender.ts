@@ -1,7 +1,7 @@
 import { messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { RaftMessage, SnapshotMeta } from "../raft/message.js";
-import type { Membership } from "./membership.js";
+import type { SnapshotProgress } from "../wire/generated/raft.js";
 import type { SnapshotFolder } from "./snapshot-folder.js";
 import type { RaftTransport } from "./transport.js";
 
@@ -9,15 +9,13 @@ import type { RaftTransport } from "./transport.js";
 export class SnapshotSender {
   readonly #folder: SnapshotFolder;
   readonly #transport: RaftTransport;
-  readonly #membership: Membership;
   readonly #logger: Logger;
   readonly #stopping = new AbortController();
   readonly #underWay = new Set<Promise<void>>();
 
-  constructor(options: { readonly folder: SnapshotFolder; readonly transport: RaftTransport; readonly membership: Membership; readonly logger: Logger }) {
+  constructor(options: { readonly folder: SnapshotFolder; readonly transport: RaftTransport; readonly logger: Logger }) {
     this.#folder = options.folder;
     this.#transport = options.transport;
-    this.#membership = options.membership;
     this.#logger = options.logger;
   }
 
@@ -44,9 +42,12 @@ export class SnapshotSender {
     this.#stopping.signal.throwIfAborted();
     const file = await this.#folder.send(snapshot);
     try {
-      const { totalBytes, chunks } = file;
-      this.#logger.info({ to: message.to, index: snapshot.index, totalBytes }, "sending a snapshot");
-      await this.#transport.sendSnapshot(message.to, { message, members: this.#membership.members, totalBytes, chunks }, this.#stopping.signal);
+      const after = async (received: SnapshotProgress) => {
+        const rest = await file.after(received);
+        this.#logger.info({ to: message.to, index: snapshot.index, framesBefore: rest.received.frames, totalBytes: rest.totalBytes }, "sending a snapshot");
+        return rest;
+      };
+      await this.#transport.sendSnapshot(message.to, { message, after }, this.#stopping.signal);
     } finally {
       await file.close();
     }

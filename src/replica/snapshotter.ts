@@ -67,11 +67,15 @@ export class Snapshotter {
 
   async #snapshot(): Promise<void> {
     const meta = await this.#machine.snapshot(this.#stopping.signal);
-    await new Promise<void>((resolve, reject) => {
-      this.#stopping.signal.addEventListener("abort", () => reject(this.#stopping.signal.reason), { once: true });
-      this.#stopping.signal.throwIfAborted();
+    const { signal } = this.#stopping;
+    let stop: () => void = () => undefined;
+    const adopted = new Promise<void>((resolve, reject) => {
+      stop = () => reject(signal.reason);
+      signal.addEventListener("abort", stop, { once: true });
+      signal.throwIfAborted();
       this.#exclusively(() => this.#adopt(meta).then(resolve, reject));
     });
+    await adopted.finally(() => signal.removeEventListener("abort", stop));
   }
 
   async #adopt(meta: SnapshotMeta): Promise<void> {

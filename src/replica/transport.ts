@@ -1,4 +1,4 @@
-import type { Member } from "../wire/generated/raft.js";
+import type { Member, SnapshotProgress } from "../wire/generated/raft.js";
 import type { RaftMessage } from "../raft/message.js";
 
 /**
@@ -9,7 +9,7 @@ export interface RaftTransport {
   /** The peers that may be sent to, replaced as a whole when membership changes. */
   setPeers(members: readonly Member[]): void;
   send(messages: readonly RaftMessage[]): void;
-  /** Streams a snapshot file in chunks; resolves when the peer stored it, rejects when it did not. */
+  /** Streams a snapshot file in chunks, from where an earlier attempt ended; resolves when the peer stored it, rejects when it did not. */
   sendSnapshot(to: number, snapshot: OutgoingSnapshot, signal: AbortSignal): Promise<void>;
   /** Raft ids that answered on their connection lately. */
   isReachable(raftId: number): boolean;
@@ -17,14 +17,24 @@ export interface RaftTransport {
 
 export interface OutgoingSnapshot {
   readonly message: RaftMessage;
-  readonly members: readonly Member[];
+  /** What follows what the peer has of it; all, when that is not how it begins. */
+  after(received: SnapshotProgress): Promise<SnapshotRest>;
+}
+
+export interface SnapshotRest {
+  /** What the chunks follow. */
+  readonly received: SnapshotProgress;
+  /** Of the chunks. */
   readonly totalBytes: number;
+  /** To be iterated once. */
   chunks(): AsyncIterable<Uint8Array>;
 }
 
 /** What the transport hands up: implemented by the replica, called by api/grpc. */
 export interface RaftInbox {
   deliver(messages: readonly RaftMessage[]): void;
-  /** Stores a snapshot that a peer streams; resolves when it is durable and handed to raft. */
-  receiveSnapshot(message: RaftMessage, members: readonly Member[], chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  /** How much of a snapshot is here already. */
+  snapshotReceived(message: RaftMessage): SnapshotProgress;
+  /** Stores a snapshot that a peer streams, `chunks` being what follows `after`; resolves when it is durable and handed to raft. */
+  receiveSnapshot(message: RaftMessage, chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress): Promise<void>;
 }

@@ -2,7 +2,7 @@ import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
-import { type Member, type RaftMessage, RaftService, type SnapshotChunk } from "../wire/generated/raft.js";
+import { type Member, type RaftMessage, RaftService, type SnapshotChunk, type SnapshotProgress } from "../wire/generated/raft.js";
 import { createClient } from "./client.js";
 import type { LiveIdentity } from "./live-identity.js";
 import { RaftPeer } from "./raft-peer.js";
@@ -26,12 +26,18 @@ export interface RaftTransportOptions {
 /** A snapshot as the replica hands it over (src/replica/transport.ts). */
 export interface SnapshotSource {
   readonly message: RaftMessage;
-  readonly members: readonly Member[];
+  after(received: SnapshotProgress): Promise<SnapshotRest>;
+}
+
+interface SnapshotRest {
+  readonly received: SnapshotProgress;
   readonly totalBytes: number;
   chunks(): AsyncIterable<Uint8Array>;
 }
 
 const SNAPSHOT_CHUNK_BYTES = 512 * 1024;
+/** Before a transfer that broke goes on. */
+const SNAPSHOT_RETRY_MS = 200;
 
 /**
  * Carries raft messages to the other members, over one long-lived stream each: a call per message would cap the cluster (linux-notes, section 11).
@@ -68,12 +74,30 @@ export class GrpcRaftTransport implements AsyncDisposable {
     return this.#peers.get(raftId)?.isReachable ?? false;
   }
 
-  /** On a connection of its own, so that heartbeats do not wait behind it. Throws ClusterError `not_found` for an unknown member. */
+  /**
+   * On a connection of its own, so that heartbeats do not wait behind it. A transfer that breaks goes on where it ended, for as long as each attempt brings
+   * something. Throws ClusterError `not_found` for an unknown member, and why the last attempt failed.
+   */
   async sendSnapshot(to: number, snapshot: SnapshotSource, signal: AbortSignal): Promise<void> {
     const peer = this.#peers.get(to);
     if (peer === undefined) throw new ClusterError("not_found", `raft member ${to} is not known`);
-    using connection = peer.connect();
-    await createClient(connection, RaftService).snapshot(chunksOf(snapshot), { signal });
+    const { clock, logger } = this.#options;
+    for (let framesBefore = -1, failure: unknown; ; ) {
+      using connection = peer.connect();
+      const client = createClient(connection, RaftService);
+      const received = await client.snapshotReceived({ message: snapshot.message }, { signal });
+      if (received.frames <= framesBefore) throw failure;
+      framesBefore = received.frames;
+      try {
+        await client.snapshot(chunksOf(snapshot, await snapshot.after(received)), { signal });
+        return;
+      } catch (cause) {
+        if (signal.aborted) throw cause;
+        failure = cause;
+        logger.info({ to, framesBefore, err: cause }, "a snapshot's transfer broke");
+        await clock.sleep(SNAPSHOT_RETRY_MS, signal);
+      }
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -89,10 +113,10 @@ export class GrpcRaftTransport implements AsyncDisposable {
 
 const isSame = (a: Member, b: Member): boolean => a.nodeId === b.nodeId && a.address === b.address;
 
-async function* chunksOf(snapshot: SnapshotSource): AsyncGenerator<SnapshotChunk, void, undefined> {
-  const { message, members, totalBytes } = snapshot;
-  yield { type: "header", header: { meta: message.snapshot, members, totalBytes, message } };
-  for await (const bytes of snapshot.chunks()) {
+async function* chunksOf({ message }: SnapshotSource, rest: SnapshotRest): AsyncGenerator<SnapshotChunk, void, undefined> {
+  const { received, totalBytes } = rest;
+  yield { type: "header", header: { meta: message.snapshot, members: [], totalBytes, message, received } };
+  for await (const bytes of rest.chunks()) {
     for (let at = 0; at < bytes.length; at += SNAPSHOT_CHUNK_BYTES) {
       yield { type: "data", data: { bytes: bytes.subarray(at, at + SNAPSHOT_CHUNK_BYTES) } };
     }

@@ -23,6 +23,7 @@ export const RULES: ReadonlyMap<string, readonly CallerRole[]> = new Map([
   ["/swarm.v1.Logs/PublishLogs", NODES],
   ["/swarm.v1.Raft/Messages", MANAGERS],
   ["/swarm.v1.Raft/Snapshot", MANAGERS],
+  ["/swarm.v1.Raft/SnapshotReceived", MANAGERS],
   ["/swarm.v1.Control/Forward", MANAGERS],
 ]);
 

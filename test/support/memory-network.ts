@@ -8,6 +8,8 @@ export class MemoryNetwork {
   readonly #cut = new Set<string>();
   /** Snapshots that were delivered, as [from, to]. */
   readonly snapshots: (readonly [string, string])[] = [];
+  /** A snapshot is delivered when this has resolved. */
+  beforeSnapshot: () => Promise<void> = async () => undefined;
   /** Called for each message before it is delivered; false drops it. */
   filter: (message: RaftMessage) => boolean = () => true;
 
@@ -65,7 +67,9 @@ class MemoryTransport implements RaftTransport {
     const inbox = this.#network.inbox(this.#address, address);
     if (inbox === undefined) throw new Error(`${to} is not reachable`);
     signal.throwIfAborted();
-    await inbox.receiveSnapshot(snapshot.message, snapshot.members, snapshot.chunks());
+    await this.#network.beforeSnapshot();
+    const rest = await snapshot.after(inbox.snapshotReceived(snapshot.message));
+    await inbox.receiveSnapshot(snapshot.message, rest.chunks(), rest.received);
     this.#network.snapshots.push([this.#address, address]);
   }
 

@@ -2,12 +2,13 @@ import { ClusterError } from "../../base/errors.js";
 import { assertSameIncarnation, type Incarnation } from "../../model/incarnation.js";
 import type { Caller } from "../../rpc/caller.js";
 import type { ServiceHandlers } from "../../rpc/server-call.js";
-import type { Member, RaftFrame, RaftMessage, RaftService, SnapshotChunk } from "../../wire/generated/raft.js";
+import type { RaftFrame, RaftMessage, RaftService, SnapshotChunk, SnapshotProgress } from "../../wire/generated/raft.js";
 
 /** The replica, as far as its peers reach it (RaftInbox of src/replica/transport.ts). */
 export interface RaftInbox {
   deliver(messages: readonly RaftMessage[]): void;
-  receiveSnapshot(message: RaftMessage, members: readonly Member[], chunks: AsyncIterable<Uint8Array>): Promise<void>;
+  snapshotReceived(message: RaftMessage): SnapshotProgress;
+  receiveSnapshot(message: RaftMessage, chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress): Promise<void>;
 }
 
 export interface RaftBackend {
@@ -33,15 +34,21 @@ export function raftHandlers(backend: RaftBackend): ServiceHandlers<typeof RaftS
       return {};
     },
 
+    async snapshotReceived({ message }, { caller }) {
+      if (message === null) throw new ClusterError("invalid_argument", "raft message of the snapshot must be given");
+      checkMessages([message], caller, backend);
+      return backend.inbox.snapshotReceived(message);
+    },
+
     async snapshot(chunks, { caller }) {
       const iterator = chunks[Symbol.asyncIterator]();
       const first = await iterator.next();
-      if (first.done === true || first.value.type !== "header" || first.value.header.message === null) {
+      if (first.done === true || first.value.type !== "header" || first.value.header.message === null || first.value.header.received === null) {
         throw new ClusterError("invalid_argument", "snapshot does not begin with its header");
       }
-      const { message, members, totalBytes } = first.value.header;
+      const { message, received, totalBytes } = first.value.header;
       checkMessages([message], caller, backend);
-      await backend.inbox.receiveSnapshot(message, members, dataOf(iterator, totalBytes));
+      await backend.inbox.receiveSnapshot(message, dataOf(iterator, totalBytes), received);
       return {};
     },
   };

@@ -14,6 +14,9 @@ interface UpdateFlags {
   readonly taskHistoryLimit?: string;
   readonly snapshotInterval?: string;
   readonly maxSnapshots?: string;
+  readonly slowFollowerEntries?: string;
+  readonly heartbeatTick?: string;
+  readonly electionTick?: string;
   readonly rotateDataKeys?: boolean;
 }
 
@@ -31,6 +34,9 @@ export function addAutolockCommands(program: Command): void {
     .option("--task-history-limit <n>", "tasks kept per slot")
     .option("--snapshot-interval <n>", "log entries between two snapshots")
     .option("--max-snapshots <n>", "snapshots kept beside the newest one")
+    .option("--slow-follower-entries <n>", "log entries kept behind a snapshot for managers that are slow")
+    .option("--heartbeat-tick <n>", "tenths of a second between two heartbeats of the leader")
+    .option("--election-tick <n>", "tenths of a second without a heartbeat after which another manager stands for election")
     .option("--rotate-data-keys", "have every manager seal its log and snapshots with a new key")
     .action(action<[UpdateFlags]>(update));
   program
@@ -69,7 +75,13 @@ function changedSpec(spec: SpecPart, flags: UpdateFlags): SpecPart {
     ...part("CAConfig", certExpiry === undefined ? {} : { NodeCertExpiry: parseDuration(certExpiry, "cert-expiry") }),
     ...part("Dispatcher", dispatcherHeartbeat === undefined ? {} : { HeartbeatPeriod: parseDuration(dispatcherHeartbeat, "dispatcher-heartbeat") }),
     ...part("Orchestration", countOf("TaskHistoryRetentionLimit", flags.taskHistoryLimit)),
-    ...part("Raft", { ...countOf("SnapshotInterval", flags.snapshotInterval), ...countOf("KeepOldSnapshots", flags.maxSnapshots) }),
+    ...part("Raft", {
+      ...countOf("SnapshotInterval", flags.snapshotInterval),
+      ...countOf("KeepOldSnapshots", flags.maxSnapshots),
+      ...countOf("LogEntriesForSlowFollowers", flags.slowFollowerEntries),
+      ...countOf("HeartbeatTick", flags.heartbeatTick),
+      ...countOf("ElectionTick", flags.electionTick),
+    }),
   };
 }
 

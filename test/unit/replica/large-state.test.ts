@@ -21,8 +21,8 @@ describe("100,000 tasks", () => {
 
   beforeAll(async () => {
     group = await ReplicaGroup.create();
-    // Elections a second apart on this fast clock: a member that is busy is no reason for one.
-    first = await group.found("a", { electionTick: 100, snapshotInterval: 1_000_000, logEntriesForSlowFollowers: 10 });
+    // No elections: a member that is busy is no reason for one.
+    first = await group.found("a", { electionTick: 100_000, snapshotInterval: 1_000_000, logEntriesForSlowFollowers: 10 });
     await group.join("b");
     await until(() => first.replica.members().every((member) => member.isVoter));
     group.network.filter = ({ entries }) => {

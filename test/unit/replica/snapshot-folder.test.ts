@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { StoreObject } from "../../../src/model/objects.js";
 import type { SnapshotMeta } from "../../../src/raft/message.js";
 import { SnapshotFolder } from "../../../src/replica/snapshot-folder.js";
+import { NOTHING_RECEIVED, type SnapshotProgress } from "../../../src/replica/snapshot-frames.js";
 import { recordsOf } from "../../support/records.js";
 
 let directory: string;
@@ -88,7 +89,8 @@ describe("damage is noticed", () => {
 describe("from one member to another", () => {
   async function travelling(): Promise<{ readonly bytes: Buffer; readonly totalBytes: number }> {
     await folder.write({ meta: meta(9), members }, objects);
-    const { chunks, totalBytes, close } = await folder.send(meta(9));
+    const { after, close } = await folder.send(meta(9));
+    const { chunks, totalBytes } = await after(NOTHING_RECEIVED);
     const parts: Uint8Array[] = [];
     for await (const chunk of chunks()) parts.push(chunk);
     await close();
@@ -114,9 +116,158 @@ describe("from one member to another", () => {
     ["of another index", (bytes) => chunksOf(bytes), meta(10)],
     ["of another term", (bytes) => chunksOf(bytes), { ...meta(9), term: 3 }],
     ["nothing at all", () => chunksOf(new Uint8Array(0)), meta(9)],
-  ])("%s is refused, and leaves nothing", async (_title, chunks, claimed) => {
+  ])("%s is refused, and leaves nothing but what may come to its end yet", async (_title, chunks, claimed) => {
     const { bytes } = await travelling();
     await expect((await other()).receive(claimed, chunks(bytes))).rejects.toBeDefined();
-    expect(await readdir(join(directory, "other"))).toEqual([]);
+    expect((await readdir(join(directory, "other"))).filter((name) => !name.endsWith(".part"))).toEqual([]);
+  });
+});
+
+describe("a transfer that broke", () => {
+  let receiver: SnapshotFolder;
+  const partial = async () => (await readdir(join(directory, "other"))).filter((name) => name.endsWith(".part"));
+  const ids = async (index = 9) => {
+    const found: StoreObject[] = [];
+    await receiver.read({ index, term: 2 }, (object) => found.push(object));
+    return found.length;
+  };
+  beforeEach(async () => {
+    await folder.write({ meta: meta(9), members }, objects);
+    receiver = await SnapshotFolder.open(join(directory, "other"), recordsOf("b"));
+  });
+
+  const files: { readonly close: () => Promise<void> }[] = [];
+  async function opened(index: number) {
+    const file = await folder.send(meta(index));
+    files.push(file);
+    return file;
+  }
+  afterEach(async () => {
+    for (const file of files.splice(0)) await file.close();
+  });
+
+  /** Sends what follows what the receiver says it has, but no more than so many bytes. */
+  async function send(bytesMax = Number.POSITIVE_INFINITY, from = folder): Promise<{ readonly sent: number; readonly after: SnapshotProgress }> {
+    const { after, close } = await from.send(meta(9));
+    const rest = await after(receiver.received(meta(9)));
+    let sent = 0;
+    const cut = async function* () {
+      for await (const chunk of rest.chunks()) {
+        for (let at = 0; at < chunk.length; at += 1_000) {
+          if (sent >= bytesMax) throw new Error("the connection broke");
+          const part = chunk.subarray(at, at + 1_000);
+          sent += part.length;
+          yield part;
+        }
+      }
+    };
+    try {
+      await receiver.receive(meta(9), cut(), rest.received);
+      expect(sent).toBe(rest.totalBytes);
+    } finally {
+      await close();
+    }
+    return { sent, after: rest.received };
+  }
+
+  test("goes on where it ended, however often it breaks, and nothing travels twice but the frame that was cut", async () => {
+    const { totalBytes } = await (await opened(9)).after(NOTHING_RECEIVED);
+    const seen: number[] = [];
+    for (let attempt = 0; attempt < 3; attempt++) {
+      await expect(send(80_000)).rejects.toThrow("the connection broke");
+      seen.push(receiver.received(meta(9)).frames);
+    }
+    expect(seen[0]).toBeGreaterThan(1);
+    expect(seen).toEqual([...seen].sort((a, b) => a - b));
+    expect(new Set(seen).size).toBe(3);
+    const { sent, after } = await send();
+    expect(after.frames).toBe(seen[2]);
+    expect(sent).toBeLessThan(totalBytes - 150_000);
+    expect(await ids()).toBe(objects.length);
+    expect(await partial()).toEqual([]);
+    expect(receiver.received(meta(9))).toEqual(NOTHING_RECEIVED);
+  });
+
+  test("is begun anew for another snapshot, and nothing is left of it", async () => {
+    await expect(send(80_000)).rejects.toThrow();
+    expect((await partial()).length).toBe(1);
+    expect(receiver.received(meta(10))).toEqual(NOTHING_RECEIVED);
+    await folder.write({ meta: meta(10), members }, objects.slice(0, 3));
+    const rest = await (await opened(10)).after(NOTHING_RECEIVED);
+    await receiver.receive(meta(10), rest.chunks(), rest.received);
+    expect(await ids(10)).toBe(3);
+    expect(await partial()).toEqual([]);
+  });
+
+  test("is begun anew when another member sends one of the same place that is made otherwise", async () => {
+    await expect(send(80_000)).rejects.toThrow();
+    const other = await SnapshotFolder.open(join(directory, "third"), recordsOf("c"));
+    await other.write({ meta: meta(9), members }, [...objects].reverse());
+    const { after } = await send(undefined, other);
+    expect(after).toEqual(NOTHING_RECEIVED);
+    expect(await ids()).toBe(objects.length);
+    expect(await partial()).toEqual([]);
+  });
+
+  test("is not continued by one who believes that something else is here", async () => {
+    await expect(send(80_000)).rejects.toThrow();
+    const { frames, digest } = receiver.received(meta(9));
+    const rest = await (await opened(9)).after({ frames, digest });
+    await expect(receiver.receive(meta(9), rest.chunks(), { frames: frames - 1, digest })).rejects.toMatchObject({ code: "aborted" });
+    await expect(receiver.receive(meta(9), rest.chunks(), { frames, digest: new Uint8Array(16) })).rejects.toMatchObject({ code: "aborted" });
+    expect(receiver.received(meta(9)).frames).toBe(frames);
+  });
+
+  test("whose connection is dead and not yet known to be adds nothing any more", async () => {
+    const { chunks } = await (await opened(9)).after(NOTHING_RECEIVED);
+    let goOn: () => void = () => undefined;
+    const stalled = new Promise<void>((resolve) => {
+      goOn = resolve;
+    });
+    const old = receiver.receive(
+      meta(9),
+      (async function* () {
+        let passed = 0;
+        for await (const chunk of chunks()) {
+          if (++passed > 1) await stalled;
+          yield chunk;
+        }
+      })(),
+    );
+    old.catch(() => undefined);
+    while (receiver.received(meta(9)).frames < 1) await new Promise((resolve) => setImmediate(resolve));
+    await send();
+    goOn();
+    await expect(old).rejects.toMatchObject({ code: "aborted" });
+    expect(await ids()).toBe(objects.length);
+    expect(await partial()).toEqual([]);
+  });
+
+  test("damaged on its way, it ends before the damage and goes on from there", async () => {
+    const { chunks } = await (await opened(9)).after(NOTHING_RECEIVED);
+    const damaged = async function* () {
+      let at = 0;
+      for await (const chunk of chunks()) {
+        const copy = Buffer.from(chunk);
+        if (at <= 100_000 && at + copy.length > 100_000) copy[100_000 - at]! ^= 1;
+        at += copy.length;
+        yield copy;
+      }
+    };
+    await expect(receiver.receive(meta(9), damaged())).rejects.toMatchObject({ code: "invalid_argument" });
+    expect((await send()).after.frames).toBeGreaterThan(0);
+    expect(await ids()).toBe(objects.length);
+  });
+
+  test("is forgotten when a newer snapshot is in force, when the keys change, and by a restart", async () => {
+    for (const forget of [() => receiver.retain(meta(9), 0), () => receiver.reseal(new AbortController().signal)]) {
+      await expect(send(80_000)).rejects.toThrow();
+      await forget();
+      expect(receiver.received(meta(9))).toEqual(NOTHING_RECEIVED);
+      expect(await partial()).toEqual([]);
+    }
+    await expect(send(80_000)).rejects.toThrow();
+    receiver = await SnapshotFolder.open(join(directory, "other"), recordsOf("b"));
+    expect(await partial()).toEqual([]);
   });
 });

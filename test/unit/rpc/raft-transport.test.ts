@@ -1,15 +1,22 @@
-import { afterEach, expect, test } from "vitest";
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, describe, expect, test } from "vitest";
 import { raftHandlers } from "../../../src/api/grpc/raft.js";
 import { type Clock, systemClock } from "../../../src/base/clock.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { systemRandom } from "../../../src/base/random.js";
+import type { StoreObject } from "../../../src/model/objects.js";
 import type { RaftMessage } from "../../../src/raft/message.js";
+import { SnapshotFolder } from "../../../src/replica/snapshot-folder.js";
+import { NOTHING_RECEIVED, type SnapshotProgress } from "../../../src/replica/snapshot-frames.js";
 import type { OutgoingSnapshot, RaftTransport } from "../../../src/replica/transport.js";
 import { RaftQueue } from "../../../src/rpc/raft-queue.js";
 import { GrpcRaftTransport, type RaftTransportOptions } from "../../../src/rpc/raft-transport.js";
 import { type Member, RaftService } from "../../../src/wire/generated/raft.js";
 import { Opened } from "../../support/disposables.js";
 import { heldUp } from "../../support/held-up.js";
+import { recordsOf } from "../../support/records.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
 import { until } from "../../support/until.js";
@@ -38,10 +45,12 @@ function message(index: number, fields: Partial<RaftMessage> = {}): RaftMessage 
   };
 }
 
+type Receive = (chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress) => Promise<void>;
+
 /** Member 2, on node m2, which knows member 1 to be node m1. */
-async function member(options: { port?: number; incarnation?: string; nodeId?: string; receive?: (chunks: AsyncIterable<Uint8Array>) => Promise<void> } = {}) {
+async function member(options: { port?: number; incarnation?: string; nodeId?: string; receive?: Receive; received?: () => SnapshotProgress } = {}) {
   const delivered: RaftMessage[] = [];
-  const snapshots: { message: RaftMessage; members: readonly Member[]; bytes: number; chunks: number }[] = [];
+  const snapshots: { message: RaftMessage; bytes: number; chunks: number }[] = [];
   const server = opened.use(ca.server(ca.identity(options.nodeId ?? "m2"))).add(
     RaftService,
     raftHandlers({
@@ -51,9 +60,10 @@ async function member(options: { port?: number; incarnation?: string; nodeId?: s
       nodeOf: (raftId) => ({ 1: "m1", 2: "m2" })[raftId],
       inbox: {
         deliver: (messages) => void delivered.push(...messages),
-        async receiveSnapshot(snapshotMessage, members, chunks) {
-          if (options.receive !== undefined) return options.receive(chunks);
-          const received = { message: snapshotMessage, members, bytes: 0, chunks: 0 };
+        snapshotReceived: options.received ?? (() => NOTHING_RECEIVED),
+        async receiveSnapshot(snapshotMessage, chunks, after) {
+          if (options.receive !== undefined) return options.receive(chunks, after);
+          const received = { message: snapshotMessage, bytes: 0, chunks: 0 };
           for await (const chunk of chunks) {
             received.bytes += chunk.length;
             received.chunks++;
@@ -257,24 +267,24 @@ test("a replaced certificate moves the stream to a new connection", async () => 
   await until("it works", () => delivered.length === 1);
 });
 
-function snapshotOf(chunks: readonly number[], totalBytes = chunks.reduce((sum, size) => sum + size, 0)): OutgoingSnapshot {
-  return {
-    message: message(0, { type: "snapshot", snapshot: { index: 50, term: 3, config: null } }),
-    members: peersAt("127.0.0.1:9"),
-    totalBytes,
-    async *chunks() {
-      for (const size of chunks) yield new Uint8Array(size);
-    },
-  };
+function snapshotOf(sizes: readonly number[], totalBytes = sizes.reduce((sum, size) => sum + size, 0)): OutgoingSnapshot {
+  return streamed(async function* () {
+    for (const size of sizes) yield new Uint8Array(size);
+  }, totalBytes);
 }
 
-test("a snapshot arrives in pieces of at most 512 KiB, with its members", async () => {
+function streamed(chunks: () => AsyncIterable<Uint8Array>, totalBytes = 0): OutgoingSnapshot {
+  const snapshot = { index: 50, term: 3, config: null };
+  return { message: message(0, { type: "snapshot", snapshot }), after: async (received) => ({ received, totalBytes, chunks }) };
+}
+
+test("a snapshot arrives in pieces of at most 512 KiB", async () => {
   const { address, snapshots } = await member();
   const transport = transportOf();
   transport.setPeers(peersAt(address));
   const snapshot = snapshotOf([3_000_000, 0, 10]);
   await transport.sendSnapshot(2, snapshot, new AbortController().signal);
-  expect(snapshots).toEqual([{ message: snapshot.message, members: snapshot.members, bytes: 3_000_010, chunks: 7 }]);
+  expect(snapshots).toEqual([{ message: snapshot.message, bytes: 3_000_010, chunks: 7 }]);
 });
 
 test.each([
@@ -305,12 +315,9 @@ test("a snapshot is sent no faster than it is stored, and ends when told to", as
   const controller = new AbortController();
   const sending = transport.sendSnapshot(
     2,
-    {
-      ...snapshotOf([]),
-      async *chunks() {
-        for (; produced < 200; produced++) yield new Uint8Array(512 * 1024);
-      },
-    },
+    streamed(async function* () {
+      for (; produced < 200; produced++) yield new Uint8Array(512 * 1024);
+    }),
     controller.signal,
   );
   let turns = 0;
@@ -322,6 +329,65 @@ test("a snapshot is sent no faster than it is stored, and ends when told to", as
   controller.abort(new Error("no longer the leader"));
   await expect(sending).rejects.toThrow("no longer the leader");
   isEnded = true;
+});
+
+describe("a snapshot over a connection that breaks", () => {
+  const meta = { index: 50, term: 3, config: null };
+  const objects = Array.from({ length: 200 }, (_, at): StoreObject => {
+    const spec = { name: `c${at}`, labels: {}, data: new Uint8Array(40_000).fill(at), templating: null };
+    return { type: "config", config: { id: `c${at}`, meta: { version: 1, revision: at, createdAtMs: 1, updatedAtMs: 2 }, spec } };
+  });
+
+  /** A real file on either side, and a proxy in between; `onChunk` gets the bytes that came so far. */
+  async function transfer(onChunk: (proxy: TcpProxy, bytes: number) => void) {
+    const root = await mkdtemp(join(tmpdir(), "rpc-snapshot-"));
+    opened.add(() => rm(root, { recursive: true, force: true }));
+    const [from, to] = [await SnapshotFolder.open(join(root, "from"), recordsOf("a")), await SnapshotFolder.open(join(root, "to"), recordsOf("b"))];
+    await from.write({ meta, members: [] }, objects);
+    const begins: number[] = [];
+    let bytes = 0;
+    const { port } = await member({
+      received: () => to.received(meta),
+      receive: (chunks, after) => {
+        begins.push(after.frames);
+        const counted = async function* () {
+          for await (const chunk of chunks) {
+            bytes += chunk.length;
+            onChunk(proxy, bytes);
+            yield chunk;
+          }
+        };
+        return to.receive(meta, counted(), after);
+      },
+    });
+    const proxy = opened.use(await TcpProxy.start(port));
+    const transport = transportOf();
+    transport.setPeers(peersAt(proxy.address));
+    const file = await from.send(meta);
+    opened.add(() => file.close());
+    const { totalBytes } = await file.after(NOTHING_RECEIVED);
+    const done = transport.sendSnapshot(2, { message: message(0, { type: "snapshot", snapshot: meta }), after: file.after }, new AbortController().signal);
+    return { done, begins, to, totalBytes, bytes: () => bytes };
+  }
+
+  test("goes on where it stopped, and arrives whole", async () => {
+    let breaks = 0;
+    const { done, begins, to, totalBytes, bytes } = await transfer((proxy, received) => {
+      if (received < (breaks + 1) * 2_500_000 || breaks === 2) return;
+      breaks++;
+      proxy.cut();
+    });
+    await done;
+    expect(begins.length).toBe(3);
+    expect(begins[0]).toBe(0);
+    expect(begins[1]).toBeGreaterThan(0);
+    expect(begins[2]).toBeGreaterThan(begins[1]!);
+    // What was cut within a frame comes again, no more.
+    expect(bytes()).toBeLessThan(totalBytes + 2_000_000);
+    const found: StoreObject[] = [];
+    await to.read(meta, (object) => void found.push(object));
+    expect(found.length).toBe(objects.length);
+  });
 });
 
 test("a snapshot for nobody is refused", async () => {

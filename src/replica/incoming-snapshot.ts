@@ -1,0 +1,66 @@
+import { type FileHandle, open } from "node:fs/promises";
+import { ClusterError } from "../base/errors.js";
+import { writeFully } from "./durable-file.js";
+import { plainRecords, type RecordCodec } from "./record-codec.js";
+import { FrameWriter, NOTHING_RECEIVED, nextProgress, readFrames, type SnapshotPlace, type SnapshotProgress } from "./snapshot-frames.js";
+
+/** A snapshot on its way from a peer: whole frames, sealed anew, in a file aside that outlives the connection which brought them. */
+export class IncomingSnapshot {
+  readonly place: SnapshotPlace;
+  readonly path: string;
+  readonly #writer: FrameWriter;
+  #position = 0;
+  #progress: SnapshotProgress = NOTHING_RECEIVED;
+  #attempt = 0;
+  #isBroken = false;
+  /** One frame is written at a time, whichever attempt brings it. */
+  #writing: Promise<void> = Promise.resolve();
+
+  constructor(options: { readonly place: SnapshotPlace; readonly path: string; readonly codec: RecordCodec }) {
+    this.place = options.place;
+    this.path = options.path;
+    this.#writer = new FrameWriter(options.codec, options.place);
+  }
+
+  get progress(): SnapshotProgress {
+    return this.#progress;
+  }
+
+  /** True when the file cannot be written: nothing can be added to it any more. */
+  get isBroken(): boolean {
+    return this.#isBroken;
+  }
+
+  /**
+   * Adds what follows `progress`, and resolves when all of it is durable. When the chunks fail, what came before stays. An earlier attempt, which may still
+   * wait for a connection that is dead, adds nothing from then on.
+   */
+  async fill(chunks: AsyncIterable<Uint8Array>): Promise<void> {
+    const attempt = ++this.#attempt;
+    await using file = await open(this.path, this.#position === 0 ? "w" : "r+", 0o600);
+    for await (const plain of readFrames(chunks, plainRecords, this.place, this.#progress)) {
+      if (attempt !== this.#attempt) throw new ClusterError("aborted", "another connection brings this snapshot now");
+      this.#writing = this.#add(file, plain);
+      await this.#writing;
+    }
+    await file.sync();
+  }
+
+  /** Nothing is added any more from when this resolves. */
+  async end(): Promise<void> {
+    this.#attempt++;
+    await Promise.allSettled([this.#writing]);
+  }
+
+  async #add(file: FileHandle, plain: Uint8Array): Promise<void> {
+    const frame = this.#writer.frame(plain);
+    try {
+      await writeFully(file, frame, this.#position);
+    } catch (cause) {
+      this.#isBroken = true;
+      throw cause;
+    }
+    this.#position += frame.length;
+    this.#progress = nextProgress(this.#progress, plain);
+  }
+}
