@@ -52,8 +52,9 @@ export class FakeClock implements Clock {
     this.#nowMs = nowMs;
   }
 
+  /** Whole milliseconds, as of the real one, also after delays that were not. */
   now(): number {
-    return this.#nowMs;
+    return Math.round(this.#nowMs);
   }
 
   monotonic(): number {
