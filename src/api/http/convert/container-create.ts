@@ -98,6 +98,7 @@ function programFromDocker(fields: Fields) {
   };
 }
 
+/** Only "none at all" is built. */
 export function healthFromDocker(fields: Fields | null): HealthConfig | null {
   if (fields === null) return null;
   const ms = (name: string) => {
@@ -114,6 +115,9 @@ export function healthFromDocker(fields: Fields | null): HealthConfig | null {
     retries: fields.count("Retries"),
   };
   fields.end();
+  const { test, ...timings } = health;
+  const isAsked = test.length > 0 ? test[0] !== "NONE" : Object.values(timings).some((value) => value > 0);
+  if (isAsked) throw notSupported("health checks are not supported yet");
   return health;
 }
 
