@@ -4,12 +4,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "../base/error.h"
 #include "../base/file.h"
 
 namespace {
 
 constexpr uint64_t PATIENCE_NS = 30ULL * 1000000000ULL;
+constexpr uint64_t CLOSING_NS = 2ULL * 1000000000ULL;
 constexpr size_t PART_SIZE = 16384;
 
 uint64_t monotonicNs() {
@@ -23,6 +26,15 @@ std::string frameHead(StreamKind kind, size_t size) {
   head[0] = static_cast<char>(kind);
   for (unsigned byte = 0; byte < 4; byte++) head[4 + byte] = static_cast<char>(size >> (24 - 8 * byte));
   return head;
+}
+
+/** Drops what has come. True once the other side has closed. */
+bool isClosed(int socket) {
+  for (;;) {
+    char part[PART_SIZE];
+    const ssize_t count = retry([&] { return recv(socket, part, sizeof part, MSG_DONTWAIT); });
+    if (count <= 0) return count == 0 || errno != EAGAIN;
+  }
 }
 
 }  // namespace
@@ -140,6 +152,15 @@ void Attachments::finish(int timeoutMs) {
     }
     poll(list.data(), list.size(), 100);
     attachers_.remove_if([this](Attacher& attacher) { return !flush(attacher); });
+  }
+  for (const Attacher& attacher : attachers_) shutdown(attacher.socket.get(), SHUT_WR);
+  // A socket that is closed with something unread in it counts as broken, and its reader may lose what it was sent: so the other side closes first.
+  const uint64_t closing = std::min(deadline, monotonicNs() + CLOSING_NS);
+  while (!attachers_.empty() && monotonicNs() < closing) {
+    std::vector<pollfd> list;
+    for (const Attacher& attacher : attachers_) list.push_back({attacher.socket.get(), POLLIN, 0});
+    poll(list.data(), list.size(), 100);
+    attachers_.remove_if([](const Attacher& attacher) { return isClosed(attacher.socket.get()); });
   }
   attachers_.clear();
 }

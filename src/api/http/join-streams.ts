@@ -22,6 +22,7 @@ export function joinStreams(client: Duplex, program: Duplex, options: JoinOption
     };
     program.once("close", close).once("error", close);
     client.once("close", close).once("error", close);
+    program.once("end", () => program.end());
     program.pipe(client);
     if (options.hasInput) passInput(client, program, options);
     else client.resume();
