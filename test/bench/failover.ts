@@ -73,7 +73,7 @@ interface FailoverTimes {
 async function series(lab: BenchLab, dialect: Dialect, cuts: number, say: (line: string) => void): Promise<FailoverTimes> {
   const times = { kills: [] as number[], cuts: [] as number[] };
   try {
-    await lab.verb("up", "--managers", String(MEMBERS));
+    await lab.verb("up", "--managers", String(MEMBERS), "--workers", "0");
     const group = new Group(dialect, await socketsOf(lab));
     for (let count = 0; count < KILLS; count++) {
       const leader = await group.whole();
