@@ -1,6 +1,7 @@
 import { assert } from "../base/assert.js";
 import { integerBetween, type Random } from "../base/random.js";
 import { ForwardedReads } from "./forwarded-reads.js";
+import type { InflightLimits } from "./inflights.js";
 import type { LeaderReads } from "./leader-reads.js";
 import { RaftLog } from "./log.js";
 import type { ConfigState, HardState, RaftMessage } from "./message.js";
@@ -35,7 +36,7 @@ export class Core {
   electionTicks = 0;
   heartbeatTicks = 0;
   readonly bytesPerMessageMax: number;
-  readonly inflightMessagesMax: number;
+  readonly window: InflightLimits;
   readonly forwardedReads: ForwardedReads;
 
   config: ConfigState;
@@ -68,7 +69,7 @@ export class Core {
     this.id = options.id;
     this.random = options.random;
     this.bytesPerMessageMax = options.bytesPerMessageMax;
-    this.inflightMessagesMax = options.inflightMessagesMax;
+    this.window = { messagesMax: options.inflightMessagesMax, bytesMax: options.inflightBytesMax };
     this.log = new RaftLog(options.storage, { commit: hardState.commit, applied: options.applied });
     this.forwardedReads = new ForwardedReads(options.random);
     this.config = config;

@@ -1,31 +1,41 @@
 import { assert } from "../base/assert.js";
 
-/** Appends that were sent to one follower and not yet acknowledged, by the index of their last entry: a sliding window. */
-export class Inflights {
-  readonly #limit: number;
-  /** Invariant: ascending. */
-  #lastIndexes: number[] = [];
+export interface InflightLimits {
+  readonly messagesMax: number;
+  /** Of entry data; one message is always let out, whatever its size. */
+  readonly bytesMax: number;
+}
 
-  constructor(limit: number) {
-    this.#limit = limit;
+/** Appends that were sent to one follower and not yet acknowledged, by the index of their last entry: a sliding window of messages and bytes. */
+export class Inflights {
+  readonly #limits: InflightLimits;
+  /** Invariant: ascending by index. */
+  #appends: { readonly lastIndex: number; readonly bytes: number }[] = [];
+  #bytes = 0;
+
+  constructor(limits: InflightLimits) {
+    this.#limits = limits;
   }
 
   get isFull(): boolean {
-    return this.#lastIndexes.length >= this.#limit;
+    return this.#appends.length >= this.#limits.messagesMax || this.#bytes >= this.#limits.bytesMax;
   }
 
-  add(lastIndex: number): void {
+  add(lastIndex: number, bytes: number): void {
     assert(!this.isFull, "an append is sent only while the window has room");
-    this.#lastIndexes.push(lastIndex);
+    this.#appends.push({ lastIndex, bytes });
+    this.#bytes += bytes;
   }
 
   /** Everything up to `index` was acknowledged. */
   freeUpTo(index: number): void {
-    const kept = this.#lastIndexes.findIndex((lastIndex) => lastIndex > index);
-    this.#lastIndexes.splice(0, kept === -1 ? this.#lastIndexes.length : kept);
+    const kept = this.#appends.findIndex(({ lastIndex }) => lastIndex > index);
+    const freed = this.#appends.splice(0, kept === -1 ? this.#appends.length : kept);
+    for (const { bytes } of freed) this.#bytes -= bytes;
   }
 
   clear(): void {
-    this.#lastIndexes = [];
+    this.#appends = [];
+    this.#bytes = 0;
   }
 }

@@ -24,7 +24,7 @@ export function takeLeadership(core: Core): void {
 }
 
 export function newProgress(core: Core, raftId: number, next: number, recentlyActive: boolean): Progress {
-  return new Progress({ next, inflightMessagesMax: core.inflightMessagesMax, recentlyActive, isLearner: !isVoter(core.config, raftId) });
+  return new Progress({ next, window: core.window, recentlyActive, isLearner: !isVoter(core.config, raftId) });
 }
 
 export function tickLeader(core: Core, leadership: Leadership): void {

@@ -14,6 +14,8 @@ export interface RaftOptions {
   readonly bytesPerMessageMax: number;
   /** Appends under way per follower before the leader waits for an answer. */
   readonly inflightMessagesMax: number;
+  /** Entry data of these, at most, plus one message. */
+  readonly inflightBytesMax: number;
   /** Index that the state machine has reached at start: that of its snapshot, or 0. */
   readonly applied: number;
 }

@@ -1,5 +1,5 @@
 import { assert } from "../base/assert.js";
-import { Inflights } from "./inflights.js";
+import { type InflightLimits, Inflights } from "./inflights.js";
 
 /**
  * - `probe`: where the follower's log agrees is unknown; one append per answer or heartbeat.
@@ -23,11 +23,11 @@ export class Progress {
   #isFlowPaused = false;
   readonly #inflights: Inflights;
 
-  constructor(options: { readonly next: number; readonly inflightMessagesMax: number; readonly recentlyActive: boolean; readonly isLearner: boolean }) {
+  constructor(options: { readonly next: number; readonly window: InflightLimits; readonly recentlyActive: boolean; readonly isLearner: boolean }) {
     this.next = options.next;
     this.recentlyActive = options.recentlyActive;
     this.isLearner = options.isLearner;
-    this.#inflights = new Inflights(options.inflightMessagesMax);
+    this.#inflights = new Inflights(options.window);
   }
 
   get isPaused(): boolean {
@@ -61,14 +61,15 @@ export class Progress {
     this.#isFlowPaused = true;
   }
 
-  sent(entryCount: number): void {
+  /** An append of so many entries, with so much data, is on its way. */
+  sent(entryCount: number, bytes: number): void {
     if (this.state === "probe") {
       this.#isFlowPaused = true;
       return;
     }
     if (entryCount > 0) {
       this.next += entryCount;
-      this.#inflights.add(this.next - 1);
+      this.#inflights.add(this.next - 1, bytes);
     }
     this.#isFlowPaused = this.#inflights.isFull;
   }

@@ -36,7 +36,10 @@ export function maybeSendAppend(core: Core, leadership: Leadership, to: number, 
   if (logTerm === undefined || entries === undefined) return maybeSendSnapshot(core, progress, to);
   if (entries.length === 0 && mode === "only_entries") return false;
   core.send({ type: "append", to, index: before, logTerm, entries, commit: core.log.commitInForce });
-  progress.sent(entries.length);
+  progress.sent(
+    entries.length,
+    entries.reduce((sum, entry) => sum + entry.data.length, 0),
+  );
   return true;
 }
 

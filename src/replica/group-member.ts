@@ -27,6 +27,7 @@ import type { RaftInbox, RaftTransport } from "./transport.js";
 const TICKS_DEFAULT = { heartbeatTick: 1, electionTick: 10 };
 const BYTES_PER_MESSAGE_MAX = 1024 * 1024;
 const INFLIGHT_MESSAGES_MAX = 64;
+const INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** After this long without a leader, reads are refused instead of waiting for one. */
 const LEADERLESS_MS_MAX = 5_000;
@@ -87,6 +88,7 @@ export class GroupMember implements Proposer, RaftInbox {
       ...this.#timings,
       bytesPerMessageMax: BYTES_PER_MESSAGE_MAX,
       inflightMessagesMax: INFLIGHT_MESSAGES_MAX,
+      inflightBytesMax: INFLIGHT_BYTES_MAX,
       applied: machine.index,
     });
     this.#leaderSeenMs = clock.monotonic();

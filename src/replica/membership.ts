@@ -1,6 +1,5 @@
-import { EMPTY_CONFIG, memberIds } from "../raft/config-change.js";
+import { EMPTY_CONFIG, isJoint, memberIds } from "../raft/config-change.js";
 import type { ConfigState } from "../raft/message.js";
-import { isVoter } from "../raft/quorum.js";
 import type { ConfigChange, Member } from "../wire/generated/raft.js";
 
 /** Who the members are, as of the last applied configuration entry. */
@@ -24,8 +23,10 @@ export class Membership {
     return this.members.find((member) => member.nodeId === nodeId);
   }
 
+  /** While several voters change, the old ones are told: until that is over, the group can bear the loss of none but as before. */
   isVoter(raftId: number): boolean {
-    return isVoter(this.#config, raftId);
+    const { voters, votersOutgoing } = this.#config;
+    return (isJoint(this.#config) ? votersOutgoing : voters).includes(raftId);
   }
 
   /** Replaces everything, by what a snapshot says or a joining member was told. */

@@ -18,8 +18,11 @@ export interface MemberSettings {
   readonly heartbeatMs: number;
   readonly bytesPerMessageMax: number;
   readonly inflightMessagesMax: number;
+  readonly inflightBytesMax: number;
   /** Steps that a synced write takes: 0 to this many. */
   readonly writeDelayMax: number;
+  /** Steps that applying may take: 0 to this many. */
+  readonly applyDelayMax: number;
   /** Applied entries between snapshots. */
   readonly snapshotEvery: number;
   /** Entries kept before a snapshot, at most. */
@@ -56,6 +59,8 @@ export class SimulatedMember {
   #machine = new Machine(EMPTY_STATE);
   #config: ConfigState | null = null;
   #write: { readonly ready: Ready; readonly doneAt: number } | null = null;
+  /** Durable, and not applied yet: what there is to apply takes its time, too. */
+  #applying: { readonly ready: Ready; readonly doneAt: number } | null = null;
   /** Contents of snapshots that arrived and are not installed yet. */
   #staged = new Map<number, MachineState>();
   #reads: PendingRead[] = [];
@@ -126,6 +131,7 @@ export class SimulatedMember {
   crash(): void {
     this.#raft = null;
     this.#write = null;
+    this.#applying = null;
     this.#staged = new Map();
     this.#reads = [];
     this.#earlyCampaign?.stop();
@@ -165,7 +171,7 @@ export class SimulatedMember {
   pump(): void {
     const { raft } = this;
     this.#world.send(this, raft.takeMessages());
-    while (this.#write === null && raft.hasReady()) {
+    while (this.#write === null && this.#applying === null && raft.hasReady()) {
       this.#begin(raft.ready());
       this.#maybeFinish();
     }
@@ -177,11 +183,24 @@ export class SimulatedMember {
   }
 
   #maybeFinish(): boolean {
-    if (this.#write === null || this.#write.doneAt > this.#world.now()) return false;
-    const { ready } = this.#write;
-    this.#write = null;
+    const now = this.#world.now();
+    if (this.#write !== null && this.#write.doneAt <= now) {
+      const { ready } = this.#write;
+      this.#write = null;
+      this.#persisted(ready);
+      this.#applying = { ready, doneAt: now + this.#applyDelay(ready) };
+    }
+    if (this.#applying === null || this.#applying.doneAt > now) return false;
+    const { ready } = this.#applying;
+    this.#applying = null;
     this.#finish(ready);
     return true;
+  }
+
+  #applyDelay({ committed }: Ready): number {
+    const { random, settings } = this.#world;
+    if (settings.applyDelayMax === 0 || committed.length === 0 || random.next() < 0.7) return 0;
+    return integerBetween(random, 0, settings.applyDelayMax);
   }
 
   #begin(ready: Ready): void {
@@ -195,10 +214,13 @@ export class SimulatedMember {
     this.#write = { ready, doneAt: this.#world.now() + delay };
   }
 
-  #finish(ready: Ready): void {
+  #persisted(ready: Ready): void {
     this.disk.complete();
     this.raft.persisted(ready);
-    this.#world.send(this, ready.messagesAfterPersist);
+    this.#world.send(this, [...ready.messagesAfterPersist, ...this.raft.takeMessages()]);
+  }
+
+  #finish(ready: Ready): void {
     if (ready.snapshot !== null) this.#install(this.disk.storedSnapshot!);
     this.#apply(ready);
     this.#reads.push(...ready.readStates);

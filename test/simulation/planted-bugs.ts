@@ -44,8 +44,10 @@ const SETTINGS: Profile["settings"] = {
   heartbeatTicks: 5,
   heartbeatMs: (5 + 3) * STEP_MS,
   writeDelayMax: 3,
+  applyDelayMax: 0,
   bytesPerMessageMax: 100,
   inflightMessagesMax: 8,
+  inflightBytesMax: 1_000_000,
   snapshotEvery: 100,
   tailMax: 10,
 };
@@ -233,6 +235,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "forgets its vote in a crash",
+    isRare: true,
     edits: [
       {
         file: "src/raft/core.ts",

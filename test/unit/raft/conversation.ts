@@ -93,6 +93,7 @@ export class Conversation {
       random: { next: () => 0 },
       bytesPerMessageMax: 1_000,
       inflightMessagesMax: 4,
+      inflightBytesMax: 40,
     });
     this.#speakers.set(id, { raft, disk, applied, config: disk.storedSnapshot?.meta.config ?? null, ready: null });
   }

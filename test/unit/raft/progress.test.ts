@@ -1,12 +1,12 @@
 import { expect, test } from "vitest";
 import { Progress } from "../../../src/raft/progress.js";
 
-const newProgress = () => new Progress({ next: 11, inflightMessagesMax: 2, recentlyActive: true, isLearner: false });
+const newProgress = () => new Progress({ next: 11, window: { messagesMax: 2, bytesMax: 100 }, recentlyActive: true, isLearner: false });
 
 test("a probe waits for its answer", () => {
   const progress = newProgress();
   expect(progress.isPaused).toBe(false);
-  progress.sent(3);
+  progress.sent(3, 10);
   expect([progress.isPaused, progress.next]).toEqual([true, 11]);
   progress.resume();
   expect(progress.isPaused).toBe(false);
@@ -16,9 +16,9 @@ test("replication runs ahead until its window is full, and goes on as answers co
   const progress = newProgress();
   progress.maybeAdvance(10);
   progress.becomeReplicate();
-  progress.sent(3);
+  progress.sent(3, 10);
   expect([progress.isPaused, progress.next]).toEqual([false, 14]);
-  progress.sent(1);
+  progress.sent(1, 10);
   expect([progress.isPaused, progress.hasRoom, progress.next]).toEqual([true, false, 15]);
   progress.maybeAdvance(13);
   progress.freeInflights();
@@ -29,7 +29,7 @@ test("a refusal in replication goes back to what is known", () => {
   const progress = newProgress();
   progress.maybeAdvance(10);
   progress.becomeReplicate();
-  progress.sent(5);
+  progress.sent(5, 10);
   expect(progress.maybeStepBack(10, 3)).toBe(false);
   expect(progress.maybeStepBack(15, 12)).toBe(true);
   expect([progress.state, progress.next]).toEqual(["probe", 11]);

@@ -26,6 +26,7 @@ function member(voters: number[], learners: number[] = []) {
     random: { next: () => 0 },
     bytesPerMessageMax: 100,
     inflightMessagesMax: 2,
+    inflightBytesMax: 1_000_000,
     applied: 1,
   };
   const raft = new Raft(options);

@@ -530,8 +530,14 @@ describe("a disk that fails", () => {
     await group.awaitLeader(old);
     const disk = failing();
     const back = await group.restart(old.name, disk.open);
-    for (let leader = await group.awaitLeader(); leader !== back; leader = await group.awaitLeader())
-      await leader.replica.transferLeadership().catch(() => undefined);
+    for (let leader = await group.awaitLeader(); leader !== back; leader = await group.awaitLeader()) {
+      // Leadership goes to whoever has most of the log: the third one must not.
+      const third = [...group.hosts.values()].find((host) => host !== leader && host !== back) as Host;
+      group.network.cut(third.address);
+      const written = leader.write("z");
+      await written.then(() => leader.replica.transferLeadership()).catch(() => undefined);
+      group.network.heal(third.address);
+    }
     disk.fail = true;
     await expect(back.write("never")).rejects.toMatchObject({ code: "outcome_unknown" });
     await expect(back.running).rejects.toMatchObject({ code: "internal", message: expect.stringContaining("EIO") });
