@@ -1,7 +1,9 @@
 #include "file.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sys/stat.h>
+#include <sys/statfs.h>
 
 #include "error.h"
 
@@ -25,6 +27,14 @@ void writeAll(int fd, std::string_view data, std::string_view path) {
 
 void writeSetting(const std::string& path, std::string_view text) {
   const Fd file = openFile(path, O_WRONLY);
+  if (retry([&] { return write(file.get(), text.data(), text.size()); }) < 0) fail("write " + std::string(text) + " to", path);
+}
+
+void writeProcSetting(const std::string& path, std::string_view text) {
+  const Fd file = openFile(path, O_WRONLY | O_NOFOLLOW);
+  struct statfs info = {};
+  check(fstatfs(file.get(), &info), "statfs", path);
+  if (info.f_type != PROC_SUPER_MAGIC) failWith(path + " is no file of the kernel", EINVAL);
   if (retry([&] { return write(file.get(), text.data(), text.size()); }) < 0) fail("write " + std::string(text) + " to", path);
 }
 

@@ -18,6 +18,9 @@ void writeAll(int fd, std::string_view data, std::string_view path);
 /** Writes into a file that exists, in one call: how files of cgroups and /proc want it. */
 void writeSetting(const std::string& path, std::string_view text);
 
+/** The same for a file of /proc where others may have mounted or linked: refuses what is not of that file system, so that no write is led elsewhere (CVE-2025-52881). */
+void writeProcSetting(const std::string& path, std::string_view text);
+
 /** A regular file's text up to `sizeMax`; none when it is missing or of another kind (a FIFO would block). */
 std::optional<std::string> readRegularFile(const std::string& path, size_t sizeMax);
 

@@ -40,7 +40,7 @@ void setSysctls(const Settings& settings) {
   for (const auto& [name, value] : settings.sysctls) {
     std::string path = name;
     std::replace(path.begin(), path.end(), '.', '/');
-    writeSetting("/proc/sys/" + path, value);
+    writeProcSetting("/proc/sys/" + path, value);
   }
 }
 

@@ -4,6 +4,7 @@
 
 #include "../base/error.h"
 #include "device-filter.h"
+#include "sealed-self.h"
 #include "spawner.h"
 
 namespace {
@@ -21,6 +22,7 @@ int main(int count, char** arguments) {
   }
   words.erase(words.begin());
   try {
+    runFromSealedCopy(arguments);
     if (words.size() >= 2 && words[0] == "--device-filter") {
       installDeviceFilter(words[1]);
       words.erase(words.begin(), words.begin() + 2);

@@ -49,3 +49,9 @@ std::string pathOf(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 Fd openInRoot(int root, std::string_view path, NodeKind kind) { return openOrCreate(root, path, kind, RESOLVE_IN_ROOT); }
 
 Fd openPlainDirectory(int root, std::string_view path) { return openOrCreate(root, path, NodeKind::directory, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS); }
+
+Fd openExisting(const std::string& path) {
+  Fd found(openResolved(AT_FDCWD, path, 0));
+  if (!found && errno != ENOENT && errno != ENOTDIR) fail("open in the container", path);
+  return found;
+}

@@ -18,3 +18,9 @@ Fd openInRoot(int root, std::string_view path, NodeKind kind);
 
 /** The same, but refuses every symbolic link on the way: for the system's own mount points. */
 Fd openPlainDirectory(int root, std::string_view path);
+
+/**
+ * For a process whose root directory is the container's: opens (O_PATH) what is there already, links resolved but not those of /proc that lead anywhere; none when
+ * it is missing.
+ */
+Fd openExisting(const std::string& path);

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/statfs.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../base/error.h"
@@ -109,24 +110,36 @@ void mountTmpfs(int root, const MountSettings& mount) {
   mountAt(target, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | (mount.isReadOnly ? static_cast<unsigned long>(MS_RDONLY) : 0UL), mount.data.c_str(), mount.target);
 }
 
-void mask(const std::string& path) {
+/** The container's own, which a volume over /dev may have replaced by a link to anything (CVE-2025-31133). */
+Fd openNull() {
+  Fd null = openFile("/dev/null", O_PATH | O_NOFOLLOW);
   struct stat info = {};
-  if (lstat(path.c_str(), &info) < 0) return;
+  check(fstat(null.get(), &info), "stat", "/dev/null");
+  if (!S_ISCHR(info.st_mode) || info.st_rdev != makedev(1, 3)) failWith("/dev/null of the container is not the null device", EINVAL);
+  return null;
+}
+
+void mask(const std::string& path) {
+  const Fd target = openExisting(path);
+  if (!target) return;
+  struct stat info = {};
+  check(fstat(target.get(), &info), "stat", path);
   if (S_ISDIR(info.st_mode)) {
-    check(mount("tmpfs", path.c_str(), "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=0"), "mask", path);
+    mountAt(target, "tmpfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=0", path);
   } else {
-    check(mount("/dev/null", path.c_str(), nullptr, MS_BIND, nullptr), "mask", path);
+    const Fd null = openNull();
+    check(mount(pathOf(null.get()).c_str(), pathOf(target.get()).c_str(), nullptr, MS_BIND, nullptr), "mask", path);
   }
 }
 
 void makeReadOnly(const std::string& path) {
-  if (mount(path.c_str(), path.c_str(), nullptr, MS_BIND | MS_REC, nullptr) < 0) {
-    if (errno == ENOENT) return;
-    fail("write-protect", path);
-  }
+  const Fd target = openExisting(path);
+  if (!target) return;
+  const Fd tree(check(static_cast<int>(syscall(SYS_open_tree, target.get(), "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | AT_RECURSIVE)), "open", path));
   mount_attr attributes = {};
   attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
-  setMountAttributes(AT_FDCWD, path.c_str(), AT_RECURSIVE, attributes, path);
+  setMountAttributes(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, attributes, path);
+  check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "write-protect", path);
 }
 
 }  // namespace

@@ -78,6 +78,7 @@ void serveSpawner(Fd daemon, const std::vector<std::string>& cgroupFiles) {
   for (const std::string& file : cgroupFiles) writeSetting(file, "0");
   // May fail when it leads a session already, which is as good.
   setsid();
+  prctl(PR_SET_NAME, "swarm-shim");
   signal(SIGPIPE, SIG_IGN);
   signal(SIGCHLD, SIG_IGN);  // The kernel reaps shims.
   umask(0077);
