@@ -55,10 +55,25 @@ void Attachments::send(StreamKind kind, std::string_view data) {
   for (auto attacher = attachers_.begin(); attacher != attachers_.end();) {
     const bool isWanted = isTerminal_ ? attacher->options.output || attacher->options.errors
                                       : (kind == StreamKind::output ? attacher->options.output : attacher->options.errors);
-    if (isWanted && !isTerminal_) queue(*attacher, frameHead(kind, data.size()));
-    if (isWanted) queue(*attacher, data);
-    attacher = !isWanted || flush(*attacher) ? std::next(attacher) : attachers_.erase(attacher);
+    attacher = !isWanted || pass(*attacher, isTerminal_ ? "" : frameHead(kind, data.size()), data) ? std::next(attacher) : attachers_.erase(attacher);
   }
+}
+
+bool Attachments::pass(Attacher& attacher, const std::string& head, std::string_view data) {
+  size_t sent = 0;
+  if (attacher.pending.empty()) {
+    iovec parts[] = {{const_cast<char*>(head.data()), head.size()}, {const_cast<char*>(data.data()), data.size()}};
+    msghdr message = {};
+    message.msg_iov = parts;
+    message.msg_iovlen = 2;
+    const ssize_t count = retry([&] { return sendmsg(attacher.socket.get(), &message, MSG_NOSIGNAL | MSG_DONTWAIT); });
+    if (count < 0 && errno != EAGAIN) return false;
+    if (count > 0) sent = static_cast<size_t>(count);
+  }
+  if (sent < head.size()) queue(attacher, head.substr(sent));
+  const size_t begun = sent > head.size() ? sent - head.size() : 0;
+  if (begun < data.size()) queue(attacher, data.substr(begun));
+  return true;
 }
 
 void Attachments::queue(Attacher& attacher, std::string_view data) {

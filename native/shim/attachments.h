@@ -57,6 +57,8 @@ class Attachments {
     uint64_t stalledSinceNs = 0;
   };
 
+  /** Sends what the socket takes and keeps the rest. False when it is gone. */
+  bool pass(Attacher& attacher, const std::string& head, std::string_view data);
   void queue(Attacher& attacher, std::string_view data);
   /** False when it is gone, or was given up. */
   bool flush(Attacher& attacher);

@@ -20,6 +20,8 @@
 
 namespace {
 
+constexpr int OUTPUT_PIPE_SIZE = 262144;
+
 void createDirectories(const std::string& path) {
   for (size_t slash = path.find('/', 1);; slash = path.find('/', slash + 1)) {
     const std::string part = path.substr(0, slash);
@@ -85,6 +87,8 @@ ChildStreams makeStreams(const TerminalSettings& settings) {
   }
   take(makePipe(), streams.shim.output, streams.child.output);
   take(makePipe(), streams.shim.errors, streams.child.errors);
+  // More room than usual saves a program that writes much from waiting; where the kernel gives none, the usual will do.
+  fcntl(streams.shim.output.get(), F_SETPIPE_SZ, OUTPUT_PIPE_SIZE);
   if (settings.hasInput) take(makePipe(), streams.child.input, streams.shim.input);
   return streams;
 }

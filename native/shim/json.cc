@@ -1,5 +1,8 @@
 #include "json.h"
 
+#include <cstdint>
+#include <cstring>
+
 namespace {
 
 /** How long the character that begins with this byte is; 0 for a byte that begins none. */
@@ -38,12 +41,31 @@ void appendControl(std::string& out, unsigned char c) {
 
 bool isPlain(unsigned char c) { return c >= 0x20 && c < 0x7f && c != '"' && c != '\\'; }
 
+constexpr uint64_t ONES = 0x0101010101010101ULL;
+constexpr uint64_t HIGHS = 0x8080808080808080ULL;
+
+/** Non-zero if and only if one of the eight bytes is below `limit`, which is at most 0x80. */
+uint64_t below(uint64_t bytes, unsigned char limit) { return (bytes - ONES * limit) & ~bytes & HIGHS; }
+
+/** Eight bytes at once: a log is mostly text. */
+bool arePlain(const char* eight) {
+  uint64_t bytes = 0;
+  memcpy(&bytes, eight, sizeof bytes);
+  return ((bytes & HIGHS) | below(bytes, 0x20) | below(bytes ^ (ONES * '"'), 1) | below(bytes ^ (ONES * '\\'), 1) | below(bytes ^ (ONES * 0x7f), 1)) == 0;
+}
+
+size_t plainLength(std::string_view text) {
+  size_t plain = 0;
+  while (plain + 8 <= text.size() && arePlain(text.data() + plain)) plain += 8;
+  while (plain < text.size() && isPlain(static_cast<unsigned char>(text[plain]))) plain++;
+  return plain;
+}
+
 }  // namespace
 
 void appendJson(std::string& out, std::string_view text) {
   while (!text.empty()) {
-    size_t plain = 0;
-    while (plain < text.size() && isPlain(static_cast<unsigned char>(text[plain]))) plain++;
+    const size_t plain = plainLength(text);
     out.append(text.substr(0, plain));
     text.remove_prefix(plain);
     if (text.empty()) return;

@@ -4,8 +4,6 @@
 #include <sys/stat.h>
 #include <time.h>
 
-#include <cstdio>
-
 #include "../base/error.h"
 #include "../base/file.h"
 #include "json.h"
@@ -13,18 +11,32 @@
 namespace {
 
 constexpr size_t LINE_SIZE_MAX = 16384;
+/** What is read at once, and about what is written at once. */
+constexpr size_t PART_SIZE = 65536;
 
-std::string timestamp() {
-  timespec now = {};
-  clock_gettime(CLOCK_REALTIME, &now);
-  tm parts = {};
-  gmtime_r(&now.tv_sec, &parts);
-  char seconds[32];
-  strftime(seconds, sizeof seconds, "%Y-%m-%dT%H:%M:%S", &parts);
-  char text[64];
-  snprintf(text, sizeof text, "%s.%09ldZ", seconds, now.tv_nsec);
-  return text;
-}
+/** The time as RFC 3339 with nanoseconds. Text of the second is kept: a busy program's lines are many in one. */
+class Timestamp {
+ public:
+  void appendTo(std::string& out) {
+    timespec now = {};
+    clock_gettime(CLOCK_REALTIME, &now);
+    if (now.tv_sec != second_) {
+      tm parts = {};
+      gmtime_r(&now.tv_sec, &parts);
+      strftime(text_, sizeof text_, "%Y-%m-%dT%H:%M:%S", &parts);
+      second_ = now.tv_sec;
+    }
+    char fraction[] = ".000000000Z";
+    for (long rest = now.tv_nsec, digit = 9; digit > 0; rest /= 10, digit--) fraction[digit] = static_cast<char>('0' + rest % 10);
+    out.append(text_).append(fraction);
+  }
+
+ private:
+  time_t second_ = -1;
+  char text_[32] = "";
+};
+
+Timestamp timestamp;
 
 }  // namespace
 
@@ -41,8 +53,13 @@ void Log::append(std::string_view stream, std::string_view text) {
   const size_t before = pending_.size();
   pending_ += "{\"log\":\"";
   appendJson(pending_, text);
-  pending_.append("\",\"stream\":\"").append(stream).append("\",\"time\":\"").append(timestamp()).append("\"}\n");
-  if (settings_.sizeMax == 0 || size_ + pending_.size() <= settings_.sizeMax) return;
+  pending_.append("\",\"stream\":\"").append(stream).append("\",\"time\":\"");
+  timestamp.appendTo(pending_);
+  pending_ += "\"}\n";
+  if (settings_.sizeMax == 0 || size_ + pending_.size() <= settings_.sizeMax) {
+    if (pending_.size() >= PART_SIZE) flush();
+    return;
+  }
   // The entry belongs into the next file; what came before it into this one.
   const std::string entry = pending_.substr(before);
   pending_.resize(before);
@@ -66,7 +83,7 @@ void Log::flush() {
     if (ftruncate(file_.get(), static_cast<off_t>(size_)) < 0) size_ += 0;
   }
   pending_.clear();
-  if (pending_.capacity() > 4 * LINE_SIZE_MAX) pending_.shrink_to_fit();
+  if (pending_.capacity() > 4 * PART_SIZE) pending_.shrink_to_fit();
 }
 
 /** Keeps writing to the old file when it cannot be renamed: a log that is too long is better than none. */
@@ -87,7 +104,7 @@ void Log::rotate() {
 OutputStream::OutputStream(StreamKind kind, Fd source) : kind_(kind), source_(std::move(source)) { makeNonBlocking(source_.get()); }
 
 bool OutputStream::drain(Log* log, Attachments& attachments) {
-  char part[LINE_SIZE_MAX];
+  char part[PART_SIZE];
   const ssize_t count = retry([&] { return read(source_.get(), part, sizeof part); });
   if (count < 0 && errno == EAGAIN) return true;
   // A terminal that nobody has open any more ends with EIO.
@@ -101,8 +118,8 @@ bool OutputStream::drain(Log* log, Attachments& attachments) {
 
 void OutputStream::take(Log& log, std::string_view data, bool isEnd) {
   const std::string_view name = kind_ == StreamKind::output ? "stdout" : "stderr";
-  held_.append(data);
-  std::string_view rest = held_;
+  if (!held_.empty()) held_.append(data);
+  std::string_view rest = held_.empty() ? data : std::string_view(held_);
   for (size_t end = rest.find('\n'); end != std::string_view::npos; end = rest.find('\n')) {
     const size_t length = end + 1 <= LINE_SIZE_MAX ? end + 1 : LINE_SIZE_MAX - unfinishedUtf8(rest.substr(0, LINE_SIZE_MAX));
     log.append(name, rest.substr(0, length));

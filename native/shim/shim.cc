@@ -10,6 +10,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -152,7 +153,9 @@ class Shim {
     const bool isReading = attachments_.canTake();
     if (isReading && output_) add(output_->fd());
     if (isReading && errors_) add(errors_->fd());
+    const size_t controlFrom = list.size();
     control_.watch(list);
+    const size_t controlTo = list.size();
     const int attachmentsMs = attachments_.watch(list);
     if (poll(list.data(), list.size(), attachmentsMs < 0 || (timeoutMs >= 0 && timeoutMs < attachmentsMs) ? timeoutMs : attachmentsMs) < 0) return;
     const auto isReady = [&](int fd) {
@@ -167,7 +170,8 @@ class Shim {
     if (output_ && isReady(output_->fd()) && !output_->drain(log, attachments_)) output_.reset();
     if (errors_ && isReady(errors_->fd()) && !errors_->drain(log, attachments_)) errors_.reset();
     attachments_.serve();
-    control_.serve();
+    const auto isAsked = [](const pollfd& entry) { return entry.revents != 0; };
+    if (std::any_of(list.data() + controlFrom, list.data() + controlTo, isAsked)) control_.serve();
     if (!status_ && isReady(child_->processFd.get())) reap();
   }
 

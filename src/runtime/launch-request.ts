@@ -103,7 +103,10 @@ function validateMount(mount: ContainerMount): void {
   }
 }
 
-/** The request that a spawner takes (native/shim/settings.h has the keys): its length, and NUL-terminated records `key=value`. */
+/**
+ * The request that a spawner takes (native/shim/settings.h has the keys): its length, and NUL-terminated records `key=value`. Throws `invalid_argument` for a value
+ * with a NUL character, which would begin a record of its author's choice: a mount of the host, say.
+ */
 export function encodeLaunch(launch: Launch): Buffer {
   return encode([...recordsOf(launch)]);
 }
@@ -113,7 +116,10 @@ export function encodeExec(launch: ExecLaunch): Buffer {
 }
 
 function encode(all: readonly LaunchRecord[]): Buffer {
-  const records = all.map(([key, value]) => `${key}=${value}\0`);
+  const records = all.map(([key, value]) => {
+    if (typeof value === "string" && value.includes("\0")) throw new ClusterError("invalid_argument", `setting "${key}" contains a NUL character`);
+    return `${key}=${value}\0`;
+  });
   const body = Buffer.from(records.join(""), "utf8");
   const head = Buffer.alloc(4);
   head.writeUInt32LE(body.length);

@@ -24,9 +24,7 @@ export function planProcess(config: ContainerConfig, image: ImageConfig): Proces
   const command = planArgs(config, image);
   const args = config.hasInit && command.length > 0 ? [INIT_PATH, "--", ...command] : command;
   if (args.length === 0) throw new ClusterError("invalid_argument", `no command specified for container ${config.name}, and image ${config.image} has none`);
-  const texts = [...args, ...config.env, ...config.groups, config.workingDir, config.user, hostname];
-  if (texts.some((text) => text.includes("\0"))) throw new ClusterError("invalid_argument", `a setting of container ${config.name} contains a NUL character`);
-  return {
+  const process = {
     args,
     env: mergeEnv([DEFAULT_PATH, `HOSTNAME=${hostname}`, ...(config.terminal.isTerminal ? ["TERM=xterm"] : []), ...image.env, ...config.env]),
     workingDir: firstOf(config.workingDir, image.workingDir, "/"),
@@ -34,6 +32,10 @@ export function planProcess(config: ContainerConfig, image: ImageConfig): Proces
     stopSignal: firstOf(config.stopSignal, image.stopSignal, "SIGTERM"),
     hostname,
   };
+  // Of the image too: its author may have been anybody.
+  const nul = Object.entries(process).find(([, value]) => [value].flat().some((text) => text.includes("\0")));
+  if (nul !== undefined) throw new ClusterError("invalid_argument", `${nul[0]} of container ${config.name} (image ${config.image}) contains a NUL character`);
+  return process;
 }
 
 function planArgs(config: ContainerConfig, image: ImageConfig): readonly string[] {

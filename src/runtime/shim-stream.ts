@@ -1,10 +1,48 @@
-import { connect, type Socket } from "node:net";
+import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { Attachment, StreamChoice } from "./container-runtime.js";
 
 const ATTACHED = "attached\n";
+/** What is read at once from a program. */
+const PART_BYTES = 131_072;
+
+/** Takes a part that is valid during the call. False stops the stream until its `resume`. */
+type PartTaker = (part: Buffer) => boolean;
+
+/** Of each shim's socket, who takes what it reads. */
+const takers = new WeakMap<Duplex, PartTaker>();
+
+/**
+ * A socket that reads into one buffer for ever: an allocation for each part would keep the collector busy, which costs more than moving the bytes, and the whole daemon
+ * waits for it.
+ */
+function connectShim(path: string): Socket {
+  const callback = (size: number, buffer: Uint8Array): boolean => takers.get(socket)?.(Buffer.from(buffer.buffer, buffer.byteOffset, size)) ?? false;
+  const socket: Socket = connect({ path, allowHalfOpen: true, onread: { buffer: Buffer.allocUnsafeSlow(PART_BYTES), callback } });
+  takers.set(socket, (part) => socket.push(Buffer.from(part)));
+  return socket;
+}
+
+/**
+ * As `program.pipe(client)`, but faster from a stream that attachToShim gave to a socket, whose kernel has what the socket does not count as its own any more. Nothing is
+ * held in between: what the client does not take waits in the shim.
+ */
+export function pipeProgram(program: Duplex, client: Duplex): void {
+  if (!takers.has(program) || !(client instanceof Socket)) {
+    program.pipe(client);
+    return;
+  }
+  takers.set(program, (part) => {
+    client.write(part, () => program.resume());
+    // Otherwise the client's connection still needs the buffer.
+    return client.writableLength === 0;
+  });
+  // What came together with the shim's answer.
+  program.on("data", (part: Buffer) => client.write(part));
+  program.once("end", () => client.end()).resume();
+}
 
 /**
  * Attaches to the program of the shim at `path`. What it writes waits until somebody reads: a reader that does not is let go after a while (native/shim/attachments.h).
@@ -12,7 +50,7 @@ const ATTACHED = "attached\n";
  */
 export function attachToShim(path: string, streams: StreamChoice): Promise<Duplex> {
   return new Promise((resolve, reject) => {
-    const socket = connect({ path, allowHalfOpen: true });
+    const socket = connectShim(path);
     let head = Buffer.alloc(0);
     const fail = (cause?: unknown) => {
       socket.destroy();

@@ -5,6 +5,8 @@
 import { writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { benchConsensus } from "./consensus.js";
+import { benchContainers } from "./containers.js";
+import { benchCrowd } from "./crowd.js";
 import { benchFailover } from "./failover.js";
 import { benchIdle } from "./idle.js";
 import { benchScenario } from "./scenario.js";
@@ -41,6 +43,8 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<readon
   failover: benchFailover,
   stability: benchStability,
   unpack: benchUnpack,
+  containers: benchContainers,
+  crowd: benchCrowd,
 };
 
 const { values, positionals } = parseArgs({

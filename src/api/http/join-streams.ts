@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { pipeProgram } from "../../runtime/shim-stream.js";
 import { DetachFilter } from "./detach-keys.js";
 
 export interface JoinOptions {
@@ -23,7 +24,7 @@ export function joinStreams(client: Duplex, program: Duplex, options: JoinOption
     program.once("close", close).once("error", close);
     client.once("close", close).once("error", close);
     program.once("end", () => program.end());
-    program.pipe(client);
+    pipeProgram(program, client);
     if (options.hasInput) passInput(client, program, options);
     else client.resume();
   });

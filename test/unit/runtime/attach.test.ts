@@ -1,8 +1,11 @@
+import { readFileSync } from "node:fs";
+import { connect, createServer } from "node:net";
+import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ExecConfig, StreamChoice } from "../../../src/runtime/container-runtime.js";
+import { pipeProgram } from "../../../src/runtime/shim-stream.js";
 import { ContainerWorld, containerConfig, PATIENT } from "../../support/container-world.js";
 import { until } from "../../support/until.js";
 
@@ -18,7 +21,7 @@ const TERMINAL = { isTerminal: true, hasInput: true, isInputOnce: true };
 const EXEC: ExecConfig = { args: [], env: [], workingDir: "", user: "", isPrivileged: false, isTerminal: false, size: null, streams: null };
 
 /** Reads frames until the end, as [stream, text] with neighbours of one stream joined. */
-async function frames(stream: Duplex): Promise<readonly (readonly [number, string])[]> {
+async function frames(stream: AsyncIterable<unknown>): Promise<readonly (readonly [number, string])[]> {
   const chunks: Buffer[] = [];
   for await (const chunk of stream) chunks.push(chunk as Buffer);
   const all = Buffer.concat(chunks);
@@ -135,6 +138,27 @@ test("a reader who does not read holds up the program, but neither the daemon's 
   stream.destroy();
   expect(await world.runtime.wait(id)).toMatchObject({ exitCode: 0 });
   expect((await world.output(id)).endsWith("\nend\n")).toBe(true);
+});
+
+test("what a program writes reaches a client that is slower than it whole and in order", async () => {
+  const clients = createServer((client) => pipeProgram(stream, client));
+  const path = join(world.folder, "clients");
+  await new Promise<void>((resolve) => clients.listen(path, resolve));
+  const id = await world.create({ command: ["seq", "1", "200000"] });
+  const attachment = world.runtime.attach(id, ALL);
+  await world.runtime.start(id);
+  const stream = await attachment.stream;
+  const reader = connect(path);
+  let parts = 0;
+  async function* slowly() {
+    for await (const part of reader) {
+      if (++parts % 8 === 0) await new Promise((resolve) => setImmediate(resolve));
+      yield part;
+    }
+  }
+  const all = await frames(slowly());
+  expect(all.map(([, part]) => part).join("")).toBe(Array.from({ length: 200_000 }, (_, index) => `${index + 1}\n`).join(""));
+  clients.close();
 });
 
 test("attaching to what is removed, or cannot start, says so", async () => {

@@ -133,6 +133,18 @@ test.each([
   expect(planProcess(containerConfig(changes), image).args).toEqual(args);
 });
 
+test.each([
+  { env: ["A=\0mount=bind"] },
+  { workingDir: "/\0mount=bind" },
+  { user: "0\0mount=bind" },
+  { command: ["a\0mount=bind"] },
+  { stopSignal: "9\0mount=bind" },
+])("an image cannot end a record of the request and begin one of its own: %j", (image) => {
+  expect(() => planProcess(containerConfig({ command: [] }), { ...EMPTY_CONFIG, command: ["a"], ...image })).toThrow(
+    /^(args|env|workingDir|user|stopSignal) of container test-\w+ \(image busybox\) contains a NUL character$/,
+  );
+});
+
 test("the last of a variable's values wins, and a bare name takes it out", () => {
   const image = { ...EMPTY_CONFIG, env: ["A=1", "B=1", "PATH=/only"] };
   const { env } = planProcess(containerConfig({ env: ["A=2", "B", "C="], hostname: "h" }), image);
@@ -192,6 +204,9 @@ test("a request is its length and its records", () => {
   const records = request.subarray(4).toString("utf8").split("\0");
   expect(records).toEqual(expect.arrayContaining([`id=${config.id}`, "arg=a b", "arg=c=d", "env=E=ü", "layer=/l1", "layer=/l2", "net=none", "seccomp=/f"]));
   expect(records.at(-1)).toBe("");
+  expect(() => encodeLaunch({ config: { ...config, domainname: "a\0capabilities=1" }, process, paths, layers: [], cgroups, ...own })).toThrow(
+    'setting "domainname" contains a NUL character',
+  );
 });
 
 test("a socket that would not fit is refused", () => {
