@@ -1,8 +1,8 @@
 import { readFileSync } from "node:fs";
-import { type IncomingMessage, type RequestOptions, request as plainRequest } from "node:http";
+import { type ClientRequest, type IncomingMessage, type RequestOptions, request as plainRequest } from "node:http";
 import { request as tlsRequest } from "node:https";
 import { join } from "node:path";
-import type { Readable } from "node:stream";
+import type { Duplex, Readable } from "node:stream";
 import { parse as parseLossless, stringify as stringifyLossless } from "lossless-json";
 import { systemCodeOf } from "../base/errors.js";
 import { CommandFailure, EXIT } from "./failure.js";
@@ -10,7 +10,7 @@ import { CommandFailure, EXIT } from "./failure.js";
 const API_VERSION = "v1.47";
 
 export interface ApiRequest {
-  readonly method: "GET" | "POST" | "DELETE";
+  readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   /** Without the version: `/services`. */
   readonly path: string;
   readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
@@ -45,15 +45,27 @@ export class Api {
 
   /** The answer as a stream, once its status is known to be good. */
   async open(request: ApiRequest): Promise<IncomingMessage> {
-    const reply = await this.#send(request);
+    const reply = await new Promise<IncomingMessage>((resolve, reject) => this.#send(request, reject).on("response", resolve));
     const status = reply.statusCode ?? 0;
-    if (status < 300) return reply;
-    const chunks: Buffer[] = [];
-    for await (const chunk of reply) chunks.push(chunk as Buffer);
-    throw new CommandFailure(EXIT.refused, inOurWords(messageIn(Buffer.concat(chunks).toString()) ?? `the daemon answered ${status}`));
+    // 304: it was so already.
+    if (status < 300 || status === 304) return reply;
+    throw await refusal(reply);
   }
 
-  #send(request: ApiRequest): Promise<IncomingMessage> {
+  /** A connection that has become a stream in both directions (swarm-surface 2.2): its end is the end of what the program reads. */
+  async upgrade(request: ApiRequest): Promise<{ readonly socket: Duplex; readonly reply: IncomingMessage }> {
+    const headers = { ...request.headers, connection: "Upgrade", upgrade: "tcp" };
+    return await new Promise((resolve, reject) => {
+      const outgoing = this.#send({ ...request, headers }, reject);
+      outgoing.on("upgrade", (reply: IncomingMessage, socket: Duplex, head: Buffer) => {
+        if (head.length > 0) socket.unshift(head);
+        resolve({ socket, reply });
+      });
+      outgoing.on("response", (reply: IncomingMessage) => refusal(reply).then(reject, reject));
+    });
+  }
+
+  #send(request: ApiRequest, onError: (cause: unknown) => void): ClientRequest {
     const query = new URLSearchParams();
     for (const [key, value] of Object.entries(request.query ?? {})) for (const item of value === undefined ? [] : [value].flat()) query.append(key, item);
     const path = `/${API_VERSION}${request.path}${query.size > 0 ? `?${query}` : ""}`;
@@ -62,15 +74,11 @@ export class Api {
       body === undefined ? { ...request.headers } : { ...request.headers, "content-type": "application/json", "content-length": Buffer.byteLength(body) };
     if (request.stream !== undefined) headers["content-type"] = "application/x-tar";
     const { send, options } = this.#transport();
-    return new Promise((resolve, reject) => {
-      const outgoing = send(
-        { ...options, method: request.method, path, headers, ...(request.signal === undefined ? {} : { signal: request.signal }) },
-        resolve,
-      );
-      outgoing.on("error", (cause) => reject(request.signal?.aborted ? request.signal.reason : this.#unreachable(cause)));
-      if (request.stream === undefined) outgoing.end(body);
-      else request.stream.on("error", reject).pipe(outgoing);
-    });
+    const outgoing = send({ ...options, method: request.method, path, headers, ...(request.signal === undefined ? {} : { signal: request.signal }) });
+    outgoing.on("error", (cause) => onError(request.signal?.aborted ? request.signal.reason : this.#unreachable(cause)));
+    if (request.stream === undefined) outgoing.end(body);
+    else request.stream.on("error", onError).pipe(outgoing);
+    return outgoing;
   }
 
   #transport(): { readonly send: typeof plainRequest; readonly options: RequestOptions } {
@@ -95,6 +103,14 @@ export class Api {
   }
 }
 
+async function refusal(reply: IncomingMessage): Promise<CommandFailure> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of reply) chunks.push(chunk as Buffer);
+  const status = reply.statusCode ?? 0;
+  const message = messageIn(Buffer.concat(chunks).toString()) ?? `the daemon answered ${status}`;
+  return new CommandFailure(EXIT.refused, inOurWords(message), { status });
+}
+
 function numberOf(text: string): number | bigint {
   const number = Number(text);
   return /^-?\d+$/.test(text) && !Number.isSafeInteger(number) ? BigInt(text) : number;
@@ -105,7 +121,7 @@ function inOurWords(message: string): string {
   return message
     .replace(/^rpc error: code = \w+ desc = /, "")
     .replace(/\bdocker swarm (init|join-token|join|leave|unlock-key|unlock|update|ca)\b/g, "swarm $1")
-    .replace(/\bdocker (service|node|image) /g, "swarm $1 ");
+    .replace(/\bdocker (service|node|image|container|login|logout|run|exec|pull|push)\b/g, "swarm $1");
 }
 
 function messageIn(text: string): string | undefined {

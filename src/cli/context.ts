@@ -13,21 +13,32 @@ export interface CliContext {
 
 export type Action<Args extends unknown[]> = (context: CliContext, ...args: Args) => Promise<void>;
 
+export interface ActionOptions {
+  /** Signals are the command's own business: an interrupt may be meant for a program that it shows. */
+  readonly ownSignals?: boolean;
+}
+
 /** Wraps a command's action: finds the daemon from the global flags, and lets an interrupt end what waits. */
-export function action<Args extends unknown[]>(run: Action<Args>): (...args: [...Args, Command]) => Promise<void> {
+export function action<Args extends unknown[]>(run: Action<Args>, options: ActionOptions = {}): (...args: [...Args, Command]) => Promise<void> {
   return async (...all) => {
     const command = all[all.length - 1] as Command;
-    const { host } = command.optsWithGlobals<{ host?: string }>();
+    // Only the one before the command: `service create --host` is something else.
+    const { host } = rootOf(command).opts<{ host?: string }>();
+    const api = new Api(host ?? process.env.SWARM_HOST ?? process.env.DOCKER_HOST ?? "unix:///run/swarmd.sock");
     const interrupt = new AbortController();
     const onInterrupt = () => interrupt.abort(new CommandFailure(EXIT.interrupted, "interrupted; what was asked for goes on"));
-    process.once("SIGINT", onInterrupt);
+    if (options.ownSignals !== true) process.once("SIGINT", onInterrupt);
     try {
       const args = all.slice(0, -1) as unknown as Args;
-      await run({ api: new Api(host ?? process.env.SWARM_HOST ?? process.env.DOCKER_HOST ?? "unix:///run/swarmd.sock"), signal: interrupt.signal }, ...args);
+      await run({ api, signal: interrupt.signal }, ...args);
     } finally {
       process.removeListener("SIGINT", onInterrupt);
     }
   };
+}
+
+function rootOf(command: Command): Command {
+  return command.parent === null ? command : rootOf(command.parent);
 }
 
 /** Shows a service's way to what was asked for: one line that is redrawn on a terminal, a line per change in a pipe. */

@@ -1,15 +1,38 @@
 /** What a command ends with: see README.md. */
-export const EXIT = { refused: 1, misuse: 2, unreachable: 3, interrupted: 130 } as const;
+export const EXIT = { refused: 1, misuse: 2, unreachable: 3, ownFault: 125, notExecutable: 126, notFound: 127, interrupted: 130 } as const;
 
 /** A command that could not do what was asked: one sentence for the person, one code for the script. */
 export class CommandFailure extends Error {
   override readonly name = "CommandFailure";
   readonly exitCode: number;
+  /** The HTTP status, where the daemon refused it. */
+  readonly status: number | undefined;
 
-  constructor(exitCode: number, message: string, options: { readonly cause?: unknown } = {}) {
+  constructor(exitCode: number, message: string, options: { readonly cause?: unknown; readonly status?: number } = {}) {
     super(message, { cause: options.cause });
     this.exitCode = exitCode;
+    this.status = options.status;
   }
 }
 
 export const misuse = (message: string) => new CommandFailure(EXIT.misuse, message);
+
+/** The program in a container ended: so does the command, with its code and without a word. */
+export class ProgramEnd extends Error {
+  override readonly name = "ProgramEnd";
+  readonly exitCode: number;
+
+  constructor(exitCode: number) {
+    super(`the program ended with ${exitCode}`);
+    this.exitCode = exitCode;
+  }
+}
+
+/** Gives every failure of `run` one exit code: where the program's own codes must be told apart from the command's. */
+export async function failingWith<T>(exitCodeOf: (failure: CommandFailure) => number, run: () => Promise<T>): Promise<T> {
+  try {
+    return await run();
+  } catch (cause) {
+    throw cause instanceof CommandFailure ? new CommandFailure(exitCodeOf(cause), cause.message, { cause }) : cause;
+  }
+}

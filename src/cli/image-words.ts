@@ -15,10 +15,11 @@ export function encodeReference(reference: string): string {
   return reference.split("/").map(encodeURIComponent).join("/");
 }
 
-export function sizeText(bytes: number): string {
+/** In powers of 1000, with this many digits: `1.23MB`. */
+export function sizeText(bytes: number, digits = 3): string {
   const units = ["B", "kB", "MB", "GB", "TB"];
   const power = bytes < 1 ? 0 : Math.min(units.length - 1, Math.floor(Math.log10(bytes) / 3));
-  return `${Number((bytes / 1000 ** power).toPrecision(3))}${units[power]}`;
+  return `${Number((bytes / 1000 ** power).toPrecision(digits))}${units[power]}`;
 }
 
 /** A file that cannot be read is told before the daemon is asked for anything. */

@@ -1,19 +1,21 @@
-import { Command, CommanderError } from "commander";
+import { type Command, CommanderError } from "commander";
 import { messageOf } from "../base/errors.js";
 import { addAutolockCommands } from "./commands/autolock.js";
 import { addBackupCommands } from "./commands/backup.js";
 import { addCaCommand } from "./commands/ca.js";
 import { addClusterCommands } from "./commands/cluster.js";
 import { addCompletionCommand } from "./commands/completion.js";
+import { addContainerCommands } from "./commands/container.js";
 import { addImageCommands } from "./commands/image.js";
 import { addNodeCommands } from "./commands/node.js";
 import { addServiceCommands } from "./commands/service.js";
 import { addSystemCommands } from "./commands/system.js";
-import { CommandFailure, EXIT } from "./failure.js";
+import { DockerCommand } from "./docker-command.js";
+import { CommandFailure, EXIT, ProgramEnd } from "./failure.js";
 import { note } from "./output.js";
 
 export function createProgram(version: string): Command {
-  const program = new Command("swarm")
+  const program = new DockerCommand("swarm")
     .description("Manages a swarm: a cluster of hosts that keep containers running.")
     .version(version, "-v, --version")
     .option("-H, --host <url>", "daemon to talk to (default $SWARM_HOST, $DOCKER_HOST, or unix:///run/swarmd.sock)")
@@ -28,6 +30,7 @@ export function createProgram(version: string): Command {
   addBackupCommands(program);
   addNodeCommands(program);
   addServiceCommands(program);
+  addContainerCommands(program);
   addImageCommands(program);
   addSystemCommands(program, version);
   addCompletionCommand(program);
@@ -42,7 +45,8 @@ export async function runCommandLine(argv: readonly string[], version: string): 
   } catch (cause) {
     // commander has printed its own message, or the help that was asked for.
     if (cause instanceof CommanderError) return cause.exitCode === 0 ? 0 : EXIT.misuse;
-    note(`swarm: ${messageOf(cause)}`);
+    if (cause instanceof ProgramEnd) return cause.exitCode;
+    if (messageOf(cause) !== "") note(`swarm: ${messageOf(cause)}`);
     return cause instanceof CommandFailure ? cause.exitCode : EXIT.refused;
   }
 }

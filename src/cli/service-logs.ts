@@ -1,6 +1,6 @@
-import type { Readable } from "node:stream";
 import type { CliContext } from "./context.js";
 import { CommandFailure, EXIT, misuse } from "./failure.js";
+import { framesOf, STREAM } from "./multiplexed.js";
 import type { NodeInfo, ServiceInfo, TaskInfo } from "./shapes.js";
 
 export interface LogFlags {
@@ -26,10 +26,10 @@ export async function printServiceLogs({ api, signal }: CliContext, name: string
   };
   const describe = flags.raw === true ? (line: string) => line : await describer(api, flags.timestamps === true);
   const reply = await api.open({ method: "GET", path, query, signal });
-  for await (const { stream, line } of frames(reply)) {
+  for await (const { stream, payload } of framesOf(reply)) {
     // What the daemon could not get of the logs, said at the end.
-    if (stream === SYSTEM_ERROR) throw new CommandFailure(EXIT.refused, line.trim());
-    (stream === STDERR ? process.stderr : process.stdout).write(describe(line));
+    if (stream === STREAM.systemError) throw new CommandFailure(EXIT.refused, payload.toString().trim());
+    (stream === STREAM.stderr ? process.stderr : process.stdout).write(describe(payload.toString()));
   }
 }
 
@@ -70,20 +70,4 @@ async function describer(api: CliContext["api"], hasTimestamps: boolean): Promis
     const node = labels.get("com.docker.swarm.node.id") ?? "";
     return `${timestamp}${serviceNames.get(service) ?? service}.${slots.get(task) || task}@${nodeNames.get(node) ?? node} | ${text}`;
   };
-}
-
-const STDERR = 2;
-const SYSTEM_ERROR = 3;
-
-/** The frames of a multiplexed stream: one line each (swarm-surface 2.2). */
-async function* frames(stream: Readable): AsyncGenerator<{ readonly stream: number; readonly line: string }> {
-  let rest: Buffer = Buffer.alloc(0);
-  for await (const chunk of stream) {
-    rest = Buffer.concat([rest, chunk as Buffer]);
-    while (rest.length >= 8 && rest.length >= 8 + rest.readUInt32BE(4)) {
-      const end = 8 + rest.readUInt32BE(4);
-      yield { stream: rest[0] ?? 0, line: rest.toString("utf8", 8, end) };
-      rest = rest.subarray(end);
-    }
-  }
 }

@@ -1,7 +1,9 @@
+import { withOwnValue } from "./container/env-file.js";
 import { misuse } from "./failure.js";
+import { parseMount } from "./mount-flag.js";
 import { parseBytes, parseChoice, parseCount, parseCpus, parseDuration, parseFields, parsePair } from "./quantities.js";
 import { type CommonFlags, listEdits } from "./service-flags.js";
-import type { ContainerSpecJson, MountJson, PortJson, ServiceSpecJson, TaskSpecJson, UpdateConfigJson } from "./shapes.js";
+import type { ContainerSpecJson, PortJson, ServiceSpecJson, TaskSpecJson, UpdateConfigJson } from "./shapes.js";
 
 /** A spec to start from: nothing but what must be there. */
 export function emptySpec(image: string): ServiceSpecJson {
@@ -54,7 +56,7 @@ function applyContainer(container: ContainerSpecJson, flags: CommonFlags): void 
   editList(
     flags,
     "env",
-    (env) => Object.assign(container, { Env: env.map(withClientValue) }),
+    (env) => Object.assign(container, { Env: env.map(withOwnValue) }),
     container.Env,
     (entry) => parsePair(entry, "env")[0],
   );
@@ -107,37 +109,19 @@ function applyMounts(container: ContainerSpecJson, flags: CommonFlags): void {
   container.Mounts = [...(container.Mounts ?? []).filter((mount) => !replaced.has(mount.Target)), ...added];
 }
 
-function parseMount(text: string): MountJson {
-  const fields = parseFields(text, "mount");
-  const mount: MountJson = { Type: fields.get("type") ?? "volume", Target: fields.get("target") ?? fields.get("dst") ?? fields.get("destination") ?? "" };
-  if (mount.Target === "") throw misuse(`--mount "${text}" names no target`);
-  const source = fields.get("source") ?? fields.get("src");
-  if (source !== undefined) mount.Source = source;
-  const readOnly = fields.get("readonly") ?? fields.get("ro");
-  if (readOnly !== undefined) mount.ReadOnly = readOnly === "" || readOnly === "true" || readOnly === "1";
-  const propagation = fields.get("bind-propagation");
-  if (propagation !== undefined) mount.BindOptions = { Propagation: propagation };
-  const size = fields.get("tmpfs-size");
-  const mode = fields.get("tmpfs-mode");
-  if (size !== undefined || mode !== undefined) {
-    mount.TmpfsOptions = {
-      ...(size === undefined ? {} : { SizeBytes: parseBytes(size, "mount tmpfs-size") }),
-      ...(mode === undefined ? {} : { Mode: Number.parseInt(mode, 8) }),
-    };
-  }
-  return mount;
-}
-
 function applyUlimits(container: ContainerSpecJson, flags: CommonFlags): void {
   const { add, remove } = listEdits(flags, "ulimit");
   if (add.length + remove.length === 0) return;
-  const added = add.map((text) => {
-    const [name, limits] = parsePair(text, "ulimit");
-    const [soft = "", hard = soft] = limits.split(":");
-    return { Name: name, Soft: Number(soft), Hard: Number(hard) };
-  });
+  const added = add.map(parseUlimit);
   const replaced = new Set([...remove, ...added.map((limit) => limit.Name)]);
   container.Ulimits = [...(container.Ulimits ?? []).filter((limit) => !replaced.has(limit.Name)), ...added];
+}
+
+/** `name=soft[:hard]`. Throws a CommandFailure. */
+export function parseUlimit(text: string): { Name: string; Soft: number; Hard: number } {
+  const [, name, soft = "", hard = soft] = /^([a-z]+)=(-?\d{1,15})(?::(-?\d{1,15}))?$/.exec(text) ?? [];
+  if (name === undefined) throw misuse(`--ulimit "${text}" is not name=soft[:hard]`);
+  return { Name: name, Soft: Number(soft), Hard: Number(hard) };
 }
 
 function applyResources(task: TaskSpecJson, flags: CommonFlags): void {
@@ -253,11 +237,6 @@ function hostLine(text: string): string {
   if (text.includes(" ")) return text;
   const at = text.indexOf(":");
   return at < 0 ? ` ${text}` : `${text.slice(at + 1)} ${text.slice(0, at)}`;
-}
-
-/** A variable without a value takes the one of this process, as docker does. */
-function withClientValue(entry: string): string {
-  return entry.includes("=") || process.env[entry] === undefined ? entry : `${entry}=${process.env[entry]}`;
 }
 
 function editList(

@@ -78,7 +78,21 @@ export interface MountJson {
   Source?: string;
   Target: string;
   ReadOnly?: boolean;
-  BindOptions?: { Propagation: string };
+  Consistency?: string;
+  BindOptions?: {
+    Propagation?: string;
+    NonRecursive?: boolean;
+    CreateMountpoint?: boolean;
+    ReadOnlyNonRecursive?: boolean;
+    ReadOnlyForceRecursive?: boolean;
+  };
+  VolumeOptions?: {
+    NoCopy?: boolean;
+    Labels?: Record<string, string>;
+    Subpath?: string;
+    DriverConfig?: { Name?: string; Options?: Record<string, string> };
+  };
+  ImageOptions?: { Subpath: string };
   TmpfsOptions?: { SizeBytes?: bigint; Mode?: number };
 }
 
@@ -155,4 +169,39 @@ export interface HostInfo {
     readonly Cluster?: { readonly ID: string };
     readonly RemoteManagers?: readonly { readonly NodeID: string; readonly Addr: string }[] | null;
   };
+}
+
+export interface ContainerPort {
+  readonly IP?: string;
+  readonly PrivatePort: number;
+  readonly PublicPort?: number;
+  readonly Type: string;
+}
+
+/** One of GET /containers/json. */
+export interface ContainerSummary {
+  readonly Id: string;
+  readonly Names: readonly string[];
+  readonly Image: string;
+  readonly ImageID: string;
+  readonly Command: string;
+  readonly Created: number;
+  readonly Ports: readonly ContainerPort[] | null;
+  readonly Labels: Readonly<Record<string, string>> | null;
+  readonly State: string;
+  readonly Status: string;
+  readonly SizeRw?: number;
+  readonly SizeRootFs?: number;
+  readonly NetworkSettings?: { readonly Networks?: Readonly<Record<string, unknown>> | null };
+  readonly Mounts?: readonly { readonly Type?: string; readonly Name?: string; readonly Source: string; readonly Driver?: string }[] | null;
+}
+
+/** What commands read of GET /containers/{id}/json. */
+export interface ContainerInspect {
+  readonly Id: string;
+  readonly Name: string;
+  readonly State: { readonly Running: boolean; readonly Paused: boolean; readonly Restarting: boolean };
+  readonly Config: { readonly Tty: boolean; readonly OpenStdin: boolean };
+  readonly HostConfig: { readonly AutoRemove: boolean };
+  readonly NetworkSettings: { readonly Ports: Readonly<Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>> };
 }

@@ -1,4 +1,5 @@
 import { CommandFailure, EXIT } from "./failure.js";
+import { jsonLines } from "./json-lines.js";
 import { note, print } from "./output.js";
 
 /** One line of a stream of progress, as the API sends it. */
@@ -14,12 +15,16 @@ interface ProgressLine {
  * Shows a stream of progress: on a terminal one line for each layer, redrawn, with its bar; elsewhere every change of status once, without bars. What counts at the end goes to standard
  * output. Throws the failure that the stream tells of.
  */
-export async function showProgress(stream: AsyncIterable<Uint8Array>, options: { readonly isQuiet: boolean }): Promise<void> {
+export async function showProgress(
+  stream: AsyncIterable<Uint8Array>,
+  options: { readonly isQuiet: boolean; readonly output?: "stdout" | "stderr" },
+): Promise<void> {
+  const say = options.output === "stderr" ? (options.isQuiet ? () => undefined : note) : print;
   const view = options.isQuiet ? null : process.stderr.isTTY === true ? new TerminalView() : new PlainView();
-  for await (const line of linesOf(stream)) {
+  for await (const line of jsonLines<ProgressLine>(stream)) {
     if (line.error !== undefined) throw new CommandFailure(EXIT.refused, line.error);
-    if (line.stream !== undefined) print(line.stream.trimEnd());
-    else if (line.status !== undefined && line.id === undefined) print(line.status);
+    if (line.stream !== undefined) say(line.stream.trimEnd());
+    else if (line.status !== undefined && line.id === undefined) say(line.status);
     else if (line.status !== undefined) view?.show(line.id ?? "", line.status, line.progress ?? "");
   }
 }
@@ -52,15 +57,4 @@ class TerminalView implements View {
     const up = this.#rows.length - known;
     process.stderr.write(`\x1b[${up}A\r\x1b[2K${text.slice(0, (process.stderr.columns ?? 80) - 1)}\x1b[${up}B\r`);
   }
-}
-
-async function* linesOf(stream: AsyncIterable<Uint8Array>): AsyncGenerator<ProgressLine> {
-  let held = "";
-  const decoder = new TextDecoder();
-  for await (const chunk of stream) {
-    const lines = (held + decoder.decode(chunk, { stream: true })).split("\n");
-    held = lines.pop() ?? "";
-    for (const line of lines) if (line.trim() !== "") yield JSON.parse(line) as ProgressLine;
-  }
-  if (held.trim() !== "") yield JSON.parse(held) as ProgressLine;
 }

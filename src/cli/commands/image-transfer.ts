@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { messageOf } from "../../base/errors.js";
 import { action, type CliContext } from "../context.js";
 import { CommandFailure, EXIT, misuse } from "../failure.js";
+import { pullImage } from "../image-pull.js";
 import { encodeReference, openFile, sizeText, splitReference } from "../image-words.js";
 import { ago, type Column, type ListOptions, print, printList } from "../output.js";
 import { registryHeaders } from "../registry-auth.js";
@@ -44,7 +45,7 @@ export function addImageTransferCommands(image: Command): void {
     .command("history")
     .description("show how an image came about")
     .argument("<image>")
-    .option("--format <format>", "table or json")
+    .option("--format <format>", "table, json, or a template such as {{.ID}}")
     .option("--no-trunc", "do not shorten what created a layer")
     .action(action<[string, ListOptions & { trunc: boolean }]>(history));
   image
@@ -54,10 +55,8 @@ export function addImageTransferCommands(image: Command): void {
     .action(action<[{ all?: boolean }]>(prune));
 }
 
-async function pull({ api, signal }: CliContext, name: string, { platform, quiet }: QuietFlag & { readonly platform?: string }): Promise<void> {
-  const query = name.includes("@") ? { fromImage: name } : { fromImage: splitReference(name)[0], tag: splitReference(name)[1] || "latest" };
-  const reply = await api.open({ method: "POST", path: "/images/create", query: { ...query, platform }, headers: registryHeaders(name), signal });
-  await showProgress(reply, { isQuiet: quiet === true });
+async function pull(context: CliContext, name: string, { platform, quiet }: QuietFlag & { readonly platform?: string }): Promise<void> {
+  await pullImage(context, name, { platform, isQuiet: quiet === true, output: "stdout" });
 }
 
 async function push({ api, signal }: CliContext, name: string, { quiet }: QuietFlag): Promise<void> {

@@ -31,7 +31,7 @@ export function addImageCommands(program: Command): void {
     .command("ls")
     .alias("list")
     .description("list images")
-    .option("--format <format>", "table or json")
+    .option("--format <format>", "table, json, or a template such as {{.ID}}")
     .option("-q, --quiet", "print ids alone")
     .option("--no-trunc", "do not shorten ids")
     .action(action<[ListOptions & { trunc: boolean }]>(listImages));

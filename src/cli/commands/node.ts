@@ -26,21 +26,21 @@ export function addNodeCommands(program: Command): void {
     .alias("list")
     .description("list nodes")
     .option("-f, --filter <key=value>", "id, name, label, node.label, membership or role; repeatable", collect)
-    .option("--format <format>", "table or json")
+    .option("--format <format>", "table, json, or a template such as {{.ID}}")
     .option("-q, --quiet", "print ids alone")
     .action(action<[ListOptions & { filter?: readonly string[] }]>(listNodes));
   node
     .command("inspect")
     .description("show all that is known of nodes")
     .argument("<node...>", "id, host name, or self")
-    .option("--format <format>", "json: one line each")
+    .option("--format <format>", "json: one line each, or a template such as {{.ID}}")
     .action(action<[string[], { format?: string }]>(inspectNodes));
   node
     .command("ps")
     .description("list the tasks of nodes")
     .argument("[node...]", "id, host name, or self (the default)")
     .option("-f, --filter <key=value>", "name, id, label or desired-state; repeatable", collect)
-    .option("--format <format>", "table or json")
+    .option("--format <format>", "table, json, or a template such as {{.ID}}")
     .option("--no-trunc", "do not shorten ids and errors")
     .option("-q, --quiet", "print ids alone")
     .action(action<[string[], TaskListOptions]>(listNodeTasks));

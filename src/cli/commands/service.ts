@@ -59,7 +59,7 @@ export function addServiceCommands(program: Command): void {
     .alias("list")
     .description("list services")
     .option("-f, --filter <key=value>", "id, name, label or mode; repeatable", collect)
-    .option("--format <format>", "table or json")
+    .option("--format <format>", "table, json, or a template such as {{.ID}}")
     .option("-q, --quiet", "print ids alone")
     .action(action<[ListOptions & { filter?: readonly string[] }]>(listServices));
   service
@@ -67,7 +67,7 @@ export function addServiceCommands(program: Command): void {
     .description("list the tasks of services, with the reason why one does not run")
     .argument("<service...>")
     .option("-f, --filter <key=value>", "id, name, node or desired-state; repeatable", collect)
-    .option("--format <format>", "table or json")
+    .option("--format <format>", "table, json, or a template such as {{.ID}}")
     .option("--no-trunc", "do not shorten ids and errors")
     .option("-q, --quiet", "print ids alone")
     .action(action<[string[], TaskListOptions]>(listServiceTasks));
@@ -75,7 +75,7 @@ export function addServiceCommands(program: Command): void {
     .command("inspect")
     .description("show all that is known of services")
     .argument("<service...>")
-    .option("--format <format>", "json: one line each")
+    .option("--format <format>", "json: one line each, or a template such as {{.ID}}")
     .action(action<[string[], { format?: string }]>(inspectServices));
   service
     .command("logs")

@@ -17,12 +17,12 @@ export function addSystemCommands(program: Command, version: string): void {
   program
     .command("info")
     .description("show this node and its part in the swarm")
-    .option("--format <format>", "json: everything, on one line")
+    .option("--format <format>", "json: everything, on one line, or a template such as {{.ServerVersion}}")
     .action(action<[{ format?: string }]>(showInfo));
   program
     .command("version")
     .description("show the versions of command line and daemon")
-    .option("--format <format>", "json: on one line")
+    .option("--format <format>", "json: on one line, or a template such as {{.Server.Version}}")
     .action(action<[{ format?: string }]>((context, options) => showVersion(context, options, version)));
 }
 

@@ -253,7 +253,7 @@ describe("a command line", () => {
     [["service", "frobnicate"], /unknown command/],
     [["service", "update", "--rollback", "--image", "x", "web"], /--rollback combines/],
     [["service", "scale", "web"], /is not service=replicas/],
-    [["node", "ls", "--format", "yaml"], /neither table nor json/],
+    [["node", "ls", "--format", "yaml"], /none of table, json/],
   ])("ends with 2 for %j", async (args, text) => {
     answer("GET /nodes", []);
     answer("GET /info", { Swarm: {} });

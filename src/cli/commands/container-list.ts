@@ -1,0 +1,71 @@
+import type { Command } from "commander";
+import { collect } from "../collect.js";
+import { containerColumns } from "../container/list.js";
+import { action, type CliContext } from "../context.js";
+import { CommandFailure, EXIT } from "../failure.js";
+import { filtersOf } from "../filters.js";
+import { type ListOptions, note, printList, printObjects, shorten } from "../output.js";
+import { parseInteger } from "../container/resource-flags.js";
+import type { ContainerSummary } from "../shapes.js";
+import { containerPath } from "./container-life.js";
+
+interface ListFlags extends ListOptions {
+  readonly all?: boolean;
+  readonly filter?: readonly string[];
+  readonly last?: string;
+  readonly latest?: boolean;
+  readonly size?: boolean;
+  /** commander's form of `--no-trunc`: false when it was given. */
+  readonly trunc: boolean;
+}
+
+/** ls, also as `swarm ps`. */
+export function addContainerListCommand(parent: Command, name: "ls" | "ps"): void {
+  const command = parent.command(name).description("list the containers of this node");
+  if (name === "ls") command.aliases(["list", "ps"]);
+  command
+    .option("-a, --all", "also those that do not run")
+    .option("-f, --filter <key=value>", "status, name, label, id, ancestor, …; repeatable", collect)
+    .option("--format <format>", "table, json, or a template such as {{.Names}}")
+    .option("-n, --last <n>", "the newest ones, whatever their state")
+    .option("-l, --latest", "the newest one, whatever its state")
+    .option("--no-trunc", "do not shorten ids and commands")
+    .option("-q, --quiet", "print ids alone")
+    .option("-s, --size", "show what each has written")
+    .action(action<[ListFlags]>(list));
+}
+
+/** inspect. */
+export function addContainerInspectCommand(container: Command): void {
+  container
+    .command("inspect")
+    .description("show all that is known of containers")
+    .argument("<container...>")
+    .option("-f, --format <format>", "json: one line each, or a template such as {{.State.Status}}")
+    .option("-s, --size", "with the sizes of its files")
+    .action(action<[string[], { format?: string; size?: boolean }]>(inspect));
+}
+
+async function list({ api }: CliContext, flags: ListFlags): Promise<void> {
+  const limit = flags.latest === true ? "1" : flags.last === undefined ? undefined : String(Math.max(parseInteger(flags.last, "last"), 0));
+  const hasSize = flags.size === true || (flags.size === undefined && /\.Size\b/.test(flags.format ?? ""));
+  const query = { all: flags.all === true ? "1" : undefined, limit, size: hasSize ? "1" : undefined, filters: filtersOf(flags.filter) };
+  const containers = await api.call<readonly ContainerSummary[]>({ method: "GET", path: "/containers/json", query });
+  printList(containers, containerColumns({ isWhole: !flags.trunc, hasSize }), ({ Id }) => shorten(Id, !flags.trunc), flags);
+}
+
+/** What is found is shown, also when something else is not. */
+async function inspect({ api }: CliContext, names: readonly string[], flags: { readonly format?: string; readonly size?: boolean }): Promise<void> {
+  const [found, failures]: [unknown[], CommandFailure[]] = [[], []];
+  for (const name of names) {
+    try {
+      found.push(await api.call({ method: "GET", path: `${containerPath(name)}/json`, query: { size: flags.size === true ? "1" : undefined } }));
+    } catch (cause) {
+      if (!(cause instanceof CommandFailure) || cause.exitCode !== EXIT.refused) throw cause;
+      failures.push(cause);
+    }
+  }
+  printObjects(found, flags);
+  for (const failure of failures.slice(1)) note(`swarm: ${failure.message}`);
+  if (failures[0] !== undefined) throw failures[0];
+}
