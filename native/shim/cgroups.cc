@@ -1,5 +1,6 @@
 #include "cgroups.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <time.h>
@@ -38,11 +39,26 @@ void dropPageCache(const std::string& path) {
   if (file && write(file.get(), "0", 1) < 0) return;
 }
 
+/** Probes of the container's health have a group inside of it, and privileged programs may have made more. */
+void removeInnerGroups(const std::string& path) {
+  DIR* const folder = opendir(path.c_str());
+  if (folder == nullptr) return;
+  while (const dirent* entry = readdir(folder)) {
+    if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
+    const std::string inner = path + "/" + entry->d_name;
+    removeInnerGroups(inner);
+    // What cannot go keeps the outer one, which is seen there.
+    if (rmdir(inner.c_str()) < 0) continue;
+  }
+  closedir(folder);
+}
+
 }  // namespace
 
 void removeCgroups(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
     dropPageCache(path);
+    removeInnerGroups(path);
     // A process that has been reaped may count as inside for a moment longer.
     for (int attempt = 0; rmdir(path.c_str()) < 0 && errno == EBUSY && attempt < 1000; attempt++) {
       const timespec pause = {0, 1000000};

@@ -2,7 +2,7 @@ import { ClusterError } from "../base/errors.js";
 import type { ContainerNetwork } from "../model/container-network.js";
 import type { ContainerSpec, Driver, GenericResource, Mount, Platform, PortConfig, Task } from "../model/objects.js";
 import { type TemplateContext, expandTemplate } from "../model/template.js";
-import type { ContainerConfig, ContainerMount } from "../runtime/container-runtime.js";
+import type { ContainerConfig, ContainerMount, HealthConfig } from "../runtime/container-runtime.js";
 
 /** What the agent knows of its own node. */
 export interface AgentNode {
@@ -63,7 +63,7 @@ export function containerConfigOf(
     seccomp: seccompOf(spec),
     hasInit: spec.init ?? false,
     sharedMemoryBytes: 0,
-    health: null,
+    health: healthOf(spec),
     single: null,
   };
 }
@@ -148,6 +148,19 @@ function hostLineOf(line: string): { readonly address: string; readonly name: st
   return { address, name: names.join(" ") };
 }
 
+function healthOf({ healthcheck }: ContainerSpec): HealthConfig | null {
+  if (healthcheck === null) return null;
+  const ms = (ns: bigint) => Number(ns) / 1e6;
+  return {
+    test: healthcheck.test,
+    intervalMs: ms(healthcheck.intervalNs),
+    timeoutMs: ms(healthcheck.timeoutNs),
+    startPeriodMs: ms(healthcheck.startPeriodNs),
+    startIntervalMs: ms(healthcheck.startIntervalNs),
+    retries: Number(healthcheck.retries),
+  };
+}
+
 /** An empty mode is Docker's policy. */
 function seccompOf({ privileges }: ContainerSpec): ContainerConfig["seccomp"] {
   if (privileges?.seccompMode === "unconfined") return "unconfined";
@@ -170,11 +183,6 @@ function logLimitsOf(driver: Driver | null): ContainerConfig["log"] {
 
 /** Refused here too, not only where the service was created: a member of another version may have let it pass. */
 function assertSupported(spec: ContainerSpec): void {
-  const test = spec.healthcheck?.test ?? [];
-  const unsupported = [
-    spec.secrets.length > 0 && "secrets",
-    spec.configs.length > 0 && "configs",
-    test.length > 0 && test[0] !== "NONE" && "health checks",
-  ].filter((what) => what !== false);
+  const unsupported = [spec.secrets.length > 0 && "secrets", spec.configs.length > 0 && "configs"].filter((what) => what !== false);
   if (unsupported.length > 0) throw new ClusterError("unimplemented", `not supported yet on this node: ${unsupported.join(", ")}`);
 }

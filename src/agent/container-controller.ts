@@ -1,13 +1,16 @@
 import { mkdir, stat } from "node:fs/promises";
+import { assert } from "../base/assert.js";
 import { ClusterError, isClusterError, systemCodeOf } from "../base/errors.js";
 import type { ContainerNetwork } from "../model/container-network.js";
 import type { ContainerStatus, PortConfig, Task } from "../model/objects.js";
 import type { HostNetwork } from "../network/host-network.js";
+import type { HealthSource } from "../engine/health/health-checks.js";
+import type { HealthStatus } from "../engine/health/health-state.js";
 import type { ContainerExit, ContainerRuntime } from "../runtime/container-runtime.js";
 import type { ImageStore } from "../runtime/image-store.js";
 import { type AgentNode, containerConfigOf, containerSpecOf, hostPortsOf, networkModeOf, stopGracePeriodMsOf } from "./container-config.js";
 import type { ImageFetcher } from "./image-fetcher.js";
-import type { ObservedContainer, TaskController } from "./task-controller.js";
+import type { ObservedContainer, TaskController, TaskExit } from "./task-controller.js";
 
 export interface ContainerControllerOptions {
   readonly containerId: string;
@@ -16,6 +19,7 @@ export interface ContainerControllerOptions {
   readonly images: ImageStore;
   readonly fetcher: ImageFetcher;
   readonly network: HostNetwork;
+  readonly health: HealthSource;
   /** Ports that are published already, from the time before a restart of the daemon. */
   readonly ports: readonly PortConfig[];
 }
@@ -28,6 +32,7 @@ export class ContainerController implements TaskController {
   readonly #images: ImageStore;
   readonly #fetcher: ImageFetcher;
   readonly #network: HostNetwork;
+  readonly #health: HealthSource;
   #ports: readonly PortConfig[];
   #exitCode = 0;
 
@@ -38,6 +43,7 @@ export class ContainerController implements TaskController {
     this.#images = options.images;
     this.#fetcher = options.fetcher;
     this.#network = options.network;
+    this.#health = options.health;
     this.#ports = options.ports;
   }
 
@@ -82,8 +88,19 @@ export class ContainerController implements TaskController {
     }
   }
 
-  async wait(signal: AbortSignal): Promise<ContainerExit> {
-    return this.#keep(await this.#runtime.wait(this.#id, signal));
+  isReady(): boolean {
+    const status = this.#health.statusOf(this.#id);
+    return this.observe().type === "exited" || (this.observe().type === "running" && (status === null || status === "healthy"));
+  }
+
+  ready(task: Task, signal: AbortSignal): Promise<TaskExit | null> {
+    return this.#watch(task, (status) => status === null || status === "healthy", signal);
+  }
+
+  async wait(task: Task, signal: AbortSignal): Promise<TaskExit> {
+    const exit = await this.#watch(task, () => false, signal);
+    assert(exit !== null, "no status is enough for who waits for the end");
+    return exit;
   }
 
   async shutdown(task: Task): Promise<void> {
@@ -115,6 +132,45 @@ export class ContainerController implements TaskController {
 
   ports(): readonly PortConfig[] {
     return this.#ports;
+  }
+
+  /** Until a status is enough (null), or it has ended; one that is unhealthy is ended. */
+  async #watch(task: Task, isEnough: (status: HealthStatus | null) => boolean, signal: AbortSignal): Promise<TaskExit | null> {
+    const stop = new AbortController();
+    const both = AbortSignal.any([signal, stop.signal]);
+    const status = this.#statusThat((each) => each === "unhealthy" || isEnough(each), both);
+    const exit = this.#runtime.wait(this.#id, both).then(() => "exited" as const);
+    try {
+      // An end that is there already counts more.
+      const first = await Promise.race([exit, status]);
+      if (first !== "exited" && first !== "unhealthy") return null;
+      if (first === "unhealthy") await this.shutdown(task);
+      const end = this.#keep(await this.#runtime.wait(this.#id, signal));
+      return { ...end, isUnhealthy: this.#health.statusOf(this.#id) === "unhealthy" };
+    } finally {
+      stop.abort();
+      await Promise.allSettled([status, exit]);
+    }
+  }
+
+  /** Rejects with the signal's reason. */
+  #statusThat(isIt: (status: HealthStatus | null) => boolean, signal: AbortSignal): Promise<HealthStatus | null> {
+    return new Promise((resolve, reject) => {
+      const end = (settle: () => void) => {
+        stop();
+        signal.removeEventListener("abort", onAbort);
+        settle();
+      };
+      const look = () => {
+        const status = this.#health.statusOf(this.#id);
+        if (isIt(status)) end(() => resolve(status));
+      };
+      const onAbort = () => end(() => reject(signal.reason));
+      const stop = this.#health.onStatus(look);
+      signal.addEventListener("abort", onAbort, { once: true });
+      if (signal.aborted) onAbort();
+      else look();
+    });
   }
 
   async #attach(task: Task): Promise<ContainerNetwork | "host" | null> {

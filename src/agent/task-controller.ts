@@ -8,6 +8,11 @@ export type ObservedContainer =
   | { readonly type: "running" }
   | { readonly type: "exited"; readonly exit: ContainerExit };
 
+export interface TaskExit extends ContainerExit {
+  /** It had been found unhealthy. */
+  readonly isUnhealthy: boolean;
+}
+
 /**
  * Carries out the steps of one task's life. Each may be called again after the daemon was restarted in the middle of it. Failures are
  * ClusterErrors whose message is what the operator sees in `service ps`.
@@ -20,8 +25,12 @@ export interface TaskController {
   prepare(task: Task): Promise<void>;
   /** Publishes its ports and starts it. */
   start(task: Task): Promise<void>;
-  /** Resolves when it has ended; rejects with the signal's reason, or with `not_found` when someone removed it. */
-  wait(signal: AbortSignal): Promise<ContainerExit>;
+  /** True when `ready` would resolve at once: it runs and is healthy or not tested, or has ended. */
+  isReady(): boolean;
+  /** Resolves with null when what was started is healthy, at once when its health is not tested; with its exit when it ended before. Else as `wait`. */
+  ready(task: Task, signal: AbortSignal): Promise<TaskExit | null>;
+  /** Resolves when it has ended; one that turns unhealthy is ended. Rejects with the signal's reason, or with `not_found` when someone removed it. */
+  wait(task: Task, signal: AbortSignal): Promise<TaskExit>;
   /** Stop signal, grace period, kill. Does nothing when it does not run. */
   shutdown(task: Task): Promise<void>;
   /** Gives back what a container that has ended no longer needs: its address and its ports. Its log stays. */

@@ -5,12 +5,14 @@ import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
 import type { Task, TaskState, TaskStatus } from "../model/objects.js";
 import { isAtLeast, isBefore, isTerminal } from "../model/task-state.js";
-import type { ContainerExit } from "../runtime/container-runtime.js";
 import type { Limiter } from "../base/limiter.js";
 import { aborted } from "./run-together.js";
-import type { TaskController } from "./task-controller.js";
+import type { TaskController, TaskExit } from "./task-controller.js";
 import type { TaskStore } from "./task-store.js";
 import { type TaskStep, planStep } from "./task-step.js";
+
+/** Docker's words (moby: daemon/cluster/executor/container/errors.go). */
+const UNHEALTHY = "unhealthy container";
 
 /** Attempts to stop a container before its task is reported as failed. */
 const SHUTDOWN_ATTEMPTS_MAX = 5;
@@ -100,11 +102,13 @@ export class TaskRunner {
   }
 
   #plan(): TaskStep {
+    const container = this.#controller.observe().type;
     return planStep({
       observed: this.#status.state,
       desired: this.#task.desiredState,
       isWithdrawn: this.#isWithdrawn,
-      hasContainer: this.#controller.observe().type !== "none",
+      hasContainer: container !== "none",
+      isStarted: container === "running" || container === "exited",
     });
   }
 
@@ -113,7 +117,7 @@ export class TaskRunner {
     if (isTerminal(this.#status.state)) return;
     const container = this.#controller.observe();
     if (container.type === "running" || container.type === "exited") {
-      if (isBefore(this.#status.state, "running")) this.#advance("running", "started");
+      if (isBefore(this.#status.state, "running")) this.#advanceStarted();
     } else if (isAtLeast(this.#status.state, "running")) {
       await this.#finish("failed", this.#status.message, "the container is gone");
     }
@@ -146,9 +150,14 @@ export class TaskRunner {
         return this.#advance("starting", "starting");
       case "start":
         await limiter.run(() => this.#start());
-        return this.#advance("running", "started");
+        return this.#advanceStarted();
+      case "settle": {
+        // Not among those that the limit counts: it may take minutes.
+        const exit = await this.#controller.ready(this.#task, change);
+        return exit === null ? this.#advance("running", "started") : await this.#onExit(exit);
+      }
       case "wait":
-        return await this.#onExit(await this.#controller.wait(change));
+        return await this.#onExit(await this.#controller.wait(this.#task, change));
       case "rest":
         return await aborted(change);
       case "shutdown":
@@ -164,9 +173,17 @@ export class TaskRunner {
     await this.#controller.start(this.#task);
   }
 
-  async #onExit(exit: ContainerExit): Promise<void> {
-    if (exit.exitCode === 0) return this.#finish("complete", "finished", "");
-    const reason = exit.isOutOfMemory ? ": out of memory" : "";
+  /** It runs; it is running in the manager's sense once it is healthy. */
+  #advanceStarted(): void {
+    if (this.#controller.isReady()) this.#advance("running", "started");
+    else if (isBefore(this.#status.state, "starting")) this.#advance("starting", "starting");
+  }
+
+  async #onExit(exit: TaskExit): Promise<void> {
+    if (exit.exitCode === 0) {
+      return exit.isUnhealthy ? this.#finish("failed", this.#status.message, UNHEALTHY) : this.#finish("complete", "finished", "");
+    }
+    const reason = exit.isOutOfMemory ? ": out of memory" : exit.isUnhealthy ? `: ${UNHEALTHY}` : "";
     await this.#finish("failed", this.#status.message, `task: non-zero exit (${exit.exitCode})${reason}`);
   }
 

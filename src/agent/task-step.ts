@@ -5,10 +5,11 @@ import { isAtLeast, isBefore, isTerminal } from "../model/task-state.js";
  * What to do next for a task.
  *
  * - `accept` … `wait`: carry the task one state further; `wait` lasts as long as its container runs.
+ * - `settle`: what was started is to become healthy.
  * - `rest`: nothing until the desired state changes.
  * - `shutdown`: end it cleanly.  `remove`: delete its container; `forget`: the manager has dropped it, delete its record too.
  */
-export type TaskStep = "accept" | "begin-prepare" | "prepare" | "begin-start" | "start" | "wait" | "rest" | "shutdown" | "remove" | "forget";
+export type TaskStep = "accept" | "begin-prepare" | "prepare" | "begin-start" | "start" | "settle" | "wait" | "rest" | "shutdown" | "remove" | "forget";
 
 export interface TaskProgress {
   readonly observed: TaskState;
@@ -16,6 +17,8 @@ export interface TaskProgress {
   /** The task is no longer in this node's assignments. */
   readonly isWithdrawn: boolean;
   readonly hasContainer: boolean;
+  /** Its container runs, or did. */
+  readonly isStarted: boolean;
 }
 
 /** The one step that a task needs now (swarm-surface 3.1). Ready is a pause point: beyond it only when a running task is desired. */
@@ -34,7 +37,7 @@ export function planStep(task: TaskProgress): TaskStep {
     case "ready":
       return isAtLeast(task.desired, "running") ? "begin-start" : "rest";
     case "starting":
-      return "start";
+      return task.isStarted ? "settle" : "start";
     default:
       return "wait";
   }

@@ -4,6 +4,7 @@ import { newContainerId } from "../base/ids.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
 import type { Task, TaskStatus } from "../model/objects.js";
+import type { HealthSource } from "../engine/health/health-checks.js";
 import type { HostNetwork } from "../network/host-network.js";
 import type { ContainerLogOptions, ContainerRuntime, LogLine } from "../runtime/container-runtime.js";
 import type { ImageStore } from "../runtime/image-store.js";
@@ -31,6 +32,7 @@ export interface WorkerOptions {
   readonly transfer: ImageTransfer;
   /** Started already, with the endpoints of `loadLiveEndpoints`. */
   readonly network: HostNetwork;
+  readonly health: HealthSource;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -173,8 +175,8 @@ export class Worker {
   #launch(assigned: Task, signal: AbortSignal): void {
     const containerId = assigned.status?.container?.containerId || this.#containerIdFor(assigned.id) || newContainerId();
     const task = { ...assigned, status: { ...(assigned.status ?? ASSIGNED), container: { pid: 0, exitCode: 0, ...assigned.status?.container, containerId } } };
-    const { node, runtime, images, network, clock, random, logger } = this.#options;
-    const controller = new ContainerController({ containerId, node, runtime, images, fetcher: this.#fetcher, network, ports: task.status.ports });
+    const { node, runtime, images, network, health, clock, random, logger } = this.#options;
+    const controller = new ContainerController({ containerId, node, runtime, images, fetcher: this.#fetcher, network, health, ports: task.status.ports });
     const onStatus = (taskId: string, status: TaskStatus) => {
       // A manager that has dropped a task has no use for its end.
       if (this.#runners.get(taskId)?.isWithdrawn !== true) this.reporter.report(taskId, status);

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
+import { addHealthFlags, type HealthFlags } from "./health-flags.js";
 
 const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
 
 /** The flags that `service create` and `service update` share, as they were given. */
-export interface CommonFlags {
+export interface CommonFlags extends HealthFlags {
   readonly args?: string;
   readonly capAdd?: readonly string[];
   readonly capDrop?: readonly string[];
@@ -119,6 +120,7 @@ function addCommonFlags(command: Command): void {
     .option("--stop-signal <signal>", "signal that asks a container to end")
     .option("-u, --user <user>", "user[:group] of the process")
     .option("-w, --workdir <path>", "working directory of the process");
+  addHealthFlags(command);
   addRolloutFlags(command, "update");
   addRolloutFlags(command, "rollback");
 }

@@ -1,6 +1,7 @@
 import { withOwnValue } from "./container/env-file.js";
 import { misuse } from "./failure.js";
 import { parseMount } from "./mount-flag.js";
+import { healthFromFlags } from "./health-flags.js";
 import { parseBytes, parseChoice, parseCount, parseCpus, parseDuration, parseFields, parsePair } from "./quantities.js";
 import { type CommonFlags, listEdits } from "./service-flags.js";
 import type { ContainerSpecJson, PortJson, ServiceSpecJson, TaskSpecJson, UpdateConfigJson } from "./shapes.js";
@@ -51,6 +52,8 @@ function applyContainer(container: ContainerSpecJson, flags: CommonFlags): void 
   if (flags.stopGracePeriod !== undefined) container.StopGracePeriod = parseDuration(flags.stopGracePeriod, "stop-grace-period");
   if (flags.capAdd !== undefined) container.CapabilityAdd = [...flags.capAdd];
   if (flags.capDrop !== undefined) container.CapabilityDrop = [...flags.capDrop];
+  const health = healthFromFlags(flags, container.Healthcheck);
+  if (health !== undefined) container.Healthcheck = health;
   editPairs(flags, "container-label", (labels) => Object.assign(container, { Labels: labels }), container.Labels);
   editPairs(flags, "sysctl", (sysctls) => Object.assign(container, { Sysctls: sysctls }), container.Sysctls);
   editList(

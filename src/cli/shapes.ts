@@ -1,3 +1,4 @@
+import type { HealthJson } from "./health-flags.js";
 /** The parts of the API's answers that commands read. */
 
 export interface SwarmInfo {
@@ -64,6 +65,7 @@ export interface ContainerSpecJson {
   ReadOnly?: boolean;
   StopSignal?: string;
   StopGracePeriod?: bigint;
+  Healthcheck?: HealthJson;
   Mounts?: MountJson[];
   Hosts?: string[];
   DNSConfig?: { Nameservers?: string[]; Search?: string[]; Options?: string[] };

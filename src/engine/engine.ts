@@ -17,6 +17,8 @@ import type {
 } from "../runtime/container-runtime.js";
 import { EngineEvents } from "./events.js";
 import { ExecRegistry } from "./exec-registry.js";
+import { HealthChecks } from "./health/health-checks.js";
+import type { HealthRecords } from "./health/health-records.js";
 import { shouldStartWithDaemon } from "./restart-plan.js";
 import { Restarts } from "./restarts.js";
 
@@ -25,6 +27,7 @@ export interface EngineOptions {
   readonly network: HostNetwork;
   readonly clock: Clock;
   readonly logger: Logger;
+  readonly healthRecords: HealthRecords;
 }
 
 /** Which network a container is made with. */
@@ -40,6 +43,7 @@ const ENDING_SIGNALS = /^(SIG)?(KILL|TERM|INT|QUIT)$|^(2|3|9|15)$/i;
 export class Engine {
   readonly events = new EngineEvents();
   readonly execs: ExecRegistry;
+  readonly health: HealthChecks;
   readonly #options: EngineOptions;
   readonly #restarts: Restarts;
   /** Containers whose end is somebody's doing who goes on with them. */
@@ -57,6 +61,8 @@ export class Engine {
       clock,
       tell: (action, exec, attributes) => this.tell(action, exec.settings.containerId, { execID: exec.id, ...attributes }),
     });
+    this.health = new HealthChecks({ runtime, execs: this.execs, clock, logger, records: options.healthRecords });
+    this.health.onStatus((id, status) => this.tell(`health_status: ${status}`, id));
     this.#stopListening = runtime.onChange((change, info) => this.#onChange(change, info));
   }
 
@@ -76,6 +82,7 @@ export class Engine {
   async [Symbol.asyncDispose](): Promise<void> {
     this.#stopListening();
     this.#restarts.close();
+    await this.health[Symbol.asyncDispose]();
     await Promise.all(this.#cleanups);
   }
 
@@ -216,6 +223,7 @@ export class Engine {
   }
 
   #onChange(change: ContainerChange, info: ContainerInfo): void {
+    this.health.onChange(change, info);
     if (change === "exit") {
       if (info.exit?.isOutOfMemory) this.#tellOf("oom", info);
       this.#tellOf("die", info, { exitCode: `${info.exit?.exitCode ?? 0}` });

@@ -14,6 +14,8 @@ export interface ExecSettings {
   readonly isTerminal: boolean;
   readonly streams: StreamChoice;
   readonly detachKeys: string;
+  /** Of the daemon's own: ended with everything that it started (ExecConfig). */
+  readonly isDisposable?: boolean;
 }
 
 export interface ExecInfo {
@@ -111,6 +113,11 @@ export class ExecRegistry {
     const { process, info } = this.#get(id);
     if (process === null || !info.isRunning) throw new ClusterError("conflict", `exec ${id} is not running`);
     await process.resize(size);
+  }
+
+  /** Nobody will ask for it any more. */
+  forget(id: string): void {
+    this.#entries.delete(id);
   }
 
   #end(entry: Entry, exitCode: number): void {

@@ -15,6 +15,7 @@ import { newId } from "../base/ids.js";
 import { createLogger, type Logger } from "../base/log.js";
 import { systemRandom } from "../base/random.js";
 import { Engine } from "../engine/engine.js";
+import { HealthFolder } from "../engine/health/health-records.js";
 import { openKernel } from "../kernel/native-kernel.js";
 import { LocalHostNetwork } from "../network/local-host-network.js";
 import { tlsInfoOf } from "../pki/tls-info.js";
@@ -90,7 +91,8 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   const live = await loadLiveEndpoints({ folder: join(dataRoot, "agent", "tasks"), runtime, logger });
   await using network = new LocalHostNetwork({ ownerId, subnet: config.bridgeSubnet, kernel: life.kernel, logger });
   await network.start(live);
-  await using engine = new Engine({ runtime, network, clock, logger });
+  await using engine = new Engine({ runtime, network, clock, logger, healthRecords: new HealthFolder(join(dataRoot, "health")) });
+  await engine.health.resume();
   const describe = (identity: LiveIdentity) =>
     describeNode({ engineVersion: VERSION, labels: labelsOf(config.labels), tlsInfo: tlsInfoOf(identity.credentials) });
   const swarm = new SwarmNode({
@@ -99,6 +101,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     images,
     transfer,
     network,
+    health: engine.health,
     liveEndpoints: () => engine.liveEndpoints(),
     describe,
     clock,

@@ -12,6 +12,7 @@ import type { Random } from "../base/random.js";
 import { withClusterDefaults } from "../model/defaults.js";
 import type { NodeDescription } from "../model/objects.js";
 import { validateClusterSpec } from "../model/validation/cluster-spec.js";
+import type { HealthSource } from "../engine/health/health-checks.js";
 import type { HostNetwork, LiveEndpoint } from "../network/host-network.js";
 import { identityOf } from "../pki/identity.js";
 import { IdentityFiles, type NodeCredentials } from "../pki/identity-files.js";
@@ -44,6 +45,7 @@ export interface SwarmNodeOptions {
   readonly images: ImageStore;
   readonly transfer: ImageTransfer;
   readonly network: HostNetwork;
+  readonly health: HealthSource;
   /** Endpoints that are no task's, and stay when the swarm is left. */
   readonly liveEndpoints: () => readonly LiveEndpoint[];
   readonly describe: (identity: LiveIdentity) => NodeDescription;
@@ -400,8 +402,8 @@ export class SwarmNode implements SwarmBackend {
   }
 
   #workerOf(node: WorkerOptions["node"]): Worker {
-    const { runtime, images, transfer, network, clock, random, logger, dataRoot } = this.#options;
-    return new Worker({ node, folder: join(dataRoot, "agent", "tasks"), runtime, images, transfer, network, clock, random, logger });
+    const { runtime, images, transfer, network, health, clock, random, logger, dataRoot } = this.#options;
+    return new Worker({ node, folder: join(dataRoot, "agent", "tasks"), runtime, images, transfer, network, health, clock, random, logger });
   }
 
   /** Of the node that is stuck: its certificate is no secret. */

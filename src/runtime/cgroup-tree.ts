@@ -1,6 +1,6 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { type CgroupLayout, parseCgroupMounts } from "./cgroup-layout.js";
@@ -25,6 +25,9 @@ const DEVICES_ALLOWED = [
   "c 136:* rwm",
   "c 10:200 rwm",
 ];
+
+/** Group inside a container's, of the one program at a time that shall end with all it started. */
+const INNER = "swarm-probe";
 
 const CONTROLLERS_WANTED = ["memory", "cpu", "pids"];
 const REMOVE_ATTEMPTS = 200;
@@ -102,6 +105,25 @@ export class CgroupTree {
     await Promise.all(paths.map((path) => this.#removeGroup(path)));
   }
 
+  /**
+   * Makes a group inside a container's, in the hierarchy that has them all: what runs in it is still under the container's limits, and can be ended as a whole. Ends and
+   * removes what an earlier program left in it. Throws `internal` when that cannot be.
+   */
+  async makeInner(plan: CgroupPlan): Promise<{ readonly plan: CgroupPlan; remove(): Promise<void> }> {
+    const outer = plan.groups.find((group) => group.isUnified)?.path ?? (plan.freezer === null ? plan.groups[0]?.path : dirname(plan.freezer.file));
+    if (outer === undefined) throw new ClusterError("failed_precondition", "this machine has no cgroup hierarchy to count a container's processes in");
+    const inner = `${outer}/${INNER}`;
+    await this.#removeGroup(inner);
+    try {
+      await mkdir(inner);
+    } catch (cause) {
+      if (systemCodeOf(cause) === "ENOENT") throw new ClusterError("conflict", "the container has ended", { cause });
+      throw cause;
+    }
+    const groups = plan.groups.map((group) => (group.path === outer ? { ...group, path: inner } : group));
+    return { plan: { ...plan, groups }, remove: () => this.#removeGroup(inner) };
+  }
+
   /** Removes the owner's groups when no container and no shim is in them; leaves them otherwise. */
   async close(): Promise<void> {
     for (const mountPoint of this.#mountPoints()) {
@@ -132,6 +154,7 @@ export class CgroupTree {
   async #removeGroup(path: string): Promise<void> {
     for (let attempt = 0; attempt < REMOVE_ATTEMPTS; attempt++) {
       if (await removeDirectory(path)) return;
+      for (const inner of await foldersOf(path)) await this.#removeGroup(`${path}/${inner}`);
       await killMembers(path);
       await this.#clock.sleep(REMOVE_PAUSE_MS);
     }

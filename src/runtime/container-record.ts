@@ -32,7 +32,7 @@ const LATER_SETTINGS = {
 } as const satisfies Partial<ContainerConfig>;
 
 function withDefaults(record: ContainerRecord): ContainerRecord {
-  return { ...record, config: { ...LATER_SETTINGS, ...record.config } };
+  return { ...record, config: { ...LATER_SETTINGS, ...record.config }, process: { ...record.process, health: record.process.health ?? null } };
 }
 
 /** Throws `internal` when it is damaged or of another version. */

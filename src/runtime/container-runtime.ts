@@ -131,6 +131,11 @@ export interface ContainerDevice {
   readonly permissions: string;
 }
 
+/** A test that is to be run. `shell` is what runs the line of a CMD-SHELL test. */
+export interface HealthPlan extends HealthConfig {
+  readonly shell: readonly string[];
+}
+
 /** Docker's HEALTHCHECK. 0 is the default: interval 30 s, timeout 30 s, start period 0, interval in it 5 s, 3 retries. */
 export interface HealthConfig {
   /** `["NONE"]`, `["CMD", program, …]`, `["CMD-SHELL", line]`; empty takes the image's. */
@@ -193,6 +198,8 @@ export interface ExecConfig {
   readonly size: TerminalSize | null;
   /** Null runs it without streams. */
   readonly streams: StreamChoice | null;
+  /** `discard` ends it with everything that it started. One such program of a container at a time: what an earlier one left is ended first. */
+  readonly isDisposable?: boolean;
 }
 
 export interface ExecProcess {
@@ -204,6 +211,8 @@ export interface ExecProcess {
   readonly ended: Promise<number>;
   resize(size: TerminalSize): Promise<void>;
   kill(signal: string): Promise<void>;
+  /** Of a disposable one: ends it and everything that it started; resolves when nothing is left. Does nothing for others. */
+  discard(): Promise<void>;
 }
 
 export interface ContainerUsage {
@@ -270,6 +279,8 @@ export interface ContainerInfo {
   /** The arguments that are or were executed, image defaults resolved. */
   readonly args: readonly string[];
   readonly logPath: string;
+  /** How its health is checked, the image's settings where it has none; null when it is not. */
+  readonly health: HealthPlan | null;
 }
 
 export interface ContainerLogOptions {

@@ -1,4 +1,5 @@
 import type { Readable } from "node:stream";
+import type { HealthConfig } from "./container-runtime.js";
 
 /** Images of one host: content by digest, layers unpacked once and shared. References are normalised as Docker does. */
 export interface ImageStore {
@@ -79,4 +80,8 @@ export interface ImageConfig {
   readonly workingDir: string;
   readonly labels: Readonly<Record<string, string>>;
   readonly stopSignal: string;
+  /** Null when it says nothing of health. */
+  readonly health: HealthConfig | null;
+  /** Runs lines of the shell form; empty is /bin/sh. */
+  readonly shell: readonly string[];
 }

@@ -91,6 +91,7 @@ export class LocalContainer {
       exit: state.type === "exited" ? state.exit : null,
       args: this.record.process.args,
       logPath: this.paths.log,
+      health: this.record.process.health,
     };
   }
 
@@ -163,6 +164,7 @@ export class LocalContainer {
     if (this.#isPaused) throw new ClusterError("conflict", `Container ${this.record.config.id} is paused, unpause the container before exec`);
     const { config: container, process } = this.record;
     const terminal = config.isTerminal ? ["TERM=xterm"] : [];
+    const group = config.isDisposable ? await this.#tools.cgroups.makeInner(await this.cgroups()) : null;
     return startExec(this.#tools.spawner, {
       socketOf: (id) => execSocket(this.#tools.execRoot, id),
       container: { pid: state.pid, group: `/${shortName(container.id)}` },
@@ -173,7 +175,8 @@ export class LocalContainer {
       groups: container.groups,
       capabilities: config.isPrivileged ? allCapabilities() : capabilitiesOf(container),
       config: container,
-      cgroups: await this.cgroups(),
+      cgroups: group?.plan ?? (await this.cgroups()),
+      discard: async () => group?.remove(),
       seccomp: await this.#tools.seccompOf(container),
       isTerminal: config.isTerminal,
       size: config.size,

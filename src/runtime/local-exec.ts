@@ -16,6 +16,7 @@ const EXIT_CODE_UNKNOWN = 137;
 export interface ExecRequest extends Omit<ExecLaunch, "id" | "socket" | "attachers"> {
   readonly socketOf: (id: string) => string;
   readonly streams: StreamChoice | null;
+  readonly discard: () => Promise<void>;
 }
 
 /**
@@ -23,6 +24,15 @@ export interface ExecRequest extends Omit<ExecLaunch, "id" | "socket" | "attache
  * reason when it was not.
  */
 export async function startExec(spawner: Spawner, request: ExecRequest): Promise<ExecProcess> {
+  try {
+    return await start(spawner, request);
+  } catch (cause) {
+    await request.discard();
+    throw cause;
+  }
+}
+
+async function start(spawner: Spawner, request: ExecRequest): Promise<ExecProcess> {
   const id = randomBytes(32).toString("hex");
   const socket = request.socketOf(id);
   const started = deferred<number>();
@@ -61,6 +71,7 @@ export async function startExec(spawner: Spawner, request: ExecRequest): Promise
           if (!isClusterError(cause, "failed_precondition")) throw cause;
         });
       },
+      discard: request.discard,
     };
   } catch (cause) {
     stream?.destroy();

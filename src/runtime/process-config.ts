@@ -1,6 +1,7 @@
 import { hostname as hostnameOfHost } from "node:os";
 import { ClusterError } from "../base/errors.js";
-import type { ContainerConfig } from "./container-runtime.js";
+import type { ContainerConfig, HealthPlan } from "./container-runtime.js";
+import { planHealth } from "./health-plan.js";
 import type { ImageConfig } from "./image-store.js";
 
 /** What will be executed: the container's settings with the image's where it has none. */
@@ -11,6 +12,7 @@ export interface ProcessConfig {
   readonly user: string;
   readonly stopSignal: string;
   readonly hostname: string;
+  readonly health: HealthPlan | null;
 }
 
 /** Where the first process that `hasInit` asks for is in a container; Docker's place for it. */
@@ -32,10 +34,12 @@ export function planProcess(config: ContainerConfig, image: ImageConfig): Proces
     stopSignal: firstOf(config.stopSignal, image.stopSignal, "SIGTERM"),
     hostname,
   };
+  const health = planHealth(config.health, image);
+  const texts = { ...process, healthcheck: [...(health?.test ?? []), ...(health?.shell ?? [])] };
   // Of the image too: its author may have been anybody.
-  const nul = Object.entries(process).find(([, value]) => [value].flat().some((text) => text.includes("\0")));
+  const nul = Object.entries(texts).find(([, value]) => [value].flat().some((text) => text.includes("\0")));
   if (nul !== undefined) throw new ClusterError("invalid_argument", `${nul[0]} of container ${config.name} (image ${config.image}) contains a NUL character`);
-  return process;
+  return { ...process, health };
 }
 
 function planArgs(config: ContainerConfig, image: ImageConfig): readonly string[] {

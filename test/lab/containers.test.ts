@@ -148,8 +148,6 @@ describe("a host on its own", () => {
     for (const [flags, sentence] of [
       [["-v", "data:/d"], 'named volumes are not supported yet: "data"'],
       [["--network", "other"], 'attaching containers to networks is not supported yet: "other"'],
-      [["--health-cmd", "true"], "health checks are not supported yet"],
-      [["--health-retries", "2"], "health checks are not supported yet"],
       [["--pid", "host"], 'HostConfig.PidMode "host" is not supported yet'],
       [["--log-driver", "syslog"], 'the log driver "syslog" is not supported yet'],
     ] as const) {

@@ -123,7 +123,7 @@ describe("bad input", () => {
     ["a constraint that cannot be read", ["--constraint", "node.hostname=x"], /node\.hostname=x/],
     ["an ingress port", ["--publish", "80:80"], /ingress|routing mesh/],
     ["an overlay network", ["--network", "nowhere"], /nowhere/],
-    ["a health check", ["--health-cmd", "true"], /health/],
+    ["a health check that is too often", ["--health-cmd", "true", "--health-interval", "1us"], /Interval in HealthConfig cannot be less than 1ms/],
     ["a job", ["--mode", "replicated-job"], /job/],
     ["too little memory", ["--limit-memory", "1m"], /4MiB/],
   ])("%s", async (_what, flags, text) => {

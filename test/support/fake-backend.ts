@@ -16,6 +16,7 @@ import { FakeImageTransfer } from "./fake-image-transfer.js";
 import { Engine } from "../../src/engine/engine.js";
 import { silentLogger } from "../../src/base/log.js";
 import { FakeHostNetwork } from "./fake-host-network.js";
+import { MemoryHealthRecords } from "./memory-health-records.js";
 import { FakeRuntime } from "./fake-runtime.js";
 import { noSigner } from "./fake-signer.js";
 import { MemoryImageStore } from "./memory-image-store.js";
@@ -33,7 +34,13 @@ export class FakeBackend implements Backend {
   readonly store = new Store({ clock: this.clock });
   readonly containers = new FakeRuntime(this.clock);
   readonly network = new FakeHostNetwork();
-  readonly engine = new Engine({ runtime: this.containers, network: this.network, clock: this.clock, logger: silentLogger });
+  readonly engine = new Engine({
+    runtime: this.containers,
+    network: this.network,
+    clock: this.clock,
+    logger: silentLogger,
+    healthRecords: new MemoryHealthRecords(),
+  });
   readonly images = new MemoryImageStore();
   readonly transfer = new FakeImageTransfer();
   readonly proposer = new MemoryProposer(this.store);

@@ -58,7 +58,19 @@ export class FakeImageStore implements ImageStore {
 }
 
 function imageInfo(name: string): ImageInfo {
-  const config = { user: "", exposedPorts: [], env: [], entrypoint: [], command: [], volumes: [], workingDir: "", labels: {}, stopSignal: "" };
+  const config = {
+    user: "",
+    exposedPorts: [],
+    env: [],
+    entrypoint: [],
+    command: [],
+    volumes: [],
+    workingDir: "",
+    labels: {},
+    stopSignal: "",
+    health: null,
+    shell: [],
+  };
   const about = { createdAtMs: 0, sizeBytes: 0, architecture: "amd64", variant: "", os: "linux", author: "", comment: "" };
   return { id: "sha256:fake", tags: [name], digests: [], ...about, layers: [], config };
 }

@@ -1,6 +1,8 @@
 import type { Clock } from "../../src/base/clock.js";
+import { deferred } from "../../src/base/deferred.js";
 import { ClusterError } from "../../src/base/errors.js";
 import { PassThrough } from "node:stream";
+import { planHealth } from "../../src/runtime/health-plan.js";
 import type {
   Attachment,
   ContainerChange,
@@ -65,6 +67,7 @@ export class FakeRuntime implements ContainerRuntime {
       exit: null,
       args: [...config.entrypoint, ...config.command],
       logPath: "",
+      health: planHealth(config.health, { health: null, shell: [] }),
     };
     this.#containers.set(config.id, { info, lines: [], waiters: new Set(), onStopSignal: this.exitCodeOnStop });
     this.#tell("create", info);
@@ -134,8 +137,10 @@ export class FakeRuntime implements ContainerRuntime {
     const container = this.#get(id);
     if (container.info.state !== "running") throw new ClusterError("conflict", `Container ${id} is not running`);
     this.calls.push(`exec ${container.info.config.name} ${config.args.join(" ")}`);
-    const ended = Promise.resolve(this.exitCodeOfExec(config));
-    return { pid: ++this.#lastPid, stream: null, ended, resize: async () => {}, kill: async () => {} };
+    const discarded = deferred<number>();
+    const ended = Promise.race([Promise.resolve(this.exitCodeOfExec(config)), discarded.promise]);
+    const discard = async () => discarded.resolve(137);
+    return { pid: ++this.#lastPid, stream: null, ended, resize: async () => {}, kill: async () => {}, discard };
   }
 
   async pause(id: string): Promise<void> {

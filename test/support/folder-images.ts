@@ -38,6 +38,8 @@ const APPLETS = [
 export const EMPTY_CONFIG: ImageConfig = {
   user: "",
   exposedPorts: [],
+  health: null,
+  shell: [],
   env: [],
   entrypoint: [],
   command: [],

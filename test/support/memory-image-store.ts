@@ -22,7 +22,19 @@ export class MemoryImageStore implements ImageStore {
     const id = `sha256:${digest.digest("hex")}`;
     const tags = options.reference === "" ? [] : [familiar(options.reference)];
     for (const tag of tags) this.#untag(tag);
-    const config = { user: "", exposedPorts: [], env: [], entrypoint: [], command: ["sleep"], volumes: [], workingDir: "", labels: {}, stopSignal: "" };
+    const config = {
+      user: "",
+      exposedPorts: [],
+      env: [],
+      entrypoint: [],
+      command: ["sleep"],
+      volumes: [],
+      workingDir: "",
+      labels: {},
+      stopSignal: "",
+      health: null,
+      shell: [],
+    };
     const image: ImageInfo = {
       id,
       tags,

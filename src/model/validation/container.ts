@@ -7,6 +7,8 @@ import { validateLabels } from "./names.js";
 
 const CAPABILITY = /^(ALL|CAP_[A-Z_]+)$/;
 const HOSTNAME_LENGTH_MAX = 63;
+const NANOSECONDS_PER_MS = 1_000_000n;
+
 /** Throws ClusterError `invalid_argument`. */
 export function validateContainer(container: ContainerSpec): void {
   if (container.image === "") throw invalid("ContainerSpec: image reference must be provided");
@@ -45,6 +47,12 @@ function validateHost(host: string): void {
 
 function validateHealth(health: HealthConfig | null): void {
   if (health === null) return;
-  const durations = [health.intervalNs, health.timeoutNs, health.startPeriodNs, health.startIntervalNs];
-  if (durations.some((duration) => duration < 0n)) throw invalid("ContainerSpec: healthcheck durations cannot be negative");
+  const { intervalNs, timeoutNs, startPeriodNs, startIntervalNs } = health;
+  for (const [name, duration] of Object.entries({ Interval: intervalNs, Timeout: timeoutNs, StartPeriod: startPeriodNs, StartInterval: startIntervalNs })) {
+    if (duration !== 0n && duration < NANOSECONDS_PER_MS) throw invalid(`ContainerSpec: ${name} in HealthConfig cannot be less than 1ms`);
+  }
+  const [kind, ...args] = health.test;
+  if (kind === undefined || kind === "NONE") return;
+  if (kind !== "CMD" && kind !== "CMD-SHELL") throw invalid(`ContainerSpec: unknown healthcheck type "${kind}": expected CMD, CMD-SHELL or NONE`);
+  if (args.length === 0 || args[0] === "") throw invalid(`ContainerSpec: the healthcheck ["${kind}"] names no command`);
 }

@@ -1,4 +1,4 @@
-import type { ContainerSpec, EndpointSpec, HealthConfig, Mount, ServiceMode, ServiceSpec, TaskSpec } from "../objects.js";
+import type { ContainerSpec, EndpointSpec, Mount, ServiceMode, ServiceSpec, TaskSpec } from "../objects.js";
 import { notBuilt } from "./invalid.js";
 
 /** Networks of the node itself, which need nothing of the cluster. */
@@ -44,18 +44,8 @@ function refuseContainer(container: ContainerSpec): void {
   if (container.secrets.length > 0) throw notBuilt("secrets are not supported yet");
   if (container.configs.length > 0) throw notBuilt("configs are not supported yet");
   if (!["", "default"].includes(container.isolation)) throw notBuilt(`the isolation "${container.isolation}" is not supported`);
-  refuseHealth(container.healthcheck);
   refusePrivileges(container);
   for (const mount of container.mounts) refuseMount(mount);
-}
-
-function refuseHealth(health: HealthConfig | null): void {
-  if (health === null || health.test[0] === "NONE") return;
-  const isEmpty =
-    health.test.length === 0 &&
-    health.retries === 0 &&
-    [health.intervalNs, health.timeoutNs, health.startPeriodNs, health.startIntervalNs].every((ns) => ns === 0n);
-  if (!isEmpty) throw notBuilt("health checks are not supported yet");
 }
 
 function refusePrivileges({ privileges }: ContainerSpec): void {

@@ -1,5 +1,6 @@
 import { arch } from "node:os";
 import { ClusterError } from "../../base/errors.js";
+import type { HealthConfig } from "../container-runtime.js";
 import type { ImageConfig } from "../image-store.js";
 import { digestOf, isDigest } from "./digest.js";
 import { parseJson } from "./parse-json.js";
@@ -19,12 +20,24 @@ export interface ImageDocument {
     readonly WorkingDir?: string;
     readonly Labels?: Readonly<Record<string, string>>;
     readonly StopSignal?: string;
+    readonly Healthcheck?: ImageHealth;
+    readonly Shell?: readonly string[];
   };
   readonly rootfs: { readonly type: "layers"; readonly diff_ids: readonly string[] };
   readonly history: readonly HistoryEntry[];
   /** RFC 3339. */
   readonly created?: string;
   readonly author?: string;
+}
+
+/** Docker's addition to the specification; times in nanoseconds. */
+export interface ImageHealth {
+  readonly Test?: readonly string[];
+  readonly Interval?: number;
+  readonly Timeout?: number;
+  readonly StartPeriod?: number;
+  readonly StartInterval?: number;
+  readonly Retries?: number;
 }
 
 /** How a layer, or a change of the configuration alone, came about. */
@@ -40,6 +53,8 @@ export interface ImagePlatform {
   readonly architecture: string;
   readonly variant: string;
 }
+
+const NS_PER_MS = 1e6;
 
 /** Architectures as images name them. */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "amd64", ia32: "386" };
@@ -82,6 +97,8 @@ export function encodeImage(image: {
       ...(config.workingDir === "" ? {} : { WorkingDir: config.workingDir }),
       ...(Object.keys(config.labels).length === 0 ? {} : { Labels: sorted(config.labels) }),
       ...(config.stopSignal === "" ? {} : { StopSignal: config.stopSignal }),
+      ...(config.health === null ? {} : { Healthcheck: healthToImage(config.health) }),
+      ...(config.shell.length === 0 ? {} : { Shell: config.shell }),
     },
     rootfs: { type: "layers", diff_ids: layers },
     history: [{ comment }],
@@ -118,6 +135,8 @@ export function decodeImage(bytes: Uint8Array): ImageDocument {
       ...optional("WorkingDir", textIn(config, "WorkingDir")),
       ...optional("Labels", labelsIn(config)),
       ...optional("StopSignal", textIn(config, "StopSignal")),
+      ...optional("Healthcheck", healthIn(config)),
+      ...optional("Shell", listIn(config, "Shell")),
     },
     rootfs: { type: "layers", diff_ids: diffIds },
     history: history.map((entry) => historyOf(recordOf(entry, "an entry of the image's history"))),
@@ -166,6 +185,48 @@ function labelsIn(fields: Fields): Readonly<Record<string, string>> | undefined 
   return labels as Readonly<Record<string, string>>;
 }
 
+function healthIn(fields: Fields): ImageHealth | undefined {
+  const value = fields.Healthcheck ?? undefined;
+  if (value === undefined) return undefined;
+  const health = recordOf(value, `"Healthcheck" of the image configuration`);
+  const number = (key: string) => {
+    const count = health[key] ?? undefined;
+    if (count !== undefined && !(typeof count === "number" && count >= 0))
+      throw invalid(`"Healthcheck.${key}" of the image configuration is not a number from 0`);
+    return count;
+  };
+  return {
+    ...optional("Test", listIn(health, "Test")),
+    ...optional("Interval", number("Interval")),
+    ...optional("Timeout", number("Timeout")),
+    ...optional("StartPeriod", number("StartPeriod")),
+    ...optional("StartInterval", number("StartInterval")),
+    ...optional("Retries", number("Retries")),
+  };
+}
+
+function healthToImage(health: HealthConfig): ImageHealth {
+  return {
+    Test: health.test,
+    ...(health.intervalMs === 0 ? {} : { Interval: health.intervalMs * NS_PER_MS }),
+    ...(health.timeoutMs === 0 ? {} : { Timeout: health.timeoutMs * NS_PER_MS }),
+    ...(health.startPeriodMs === 0 ? {} : { StartPeriod: health.startPeriodMs * NS_PER_MS }),
+    ...(health.startIntervalMs === 0 ? {} : { StartInterval: health.startIntervalMs * NS_PER_MS }),
+    ...(health.retries === 0 ? {} : { Retries: health.retries }),
+  };
+}
+
+function healthFromImage(health: ImageHealth): HealthConfig {
+  return {
+    test: health.Test ?? [],
+    intervalMs: (health.Interval ?? 0) / NS_PER_MS,
+    timeoutMs: (health.Timeout ?? 0) / NS_PER_MS,
+    startPeriodMs: (health.StartPeriod ?? 0) / NS_PER_MS,
+    startIntervalMs: (health.StartInterval ?? 0) / NS_PER_MS,
+    retries: health.Retries ?? 0,
+  };
+}
+
 function recordOf(value: unknown, what: string): Fields {
   if (typeof value !== "object" || value === null || Array.isArray(value)) throw invalid(`${what} is not a JSON object`);
   return value as Fields;
@@ -186,6 +247,8 @@ export function imageConfigOf({ config }: ImageDocument): ImageConfig {
     workingDir: config.WorkingDir ?? "",
     labels: config.Labels ?? {},
     stopSignal: config.StopSignal ?? "",
+    health: config.Healthcheck === undefined ? null : healthFromImage(config.Healthcheck),
+    shell: config.Shell ?? [],
   };
 }
 

@@ -1,5 +1,6 @@
 import { ClusterError } from "../../base/errors.js";
 import type { ImageConfig } from "../image-store.js";
+import { healthOf } from "./health-instruction.js";
 
 export const EMPTY_CONFIG: ImageConfig = {
   user: "",
@@ -11,6 +12,8 @@ export const EMPTY_CONFIG: ImageConfig = {
   workingDir: "",
   labels: {},
   stopSignal: "",
+  health: null,
+  shell: [],
 };
 
 type Instruction = (config: ImageConfig, operand: string) => ImageConfig;
@@ -20,6 +23,7 @@ const INSTRUCTIONS: ReadonlyMap<string, Instruction> = new Map<string, Instructi
   ["ENTRYPOINT", (config, operand) => ({ ...config, entrypoint: commandOf(operand) })],
   ["ENV", (config, operand) => ({ ...config, env: mergeEnv(config.env, pairsOf(operand)) })],
   ["EXPOSE", (config, operand) => ({ ...config, exposedPorts: union(config.exposedPorts, wordsOf(operand).flatMap(portsOf)) })],
+  ["HEALTHCHECK", (config, operand) => ({ ...config, health: healthOf(operand) })],
   ["LABEL", (config, operand) => ({ ...config, labels: { ...config.labels, ...Object.fromEntries(pairsOf(operand)) } })],
   ["STOPSIGNAL", (config, operand) => ({ ...config, stopSignal: singleWordOf(operand) })],
   ["USER", (config, operand) => ({ ...config, user: singleWordOf(operand) })],

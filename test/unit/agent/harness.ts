@@ -8,10 +8,12 @@ import { FakeClock } from "../../../src/base/clock.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { SeededRandom } from "../../../src/base/random.js";
 import type { NodeDescription } from "../../../src/model/objects.js";
+import { Engine } from "../../../src/engine/engine.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { FakeImageTransfer } from "../../support/fake-image-transfer.js";
 import { FakeImageStore } from "../../support/fake-image-store.js";
 import { FakeManager } from "../../support/fake-manager.js";
+import { MemoryHealthRecords } from "../../support/memory-health-records.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 
 /** One node with everything around its agent faked. `restart` is a restart of the daemon: containers and disk stay. */
@@ -22,6 +24,13 @@ export class Harness {
   readonly network = new FakeHostNetwork();
   readonly images = new FakeImageStore(["bb:v1"]);
   readonly transfer = new FakeImageTransfer();
+  readonly engine = new Engine({
+    runtime: this.runtime,
+    network: this.network,
+    clock: this.clock,
+    logger: silentLogger,
+    healthRecords: new MemoryHealthRecords(),
+  });
   readonly folder = mkdtempSync(join(tmpdir(), "agent-"));
   /** Called by a test when it has changed the description. */
   readonly descriptionListeners = new Set<() => void>();
@@ -57,6 +66,7 @@ export class Harness {
 
   async dispose(): Promise<void> {
     await this.stop();
+    await this.engine[Symbol.asyncDispose]();
     rmSync(this.folder, { recursive: true, force: true });
   }
 
@@ -76,6 +86,7 @@ export class Harness {
       images: this.images,
       transfer: this.transfer,
       network: this.network,
+      health: this.engine.health,
       clock: this.clock,
       random: new SeededRandom(8),
       logger: silentLogger,

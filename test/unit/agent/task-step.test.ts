@@ -7,6 +7,7 @@ const progress = (change: Partial<TaskProgress>): TaskProgress => ({
   desired: "running",
   isWithdrawn: false,
   hasContainer: true,
+  isStarted: false,
   ...change,
 });
 
@@ -36,4 +37,9 @@ test("a task that was withdrawn is ended, then forgotten, whatever is desired", 
 
 test("a container that is gone is not removed again", () => {
   expect(planStep(progress({ observed: "failed", desired: "remove", hasContainer: false }))).toBe("rest");
+});
+
+test("what was started and is not healthy yet is waited for, not started again", () => {
+  expect(planStep(progress({ observed: "starting", isStarted: true }))).toBe("settle");
+  expect(planStep(progress({ observed: "starting", isStarted: true, desired: "shutdown" }))).toBe("shutdown");
 });

@@ -105,6 +105,7 @@ const container = (change: Partial<ContainerInfo>): ContainerInfo => ({
   exit: null,
   args: ["sleep"],
   logPath: "",
+  health: null,
   ...change,
 });
 
@@ -148,4 +149,14 @@ test("containers of this host: listed, filtered, removed", async () => {
     status: 501,
     json: { message: "docker changes of a container is not supported yet" },
   });
+});
+
+test.each([
+  ["starting", false, "Up 3 minutes (health: starting)"],
+  ["healthy", false, "Up 3 minutes (healthy)"],
+  ["unhealthy", false, "Up 3 minutes (unhealthy)"],
+  ["healthy", true, "Up 3 minutes (Paused)"],
+] as const)("the status of one that was found %s (paused: %s)", (status, isPaused, text) => {
+  const life = { isRestarting: false, restartCount: 0, execIds: [], health: { status, failingStreak: 0, log: [] } };
+  expect(containerStatusText(container({ isPaused }), 180_000, life)).toBe(text);
 });

@@ -37,6 +37,12 @@ describe("what flags make of a spec", () => {
     ],
     ["limits", { ulimit: ["nofile=10:20"] }, { Ulimits: [{ Name: "nofile", Soft: 10, Hard: 20 }] }],
     ["an entrypoint in words", { entrypoint: "sh -c 'a b'" }, { Command: ["sh", "-c", "a b"] }],
+    [
+      "a health check",
+      { healthCmd: "a || b", healthInterval: "2s", healthRetries: "4", healthcheck: true },
+      { Healthcheck: { Test: ["CMD-SHELL", "a || b"], Interval: 2_000_000_000n, Retries: 4 } },
+    ],
+    ["no health check", { healthcheck: false }, { Healthcheck: { Test: ["NONE"] } }],
   ])("%s", (_name, flags, expected) => expect(applied(flags).TaskTemplate.ContainerSpec).toMatchObject(expected));
 
   test("an update replaces what it adds by the same key, and removes", () => {
@@ -46,6 +52,15 @@ describe("what flags make of a spec", () => {
     expect(spec.Labels).toEqual({});
     expect(spec.TaskTemplate.Placement?.Constraints).toEqual([]);
     expect(spec.TaskTemplate.ContainerSpec.Mounts).toEqual([]);
+  });
+
+  test("an update changes of a health check what it names, and brings back one that was switched off", () => {
+    const spec = applied({ healthCmd: "a", healthTimeout: "3s" });
+    applied({ healthTimeout: "4s" }, spec);
+    expect(spec.TaskTemplate.ContainerSpec.Healthcheck).toEqual({ Test: ["CMD-SHELL", "a"], Timeout: 4_000_000_000n });
+    applied({ healthcheck: false }, spec);
+    expect(applied({ healthRetries: "2" }, spec).TaskTemplate.ContainerSpec.Healthcheck).toEqual({ Retries: 2 });
+    expect(() => applied({ healthcheck: false, healthCmd: "a" })).toThrow("--no-healthcheck conflicts with --health-* options");
   });
 
   test("publish-rm matches target and protocol", () => {

@@ -8,6 +8,7 @@ import type { SingleConfig } from "../../../src/runtime/container-runtime.js";
 import { containerConfig } from "../../support/container-config.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
+import { MemoryHealthRecords } from "../../support/memory-health-records.js";
 import { until } from "../../support/until.js";
 
 const SINGLE: SingleConfig = {
@@ -26,7 +27,7 @@ function world() {
   const clock = new FakeClock();
   const runtime = new FakeRuntime(clock);
   const network = new FakeHostNetwork();
-  const engine = new Engine({ runtime, network, clock, logger: silentLogger });
+  const engine = new Engine({ runtime, network, clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() });
   const create = (id: string, single: Partial<SingleConfig>) =>
     engine.create(containerConfig(id, `c-${id[0]}`, { single: { ...SINGLE, ...single } }), "bridge");
   const actions = () => engine.events.past().map(({ action }) => action);
@@ -127,7 +128,7 @@ test("what a daemon finds is started or removed, as its settings say", async () 
   for (const id of [A, B]) await engine.start(id);
   await engine[Symbol.asyncDispose]();
   for (const id of [A, B]) runtime.exit(id, 1);
-  const next = new Engine({ runtime, network, clock, logger: silentLogger });
+  const next = new Engine({ runtime, network, clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() });
   await next.resume();
   expect(runtime.list().map(({ config, state }) => [config.id, state])).toEqual([[A, "running"]]);
 });

@@ -18,7 +18,16 @@ afterAll(() => world[Symbol.asyncDispose]());
 const ALL: StreamChoice = { stdin: true, stdout: true, stderr: true };
 const PIPED = { isTerminal: false, hasInput: true, isInputOnce: true };
 const TERMINAL = { isTerminal: true, hasInput: true, isInputOnce: true };
-const EXEC: ExecConfig = { args: [], env: [], workingDir: "", user: "", isPrivileged: false, isTerminal: false, size: null, streams: null };
+const EXEC: ExecConfig = {
+  args: [],
+  env: [],
+  workingDir: "",
+  user: "",
+  isPrivileged: false,
+  isTerminal: false,
+  size: null,
+  streams: null,
+};
 
 /** Reads frames until the end, as [stream, text] with neighbours of one stream joined. */
 async function frames(stream: AsyncIterable<unknown>): Promise<readonly (readonly [number, string])[]> {

@@ -98,8 +98,7 @@ function programFromDocker(fields: Fields) {
   };
 }
 
-/** Only "none at all" is built. */
-export function healthFromDocker(fields: Fields | null): HealthConfig | null {
+function healthFromDocker(fields: Fields | null): HealthConfig | null {
   if (fields === null) return null;
   const ms = (name: string) => {
     const value = Number(fields.integer(name));
@@ -115,9 +114,6 @@ export function healthFromDocker(fields: Fields | null): HealthConfig | null {
     retries: fields.count("Retries"),
   };
   fields.end();
-  const { test, ...timings } = health;
-  const isAsked = test.length > 0 ? test[0] !== "NONE" : Object.values(timings).some((value) => value > 0);
-  if (isAsked) throw notSupported("health checks are not supported yet");
   return health;
 }
 

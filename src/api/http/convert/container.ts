@@ -3,6 +3,8 @@ import type { PortConfig } from "../../../model/objects.js";
 import { bridgeNetworkOf } from "../../../runtime/bridge-network.js";
 import type { ContainerInfo, ContainerMount } from "../../../runtime/container-runtime.js";
 import type { Json } from "../json.js";
+import type { HealthState } from "../../../engine/health/health-state.js";
+import { healthcheckToDocker, healthText, healthToDocker } from "./health.js";
 import { timeText, ZERO_TIME } from "./time.js";
 import { unlessEmpty } from "./zero-values.js";
 
@@ -22,6 +24,8 @@ export interface ContainerLife {
   readonly isRestarting: boolean;
   readonly restartCount: number;
   readonly execIds: readonly string[];
+  /** Null for one whose health is not tested. */
+  readonly health: HealthState | null;
 }
 
 /** The state as Docker has it: one word more than ours where somebody paused or will restart it. */
@@ -30,7 +34,7 @@ export function stateWordOf(container: ContainerInfo, life: ContainerLife): stri
   return container.isPaused ? "paused" : container.state;
 }
 
-const NO_LIFE: ContainerLife = { isRestarting: false, restartCount: 0, execIds: [] };
+const NO_LIFE: ContainerLife = { isRestarting: false, restartCount: 0, execIds: [], health: null };
 
 /** A container in the list of containers; `ports` are those of the host that lead to it. */
 export function containerSummaryToDocker(container: ContainerInfo, ports: readonly PortConfig[], nowMs: number, life = NO_LIFE): Json {
@@ -121,6 +125,7 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
       Entrypoint: config.entrypoint.length === 0 ? null : config.entrypoint,
       Labels: config.labels,
       StopSignal: unlessEmpty(config.stopSignal),
+      Healthcheck: healthcheckToDocker(container.health === null ? config.health : container.health),
     },
     NetworkSettings: { Ports: bindings, ...addressesOf(container), Networks: networksToDocker(container) },
   };
@@ -154,6 +159,7 @@ function stateToDocker(container: ContainerInfo, life: ContainerLife): Json {
     Error: "",
     StartedAt: timeText(container.startedAtMs),
     FinishedAt: container.exit === null ? ZERO_TIME : timeText(container.exit.finishedAtMs),
+    Health: life.health === null ? undefined : healthToDocker(life.health),
   };
 }
 
@@ -177,6 +183,6 @@ function mountPointToDocker(mount: ContainerMount): Json {
 export function containerStatusText(container: ContainerInfo, nowMs: number, life = NO_LIFE): string {
   if (life.isRestarting) return `Restarting (${container.exit?.exitCode ?? 0}) ${durationText(nowMs - (container.exit?.finishedAtMs ?? nowMs))} ago`;
   if (container.state === "created") return "Created";
-  if (container.state === "running") return `Up ${durationText(nowMs - container.startedAtMs)}${container.isPaused ? " (Paused)" : ""}`;
+  if (container.state === "running") return `Up ${durationText(nowMs - container.startedAtMs)}${container.isPaused ? " (Paused)" : healthText(life.health)}`;
   return `Exited (${container.exit?.exitCode ?? 0}) ${durationText(nowMs - (container.exit?.finishedAtMs ?? nowMs))} ago`;
 }

@@ -1,5 +1,6 @@
 import type { HistoryStep, ImageInfo } from "../../../runtime/image-store.js";
 import type { Json } from "../json.js";
+import { healthcheckToDocker } from "./health.js";
 import { timeText } from "./time.js";
 import { unlessEmpty } from "./zero-values.js";
 
@@ -39,6 +40,8 @@ export function imageToDocker(image: ImageInfo): Json {
       WorkingDir: image.config.workingDir,
       Labels: Object.keys(image.config.labels).length === 0 ? null : image.config.labels,
       StopSignal: unlessEmpty(image.config.stopSignal),
+      Healthcheck: healthcheckToDocker(image.config.health),
+      Shell: unlessEmpty(image.config.shell),
       OnBuild: null,
     },
     Architecture: goArchitecture(image.architecture),

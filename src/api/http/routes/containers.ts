@@ -33,7 +33,21 @@ const FILTERS = [
   "volume",
 ];
 /** Those that are honoured. */
-const BUILT_FILTERS: readonly string[] = ["ancestor", "exited", "id", "is-task", "label", "name", "status", "before", "since", "network", "publish", "expose"];
+const BUILT_FILTERS: readonly string[] = [
+  "ancestor",
+  "exited",
+  "id",
+  "is-task",
+  "label",
+  "name",
+  "status",
+  "before",
+  "since",
+  "network",
+  "publish",
+  "expose",
+  "health",
+];
 const TASK_LABEL = "com.docker.swarm.task.id";
 
 /** Containers of this host, tasks' and single ones: what there is to see of them. */
@@ -45,7 +59,7 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
     const filters = Filters.parse(query, FILTERS);
     const limit = Number(query.text("limit") || "0");
     if (!Number.isInteger(limit)) throw new HttpError(400, `invalid value for limit: "${query.text("limit")}"`);
-    const isWanted = containerFilter(filters, containers, stateOf);
+    const isWanted = containerFilter(filters, containers, stateOf, (id) => engine.health.of(id)?.status ?? "none");
     const isAll = query.flag("all") || filters.has("status") || filters.has("exited") || limit > 0;
     const found = containers
       .list()
@@ -88,7 +102,8 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
   }
 
   function lifeOf({ config }: ContainerInfo): ContainerLife {
-    return { isRestarting: engine.isRestarting(config.id), restartCount: engine.restartCount(config.id), execIds: engine.execs.idsOf(config.id) };
+    const { id } = config;
+    return { isRestarting: engine.isRestarting(id), restartCount: engine.restartCount(id), execIds: engine.execs.idsOf(id), health: engine.health.of(id) };
   }
 
   function stateOf(container: ContainerInfo): string {
@@ -102,11 +117,17 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
   }
 }
 
-function containerFilter(filters: Filters, containers: ContainerRuntime, stateOf: (container: ContainerInfo) => string): (container: ContainerInfo) => boolean {
+function containerFilter(
+  filters: Filters,
+  containers: ContainerRuntime,
+  stateOf: (container: ContainerInfo) => string,
+  healthOf: (id: string) => string,
+): (container: ContainerInfo) => boolean {
   for (const key of FILTERS) {
     if (filters.has(key) && !BUILT_FILTERS.includes(key)) throw notSupported(`the filter "${key}" of containers is not supported yet`);
   }
   const states: readonly string[] = filters.words("status", STATES);
+  const healthWords: readonly string[] = filters.words("health", ["starting", "healthy", "unhealthy", "none"]);
   const taskWords = filters.words("is-task", ["true", "false"]);
   const madeAt = (key: string) =>
     filters.get(key).map((reference) => {
@@ -133,6 +154,7 @@ function containerFilter(filters: Filters, containers: ContainerRuntime, stateOf
     ["publish", "expose"].every((key) => !filters.has(key) || hasPort(container, key)) &&
     filters.allows("exited", `${container.exit?.exitCode ?? "none"}`) &&
     (!filters.has("ancestor") || filters.get("ancestor").some((image) => container.config.image === image || container.imageId.startsWith(image))) &&
+    (healthWords.length === 0 || healthWords.includes(healthOf(container.config.id))) &&
     (states.length === 0 || states.includes(stateOf(container))) &&
     (taskWords.length === 0 || taskWords.some((word) => (word === "true") === Object.hasOwn(container.config.labels, TASK_LABEL)));
 }

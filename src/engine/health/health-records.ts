@@ -1,0 +1,75 @@
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { systemCodeOf } from "../../base/errors.js";
+import type { HealthStatus } from "./health-state.js";
+
+/** What is known of one run of a container, which its start tells from others. */
+export interface HealthRecord {
+  readonly startedAtMs: number;
+  readonly status: HealthStatus;
+}
+
+/** Keeps what containers were found to be over restarts of the daemon. */
+export interface HealthRecords {
+  /** Null when nothing is known. Drops what is kept of containers that are not among `ids`. */
+  load(ids: readonly string[]): Promise<ReadonlyMap<string, HealthRecord>>;
+  save(id: string, record: HealthRecord): Promise<void>;
+  remove(id: string): Promise<void>;
+}
+
+const STATUSES: readonly HealthStatus[] = ["starting", "healthy", "unhealthy"];
+
+/** A file each, whole or not at all. Not flushed: what a power cut takes with it, containers do not survive either. */
+export class HealthFolder implements HealthRecords {
+  readonly #folder: string;
+  /** One write after the other. */
+  #last: Promise<void> = Promise.resolve();
+
+  constructor(folder: string) {
+    this.#folder = folder;
+  }
+
+  async load(ids: readonly string[]): Promise<ReadonlyMap<string, HealthRecord>> {
+    await mkdir(this.#folder, { recursive: true, mode: 0o700 });
+    const records = new Map<string, HealthRecord>();
+    for (const name of await readdir(this.#folder)) {
+      const record = ids.includes(name) ? parseRecord(await readFile(join(this.#folder, name), "utf8")) : null;
+      if (record === null) await rm(join(this.#folder, name), { force: true });
+      else records.set(name, record);
+    }
+    return records;
+  }
+
+  save(id: string, record: HealthRecord): Promise<void> {
+    return this.#inTurn(async () => {
+      const path = join(this.#folder, id);
+      await writeFile(`${path}.new`, JSON.stringify(record));
+      await rename(`${path}.new`, path);
+    });
+  }
+
+  remove(id: string): Promise<void> {
+    return this.#inTurn(() => rm(join(this.#folder, id), { force: true }));
+  }
+
+  #inTurn(write: () => Promise<void>): Promise<void> {
+    const done = this.#last.then(write).catch((cause: unknown) => {
+      // The folder is gone with the data of a daemon that is being removed.
+      if (systemCodeOf(cause) !== "ENOENT") throw cause;
+    });
+    this.#last = done.catch(() => undefined); // Whoever asked for it hears of it.
+    return done;
+  }
+}
+
+/** Null for what is no record: it is only a hint. */
+function parseRecord(text: string): HealthRecord | null {
+  try {
+    const value = JSON.parse(text) as Partial<HealthRecord> | null;
+    const status = STATUSES.find((each) => each === value?.status);
+    return status === undefined || typeof value?.startedAtMs !== "number" ? null : { startedAtMs: value.startedAtMs, status };
+  } catch {
+    // Cut or damaged.
+    return null;
+  }
+}
