@@ -92,7 +92,7 @@ export class GroupMember implements Proposer, RaftInbox {
       applied: machine.index,
     });
     this.#leaderSeenMs = clock.monotonic();
-    this.#reads = new ReadRounds(random);
+    this.#reads = new ReadRounds({ random, clock, wake: () => this.#driver.wake() });
     this.#driver = new Driver({ raft: this.#raft, log, clock, hooks: this.#hooks() });
     this.#changes = new MemberChanges({ raft: this.#raft, membership, clock, wake: () => this.#driver.wake() });
     this.#sender = new SnapshotSender({ folder, transport, logger });

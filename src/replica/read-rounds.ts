@@ -1,9 +1,16 @@
+import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
 import { integerBetween, type Random } from "../base/random.js";
 
 /** Ticks after which a round without an answer is asked again. The core repeats lost messages itself; this is for what it gave up. */
 const ROUND_TICKS_MAX = 20;
+/**
+ * A round costs the same for one reader as for all: when one had this many, the next begins no sooner than so long after it, and finds more. Fewer
+ * readers never wait.
+ */
+const CROWD = 8;
+const CROWD_ROUND_MS = 3;
 /** Readers that may wait for an answer or for the store to catch up: beyond that, more callers only make all of them late. */
 const READERS_MAX = 100_000;
 
@@ -22,10 +29,18 @@ export class ReadRounds {
   #confirmed: { readonly index: number; readonly readers: readonly Reader[] }[] = [];
   #context: number;
   #readerCount = 0;
+  readonly #clock: Clock;
+  readonly #wake: () => void;
+  #nextRoundMs = 0;
+  /** Ends the wait for the next round; null when nobody waits for that alone. */
+  #cancelWait: (() => void) | null = null;
 
-  constructor(random: Random) {
+  /** `wake` is called when a round that `start` put off may begin. */
+  constructor(options: { readonly random: Random; readonly clock: Clock; readonly wake: () => void }) {
+    this.#clock = options.clock;
+    this.#wake = options.wake;
     // Answers to rounds of an earlier life of this member must not be taken for ours.
-    this.#context = integerBetween(random, 1, 2 ** 48);
+    this.#context = integerBetween(options.random, 1, 2 ** 48);
   }
 
   /** Rejects with ClusterError `unavailable` when too many wait. */
@@ -37,9 +52,14 @@ export class ReadRounds {
     return done.promise;
   }
 
-  /** Starts a round when readers wait and none is under way. `ask` throws a ClusterError when nobody can be asked now. */
+  /** Starts a round when readers wait, none is under way, and it need not be put off. `ask` throws a ClusterError when nobody can be asked now. */
   start(ask: (context: number) => void): void {
     if (this.#round !== null || this.#waiting.length === 0) return;
+    const nowMs = this.#clock.monotonic();
+    if (nowMs < this.#nextRoundMs) {
+      this.#wait(this.#nextRoundMs - nowMs);
+      return;
+    }
     const context = ++this.#context;
     try {
       ask(context);
@@ -47,6 +67,7 @@ export class ReadRounds {
       if (cause instanceof ClusterError) return;
       throw cause;
     }
+    this.#nextRoundMs = this.#waiting.length < CROWD ? nowMs : nowMs + CROWD_ROUND_MS;
     this.#round = { context, readers: this.#waiting, ticks: 0 };
     this.#waiting = [];
   }
@@ -88,10 +109,18 @@ export class ReadRounds {
 
   /** Fails everyone: the member stops. */
   stop(cause: ClusterError): void {
+    this.#cancelWait?.();
     this.fail(cause);
     const confirmed = this.#confirmed.splice(0).flatMap(({ readers }) => readers);
     this.#readerCount -= confirmed.length;
     for (const { done } of confirmed) done.reject(cause);
+  }
+
+  #wait(delayMs: number): void {
+    this.#cancelWait ??= this.#clock.after(delayMs, () => {
+      this.#cancelWait = null;
+      this.#wake();
+    });
   }
 
   /** Fails the readers that are past their deadline and returns the others. */

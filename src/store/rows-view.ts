@@ -47,30 +47,61 @@ class TaskRowsView extends RowsView<Task> implements TaskTableView {
   }
 }
 
-/** The reading side of a set of tables: nothing of it can write. A class, since every transaction has one of its own. */
+/**
+ * The reading side of a set of tables: nothing of it can write. Every transaction has one of its own, so what it does not read is not
+ * made.
+ */
 export class TablesView implements StoreView {
   readonly #rows: RowsByKind;
-  readonly nodes: NamedTableView<Node>;
-  readonly services: NamedTableView<Service>;
-  readonly tasks: TaskTableView;
-  readonly networks: NamedTableView<Network>;
-  readonly secrets: NamedTableView<Secret>;
-  readonly configs: NamedTableView<Config>;
-  readonly volumes: NamedTableView<Volume>;
+  #nodes: NamedTableView<Node> | undefined;
+  #services: NamedTableView<Service> | undefined;
+  #tasks: TaskTableView | undefined;
+  #networks: NamedTableView<Network> | undefined;
+  #secrets: NamedTableView<Secret> | undefined;
+  #configs: NamedTableView<Config> | undefined;
+  #volumes: NamedTableView<Volume> | undefined;
 
   constructor(rows: RowsByKind) {
     this.#rows = rows;
-    this.nodes = new NamedRowsView(rows.node);
-    this.services = new NamedRowsView(rows.service);
-    this.tasks = new TaskRowsView(rows.task);
-    this.networks = new NamedRowsView(rows.network);
-    this.secrets = new NamedRowsView(rows.secret);
-    this.configs = new NamedRowsView(rows.config);
-    this.volumes = new NamedRowsView(rows.volume);
   }
 
   get cluster(): Cluster | undefined {
     for (const cluster of this.#rows.cluster.all()) return cluster;
     return undefined;
+  }
+
+  get nodes(): NamedTableView<Node> {
+    this.#nodes ??= new NamedRowsView(this.#rows.node);
+    return this.#nodes;
+  }
+
+  get services(): NamedTableView<Service> {
+    this.#services ??= new NamedRowsView(this.#rows.service);
+    return this.#services;
+  }
+
+  get tasks(): TaskTableView {
+    this.#tasks ??= new TaskRowsView(this.#rows.task);
+    return this.#tasks;
+  }
+
+  get networks(): NamedTableView<Network> {
+    this.#networks ??= new NamedRowsView(this.#rows.network);
+    return this.#networks;
+  }
+
+  get secrets(): NamedTableView<Secret> {
+    this.#secrets ??= new NamedRowsView(this.#rows.secret);
+    return this.#secrets;
+  }
+
+  get configs(): NamedTableView<Config> {
+    this.#configs ??= new NamedRowsView(this.#rows.config);
+    return this.#configs;
+  }
+
+  get volumes(): NamedTableView<Volume> {
+    this.#volumes ??= new NamedRowsView(this.#rows.volume);
+    return this.#volumes;
   }
 }

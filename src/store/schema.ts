@@ -48,18 +48,58 @@ export function newTables(): TableByKind {
   };
 }
 
-/** Made for each transaction: an overlay that nothing is laid over costs next to nothing. */
+/** One for each transaction: the tables that it does not touch are not made. */
+class Overlay implements OverlayByKind {
+  readonly #base: RowsByKind;
+  readonly #tables: { -readonly [K in ObjectKind]?: OverlayByKind[K] } = {};
+
+  constructor(base: RowsByKind) {
+    this.#base = base;
+  }
+
+  get cluster() {
+    this.#tables.cluster ??= new OverlayTable(this.#base.cluster, INDEXES.cluster);
+    return this.#tables.cluster;
+  }
+
+  get node() {
+    this.#tables.node ??= new OverlayTable(this.#base.node, INDEXES.node);
+    return this.#tables.node;
+  }
+
+  get service() {
+    this.#tables.service ??= new OverlayTable(this.#base.service, INDEXES.service);
+    return this.#tables.service;
+  }
+
+  get task() {
+    this.#tables.task ??= new OverlayTable(this.#base.task, INDEXES.task);
+    return this.#tables.task;
+  }
+
+  get network() {
+    this.#tables.network ??= new OverlayTable(this.#base.network, INDEXES.network);
+    return this.#tables.network;
+  }
+
+  get secret() {
+    this.#tables.secret ??= new OverlayTable(this.#base.secret, INDEXES.secret);
+    return this.#tables.secret;
+  }
+
+  get config() {
+    this.#tables.config ??= new OverlayTable(this.#base.config, INDEXES.config);
+    return this.#tables.config;
+  }
+
+  get volume() {
+    this.#tables.volume ??= new OverlayTable(this.#base.volume, INDEXES.volume);
+    return this.#tables.volume;
+  }
+}
+
 export function newOverlay(base: RowsByKind): OverlayByKind {
-  return {
-    cluster: new OverlayTable(base.cluster, INDEXES.cluster),
-    node: new OverlayTable(base.node, INDEXES.node),
-    service: new OverlayTable(base.service, INDEXES.service),
-    task: new OverlayTable(base.task, INDEXES.task),
-    network: new OverlayTable(base.network, INDEXES.network),
-    secret: new OverlayTable(base.secret, INDEXES.secret),
-    config: new OverlayTable(base.config, INDEXES.config),
-    volume: new OverlayTable(base.volume, INDEXES.volume),
-  };
+  return new Overlay(base);
 }
 
 /** A table without regard to which kind it is of: for code that treats all kinds alike. */

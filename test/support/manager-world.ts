@@ -130,7 +130,7 @@ export class ManagerWorld {
     const reply = await this.manager.control.execute({ type: "createService", createService: { spec: serviceSpec(spec) } });
     if (reply.type !== "service") throw new Error(`unexpected reply ${reply.type}`);
     await this.settle();
-    return reply.service;
+    return this.service(reply.service.id);
   }
 
   service(id: string): Service {

@@ -29,24 +29,22 @@ export class ServiceControl {
       assertPortsAreFree(tx, service.id, spec);
       tx.create("service", service, { isClientWrite: true });
     });
-    return this.#reply(service);
+    return written(service.id);
   }
 
   async update(request: UpdateService): Promise<ControlReply> {
     const isRollback = request.rollback === "previous";
     if (!isRollback) validateServiceSpec(request.spec);
-    let next: Service | undefined;
     await this.#store.update((tx) => {
       const service = tx.services.get(request.serviceId);
       if (service === undefined) throw missing("service", request.serviceId);
       if (service.meta?.version !== request.version) throw outOfSequence();
-      next = isRollback ? rolledBack(service, this.#clock.now()) : updated(service, request.spec, request.registryAuthSource);
+      const next = isRollback ? rolledBack(service, this.#clock.now()) : updated(service, request.spec, request.registryAuthSource);
       assertServiceSize(next);
       if (next.spec !== null) assertPortsAreFree(tx, service.id, next.spec);
       tx.update("service", next, { isClientWrite: true });
     });
-    if (next === undefined) throw missing("service", request.serviceId);
-    return this.#reply(next);
+    return written(request.serviceId);
   }
 
   async remove({ serviceId }: RemoveService): Promise<ControlReply> {
@@ -56,12 +54,9 @@ export class ServiceControl {
     });
     return { type: "done", done: {} };
   }
-
-  /** As applied, so that it has its version; as written when it was removed since. */
-  #reply(written: Service): ControlReply {
-    return { type: "service", service: this.#store.view.services.get(written.id) ?? written };
-  }
 }
+
+const written = (id: string): ControlReply => ({ type: "service", service: { id } });
 
 function newService(spec: ServiceSpec): Service {
   return {

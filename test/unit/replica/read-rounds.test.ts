@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { FakeClock } from "../../../src/base/clock.js";
 import { ClusterError } from "../../../src/base/errors.js";
 import { SeededRandom } from "../../../src/base/random.js";
 import { ReadRounds } from "../../../src/replica/read-rounds.js";
@@ -18,10 +19,11 @@ const settled = async (promise: Promise<void>) => {
 };
 
 function newRounds() {
-  const rounds = new ReadRounds(new SeededRandom(1));
+  const clock = new FakeClock();
   const asked: number[] = [];
   const ask = (context: number) => void asked.push(context);
-  return { rounds, asked, ask };
+  const rounds = new ReadRounds({ random: new SeededRandom(1), clock, wake: () => rounds.start(ask) });
+  return { rounds, asked, ask, clock };
 }
 
 test("readers that came before a round share it, later ones get the next", async () => {
@@ -39,6 +41,34 @@ test("readers that came before a round share it, later ones get the next", async
   rounds.applied(7);
   expect(await Promise.all(first.map(settled))).toEqual(["served", "served"]);
   expect(await settled(later)).toBe("waits");
+});
+
+test("after a round of many readers the next one gathers for a while; a few readers are asked for at once", async () => {
+  const { rounds, asked, ask, clock } = newRounds();
+  const add = (count: number) => Array.from({ length: count }, () => rounds.add(1000));
+  const answer = () => {
+    rounds.confirm(asked.at(-1)!, 1);
+    rounds.applied(1);
+    rounds.start(ask);
+  };
+  add(50);
+  rounds.start(ask);
+  const gathered = add(1);
+  answer();
+  gathered.push(...add(20));
+  rounds.start(ask);
+  expect(asked.length).toBe(1);
+  clock.advance(10);
+  expect(asked.length).toBe(2);
+  answer();
+  expect(await Promise.all(gathered.map(settled))).toEqual(gathered.map(() => "served"));
+  clock.advance(10);
+  for (let round = 3; round < 6; round++) {
+    add(2);
+    rounds.start(ask);
+    expect(asked.length).toBe(round);
+    answer();
+  }
 });
 
 test("an answer to another round serves nobody", async () => {
@@ -78,7 +108,7 @@ test("a round that gets no answer is asked again under another context", async (
 });
 
 test("more than 100,000 readers are refused; those who were served, failed or late make room", async () => {
-  const { rounds, asked, ask } = newRounds();
+  const { rounds, asked, ask, clock } = newRounds();
   const add = (count: number, deadlineMs = 1_000) => {
     for (let at = 0; at < count; at++) rounds.add(deadlineMs).catch(() => undefined);
   };
@@ -91,6 +121,7 @@ test("more than 100,000 readers are refused; those who were served, failed or la
   add(40_000);
   expect(await settled(rounds.add(1_000))).toBe("unavailable");
   rounds.confirm(asked[0]!, 1);
+  clock.advance(10);
   rounds.start(ask);
   rounds.confirm(asked[1]!, 1);
   expect(await settled(rounds.add(1_000))).toBe("unavailable");

@@ -24,16 +24,32 @@ const SINCE: readonly (readonly [minor: ApiMinor, path: readonly string[]])[] = 
 
 /** The same spec without what the request's version does not have. Does not change what it is given. */
 export function withoutNewerFields(spec: unknown, apiMinor: ApiMinor): unknown {
-  return SINCE.filter(([minor]) => minor > apiMinor).reduce((reduced, [, path]) => without(reduced, path), spec);
+  let reduced = spec;
+  for (const [minor, path] of SINCE) if (minor > apiMinor && has(reduced, path)) reduced = without(reduced, path);
+  return reduced;
 }
 
-function without(value: unknown, path: readonly string[]): unknown {
-  const [first, ...rest] = path;
-  if (first === undefined || typeof value !== "object" || value === null || Array.isArray(value)) return value;
-  if (!Object.keys(value).some((name) => name.toLowerCase() === first.toLowerCase())) return value;
+/** Nearly every request has none of the fields: looking copies nothing. */
+function has(value: unknown, path: readonly string[], depth = 0): boolean {
+  if (depth === path.length) return true;
+  if (!isObject(value)) return false;
+  for (const name in value) if (isSameName(name, path[depth]) && has(value[name], path, depth + 1)) return true;
+  return false;
+}
+
+function without(value: unknown, [first, ...rest]: readonly string[]): unknown {
+  if (!isObject(value)) return value;
   const entries = Object.entries(value).flatMap(([name, field]) => {
-    if (name.toLowerCase() !== first.toLowerCase()) return [[name, field] as const];
+    if (!isSameName(name, first)) return [[name, field] as const];
     return rest.length === 0 ? [] : [[name, without(field, rest)] as const];
   });
   return Object.fromEntries(entries);
+}
+
+function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isSameName(name: string, other: string | undefined): boolean {
+  return name.length === other?.length && name.toLowerCase() === other.toLowerCase();
 }

@@ -30,12 +30,12 @@ async function refused(cluster: ManagerWorld, request: ControlRequest): Promise<
 }
 
 async function service(cluster: ManagerWorld, spec: Partial<ServiceSpec> = {}): Promise<Service> {
-  return serviceOf(await cluster.manager.control.execute({ type: "createService", createService: { spec: serviceSpec(spec) } }));
+  return serviceOf(cluster, await cluster.manager.control.execute({ type: "createService", createService: { spec: serviceSpec(spec) } }));
 }
 
-function serviceOf(reply: ControlReply): Service {
+function serviceOf(cluster: ManagerWorld, reply: ControlReply): Service {
   if (reply.type !== "service") throw new Error(`reply of type ${reply.type}`);
-  return reply.service;
+  return cluster.service(reply.service.id);
 }
 
 const updateCluster = (cluster: ManagerWorld, change: Partial<UpdateCluster> = {}): ControlRequest => ({
@@ -84,7 +84,7 @@ describe("services", () => {
       tx.update("service", { ...made, updateStatus: { state: "paused", startedAtMs: 1, completedAtMs: 0, message: "" } }, { isClientWrite: false }),
     );
     const reply = await cluster.manager.control.execute(updateService({ serviceId: made.id, version: made.meta!.version, spec: serviceSpec(replicated(3)) }));
-    const next = serviceOf(reply);
+    const next = serviceOf(cluster, reply);
     expect(next).toMatchObject({ specVersion: 2, previousSpecVersion: 1, updateStatus: null, previousSpec: made.spec });
     expect(next.meta!.version).toBeGreaterThan(made.meta!.version);
   });
@@ -92,7 +92,7 @@ describe("services", () => {
   test("an identical update still moves the version", async () => {
     const cluster = await world();
     const made = await service(cluster);
-    const next = serviceOf(await cluster.manager.control.execute(updateService({ serviceId: made.id, version: made.meta!.version, spec: made.spec })));
+    const next = serviceOf(cluster, await cluster.manager.control.execute(updateService({ serviceId: made.id, version: made.meta!.version, spec: made.spec })));
     expect(next.meta!.version).toBeGreaterThan(made.meta!.version);
   });
 
@@ -107,16 +107,23 @@ describe("services", () => {
     const cluster = await world();
     const one = await service(cluster, replicated(1));
     const two = serviceOf(
+      cluster,
       await cluster.manager.control.execute(updateService({ serviceId: one.id, version: one.meta!.version, spec: serviceSpec(replicated(2)) })),
     );
-    const back = serviceOf(await cluster.manager.control.execute(updateService({ serviceId: one.id, version: two.meta!.version, rollback: "previous" })));
+    const back = serviceOf(
+      cluster,
+      await cluster.manager.control.execute(updateService({ serviceId: one.id, version: two.meta!.version, rollback: "previous" })),
+    );
     expect(back).toMatchObject({
       spec: one.spec,
       previousSpec: two.spec,
       specVersion: 3,
       updateStatus: { state: "rollback_started", message: "manually requested rollback" },
     });
-    const again = serviceOf(await cluster.manager.control.execute(updateService({ serviceId: one.id, version: back.meta!.version, rollback: "previous" })));
+    const again = serviceOf(
+      cluster,
+      await cluster.manager.control.execute(updateService({ serviceId: one.id, version: back.meta!.version, rollback: "previous" })),
+    );
     expect(again.spec).toEqual(two.spec);
   });
 
@@ -127,8 +134,12 @@ describe("services", () => {
     const cluster = await world();
     const withAuth = (registryAuth: string) => serviceSpec({ task: taskSpec({ registryAuth }) });
     const one = await service(cluster, withAuth("first"));
-    const two = serviceOf(await cluster.manager.control.execute(updateService({ serviceId: one.id, version: one.meta!.version, spec: withAuth("second") })));
+    const two = serviceOf(
+      cluster,
+      await cluster.manager.control.execute(updateService({ serviceId: one.id, version: one.meta!.version, spec: withAuth("second") })),
+    );
     const three = serviceOf(
+      cluster,
       await cluster.manager.control.execute(updateService({ serviceId: one.id, version: two.meta!.version, spec: withAuth(""), registryAuthSource })),
     );
     expect(three.spec?.task?.container?.registryAuth).toBe(expected);
