@@ -1,7 +1,7 @@
 import { ClusterError } from "../base/errors.js";
 import { memberIds } from "./config-change.js";
 import type { Core, Leadership } from "./core.js";
-import { LeaderReads } from "./leader-reads.js";
+import { LeaderReads, type PendingRead } from "./leader-reads.js";
 import type { RaftMessage } from "./message.js";
 import { Progress } from "./progress.js";
 import { isVoter, voteResult } from "./quorum.js";
@@ -61,12 +61,25 @@ export function stepLeader(core: Core, leadership: Leadership, message: RaftMess
       return;
     case "read_index":
       if (!leadership.progress.has(message.from)) return;
-      leadership.reads.addRemote({ from: message.from, context: message.context });
-      maybeBeginReads(core, leadership);
+      onReadRequest(core, leadership, { from: message.from, context: message.context });
       return;
     default:
       return;
   }
+}
+
+/**
+ * When the asker spoke, after all its readers came, it was in this leader's term: it had given no newer leader its vote. Where the two are a
+ * quorum, nobody else can have acknowledged a write by then, and a round of heartbeats would add nothing.
+ */
+function onReadRequest(core: Core, leadership: Leadership, read: PendingRead): void {
+  const isProven = voteResult(core.config, (raftId) => raftId === core.id || raftId === read.from) === "won";
+  if (isProven && hasCommittedInTerm(core)) {
+    core.send({ type: "read_index_reply", to: read.from, context: read.context, index: core.log.commit });
+    return;
+  }
+  leadership.reads.addRemote(read);
+  maybeBeginReads(core, leadership);
 }
 
 /** A read of a caller of this member. */
