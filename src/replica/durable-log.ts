@@ -10,9 +10,10 @@ import { encodeLogState, type LogPosition, type LogState } from "./log-state.js"
 import { setDamagedTablesAside } from "./level-tables.js";
 import { type LinkedEntry, MemoryLog } from "./memory-log.js";
 import { type RecordCodec, STATE_PLACE } from "./record-codec.js";
-import { damagedLog, type LogRecords, readWitness, recoverLog, unreadableLog, type Witness } from "./recovery.js";
+import { damagedLog, type LogRecords, recoverLog, unreadableLog, type Witness, witnessOf } from "./recovery.js";
 import { encodeTailBody, type LogRecord, tailBodyBytes } from "./tail-body.js";
-import { TAIL_BODY_BYTES_MAX, type Tail, type TailOpener } from "./tail-file.js";
+import type { Tail, TailOpener } from "./tail-file.js";
+import { TAIL_BODY_BYTES_MAX } from "./tail-slot.js";
 
 /** What one Ready wants durable. */
 export interface LogWrite {
@@ -73,7 +74,7 @@ export class DurableLog {
     let tail = await openTail(join(directory, "tail"), { create: false });
     let level: Database | null = null;
     try {
-      level = await openLevel({ directory, witness: tail === null ? null : await readWitness(tail, { directory, codec }) });
+      level = await openLevel({ directory, witness: tail === null ? null : witnessOf(await tail.slots(), { directory, codec }) });
       if (tail === null && (await level.get(STATE_KEY)) === undefined) tail = await openTail(join(directory, "tail"), { create: true });
       const recovered = await recoverLog({ directory, records: recordsOf(level), tail, codec });
       const log = new DurableLog({
@@ -83,6 +84,7 @@ export class DurableLog {
         state: recovered?.state ?? null,
         entries: recovered?.entries ?? [],
       });
+      if (recovered?.isVouchedFor === false) await log.#renewWitness(recovered.state);
       await log.#clearRubbish();
       return log;
     } catch (cause) {
@@ -273,6 +275,11 @@ export class DurableLog {
       .catch(() => {
         // #guard keeps the failure: the next write reports it.
       });
+  }
+
+  /** The next write goes to the other slot, which is the only good one until this is done: torn in its turn, it would leave none. */
+  async #renewWitness(state: LogState): Promise<void> {
+    await this.#tail.write(state.sequence, encodeTailBody({ state: this.#seal(state), batch: null }));
   }
 
   async #clearRubbish(): Promise<void> {

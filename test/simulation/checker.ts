@@ -1,5 +1,8 @@
+import type { ClusterError } from "../../src/base/errors.js";
 import type { Entry } from "../../src/raft/message.js";
 import type { LogStorage } from "../../src/raft/ready.js";
+import { sameBytes } from "../../src/replica/entry-chain.js";
+import type { LogState } from "../../src/replica/log-state.js";
 import { decodeCommand } from "./command.js";
 import { chain } from "./machine.js";
 
@@ -24,7 +27,7 @@ export class Checker {
   readonly #acknowledged = new Map<number, number>();
   #leaderTermMax = 0;
   #committedMax: number;
-  readonly counts = { elections: 0, committed: 0, acknowledged: 0, reads: 0 };
+  readonly counts = { elections: 0, committed: 0, acknowledged: 0, reads: 0, damaged: 0, refused: 0 };
 
   /** `baseIndex` and `baseDigest`: what every member begins with. */
   constructor(baseIndex: number, baseTerm: number, baseDigest: number) {
@@ -100,6 +103,25 @@ export class Checker {
     if (index > 0 && known?.digest !== digest) throw new PropertyViolated(`state machine safety: ${raftId} has another state at ${index} than the log gives`);
   }
 
+  /** Durability of one member: it starts with what it had waited for, or with that and the write that its stop caught. */
+  recovers(raftId: number, found: LogState, { promised, attempted }: { readonly promised: LogState; readonly attempted: LogState | null }): void {
+    if (isKept(found, promised) || (attempted !== null && isKept(found, attempted))) return;
+    const { sequence, term, vote, commit, last } = found;
+    throw new PropertyViolated(
+      `durability: ${raftId} starts with write ${sequence}, term ${term}, vote ${vote}, commit ${commit}, log up to ${last.index}, and had waited for ` +
+        `write ${promised.sequence}, term ${promised.term}, vote ${promised.vote}, commit ${promised.commit}, log up to ${promised.last.index}`,
+    );
+  }
+
+  /** A member that does not start says at which record it found what, and only when something happened to its disk. */
+  refuses(raftId: number, refusal: ClusterError, damage: string | null): void {
+    const { directory, key, index } = refusal.details;
+    if (damage === null) throw new PropertyViolated(`durability: nothing happened to the disk of ${raftId}, and it does not start: ${refusal.message}`);
+    if (refusal.code !== "failed_precondition" || !directory || !key || index === undefined)
+      throw new PropertyViolated(`durability: ${raftId} does not start, and does not say which record is to blame: ${refusal.message}`);
+    this.counts.refused++;
+  }
+
   acknowledged(value: number, index: number): void {
     this.counts.acknowledged++;
     this.#acknowledged.set(value, index);
@@ -112,4 +134,10 @@ export class Checker {
         throw new PropertyViolated(`durability: the acknowledged write ${value} is lost`);
     }
   }
+}
+
+/** The same write, and no less committed: that may be written later. */
+function isKept(found: LogState, { sequence, term, vote, commit, last }: LogState): boolean {
+  const isSameLog = found.last.index === last.index && found.last.term === last.term && sameBytes(found.last.link, last.link);
+  return found.sequence === sequence && found.term === term && found.vote === vote && found.commit >= commit && isSameLog;
 }

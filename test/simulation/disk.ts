@@ -1,6 +1,7 @@
 import type { Random } from "../../src/base/random.js";
 import type { ConfigState, Entry, HardState, SnapshotMeta } from "../../src/raft/message.js";
 import type { LogStorage, Ready } from "../../src/raft/ready.js";
+import type { RecoveredLog } from "../../src/replica/recovery.js";
 import type { MachineState } from "./machine.js";
 
 export interface StoredSnapshot {
@@ -9,8 +10,9 @@ export interface StoredSnapshot {
 }
 
 /**
- * A member's disk. A write is a whole Ready: it is there when `complete` was called; one that is under way at a crash is there
- * entirely or not at all. A hard state that was written without sync may fall back to the last synced one.
+ * A member's disk as its core sees it. A write is a whole Ready: it is there when `complete` was called. In a simulation `Platter` has the bytes, and says what
+ * they are good for after a stop. A conversation has this alone: a write that is under way at a crash is there entirely or not at all, and a hard state that was
+ * written without sync may fall back to the last synced one.
  */
 export class SimulatedDisk implements LogStorage {
   #synced: HardState;
@@ -55,6 +57,18 @@ export class SimulatedDisk implements LogStorage {
     else this.#synced = this.#hardState;
   }
 
+  /** What was found after a stop takes the place of what was remembered, with the newest snapshot that joins it (Replica does the same with its files). */
+  restart({ state, entries }: RecoveredLog): void {
+    const snapshots = [this.#underWay?.snapshot ?? null, this.#snapshot];
+    this.#underWay = null;
+    this.#base = state.compacted;
+    this.#entries = entries.map(({ entry }) => entry);
+    this.#snapshot = snapshots.find((snapshot) => snapshot !== null && this.#joins(snapshot.meta)) ?? null;
+    if (this.#snapshot === null && state.compacted.index > 0) throw new Error(`no snapshot joins the log, which begins after index ${state.compacted.index}`);
+    const commit = Math.max(state.commit, this.#snapshot?.meta.index ?? 0);
+    this.#hardState = this.#synced = { term: state.term, vote: state.vote, commit };
+  }
+
   /** Takes a snapshot and drops entries, except the last `tail` before it. */
   compact(snapshot: StoredSnapshot, tail: number): void {
     this.#snapshot = snapshot;
@@ -95,6 +109,10 @@ export class SimulatedDisk implements LogStorage {
 
   snapshot(): SnapshotMeta | null {
     return this.#snapshot?.meta ?? null;
+  }
+
+  #joins({ index, term }: SnapshotMeta): boolean {
+    return index >= this.#base.index && index <= this.lastIndex() && this.term(index) === term;
   }
 
   #write(ready: Ready, snapshot: StoredSnapshot | null): void {

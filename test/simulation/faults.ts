@@ -1,6 +1,7 @@
 import { integerBetween, type Random } from "../../src/base/random.js";
 import { planConfigChange } from "../../src/raft/config-change.js";
 import type { ConfigChangeStep, ConfigState } from "../../src/raft/message.js";
+import type { Checker } from "./checker.js";
 import { refusedAsNull } from "./clients.js";
 import { encodeCommand } from "./command.js";
 import type { SimulatedMember } from "./member.js";
@@ -23,6 +24,11 @@ export interface FaultyWorld {
   addBlank(except: readonly number[]): SimulatedMember;
   crash(member: SimulatedMember): void;
   now(): number;
+  /** Changes of membership that were proposed. */
+  readonly proposed: { readonly index: number; readonly config: ConfigState }[];
+  readonly checker: Checker;
+  /** Whether the others can decide, by every configuration that any of them knows or may hear of, and by this one. */
+  canGoOnWithout(member: SimulatedMember | null, config?: ConfigState): boolean;
   /** Something was done that may cost a leader its place. */
   disturbed(): void;
   trace(line: () => string): void;
@@ -40,7 +46,8 @@ export function injectFaults(world: FaultyWorld): void {
   sometimes(profile.lossRate, loseWrite);
   if (profile.fleetingRate > 0) fleet(world);
   for (const member of members.values()) if (member.isVoting) sometimes(profile.crashInVoteRate, () => world.crash(member));
-  for (const member of members.values()) if (!member.isAlive && !member.hasLeft) sometimes(profile.restartRate, () => member.start());
+  sometimes(profile.damageRate, damageSome);
+  for (const member of members.values()) if (!member.isAlive && !member.hasLeft && !member.isLost) sometimes(profile.restartRate, () => member.start());
   sometimes(profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
   if (profile.slowClock < 1) sometimes(0.02, drift);
   sometimes(profile.partitionRate, partition);
@@ -113,6 +120,18 @@ function crashSome(world: FaultyWorld): void {
   const victim = pick(random, writing.length > 0 && random.next() < 0.7 ? writing : alive);
   const victims = random.next() < 0.15 || victim === undefined ? alive : [victim];
   for (const member of victims) world.crash(member);
+}
+
+/** Something happens to the disk of a member that is, or is made to be, down: of a minority at most, which the others need not have. */
+function damageSome(world: FaultyWorld): void {
+  const { random, members, profile } = world;
+  const member = pick(random, [...members.values()]);
+  const gone = [...members.values()].filter(({ isLost, platter }) => isLost || platter.damage !== null).length;
+  if (member === undefined || member.isGone || gone >= Math.floor((profile.memberCount - 1) / 2) || !world.canGoOnWithout(member)) return;
+  world.crash(member);
+  member.platter.corrupt(random);
+  world.checker.counts.damaged++;
+  world.trace(() => `the disk of ${member.id} is damaged: ${member.platter.damage}`);
 }
 
 /** The leader crashes in the middle of a write, and somebody who may have what it loses is out of reach when it comes back. */
@@ -188,12 +207,20 @@ function changeMembership(world: FaultyWorld): void {
   const count = random.next() < profile.jointRate ? integerBetween(random, 2, 4) : 1;
   const steps: ConfigChangeStep[] = [];
   for (let left = count; left > 0; left--) steps.push(...drawStep(world, config, steps));
-  if (steps.length === 0 || refusedAsNull(() => planConfigChange(config, steps)) === null) return;
+  const next = steps.length === 0 ? null : refusedAsNull(() => planConfigChange(config, steps));
+  if (next === null || !isBearable(world, next)) return;
   const proposal = refusedAsNull(() => leader.raft.proposeConfigChange(encodeCommand({ type: "members", steps })));
   if (proposal === null) return;
+  world.proposed.push({ index: proposal.lastIndex, config: next });
   for (const { raftId } of steps) world.members.get(raftId)!.wasProposed = true;
   world.trace(() => `${steps.map(({ action, raftId }) => `${action} ${raftId}`)} proposed on ${leader.id} at ${proposal.lastIndex}`);
   leader.pump();
+}
+
+/** Where members are lost for good, a change must not make a majority of them. */
+function isBearable(world: FaultyWorld, next: ConfigState): boolean {
+  const hasLosses = [...world.members.values()].some(({ isLost, platter }) => isLost || platter.damage !== null);
+  return !hasLosses || world.canGoOnWithout(null, next);
 }
 
 /** One step, or none, of a change that has others already. */

@@ -1,3 +1,4 @@
+import { type ClusterError, isClusterError } from "../../src/base/errors.js";
 import { silentLogger } from "../../src/base/log.js";
 import { integerBetween, type Random } from "../../src/base/random.js";
 import { isMember } from "../../src/raft/config-change.js";
@@ -9,6 +10,7 @@ import type { Checker } from "./checker.js";
 import { decodeCommand } from "./command.js";
 import type { SimulatedDisk, StoredSnapshot } from "./disk.js";
 import { EMPTY_STATE, Machine, type MachineState } from "./machine.js";
+import { Platter } from "./platter.js";
 import { StepClock } from "./step-clock.js";
 
 export interface MemberSettings {
@@ -27,6 +29,8 @@ export interface MemberSettings {
   readonly snapshotEvery: number;
   /** Entries kept before a snapshot, at most. */
   readonly tailMax: number;
+  /** Bytes of entries that a batch may have to be kept in the tail file. */
+  readonly keptBytesMax: number;
 }
 
 /** What a member reaches of the world. */
@@ -39,6 +43,8 @@ export interface MemberWorld {
   onApplied(member: SimulatedMember): void;
   /** The member learned, from a leader that goes on, that it is none any more. */
   onRemoved(member: SimulatedMember): void;
+  /** The member does not start: its log is not what it should be. */
+  onRefused(member: SimulatedMember, refusal: ClusterError): void;
   trace(line: () => string): void;
 }
 
@@ -51,6 +57,7 @@ export interface PendingRead {
 export class SimulatedMember {
   readonly id: number;
   readonly disk: SimulatedDisk;
+  readonly platter: Platter;
   readonly #world: MemberWorld;
   incarnation = 0;
   /** Ticks of this member's clock for each of a good one's. */
@@ -69,12 +76,19 @@ export class SimulatedMember {
   wasProposed = false;
   /** Out of the group, and never to be seen again. */
   hasLeft = false;
+  /** Still of the group, and never to be seen again. */
+  isLost = false;
   #clock: StepClock;
   #earlyCampaign: EarlyCampaign | null = null;
 
   constructor(id: number, disk: SimulatedDisk, world: MemberWorld) {
     this.id = id;
     this.disk = disk;
+    this.platter = new Platter(id, {
+      hardState: disk.hardState,
+      origin: disk.storedSnapshot?.meta ?? { index: 0, term: 0 },
+      keptBytesMax: world.settings.keptBytesMax,
+    });
     this.#world = world;
     this.#clock = new StepClock(() => world.now());
   }
@@ -107,8 +121,19 @@ export class SimulatedMember {
     return this.#machine;
   }
 
+  /** As it last knew it. */
+  get config(): ConfigState | null {
+    return this.#config;
+  }
+
+  /** Whether it is not to be counted on: gone, or its disk may keep it from starting. */
+  get isGone(): boolean {
+    return this.hasLeft || this.isLost || this.platter.damage !== null;
+  }
+
   start(): void {
     const { settings, random, checker } = this.#world;
+    if (!this.#recover()) return;
     this.incarnation++;
     this.#pausedUntil = 0;
     const snapshot = this.disk.storedSnapshot;
@@ -128,6 +153,29 @@ export class SimulatedMember {
     this.pump();
   }
 
+  /** False when it is refused. */
+  #recover(): boolean {
+    const { platter } = this;
+    const { promised, attempted, damage } = platter;
+    try {
+      const found = platter.open();
+      this.#world.checker.recovers(this.id, found.state, { promised, attempted });
+      if (found.entries.length > 0)
+        this.#world.checker.stores(
+          this.id,
+          found.entries.map(({ entry }) => entry),
+          found.state.compacted.term,
+        );
+      if (damage !== null) this.#world.trace(() => `${this.id} starts although ${damage}`);
+      this.disk.restart(found);
+      return true;
+    } catch (cause) {
+      if (!isClusterError(cause)) throw cause;
+      this.#world.onRefused(this, cause);
+      return false;
+    }
+  }
+
   crash(): void {
     this.#raft = null;
     this.#write = null;
@@ -135,7 +183,7 @@ export class SimulatedMember {
     this.#staged = new Map();
     this.#reads = [];
     this.#earlyCampaign?.stop();
-    this.disk.crash(this.#world.random);
+    this.platter.crash(this.#world.random);
     this.#world.trace(() => `${this.id} crashes`);
   }
 
@@ -209,6 +257,7 @@ export class SimulatedMember {
     if (first !== undefined) this.#world.checker.stores(this.id, ready.entries, ready.snapshot?.term ?? this.disk.term(first.index - 1) ?? 0);
     const snapshot = ready.snapshot === null ? null : this.#stagedSnapshot(ready.snapshot.index, ready);
     this.disk.begin(ready, snapshot);
+    this.platter.begin(ready);
     const needsDisk = ready.entries.length > 0 || ready.snapshot !== null || ready.hardState !== null;
     const delay = needsDisk ? integerBetween(this.#world.random, 0, this.#world.settings.writeDelayMax) : 0;
     this.#write = { ready, doneAt: this.#world.now() + delay };
@@ -216,6 +265,7 @@ export class SimulatedMember {
 
   #persisted(ready: Ready): void {
     this.disk.complete();
+    this.platter.complete();
     this.raft.persisted(ready);
     this.#world.send(this, [...ready.messagesAfterPersist, ...this.raft.takeMessages()]);
   }
@@ -266,6 +316,7 @@ export class SimulatedMember {
     if (this.#config === null || index - (this.disk.storedSnapshot?.meta.index ?? 0) < settings.snapshotEvery) return;
     const tail = integerBetween(random, 0, settings.tailMax);
     this.disk.compact({ meta: { index, term: this.disk.term(index)!, config: this.#config }, state: this.#machine.state() }, tail);
+    this.platter.compact(this.disk.firstIndex() - 1);
   }
 
   #stagedSnapshot(index: number, ready: Ready): StoredSnapshot {

@@ -38,6 +38,7 @@ const QUIET: Partial<Profile> = {
   flapRate: 0,
   isAlarmWide: false,
   noticeRate: 0,
+  damageRate: 0,
 };
 const SETTINGS: Profile["settings"] = {
   electionTicks: 30,
@@ -50,6 +51,7 @@ const SETTINGS: Profile["settings"] = {
   inflightBytesMax: 1_000_000,
   snapshotEvery: 100,
   tailMax: 10,
+  keptBytesMax: 100_000,
 };
 
 /** Little else than split votes and crashes. */
@@ -165,6 +167,24 @@ const FLAPPING: Partial<Profile> = {
 
 /** Several members at once believe that the leader is gone, again and again. */
 const ALARMS: Partial<Profile> = { ...FLAPPING, isAlarmWide: true, flapRate: 0.03 };
+
+/** Crashes in the middle of writes, one after the other. */
+const CRASHING: Partial<Profile> = { ...QUIET, memberCount: 3, crashRate: 0.05, writeRate: 0.3, readRate: 0.02, settings: { ...SETTINGS, writeDelayMax: 8 } };
+
+/** Disks that change what is on them. */
+const DAMAGED: Partial<Profile> = { ...CRASHING, memberCount: 5, crashRate: 0.01, damageRate: 0.02, settings: SETTINGS };
+
+/** Members come one after the other, some are slow to apply that, and the network breaks. */
+const GROWING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  membershipRate: 0.5,
+  partitionRate: 0.03,
+  healRate: 0.02,
+  writeRate: 0.2,
+  readRate: 0.02,
+  settings: { ...SETTINGS, electionTicks: 12, heartbeatTicks: 2, heartbeatMs: (2 + 3) * STEP_MS, writeDelayMax: 0, applyDelayMax: 150, snapshotEvery: 1_000 },
+};
 
 /** Each breaks one rule that the safety, or the calm, of the protocol rests on. The checkers must find every one of them. */
 export const PLANTED_BUGS: readonly PlantedBug[] = [
@@ -511,10 +531,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "comes back under its old raft id without its log",
     edits: [
       {
-        file: "test/simulation/disk.ts",
-        find: "    this.#underWay = null;\n    if (random.next() < 0.5) this.#hardState = this.#synced;",
+        file: "test/simulation/platter.ts",
+        find: "    this.#database.loseUnsynced(random);",
         replace:
-          "    this.#underWay = null;\n    if (random.next() < 0.05) {\n      this.#synced = { term: 0, vote: 0, commit: 0 };\n      this.#hardState = this.#synced;\n      this.#snapshot = null;\n      this.#base = { index: 0, term: 0 };\n      this.#entries = [];\n    }\n    if (random.next() < 0.5) this.#hardState = this.#synced;",
+          "    if (random.next() < 0.05) {\n      this.#format({ hardState: { term: 0, vote: 0, commit: 0 }, origin: { index: 0, term: 0 } });\n      this.#underWay = null;\n      return;\n    }\n    this.#database.loseUnsynced(random);",
       },
     ],
   },
@@ -534,14 +554,95 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     isRare: true,
     edits: [
       {
-        file: "test/simulation/disk.ts",
-        find: "if (write.ready.mustSync) this",
-        replace: "if (write.ready.entries.length > 0 || write.ready.snapshot !== null) this",
+        file: "test/simulation/platter.ts",
+        find: "ready.mustSync ? this.#synced(ready)",
+        replace: "ready.entries.length > 0 || ready.snapshot !== null ? this.#synced(ready)",
       },
     ],
     profile: CONTENDED,
   },
+  {
+    name: "leaves a torn slot of the tail file as it is",
+    edits: [
+      {
+        file: "test/simulation/platter.ts",
+        find: "if (!isVouchedFor) this",
+        replace: "if (!isVouchedFor && state.sequence === 1) this",
+      },
+    ],
+    profile: CRASHING,
+  },
+  {
+    name: "does not write again what only the tail file has",
+    edits: [
+      {
+        file: "src/replica/recovery.ts",
+        find: "if (witness === null || witness.batch === null) return null;",
+        replace: "if (witness === null || witness.batch === null || witness.sequence > 0) return null;",
+      },
+    ],
+    profile: CRASHING,
+  },
+  {
+    name: "writes the slot of a batch that it does not keep beside the batch",
+    edits: [
+      {
+        file: "test/simulation/platter.ts",
+        find: "if (isKept || isInLevel) this",
+        replace: "if (isKept || isInLevel || !isKept) this",
+      },
+    ],
+    profile: { ...CRASHING, settings: { ...SETTINGS, keptBytesMax: 0 } },
+  },
+  {
+    name: "starts with less than the tail file vouches for",
+    edits: [
+      {
+        file: "src/replica/recovery.ts",
+        find: "if (state.sequence < witness.sequence) throw",
+        replace: "if (state.sequence < 0) throw",
+      },
+    ],
+    profile: DAMAGED,
+  },
+  {
+    name: "believes records whatever their checksums say",
+    edits: [
+      { file: "test/simulation/checked-records.ts", find: "if (sum !== sumOf(place, plain)) throw", replace: "if (sum < 0 || sumOf(place, plain) < 0) throw" },
+      { file: "src/replica/recovery.ts", find: "if (!sameBytes(link, plain.subarray(0, LINK_BYTES))) throw", replace: "if (link.length === 0) throw" },
+      { file: "src/replica/recovery.ts", find: "if (!sameBytes(this.#link, last.link)) throw", replace: "if (this.#link.length === 0) throw" },
+    ],
+    profile: DAMAGED,
+  },
+  {
+    // Each of the two checks makes up for the lack of the other: only without both is the rule broken.
+    name: "counts votes by a configuration that it knows to be old",
+    isRare: true,
+    edits: [
+      { file: "src/raft/election.ts", find: "core.isPromotable && !core.log.hasUnappliedConfigChange();", replace: "core.isPromotable;" },
+      {
+        file: "src/raft/election.ts",
+        find: 'if (core.role !== "follower" && core.log.hasUnappliedConfigChange()) core.becomeFollower(core.term, 0);',
+        replace: "",
+      },
+    ],
+    profile: GROWING,
+  },
 ];
 
 /** The mixtures of faults above: none of them may be a defect by itself. */
-export const PLANTING_PROFILES = { CONTENDED, CHURN, FLEETING, SLOW_DISKS, OLD_LEADERS, MOVING, JOINT, LEAVING, FLAPPING, ALARMS } as const;
+export const PLANTING_PROFILES = {
+  CONTENDED,
+  CHURN,
+  FLEETING,
+  SLOW_DISKS,
+  OLD_LEADERS,
+  MOVING,
+  JOINT,
+  LEAVING,
+  FLAPPING,
+  ALARMS,
+  CRASHING,
+  DAMAGED,
+  GROWING,
+} as const;

@@ -41,8 +41,8 @@ async function plant(bug: PlantedBug, folder: string): Promise<typeof simulate> 
   await mkdir(join(folder, "src"));
   await writeFile(join(folder, "package.json"), '{ "type": "module" }\n');
   await symlink(join(root, "src/base"), join(folder, "src/base"));
-  for (const part of ["src/raft", "test/simulation"]) await cp(join(root, part), join(folder, part), { recursive: true });
-  await cp(join(root, "src/replica/early-campaign.ts"), join(folder, "src/replica/early-campaign.ts"));
+  await symlink(join(root, "src/wire"), join(folder, "src/wire"));
+  for (const part of ["src/raft", "src/replica", "test/simulation"]) await cp(join(root, part), join(folder, part), { recursive: true });
   for (const { file, find, replace } of bug.edits) {
     const path = join(folder, file);
     const pieces = (await readFile(path, "utf8")).split(find);

@@ -41,6 +41,8 @@ export interface Profile {
   readonly isAlarmWide: boolean;
   /** That a member notices that its leader's process is gone. */
   readonly noticeRate: number;
+  /** That something happens to what a member has on its disk. */
+  readonly damageRate: number;
   readonly writeRate: number;
   readonly readRate: number;
 }
@@ -56,6 +58,7 @@ const QUIET = {
   membershipRate: 0,
   nudgeRate: 0,
   rushRate: 0,
+  damageRate: 0,
 };
 
 /** Each heartbeat comes in time. */
@@ -90,6 +93,7 @@ function drawWild(random: Random): Profile {
       applyDelayMax: random.next() < 0.3 ? 2 * writeDelayMax : 0,
       snapshotEvery: [10, 30, 100, 1000][integerBetween(random, 0, 3)]!,
       tailMax: integerBetween(random, 0, 20),
+      keptBytesMax: [0, 120, 100_000][integerBetween(random, 0, 2)]!,
     },
     network: { dropRate: sometimes(0.6, 0.2), duplicateRate: sometimes(0.5, 0.2), delayMax },
     tickRate: 1 - 0.3 * random.next(),
@@ -111,6 +115,7 @@ function drawWild(random: Random): Profile {
     flapperId: integerBetween(random, 1, memberCount),
     isAlarmWide: false,
     noticeRate: random.next(),
+    damageRate: sometimes(0.4, 0.02),
     writeRate: 0.05 + 0.6 * random.next(),
     readRate: 0.05 + 0.4 * random.next(),
   };

@@ -39,6 +39,14 @@ test.each(Object.entries(PLANTING_PROFILES))("the mixture of faults %s is no def
   expect(failures).toEqual([]);
 });
 
+test("members with damaged disks refuse to start, or start with all that they acknowledged", () => {
+  const runs = range(10).map((seed) => simulate({ seed, steps: 1_000, profile: PLANTING_PROFILES.DAMAGED }));
+  const total = (count: (counts: (typeof runs)[number]["counts"]) => number) => runs.reduce((sum, { counts }) => sum + count(counts), 0);
+  expect(runs.filter(({ failure }) => failure !== null)).toEqual([]);
+  expect(total(({ refused }) => refused)).toBeGreaterThan(5);
+  expect(total(({ damaged, refused }) => damaged - refused)).toBeGreaterThan(5);
+});
+
 test("leaders are stable long enough to be put to the test", () => {
   const runs = range(5).map((seed) => simulate({ seed, steps: 1_000, profile: PLANTING_PROFILES.FLAPPING }).counts.stable);
   expect(Math.max(...runs)).toBeGreaterThan(500);

@@ -1,7 +1,8 @@
 import { integerBetween, SeededRandom } from "../../src/base/random.js";
-import { messageOf } from "../../src/base/errors.js";
+import { type ClusterError, messageOf } from "../../src/base/errors.js";
 import { isJoint, memberIds } from "../../src/raft/config-change.js";
 import type { ConfigState, RaftMessage } from "../../src/raft/message.js";
+import { voteResult } from "../../src/raft/quorum.js";
 import { Checker, PropertyViolated } from "./checker.js";
 import { Clients } from "./clients.js";
 import { SimulatedDisk, type StoredSnapshot } from "./disk.js";
@@ -64,6 +65,7 @@ class World implements MemberWorld, FaultyWorld {
   #now = 0;
   messageCount = 0;
   fate = { term: 0, isFleeting: false };
+  readonly proposed: { readonly index: number; readonly config: ConfigState }[] = [];
 
   constructor(options: SimulationOptions) {
     this.random = new SeededRandom(options.seed);
@@ -123,7 +125,26 @@ class World implements MemberWorld, FaultyWorld {
   }
 
   onRemoved(member: SimulatedMember): void {
-    member.hasLeft = this.random.next() < this.profile.departRate;
+    const wantsToLeave = this.random.next() < this.profile.departRate;
+    member.hasLeft = wantsToLeave && (!this.#hasLosses || this.canGoOnWithout(member));
+  }
+
+  onRefused(member: SimulatedMember, refusal: ClusterError): void {
+    this.checker.refuses(member.id, refusal, member.platter.damage);
+    member.isLost = true;
+    this.trace(() => `${member.id} refuses to start: ${refusal.message}`);
+  }
+
+  canGoOnWithout(member: SimulatedMember | null, config?: ConfigState): boolean {
+    const gone = [...this.members.values()].filter((other) => other === member || other.isGone).map(({ id }) => id);
+    const known = [...this.members.values()].filter(({ id }) => !gone.includes(id)).map((other) => other.config);
+    const pending = this.proposed.filter(({ index }) => index > this.checker.committedMax).map((change) => change.config);
+    const configs = [...known, ...pending, config].filter((one) => one !== null && one !== undefined);
+    return configs.every((one) => voteResult(one, (id) => !gone.includes(id)) === "won");
+  }
+
+  get #hasLosses(): boolean {
+    return [...this.members.values()].some(({ isLost, platter }) => isLost || platter.damage !== null);
   }
 
   /** The running member that leads in the highest term. */
@@ -211,13 +232,13 @@ class World implements MemberWorld, FaultyWorld {
     this.network.heal();
     this.network.faults = NO_FAULTS;
     for (const member of this.members.values()) member.clockRate = 1;
-    for (const member of this.members.values()) if (!member.isAlive && !member.hasLeft) member.start();
+    for (const member of this.members.values()) if (!member.isAlive && !member.hasLeft && !member.isLost) member.start();
   }
 
   /** Once all faults are over, a write commits and every member of the group applies it; logs and states advance all the while. */
   #awaitProgress(): void {
-    const { electionTicks, writeDelayMax } = this.settings;
-    const patience = 20 * electionTicks + 20 * (writeDelayMax + 1);
+    const { electionTicks, writeDelayMax, applyDelayMax } = this.settings;
+    const patience = 20 * electionTicks + 20 * (writeDelayMax + 1) + 4 * applyDelayMax;
     const target = this.checker.committedMax + 5;
     let [seen, seenAt] = ["", this.#now];
     for (const end = this.#now + HEALING_STEPS_MAX; this.#now < Math.min(end, seenAt + patience); ) {
@@ -246,6 +267,7 @@ class World implements MemberWorld, FaultyWorld {
       !isJoint(config) &&
       memberIds(config).every((id) => {
         const member = this.members.get(id)!;
+        if (member.isLost) return true;
         this.checker.holds(id, member.machine.index, member.machine.digest);
         return member.machine.index >= this.checker.committedMax;
       })

@@ -183,6 +183,18 @@ describe("a crash between the two places is mended", () => {
     await using log = await openLog();
     expect(stored(log)?.length).toBe(2);
   });
+
+  test("a torn write, and after the next start another one", async () => {
+    await made();
+    await inTail(tailSlot(3), new Uint8Array(100).fill(255));
+    {
+      await using log = await openLog();
+      await write(log, [entry(4)]);
+    }
+    await inTail(tailSlot(4), new Uint8Array(100).fill(255));
+    await using log = await openLog();
+    expect(stored(log)?.length).toBe(3);
+  });
 });
 
 describe("loss and damage are refused, and named", () => {
