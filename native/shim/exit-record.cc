@@ -8,7 +8,7 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
-#include "json.h"
+#include "../base/json-text.h"
 
 namespace {
 

@@ -31,25 +31,6 @@ void makeDirectory(const std::string& path, mode_t mode) {
   else if (errno != EEXIST) fail("create directory", path);
 }
 
-/** Layers are named by descriptor: the options stay far below the page that mount(2) takes, and the container learns no path of the host. */
-void mountOverlay(const Settings& settings) {
-  makeDirectory(settings.root, 0700);
-  makeDirectory(settings.upper, 0755);
-  makeDirectory(settings.work, 0700);
-  std::vector<Fd> open;
-  std::string options = "lowerdir=";
-  for (const std::string& layer : settings.layers) {
-    open.push_back(openFile(layer, O_PATH | O_DIRECTORY));
-    if (open.size() > 1) options += ':';
-    options += pathOf(open.back().get());
-  }
-  open.push_back(openFile(settings.upper, O_PATH | O_DIRECTORY));
-  options += ",upperdir=" + pathOf(open.back().get());
-  open.push_back(openFile(settings.work, O_PATH | O_DIRECTORY));
-  options += ",workdir=" + pathOf(open.back().get());
-  check(mount("overlay", settings.root.c_str(), "overlay", 0, options.c_str()), "mount overlay at", settings.root);
-}
-
 /** Binds a directory of the host without what is mounted below it. */
 void bindGroup(const std::string& source, const Fd& target, std::string_view name, bool isReadOnly) {
   const Fd tree(check(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)), "open", source));
@@ -144,10 +125,29 @@ void makeReadOnly(const std::string& path) {
 
 }  // namespace
 
+/** Layers are named by descriptor: the options stay far below the page that mount(2) takes, and the container learns no path of the host. */
+void mountRoot(const Settings& settings) {
+  makeDirectory(settings.root, 0700);
+  makeDirectory(settings.upper, 0755);
+  makeDirectory(settings.work, 0700);
+  std::vector<Fd> open;
+  std::string options = "lowerdir=";
+  for (const std::string& layer : settings.layers) {
+    open.push_back(openFile(layer, O_PATH | O_DIRECTORY));
+    if (open.size() > 1) options += ':';
+    options += pathOf(open.back().get());
+  }
+  open.push_back(openFile(settings.upper, O_PATH | O_DIRECTORY));
+  options += ",upperdir=" + pathOf(open.back().get());
+  open.push_back(openFile(settings.work, O_PATH | O_DIRECTORY));
+  options += ",workdir=" + pathOf(open.back().get());
+  check(mount("overlay", settings.root.c_str(), "overlay", 0, options.c_str()), "mount overlay at", settings.root);
+}
+
 void enterRoot(const Settings& settings) {
   // What the host mounts from now on may reach a bind with slave propagation; nothing of ours reaches the host.
   check(mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make / a slave mount");
-  mountOverlay(settings);
+  mountRoot(settings);
   const Fd root = openFile(settings.root, O_PATH | O_DIRECTORY);
   mountAt(openPlainDirectory(root.get(), "proc"), "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr, "/proc");
   mountDevices(root.get(), settings);

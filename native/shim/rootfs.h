@@ -8,5 +8,8 @@
  */
 void enterRoot(const Settings& settings);
 
+/** Mounts the layers at `settings.root`, for who makes the rest itself. */
+void mountRoot(const Settings& settings);
+
 /** After everything that must write below /proc and /sys: hides and write-protects paths, and the root if asked. */
 void protectPaths(const Settings& settings);

@@ -71,6 +71,22 @@ struct LogSettings {
   unsigned filesMax = 1;
 };
 
+/** Another OCI runtime that is to make the container below the shim (other-runtime.h); without a path, the shim does so itself. */
+struct OtherRuntimeSettings {
+  std::string path;
+  std::vector<std::string> args;
+  /** Where it keeps its state. */
+  std::string root;
+  /** Folder for this call's bundle, made and removed by the shim. */
+  std::string bundle;
+  /** Its name for the container. */
+  std::string container;
+  /** config.json, or process.json of a program that joins a container. */
+  std::string config;
+  /** The container's version 2 group, where version 1 is there too. */
+  std::string unifiedGroup;
+};
+
 /** What one container shall be. All policy was decided by the daemon: nothing here has a default of its own that matters. */
 struct Settings {
   std::string id;
@@ -119,6 +135,7 @@ struct Settings {
   /** Set when the program is one more in a container that runs (exec.h): its first process, and a text that its cgroup's path has. */
   pid_t joinedProcess = 0;
   std::string joinedGroup;
+  OtherRuntimeSettings otherRuntime;
 };
 
 /**

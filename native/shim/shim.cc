@@ -17,13 +17,15 @@
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../netlink/links.h"
+#include "bundle.h"
 #include "cgroups.h"
 #include "container.h"
 #include "control.h"
 #include "exec.h"
 #include "exit-record.h"
-#include "json.h"
+#include "../base/json-text.h"
 #include "log.h"
+#include "other-runtime.h"
 #include "terminal.h"
 
 namespace {
@@ -46,6 +48,7 @@ struct Belongings {
   std::string outOfMemoryFile;
   std::string hostInterface;
   std::vector<std::string> cgroups;
+  OtherRuntimeSettings otherRuntime;
 };
 
 class Shim {
@@ -98,6 +101,7 @@ class Shim {
   void failWithReason(const std::string& reason) { tell("failed " + record_.writeFailure(reason)); }
 
   void tearDown() {
+    removeFromOtherRuntime();
     removeCgroups(belongings_.cgroups);
     removeLink();
     unlink(belongings_.socketPath.c_str());
@@ -111,7 +115,20 @@ class Shim {
 
   int sendSignal(int signal) {
     if (!child_ || status_) return ESRCH;
+    if (!belongings_.otherRuntime.container.empty()) return killBelow(belongings_.otherRuntime, signal);
     return syscall(SYS_pidfd_send_signal, child_->processFd.get(), signal, nullptr, 0) < 0 ? errno : 0;
+  }
+
+  /** What it leaves is in its own root and the daemon's cgroups, and goes with the next start or removal. */
+  void removeFromOtherRuntime() {
+    const OtherRuntimeSettings& runtime = belongings_.otherRuntime;
+    if (runtime.bundle.empty()) return;
+    try {
+      if (runtime.container.empty()) Bundle(runtime).remove();
+      else removeBelow(runtime);
+    } catch (const Failure&) {
+      Bundle(runtime).remove();
+    }
   }
 
   /** The namespace dies later, in the background; its link would answer for an address that may be given away by then. */
@@ -221,11 +238,21 @@ void leaveTheDaemon() {
 }
 
 Belongings keep(const Settings& settings) {
-  // A program that joins a container leaves everything to it.
-  if (settings.joinedProcess != 0) return {settings.socketPath, settings.outOfMemoryFile, "", {}};
-  Belongings kept = {settings.socketPath, settings.outOfMemoryFile, settings.network.mode == "bridge" ? settings.network.hostInterface : "", {}};
+  OtherRuntimeSettings runtime = settings.otherRuntime;
+  runtime.config.clear();
+  // A program that joins a container leaves everything to it, but for its own bundle.
+  if (settings.joinedProcess != 0) {
+    runtime.container.clear();
+    return {settings.socketPath, settings.outOfMemoryFile, "", {}, std::move(runtime)};
+  }
+  Belongings kept = {settings.socketPath, settings.outOfMemoryFile, settings.network.mode == "bridge" ? settings.network.hostInterface : "", {}, std::move(runtime)};
   for (const CgroupSettings& group : settings.cgroups) kept.cgroups.push_back(group.path);
   return kept;
+}
+
+Child begin(const Settings& settings) {
+  if (settings.otherRuntime.path.empty()) return settings.joinedProcess == 0 ? launch(settings) : join(settings);
+  return settings.joinedProcess == 0 ? launchBelow(settings) : joinBelow(settings);
 }
 
 /** Takes the listener once the shim can keep a record. */
@@ -234,7 +261,7 @@ void live(Settings& settings, Fd& listener) {
   Shim shim(keep(settings), settings, listener);
   try {
     shim.awaitCallers(settings.attachersExpected, settings.joinedProcess == 0);
-    shim.adopt(settings.joinedProcess == 0 ? launch(settings) : join(settings));
+    shim.adopt(begin(settings));
     settings = Settings();
     malloc_trim(0);
     shim.run();

@@ -61,6 +61,7 @@ export function containerConfigOf(
     isPrivileged: false,
     devices: [],
     seccomp: seccompOf(spec),
+    runtime: "",
     hasInit: spec.init ?? false,
     sharedMemoryBytes: 0,
     health: healthOf(spec),

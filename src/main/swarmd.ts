@@ -1,6 +1,6 @@
 #!/usr/bin/env -S node --no-memory-reducer --min-semi-space-size=16
 // Room for the garbage of idle minutes, and no collection only because nothing else is to do: an idle daemon uses a third less of a core so.
-import { Command } from "commander";
+import { Command, InvalidArgumentError } from "commander";
 import { messageOf } from "../base/errors.js";
 import { LOG_LEVELS } from "../base/log.js";
 import { DEFAULT_CONFIG_FILE, type DaemonSettings, readSettings, resolveConfig } from "../node/config.js";
@@ -8,6 +8,12 @@ import { runDaemon } from "../node/daemon.js";
 import { VERSION } from "../node/version.js";
 
 const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
+
+const collectRuntime = (value: string, runtimes: DaemonSettings["runtimes"]) => {
+  const at = value.indexOf("=");
+  if (at <= 0 || at === value.length - 1) throw new InvalidArgumentError(`"${value}" is not NAME=PATH`);
+  return { ...runtimes, [value.slice(0, at)]: { path: value.slice(at + 1) } };
+};
 
 interface Flags {
   readonly configFile?: string;
@@ -20,6 +26,8 @@ interface Flags {
   readonly bridgeSubnet?: string;
   readonly registryMirror?: readonly string[];
   readonly insecureRegistry?: readonly string[];
+  readonly runtime?: DaemonSettings["runtimes"];
+  readonly defaultRuntime?: string;
   readonly tlscacert?: string;
   readonly tlscert?: string;
   readonly tlskey?: string;
@@ -37,6 +45,8 @@ function settingsOf(flags: Flags): DaemonSettings {
     "bridge-subnet": flags.bridgeSubnet,
     "registry-mirrors": flags.registryMirror,
     "insecure-registries": flags.insecureRegistry,
+    runtimes: flags.runtime,
+    "default-runtime": flags.defaultRuntime,
     tlscacert: flags.tlscacert,
     tlscert: flags.tlscert,
     tlskey: flags.tlskey,
@@ -57,6 +67,8 @@ const program = new Command("swarmd")
   .option("--bridge-subnet <cidr>", "subnet of the default bridge (default 172.30.0.0/16)")
   .option("--registry-mirror <url>", "asked first for images of Docker Hub; repeatable", collect)
   .option("--insecure-registry <host>", "host[:port] or subnet of registries with plain HTTP or a certificate that nobody vouches for; repeatable", collect)
+  .option("--runtime <name=path>", "OCI runtime (runc, crun) that containers may ask for; repeatable", collectRuntime)
+  .option("--default-runtime <name>", "runtime of containers that ask for none (default swarm-shim, our own)")
   .option("--tlscacert <path>", "authority that API clients over TCP must have a certificate of")
   .option("--tlscert <path>", "certificate of the API over TCP")
   .option("--tlskey <path>", "key of the API over TCP")

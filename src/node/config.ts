@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { LOG_LEVELS, type LogLevel } from "../base/log.js";
+import { type OciRuntime, type OciRuntimes, OWN_RUNTIME } from "../runtime/oci-runtimes.js";
 import { assertRegistrySettings, type RegistrySettings } from "../runtime/images/registry/endpoints.js";
 
 /** What the operator asked for. Every path is absolute. */
@@ -19,6 +20,7 @@ export interface DaemonConfig {
   /** Subnet of the default bridge, CIDR. */
   readonly bridgeSubnet: string;
   readonly registries: RegistrySettings;
+  readonly runtimes: OciRuntimes;
   /** Needed by TCP hosts: clients without a certificate of this authority are refused. */
   readonly tls: { readonly ca: string; readonly certificate: string; readonly key: string } | null;
 }
@@ -34,6 +36,9 @@ export interface DaemonSettings {
   readonly "bridge-subnet"?: string;
   readonly "registry-mirrors"?: readonly string[];
   readonly "insecure-registries"?: readonly string[];
+  /** By name. */
+  readonly runtimes?: Readonly<Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] }>>;
+  readonly "default-runtime"?: string;
   readonly tlscacert?: string;
   readonly tlscert?: string;
   readonly tlskey?: string;
@@ -42,7 +47,19 @@ export interface DaemonSettings {
 export const DEFAULT_CONFIG_FILE = "/etc/swarmd/daemon.json";
 
 const LISTS: readonly string[] = ["hosts", "labels", "registry-mirrors", "insecure-registries"];
-const KEYS: readonly string[] = ["data-root", "exec-root", "log-level", "cgroup-parent", "bridge-subnet", "tlscacert", "tlscert", "tlskey", ...LISTS];
+const KEYS: readonly string[] = [
+  "data-root",
+  "exec-root",
+  "log-level",
+  "cgroup-parent",
+  "bridge-subnet",
+  "tlscacert",
+  "tlscert",
+  "tlskey",
+  "default-runtime",
+  "runtimes",
+  ...LISTS,
+];
 
 /**
  * Reads the settings file. A file that does not exist is empty unless it was asked for by name. Throws ClusterError `invalid_argument`
@@ -65,6 +82,10 @@ export function readSettings(path: string, isRequired: boolean): DaemonSettings 
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw new ClusterError("invalid_argument", `${path} is not a JSON object`);
   for (const [key, value] of Object.entries(parsed)) {
     if (!KEYS.includes(key)) throw new ClusterError("invalid_argument", `unknown key "${key}" in ${path}`);
+    if (key === "runtimes") {
+      assertRuntimes(value, path);
+      continue;
+    }
     const isList = Array.isArray(value) && value.every((item) => typeof item === "string");
     if (LISTS.includes(key) ? !isList : typeof value !== "string") {
       throw new ClusterError("invalid_argument", `"${key}" in ${path} is not a ${LISTS.includes(key) ? "list of strings" : "string"}`);
@@ -75,7 +96,7 @@ export function readSettings(path: string, isRequired: boolean): DaemonSettings 
 
 /** Flags over file over defaults, validated. Throws ClusterError `invalid_argument` with the value. */
 export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): DaemonConfig {
-  const settings = { ...file, ...flags };
+  const settings = { ...file, ...flags, runtimes: { ...file.runtimes, ...flags.runtimes } };
   const logLevel = LOG_LEVELS.find((level) => level === (settings["log-level"] ?? "info"));
   if (logLevel === undefined) throw new ClusterError("invalid_argument", `log level "${settings["log-level"]}" is not one of ${LOG_LEVELS.join(", ")}`);
   const hosts = settings.hosts ?? ["unix:///run/swarmd.sock"];
@@ -100,8 +121,38 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     cgroupParent: (settings["cgroup-parent"] ?? "").replace(/^\/+|\/+$/g, ""),
     bridgeSubnet: settings["bridge-subnet"] ?? "172.30.0.0/16",
     registries,
+    runtimes: runtimesOf(settings),
     tls,
   };
+}
+
+/** Docker's form: an object with `path` and perhaps `runtimeArgs` by name. Throws ClusterError `invalid_argument` that names the entry. */
+function assertRuntimes(value: unknown, file: string): void {
+  const refuse = (what: string) => new ClusterError("invalid_argument", `"runtimes" in ${file} ${what}`);
+  if (typeof value !== "object" || value === null || Array.isArray(value)) throw refuse("is not an object");
+  for (const [name, runtime] of Object.entries(value) as [string, unknown][]) {
+    const isObject = typeof runtime === "object" && runtime !== null && "path" in runtime && typeof runtime.path === "string";
+    if (!isObject) throw refuse(`has no "path" for "${name}"`);
+    const unknown = Object.keys(runtime).find((key) => key !== "path" && key !== "runtimeArgs");
+    if (unknown !== undefined) throw refuse(`has an unknown key "${unknown}" for "${name}"`);
+    const args: unknown = "runtimeArgs" in runtime ? runtime.runtimeArgs : [];
+    if (!Array.isArray(args) || !args.every((arg) => typeof arg === "string")) throw refuse(`has "runtimeArgs" for "${name}" that are no list of strings`);
+  }
+}
+
+function runtimesOf(settings: DaemonSettings): OciRuntimes {
+  const byName: Record<string, OciRuntime> = {};
+  for (const [name, { path, runtimeArgs = [] }] of Object.entries(settings.runtimes ?? {})) {
+    if (!/^[A-Za-z0-9][A-Za-z0-9_.-]*$/.test(name)) throw new ClusterError("invalid_argument", `"${name}" is not a runtime's name`);
+    if (name === OWN_RUNTIME) throw new ClusterError("invalid_argument", `the name ${OWN_RUNTIME} is of the daemon's own runtime`);
+    if (path.includes("/") && !path.startsWith("/")) throw new ClusterError("invalid_argument", `runtime ${name}: "${path}" is not an absolute path`);
+    byName[name] = { path, args: runtimeArgs };
+  }
+  const defaultName = settings["default-runtime"] ?? OWN_RUNTIME;
+  if (defaultName !== OWN_RUNTIME && !Object.hasOwn(byName, defaultName)) {
+    throw new ClusterError("invalid_argument", `default-runtime "${defaultName}" is not one of ${[OWN_RUNTIME, ...Object.keys(byName)].join(", ")}`);
+  }
+  return { byName, defaultName };
 }
 
 function tlsOf(settings: DaemonSettings): DaemonConfig["tls"] {

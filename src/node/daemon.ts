@@ -85,6 +85,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     images,
     shimPath: SHIM,
     cgroupParent: config.cgroupParent || "swarm",
+    runtimes: config.runtimes,
     logger,
     clock,
   });

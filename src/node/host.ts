@@ -25,6 +25,7 @@ export function describeHost(config: DaemonConfig, id: string, startedAtMs: numb
     dataRoot: config.dataRoot,
     labels: config.labels,
     registries: config.registries,
+    runtimes: config.runtimes,
     cgroupVersion: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "2" : "1",
     startedAtMs,
   };

@@ -93,6 +93,11 @@ export function capabilitiesOf(config: {
   return config.isPrivileged ? allCapabilities() : capabilityMask({ add: config.capabilityAdd, drop: config.capabilityDrop });
 }
 
+/** `CAP_CHOWN` and so on, in the order of their numbers. */
+export function capabilityNames(mask: bigint): readonly string[] {
+  return NAMES.filter((name) => hasCapability(mask, name)).map((name) => `CAP_${name}`);
+}
+
 /** Whether a mask has the capability of that name; no mask has one that does not exist. */
 export function hasCapability(mask: bigint, name: string): boolean {
   const number = (NAMES as readonly string[]).indexOf(name);

@@ -29,6 +29,14 @@ export function parseCgroupMounts(mountinfo: string): Pick<CgroupLayout, "legacy
   return { legacy, unified };
 }
 
+/** Every hierarchy of version 1 that is mounted, whatever its controllers. */
+export function legacyMountPoints(mountinfo: string): readonly string[] {
+  return mountinfo.split("\n").flatMap((line) => {
+    const [before = "", after = ""] = line.split(" - ", 2);
+    return after.startsWith("cgroup ") ? [unescapeOctal(before.split(" ")[4] ?? "")] : [];
+  });
+}
+
 const CONTROLLERS = new Set(["memory", "cpu", "cpuacct", "pids", "freezer", "devices", "name=systemd"]);
 
 function unescapeOctal(text: string): string {

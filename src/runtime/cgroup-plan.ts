@@ -11,12 +11,14 @@ export interface CgroupGroup {
 }
 
 export interface CgroupPlan {
+  /** Path below each hierarchy. */
+  readonly group: string;
   readonly groups: readonly CgroupGroup[];
   /** Has a line `oom_kill N`; empty when nothing counts. */
   readonly outOfMemoryFile: string;
-  /** Groups that the container sees: by the controller of version 1, or as the only one, with an empty name, of version 2. */
   /** How all of its processes are frozen; null when the machine cannot. */
   readonly freezer: Freezer | null;
+  /** Groups that the container sees: by the controller of version 1, or as the only one, with an empty name, of version 2. */
   readonly visible: readonly { readonly name: string; readonly path: string }[];
 }
 
@@ -49,6 +51,7 @@ export function planCgroups(layout: CgroupLayout, group: string, resources: Cont
   const memory = layout.legacy.get("memory");
   const unified = layout.unified === null ? [] : [{ path: `${layout.unified}/${group}`, isUnified: true, limits: unifiedLimits(layout, resources) }];
   return {
+    group,
     groups: [...legacy, ...unified],
     outOfMemoryFile: memory !== undefined ? `${memory}/${group}/memory.oom_control` : layout.unified !== null ? `${layout.unified}/${group}/memory.events` : "",
     freezer: freezerOf(layout, group),

@@ -3,7 +3,7 @@ import { mkdir, readdir, readFile, rmdir, writeFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
-import { type CgroupLayout, parseCgroupMounts } from "./cgroup-layout.js";
+import { type CgroupLayout, legacyMountPoints, parseCgroupMounts } from "./cgroup-layout.js";
 import { type CgroupPlan, planCgroups } from "./cgroup-plan.js";
 import type { ContainerResources } from "./container-runtime.js";
 
@@ -42,15 +42,21 @@ export class CgroupTree {
   readonly #group: string;
   readonly #clock: Clock;
 
-  private constructor(layout: CgroupLayout, group: string, clock: Clock) {
+  /** Where another runtime makes groups that we would not: the other hierarchies of version 1. */
+  readonly #foreignMounts: readonly string[];
+
+  private constructor(layout: CgroupLayout, group: string, clock: Clock, foreignMounts: readonly string[]) {
+    this.#foreignMounts = foreignMounts;
     this.#layout = layout;
     this.#group = group;
     this.#clock = clock;
   }
 
   /** Makes the owner's groups. Throws `failed_precondition` when the machine has no usable hierarchy. */
-  static async open(options: { readonly parent: string; readonly ownerId: string; readonly clock: Clock }): Promise<CgroupTree> {
-    const mounts = parseCgroupMounts(await readFile("/proc/self/mountinfo", "utf8"));
+  static async open(options: { readonly parent: string; readonly ownerId: string; readonly clock: Clock; readonly hasOtherRuntimes: boolean }) {
+    const mountinfo = await readFile("/proc/self/mountinfo", "utf8");
+    const mounts = parseCgroupMounts(mountinfo);
+    const foreign = options.hasOtherRuntimes ? legacyMountPoints(mountinfo).filter((mountPoint) => ![...mounts.legacy.values()].includes(mountPoint)) : [];
     if (mounts.unified === null && mounts.legacy.size === 0) throw new ClusterError("failed_precondition", "no cgroup hierarchy is mounted on this machine");
     const unifiedControllers =
       mounts.unified === null
@@ -58,10 +64,10 @@ export class CgroupTree {
         : (await readFile(`${mounts.unified}/cgroup.controllers`, "utf8")).split(/\s/).filter((name) => CONTROLLERS_WANTED.includes(name));
     const memory = mounts.legacy.get("memory");
     const layout = { ...mounts, unifiedControllers, hasSwapLimit: false };
-    const tree = new CgroupTree(layout, `${options.parent}/${options.ownerId}`, options.clock);
+    const tree = new CgroupTree(layout, `${options.parent}/${options.ownerId}`, options.clock, foreign);
     await tree.#prepare();
     const swapFile = memory !== undefined ? `${memory}/memory.memsw.limit_in_bytes` : `${mounts.unified}/${tree.#group}/${SHIMS}/memory.swap.max`;
-    return new CgroupTree({ ...layout, hasSwapLimit: existsSync(swapFile) }, tree.#group, options.clock);
+    return new CgroupTree({ ...layout, hasSwapLimit: existsSync(swapFile) }, tree.#group, options.clock, foreign);
   }
 
   /** What the spawner is started with: the group to filter devices in, where version 2 has to do it, and the files by which it joins the group of the shims. */
@@ -76,8 +82,11 @@ export class CgroupTree {
     return [...filter, ...legacy, `${owner}/${SHIMS}/cgroup.procs`];
   }
 
-  /** `devices` are rules beside the usual ones, or all; null has the usual ones. Throws `unimplemented` where this machine cannot make exceptions. */
-  plan(name: string, resources: ContainerResources, devices: readonly string[] | "all" | null): CgroupPlan {
+  /**
+   * `devices` are rules beside the usual ones, or all; null has the usual ones. Under another runtime, which makes one group of the same path in every hierarchy and
+   * sets the rules itself, all are beside the owner's when there are such. Throws `unimplemented` where this machine cannot make exceptions.
+   */
+  plan(name: string, resources: ContainerResources, devices: readonly string[] | "all" | null, isOtherRuntime: boolean): CgroupPlan {
     const plan = planCgroups(this.#layout, `${this.#group}/${name}`, resources);
     if (devices === null) return plan;
     const mountPoint = this.#layout.legacy.get("devices");
@@ -87,6 +96,7 @@ export class CgroupTree {
         "devices and privileged containers are not supported yet on hosts whose device controller is of cgroup version 2",
       );
     }
+    if (isOtherRuntime) return planCgroups(this.#layout, `${this.#deviceGroup}/${name}`, resources);
     const rules = devices === "all" ? ["a"] : [...DEVICES_ALLOWED, ...devices];
     const limits: readonly (readonly [string, string])[] = [["devices.deny", "a"], ...rules.map((rule) => ["devices.allow", rule] as const)];
     return { ...plan, groups: [...plan.groups, { path: `${mountPoint}/${this.#deviceGroup}/${name}`, isUnified: false, limits }] };
@@ -174,7 +184,8 @@ export class CgroupTree {
 
   #mountPoints(): readonly string[] {
     const legacy = this.#legacyMounts().map((mount) => mount.mountPoint);
-    return this.#layout.unified === null ? legacy : [...legacy, this.#layout.unified];
+    const all = [...legacy, ...this.#foreignMounts];
+    return this.#layout.unified === null ? all : [...all, this.#layout.unified];
   }
 }
 

@@ -25,6 +25,7 @@ const LATER_SETTINGS = {
   isPrivileged: false,
   devices: [],
   seccomp: "default",
+  runtime: "",
   hasInit: false,
   sharedMemoryBytes: 0,
   health: null,

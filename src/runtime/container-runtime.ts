@@ -97,6 +97,8 @@ export interface ContainerConfig {
   readonly isPrivileged: boolean;
   readonly devices: readonly ContainerDevice[];
   readonly seccomp: SeccompChoice;
+  /** Name of the OCI runtime that makes it; empty takes the host's default. */
+  readonly runtime: string;
   /** A small first process reaps and forwards signals. */
   readonly hasInit: boolean;
   /** Size of /dev/shm; 0 is 64 MB. */

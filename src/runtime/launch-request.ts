@@ -51,6 +51,18 @@ export interface Launch {
   readonly attachers: number;
 }
 
+/** What another runtime has to be told otherwise than our own shim. */
+export interface OciParts {
+  /** `linux.seccomp`; null is none. */
+  readonly seccomp: object | null;
+  readonly maskedPaths: readonly string[];
+  readonly readOnlyPaths: readonly string[];
+  readonly sysctls: Readonly<Record<string, string>>;
+  /** The mounts as our own shim would be asked for them. */
+  readonly mountRecords: readonly LaunchRecord[];
+  readonly sharedMemoryBytes: number;
+}
+
 export interface SeccompFilter {
   readonly path: string;
   readonly flags: number;
@@ -103,19 +115,30 @@ function validateMount(mount: ContainerMount): void {
   }
 }
 
+export function ociParts({ config, paths, joined, initPath }: Launch): Omit<OciParts, "seccomp"> {
+  return {
+    maskedPaths: config.isPrivileged ? [] : MASKED_PATHS,
+    readOnlyPaths: config.isPrivileged ? [] : READ_ONLY_PATHS,
+    sysctls: planSysctls(config.sysctls, sharesNetwork(config)),
+    mountRecords: [...mountRecords(config, joined?.etcFile ?? paths.etcFile), ...(config.hasInit ? bindRecords(initPath, INIT_PATH, true) : [])],
+    sharedMemoryBytes: config.sharedMemoryBytes || SHARED_MEMORY_BYTES,
+  };
+}
+
 /**
  * The request that a spawner takes (native/shim/settings.h has the keys): its length, and NUL-terminated records `key=value`. Throws `invalid_argument` for a value
  * with a NUL character, which would begin a record of its author's choice: a mount of the host, say.
  */
 export function encodeLaunch(launch: Launch): Buffer {
-  return encode([...recordsOf(launch)]);
+  return encode([...launchRecords(launch)]);
 }
 
 export function encodeExec(launch: ExecLaunch): Buffer {
   return encode([...execRecords(launch)]);
 }
 
-function encode(all: readonly LaunchRecord[]): Buffer {
+/** Records as a spawner takes them. */
+export function encode(all: readonly LaunchRecord[]): Buffer {
   const records = all.map(([key, value]) => {
     if (typeof value === "string" && value.includes("\0")) throw new ClusterError("invalid_argument", `setting "${key}" contains a NUL character`);
     return `${key}=${value}\0`;
@@ -126,9 +149,9 @@ function encode(all: readonly LaunchRecord[]): Buffer {
   return Buffer.concat([head, body]);
 }
 
-type LaunchRecord = readonly [key: string, value: string | number | bigint];
+export type LaunchRecord = readonly [key: string, value: string | number | bigint];
 
-function* recordsOf({ config, process, paths, layers, cgroups, seccomp, devices, initPath, joined, attachers }: Launch): Generator<LaunchRecord> {
+export function* launchRecords({ config, process, paths, layers, cgroups, seccomp, devices, initPath, joined, attachers }: Launch): Generator<LaunchRecord> {
   yield ["id", config.id];
   yield ["socket", paths.socket];
   yield ["folder", paths.folder];
@@ -168,7 +191,7 @@ function* recordsOf({ config, process, paths, layers, cgroups, seccomp, devices,
   yield* networkRecords(config, joined?.pid ?? 0);
 }
 
-function* execRecords(launch: ExecLaunch): Generator<LaunchRecord> {
+export function* execRecords(launch: ExecLaunch): Generator<LaunchRecord> {
   yield ["id", launch.id];
   yield ["socket", launch.socket];
   yield ["join.process", launch.container.pid];

@@ -20,18 +20,20 @@ import type {
 } from "./container-runtime.js";
 import { planDevices } from "./devices.js";
 import { type Outcome, readOutcome } from "./exit-record.js";
-import { encodeLaunch, type Launch } from "./launch-request.js";
+import { encodeExec, encodeLaunch, type ExecLaunch, type Launch } from "./launch-request.js";
 import { startExec } from "./local-exec.js";
 import { mergeEnv } from "./process-config.js";
 import { ShimConnection } from "./shim-connection.js";
 import { attachToShim, PendingAttachments } from "./shim-stream.js";
 import { signalNumber } from "./signals.js";
+import type { OtherRuntimes } from "./other-runtime.js";
 import type { Spawner } from "./spawner.js";
 
 /** What containers need of their runtime. */
 export interface ContainerTools {
   readonly cgroups: CgroupTree;
   readonly spawner: Spawner;
+  readonly otherRuntimes: OtherRuntimes;
   readonly clock: Clock;
   readonly execRoot: string;
   /** The compiled filter of a container; null for none. */
@@ -63,7 +65,7 @@ export class LocalContainer {
   #isPaused = false;
   readonly #pending = new PendingAttachments();
   #ended = newEnd();
-  /** Counts starts: what an earlier shim's connection still tells is not about this run. */
+  /** Counts starts, and the end of our interest: what an earlier shim's connection still tells is not about this run. */
   #run = 0;
   /** Settles when the last shim is gone and its end is known. */
   #gone: Promise<void> = Promise.resolve();
@@ -167,6 +169,7 @@ export class LocalContainer {
     const group = config.isDisposable ? await this.#tools.cgroups.makeInner(await this.cgroups()) : null;
     return startExec(this.#tools.spawner, {
       socketOf: (id) => execSocket(this.#tools.execRoot, id),
+      encode: (launch) => this.#encodeExec(launch),
       container: { pid: state.pid, group: `/${shortName(container.id)}` },
       args: config.args,
       env: mergeEnv([...terminal, ...process.env, ...config.env]),
@@ -202,8 +205,14 @@ export class LocalContainer {
   async update(change: ContainerChanges): Promise<void> {
     const record = { ...this.record, config: { ...this.record.config, ...change } };
     if (change.resources !== undefined && this.#state.type === "running") {
-      const { groups } = this.#tools.cgroups.plan(shortName(record.config.id), change.resources, null);
-      for (const { path, limits } of groups) await applyLimits(path, limits);
+      // Rules of devices stay as they are: set anew, the container would be without for a moment.
+      const { groups } = await this.cgroups(change.resources);
+      for (const { path, limits } of groups) {
+        await applyLimits(
+          path,
+          limits.filter(([file]) => !file.startsWith("devices.")),
+        );
+      }
     }
     await writeRecord(this.paths.record, record);
     this.#record = record;
@@ -211,9 +220,9 @@ export class LocalContainer {
   }
 
   /** The groups that it has, or will have. */
-  async cgroups(): Promise<CgroupPlan> {
+  async cgroups(resources = this.record.config.resources): Promise<CgroupPlan> {
     const { config } = this.record;
-    return this.#tools.cgroups.plan(shortName(config.id), config.resources, (await planDevices(config)).rules);
+    return this.#tools.cgroups.plan(shortName(config.id), resources, (await planDevices(config)).rules, this.#tools.otherRuntimes.of(config) !== null);
   }
 
   async stop(gracePeriodMs: number): Promise<void> {
@@ -235,6 +244,7 @@ export class LocalContainer {
     if (this.#state.type === "running") await this.#killIfRunning(SIGKILL);
     await this.#gone;
     await this.#tools.cgroups.remove(shortName(this.record.config.id));
+    await this.#tools.otherRuntimes.forget(this.record.config.id);
     // The record first: a folder without one is swept should the daemon end meanwhile.
     await rm(this.paths.record, { force: true });
     await rm(this.paths.folder, { recursive: true, force: true });
@@ -245,23 +255,31 @@ export class LocalContainer {
 
   /** Forgets the shim without touching it. */
   detach(): void {
+    this.#run++;
     this.#connection?.close();
   }
 
   async #launch(surroundings: LaunchSurroundings, attachers: number): Promise<void> {
     const { config, process } = this.record;
-    const { nodes, rules } = await planDevices(config);
-    const cgroups = this.#tools.cgroups.plan(shortName(config.id), config.resources, rules);
+    const runtime = this.#tools.otherRuntimes.of(config);
+    const { nodes } = await planDevices(config);
+    const cgroups = await this.cgroups();
     const seccomp = await this.#tools.seccompOf(config);
     const launch = { ...surroundings, config, process, paths: this.paths, cgroups, seccomp, devices: nodes, attachers };
     try {
-      await this.#tools.spawner.start(config.id, encodeLaunch(launch));
+      await this.#tools.spawner.start(config.id, runtime === null ? encodeLaunch(launch) : await this.#tools.otherRuntimes.encodeLaunch(runtime, launch));
     } catch (cause) {
       // A spawner that was lost may have made the shim before.
       if (!isClusterError(cause, "unavailable") || !(await this.#connect())) throw cause;
       return;
     }
     if (!(await this.#connect())) await this.#concludeWithoutShim();
+  }
+
+  async #encodeExec(launch: ExecLaunch): Promise<Buffer> {
+    const { config } = this.record;
+    const runtime = this.#tools.otherRuntimes.of(config);
+    return runtime === null ? encodeExec(launch) : this.#tools.otherRuntimes.encodeExec(runtime, config, launch);
   }
 
   async #connect(): Promise<boolean> {
@@ -319,6 +337,8 @@ export class LocalContainer {
   async #concludeUnknown(): Promise<void> {
     const started = await stat(this.paths.exitReserved).catch(() => null);
     if (started === null) return;
+    // Another runtime's container does not end with its shim by itself.
+    await this.#tools.cgroups.remove(shortName(this.record.config.id));
     const exit = { exitCode: EXIT_CODE_UNKNOWN, isOutOfMemory: false, finishedAtMs: this.#tools.clock.now() };
     this.#onOutcome({ type: "exited", exit, startedAtMs: this.#startedAtMs === 0 ? Math.trunc(started.mtimeMs) : this.#startedAtMs });
   }

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { deferred } from "../base/deferred.js";
 import { ClusterError, isClusterError } from "../base/errors.js";
 import type { ExecProcess } from "./container-runtime.js";
-import { encodeExec, type ExecLaunch } from "./launch-request.js";
+import type { ExecLaunch } from "./launch-request.js";
 import { ShimConnection } from "./shim-connection.js";
 import { attachToShim } from "./shim-stream.js";
 import { signalNumber } from "./signals.js";
@@ -15,6 +15,7 @@ const EXIT_CODE_UNKNOWN = 137;
 
 export interface ExecRequest extends Omit<ExecLaunch, "id" | "socket" | "attachers"> {
   readonly socketOf: (id: string) => string;
+  readonly encode: (launch: ExecLaunch) => Promise<Buffer>;
   readonly streams: StreamChoice | null;
   readonly discard: () => Promise<void>;
 }
@@ -38,7 +39,7 @@ async function start(spawner: Spawner, request: ExecRequest): Promise<ExecProces
   const started = deferred<number>();
   const ended = deferred<number>();
   for (const { promise } of [started, ended]) promise.catch(() => undefined);
-  await spawner.start(id, encodeExec({ ...request, id, socket, attachers: request.streams === null ? 0 : 1 }));
+  await spawner.start(id, await request.encode({ ...request, id, socket, attachers: request.streams === null ? 0 : 1 }));
   const connection = await ShimConnection.open(socket, {
     onRunning: (pid) => started.resolve(pid),
     onOutcome(outcome) {

@@ -34,9 +34,12 @@ import { readJsonFileLog } from "./json-file-log.js";
 import { makeMountPoints } from "./mount-points.js";
 import { validateLaunch } from "./launch-request.js";
 import { type ContainerTools, LocalContainer } from "./local-container.js";
+import { type OciRuntimes, OWN_RUNTIME, OWN_RUNTIME_ONLY } from "./oci-runtimes.js";
+import { OtherRuntimes } from "./other-runtime.js";
 import { planProcess } from "./process-config.js";
 import { DEFAULT_PROFILE } from "./seccomp/default-policy.js";
 import { SeccompFilters } from "./seccomp/filters.js";
+import { ociSeccomp } from "./seccomp/oci-seccomp.js";
 import { parseSeccompProfile } from "./seccomp/parse-profile.js";
 import { flagBits, policyText, subjectOnThisMachine } from "./seccomp/profile.js";
 import { ShimConnection } from "./shim-connection.js";
@@ -54,6 +57,8 @@ export interface LocalRuntimeOptions {
   readonly shimPath: string;
   /** Name of the group below each cgroup hierarchy's root that holds the owners' groups: `swarm`. */
   readonly cgroupParent: string;
+  /** Beside our own; none when left out. */
+  readonly runtimes?: OciRuntimes;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -65,6 +70,7 @@ export class LocalRuntime implements ContainerRuntime {
   readonly #spawner: Spawner;
   readonly #tools: ContainerTools;
   readonly #filters: SeccompFilters;
+  readonly #otherRuntimes: OtherRuntimes;
   readonly #containers = new Map<string, LocalContainer>();
   /** Ids and names that are being created, before they are in #containers. */
   readonly #reserved = new Set<string>();
@@ -75,9 +81,18 @@ export class LocalRuntime implements ContainerRuntime {
     this.#cgroups = cgroups;
     this.#spawner = new Spawner({ shimPath: options.shimPath, cgroupArguments: cgroups.spawnerArguments, logger: options.logger });
     this.#filters = new SeccompFilters({ folder: join(options.execRoot, "seccomp"), compilerPath: join(dirname(options.shimPath), "swarm-seccomp") });
-    const { execRoot, clock } = options;
+    const { execRoot, clock, runtimes = OWN_RUNTIME_ONLY } = options;
     const seccompOf = (config: ContainerConfig) => this.#seccompOf(config);
-    this.#tools = { cgroups, spawner: this.#spawner, clock, execRoot, seccompOf, onChange: (change, info) => this.#tell(change, info) };
+    this.#otherRuntimes = new OtherRuntimes({ runtimes, execRoot, seccompOf: ociSeccompOf });
+    this.#tools = {
+      cgroups,
+      otherRuntimes: this.#otherRuntimes,
+      spawner: this.#spawner,
+      clock,
+      execRoot,
+      seccompOf,
+      onChange: (change, info) => this.#tell(change, info),
+    };
   }
 
   /** Throws `failed_precondition` when the machine cannot run containers, with what is missing. */
@@ -86,7 +101,8 @@ export class LocalRuntime implements ContainerRuntime {
     await mkdir(containersFolder(options.dataRoot), { recursive: true, mode: 0o710 });
     await mkdir(socketsFolder(options.execRoot), { recursive: true, mode: 0o700 });
     await makeMountPoints(mountPointsFolder(options.dataRoot));
-    const cgroups = await CgroupTree.open({ parent: options.cgroupParent, ownerId: options.ownerId, clock: options.clock });
+    const hasOtherRuntimes = Object.keys(options.runtimes?.byName ?? {}).length > 0;
+    const cgroups = await CgroupTree.open({ parent: options.cgroupParent, ownerId: options.ownerId, clock: options.clock, hasOtherRuntimes });
     const runtime = new LocalRuntime(options, cgroups);
     await runtime.#recover();
     return runtime;
@@ -109,7 +125,8 @@ export class LocalRuntime implements ContainerRuntime {
     return () => this.#listeners.delete(listener);
   }
 
-  async create(config: ContainerConfig): Promise<void> {
+  async create(asked: ContainerConfig): Promise<void> {
+    const config = { ...asked, runtime: this.#runtimeNameOf(asked) };
     if (!/^[0-9a-f]{64}$/.test(config.id)) throw new ClusterError("invalid_argument", `container id ${config.id} is not 64 hexadecimal characters`);
     requireName(config.name);
     const image = this.#options.images.resolve(config.image);
@@ -117,7 +134,8 @@ export class LocalRuntime implements ContainerRuntime {
     const process = planProcess(config, image.config);
     validateLaunch(config, process, this.#options.images.layerFolders(image.id));
     await this.#seccompOf(config);
-    this.#cgroups.plan(shortName(config.id), config.resources, (await planDevices(config)).rules);
+    const isOtherRuntime = this.#otherRuntimes.of(config) !== null;
+    this.#cgroups.plan(shortName(config.id), config.resources, (await planDevices(config)).rules, isOtherRuntime);
     for (const mount of config.mounts) if (mount.type === "bind") await requireSource(mount.source);
     const paths = containerPaths(this.#options, config.id);
     this.#reserve(config);
@@ -263,14 +281,15 @@ export class LocalRuntime implements ContainerRuntime {
   }
 
   async #seccompOf(config: ContainerConfig) {
-    if (config.isPrivileged || config.seccomp === "unconfined") return null;
-    const profile = config.seccomp === "default" ? DEFAULT_PROFILE : parseSeccompProfile(config.seccomp.profile);
-    const capabilities = capabilitiesOf(config);
-    const policy = policyText(
-      profile,
-      subjectOnThisMachine((name) => hasCapability(capabilities, name)),
-    );
-    return { path: await this.#filters.fileFor(policy), flags: flagBits(profile) };
+    const found = profileOf(config);
+    if (found === null) return null;
+    return { path: await this.#filters.fileFor(policyText(found.profile, found.subject)), flags: flagBits(found.profile) };
+  }
+
+  /** The default of now holds for the container's life. */
+  #runtimeNameOf({ runtime }: ContainerConfig): string {
+    const name = runtime || (this.#options.runtimes ?? OWN_RUNTIME_ONLY).defaultName;
+    return name === OWN_RUNTIME ? "" : name;
   }
 
   #joinedBy({ network }: ContainerConfig) {
@@ -312,7 +331,9 @@ export class LocalRuntime implements ContainerRuntime {
   /** Ends and removes what carries this owner's name and belongs to no container. */
   async #sweep(): Promise<void> {
     const known = new Set([...this.#containers.keys()].map(shortName));
-    for (const file of await readdir(socketsFolder(this.#options.execRoot))) {
+    const sockets = await readdir(socketsFolder(this.#options.execRoot));
+    await this.#otherRuntimes.sweep(new Set(sockets.map((file) => file.replace(/\.sock$/, ""))));
+    for (const file of sockets) {
       // A program that somebody ran in a container goes on, and its shim removes the socket with its end.
       if (file.startsWith(EXEC_PREFIX) && (await this.#isAlive(join(socketsFolder(this.#options.execRoot), file)))) continue;
       const name = file.replace(/\.sock$/, "");
@@ -344,6 +365,19 @@ export class LocalRuntime implements ContainerRuntime {
     }
     await rm(socket, { force: true });
   }
+}
+
+function ociSeccompOf(config: ContainerConfig): object | null {
+  const found = profileOf(config);
+  return found === null ? null : ociSeccomp(found.profile, found.subject);
+}
+
+/** The policy that filters a container's system calls; null for none. */
+function profileOf(config: ContainerConfig) {
+  if (config.isPrivileged || config.seccomp === "unconfined") return null;
+  const profile = config.seccomp === "default" ? DEFAULT_PROFILE : parseSeccompProfile(config.seccomp.profile);
+  const capabilities = capabilitiesOf(config);
+  return { profile, subject: subjectOnThisMachine((name) => hasCapability(capabilities, name)) };
 }
 
 function requireName(name: string): void {

@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { assert } from "../base/assert.js";
 import { ClusterError } from "../base/errors.js";
 
 /** RLIMIT_* of the generic Linux architectures (asm-generic/resource.h), by their name in Docker. */
@@ -43,6 +44,13 @@ export function planRlimits(ulimits: readonly { readonly name: string; readonly 
     if (soft > hard) throw new ClusterError("invalid_argument", `ulimit ${limit.name}: soft limit ${limit.soft} is above hard limit ${limit.hard}`);
     return { resource, soft, hard };
   });
+}
+
+/** `RLIMIT_NOFILE` for 7. */
+export function rlimitName(resource: number): string {
+  const found = Object.entries(NUMBERS).find(([, number]) => number === resource);
+  assert(found !== undefined, "a limit that was planned has a name");
+  return `RLIMIT_${found[0].toUpperCase()}`;
 }
 
 function limitOf(limit: number): bigint {

@@ -1,4 +1,7 @@
 import Docker from "dockerode";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dockerClients, type Outcome, TestLab } from "../support/lab.js";
@@ -9,6 +12,7 @@ const client = dockerClients()[0] ?? "docker";
 
 /** Containers of one host that is in no swarm, by the stock command line and an SDK. */
 describe("a host on its own", () => {
+  let folder: string;
   let lab: TestLab;
   let docker: LabDocker;
   const must = (...args: readonly string[]) => docker.must(1, ...args);
@@ -20,6 +24,9 @@ describe("a host on its own", () => {
     lab.run(["script", "-qec", `stty rows 31 cols 97; ${client} -H unix:///var/lib/swarm-lab/${lab.name}/1/swarmd.sock ${command}`, "/dev/null"]);
 
   beforeAll(async () => {
+    folder = mkdtempSync(join(tmpdir(), "lab-containers-"));
+    writeFileSync(join(folder, "daemon.json"), JSON.stringify({ runtimes: { runc: { path: "runc" }, crun: { path: "/usr/bin/crun" } } }));
+    process.env.SWARM_LAB_CONFIG = join(folder, "daemon.json");
     lab = await TestLab.open();
     docker = new LabDocker(lab, client);
     await lab.lab("up", "--managers", "1", "--workers", "0");
@@ -29,6 +36,8 @@ describe("a host on its own", () => {
 
   afterAll(async () => {
     await lab?.[Symbol.asyncDispose]();
+    delete process.env.SWARM_LAB_CONFIG;
+    rmSync(folder, { recursive: true });
   });
 
   test("run: output, errors, input and exit code are the program's, and nothing is left", async () => {
@@ -70,6 +79,36 @@ describe("a host on its own", () => {
     expect((await run("--network", "container:web", "bb:v1", "ip", "-4", "addr", "show", "eth0")).stdout).toContain(`inet ${address}/`);
     expect((await run("--network", "host", "bb:v1", "ls", "/sys/class/net")).stdout).toMatch(/sw\w+0/);
     await must("rm", "-f", "web");
+  });
+
+  test.each(["runc", "crun"])("under %s, on a network, with programs run in it, over a restart of the daemon", async (runtime) => {
+    expect(JSON.parse(await must("info", "--format", "{{json .Runtimes}}"))).toMatchObject({ runc: { path: "runc" }, crun: { path: "/usr/bin/crun" } });
+    await must(
+      "run",
+      "-d",
+      "--name",
+      "other",
+      "--runtime",
+      runtime,
+      "-p",
+      "8098:80",
+      "bb:v1",
+      "sh",
+      "-c",
+      "trap 'exit 3' TERM; while :; do echo hello | nc -l -p 80; done",
+    );
+    expect(await must("inspect", "other", "--format", "{{.HostConfig.Runtime}}")).toBe(runtime);
+    const address = await must("inspect", "other", "--format", "{{.NetworkSettings.IPAddress}}");
+    await until("it answers", async () => (await run("bb:v1", "sh", "-c", `nc ${address} 80 </dev/null`)).stdout === "hello\n");
+    expect(await must("exec", "-u", "nobody", "other", "sh", "-c", "id -un; ip -4 addr show eth0")).toMatch(new RegExp(`^nobody\n[^]*inet ${address}/`));
+    expect((await run("--network", "container:other", "--runtime", runtime, "bb:v1", "ip", "-4", "addr", "show", "eth0")).stdout).toContain(`inet ${address}/`);
+    const pid = await must("inspect", "other", "--format", "{{.State.Pid}}");
+    await lab.lab("kill", "1");
+    await lab.lab("start", "1");
+    expect(await must("inspect", "other", "--format", "{{.State.Pid}} {{.State.Status}}")).toBe(`${pid} running`);
+    await must("exec", "other", "kill", "-TERM", "1");
+    await must("rm", "-f", "other");
+    expect((await docker.try(1, "run", "--runtime", "kata", "bb:v1")).stderr).toContain("unknown or invalid runtime name: kata");
   });
 
   test("a filter of one's own, and none", async () => {

@@ -33,6 +33,7 @@ export function containerConfig(id: string, name: string, change: Partial<Contai
     isPrivileged: false,
     devices: [],
     seccomp: "default",
+    runtime: "",
     hasInit: false,
     sharedMemoryBytes: 0,
     health: null,

@@ -8,6 +8,7 @@ import { newContainerId } from "../../src/base/ids.js";
 import { silentLogger } from "../../src/base/log.js";
 import type { ContainerConfig, ContainerExit, LogLine } from "../../src/runtime/container-runtime.js";
 import type { ImageConfig } from "../../src/runtime/image-store.js";
+import type { OciRuntimes } from "../../src/runtime/oci-runtimes.js";
 import { LocalRuntime } from "../../src/runtime/local-runtime.js";
 import { FolderImages, makeBusyboxRoot } from "./folder-images.js";
 
@@ -50,6 +51,7 @@ export function containerConfig(changes: Partial<ContainerConfig> = {}): Contain
     isPrivileged: false,
     devices: [],
     seccomp: "default",
+    runtime: "",
     hasInit: false,
     sharedMemoryBytes: 0,
     health: null,
@@ -84,6 +86,7 @@ export class ContainerWorld {
   readonly cgroup = `swarm-test-${randomBytes(4).toString("hex")}`;
   readonly images = new FolderImages();
   readonly #guardian;
+  runtimes: OciRuntimes | undefined;
   #isMounted = false;
   #runtime: LocalRuntime | null = null;
 
@@ -94,8 +97,9 @@ export class ContainerWorld {
   }
 
   /** `dataSizeBytes` puts the data root on a file system of that size. */
-  static async open(options: { readonly dataSizeBytes?: number } = {}): Promise<ContainerWorld> {
+  static async open(options: { readonly dataSizeBytes?: number; readonly runtimes?: OciRuntimes } = {}): Promise<ContainerWorld> {
     const world = new ContainerWorld();
+    world.runtimes = options.runtimes;
     if (options.dataSizeBytes !== undefined) {
       mkdirSync(join(world.folder, "data"));
       execFileSync("mount", ["-t", "tmpfs", "-o", `size=${options.dataSizeBytes}`, "tmpfs", join(world.folder, "data")]);
@@ -120,6 +124,7 @@ export class ContainerWorld {
       images: this.images,
       shimPath: SHIM_PATH,
       cgroupParent: `${this.cgroup}/nested`,
+      ...(this.runtimes === undefined ? {} : { runtimes: this.runtimes }),
       logger: silentLogger,
       clock: systemClock,
     });

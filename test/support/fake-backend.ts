@@ -76,6 +76,7 @@ export class FakeBackend implements Backend {
     dataRoot: "/var/lib/swarmd",
     labels: [],
     registries: { mirrors: [], insecure: [] },
+    runtimes: { byName: {}, defaultName: "swarm-shim" },
     cgroupVersion: "2",
     startedAtMs: 1_700_000_000_000,
   } as const;

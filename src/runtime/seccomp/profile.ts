@@ -82,7 +82,8 @@ export function flagBits(profile: SeccompProfile): number {
   return profile.flags.reduce((bits, flag) => bits | FLAGS[flag], 0);
 }
 
-function isFor(when: SeccompScope, subject: SeccompSubject): boolean {
+/** Whether a rule holds for a container on this machine. */
+export function isFor(when: SeccompScope, subject: SeccompSubject): boolean {
   if (when.architectures !== undefined && !when.architectures.includes(subject.architecture)) return false;
   if (when.withoutArchitectures?.includes(subject.architecture)) return false;
   if (when.capabilities?.every(subject.hasCapability) === false) return false;

@@ -29,6 +29,10 @@ describe("settings file", () => {
     ['{"data-rot": "/d"}', /unknown key "data-rot"/],
     ['{"labels": "a=b"}', /"labels" in .* is not a list of strings/],
     ['{"data-root": 5}', /"data-root" in .* is not a string/],
+    ['{"runtimes": []}', /"runtimes" in .* is not an object/],
+    ['{"runtimes": {"crun": "/usr/bin/crun"}}', /"runtimes" in .* has no "path" for "crun"/],
+    ['{"runtimes": {"crun": {"path": "/c", "runtimeArg": []}}}', /has an unknown key "runtimeArg" for "crun"/],
+    ['{"runtimes": {"crun": {"path": "/c", "runtimeArgs": "--x"}}}', /has "runtimeArgs" for "crun" that are no list/],
   ])("refuses %s", (text, message) => expect(() => readSettings(file(text), true)).toThrow(message));
 });
 
@@ -41,6 +45,14 @@ describe("configuration", () => {
     });
   });
 
+  test("runtimes of the file and of flags come together", () => {
+    const file = { runtimes: { crun: { path: "/usr/bin/crun", runtimeArgs: ["--debug"] } }, "default-runtime": "runc" };
+    expect(resolveConfig({ runtimes: { runc: { path: "runc" } } }, file).runtimes).toEqual({
+      byName: { crun: { path: "/usr/bin/crun", args: ["--debug"] }, runc: { path: "runc", args: [] } },
+      defaultName: "runc",
+    });
+  });
+
   test.each([
     [{ "log-level": "loud" }, /"loud" is not one of/],
     [{ "data-root": "relative" }, /"relative" is not an absolute path/],
@@ -48,5 +60,9 @@ describe("configuration", () => {
     [{ hosts: ["tcp://0.0.0.0:2376"] }, /needs tlscacert/],
     [{ tlscacert: "/ca.pem" }, /belong together/],
     [{ labels: ["novalue"] }, /"novalue" is not key=value/],
+    [{ "default-runtime": "crun" }, /default-runtime "crun" is not one of swarm-shim/],
+    [{ runtimes: { "swarm-shim": { path: "/x" } } }, /of the daemon's own runtime/],
+    [{ runtimes: { "a/b": { path: "/x" } } }, /"a\/b" is not a runtime's name/],
+    [{ runtimes: { a: { path: "x/y" } } }, /runtime a: "x\/y" is not an absolute path/],
   ])("refuses %j", (settings, message) => expect(() => resolveConfig(settings, {})).toThrow(message));
 });

@@ -74,6 +74,7 @@ const LIMITS = { nanoCpus: 1_500_000_000, memoryBytes: 1 << 20, pids: 10 };
 test("limits of version 2 are written into one group", () => {
   const layout = { ...parseCgroupMounts(PURE), unifiedControllers: ["memory", "cpu", "pids"], hasSwapLimit: true };
   expect(planCgroups(layout, "swarm/o/c", LIMITS)).toEqual({
+    group: "swarm/o/c",
     groups: [
       {
         path: "/sys/fs/cgroup/swarm/o/c",
@@ -197,7 +198,7 @@ test("a request is its length and its records", () => {
   const config = containerConfig({ command: ["a b", "c=d"], env: ["E=ü"] });
   const process = planProcess(config, EMPTY_CONFIG);
   const paths = containerPaths({ dataRoot: "/data", execRoot: "/run" }, config.id);
-  const cgroups = { groups: [], outOfMemoryFile: "", freezer: null, visible: [] };
+  const cgroups = { group: "g", groups: [], outOfMemoryFile: "", freezer: null, visible: [] };
   const own = { seccomp: { path: "/f", flags: 4 }, devices: [], initPath: "/init", joined: null, attachers: 0 };
   const request = encodeLaunch({ config, process, paths, layers: ["/l1", "/l2"], cgroups, ...own });
   expect(request.readUInt32LE()).toBe(request.length - 4);

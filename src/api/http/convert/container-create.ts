@@ -136,7 +136,6 @@ function isolationFromDocker(host: Fields) {
     ["CgroupnsMode", ["", "private"]],
     ["CgroupParent", [""]],
     ["VolumeDriver", ["", "local"]],
-    ["Runtime", [""]],
   ] as const) {
     const value = host.string(name);
     if (!(own as readonly string[]).includes(value)) throw notSupported(`HostConfig.${name} "${value}" is not supported yet`);
@@ -163,6 +162,7 @@ function isolationFromDocker(host: Fields) {
     sysctls: host.record("Sysctls"),
     oomScoreAdj: Number(host.integer("OomScoreAdj")),
     hasInit: host.boolean("Init"),
+    runtime: host.string("Runtime"),
     sharedMemoryBytes: host.count("ShmSize"),
   };
 }

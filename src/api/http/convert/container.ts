@@ -2,6 +2,7 @@ import { durationText } from "../../../base/duration-text.js";
 import type { PortConfig } from "../../../model/objects.js";
 import { bridgeNetworkOf } from "../../../runtime/bridge-network.js";
 import type { ContainerInfo, ContainerMount } from "../../../runtime/container-runtime.js";
+import { OWN_RUNTIME } from "../../../runtime/oci-runtimes.js";
 import type { Json } from "../json.js";
 import type { HealthState } from "../../../engine/health/health-state.js";
 import { healthcheckToDocker, healthText, healthToDocker } from "./health.js";
@@ -86,6 +87,7 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
       Privileged: config.isPrivileged,
       Binds: unlessEmpty(single?.request.binds ?? []) ?? null,
       Init: config.hasInit,
+      Runtime: config.runtime || OWN_RUNTIME,
       ShmSize: config.sharedMemoryBytes || 64 * 1024 * 1024,
       GroupAdd: unlessEmpty(config.groups) ?? null,
       Devices: config.devices.map((device) => ({ PathOnHost: device.source, PathInContainer: device.target, CgroupPermissions: device.permissions })),

@@ -1,4 +1,5 @@
 import type { Backend, HostDescription } from "../backend.js";
+import { OWN_RUNTIME } from "../../../runtime/oci-runtimes.js";
 import type { StoreView } from "../../../store/view.js";
 import type { Json } from "../json.js";
 import { API_VERSION, API_VERSION_MIN } from "../version.js";
@@ -71,8 +72,8 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     Labels: host.labels,
     ExperimentalBuild: false,
     ServerVersion: host.version,
-    Runtimes: { "swarm-shim": { path: "swarm-shim" } },
-    DefaultRuntime: "swarm-shim",
+    Runtimes: runtimesToDocker(host.runtimes),
+    DefaultRuntime: host.runtimes.defaultName,
     Swarm: swarmToDocker(backend, view),
     LiveRestoreEnabled: true,
     Isolation: "",
@@ -80,6 +81,11 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     SecurityOptions: [],
     Warnings: warningsOf(backend),
   };
+}
+
+function runtimesToDocker({ byName }: HostDescription["runtimes"]): Json {
+  const others = Object.entries(byName).map(([name, { path, args }]) => [name, { path, runtimeArgs: args.length === 0 ? undefined : args }]);
+  return { [OWN_RUNTIME]: { path: OWN_RUNTIME }, ...Object.fromEntries(others) };
 }
 
 function swarmToDocker(backend: Backend, view: StoreView | null): Json {

@@ -1,4 +1,4 @@
-#include "json.h"
+#include "json-text.h"
 
 #include <cstdint>
 #include <cstring>

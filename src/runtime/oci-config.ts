@@ -1,0 +1,98 @@
+import { ClusterError } from "../base/errors.js";
+import { capabilitiesOf, capabilityNames } from "./capabilities.js";
+import type { ContainerConfig } from "./container-runtime.js";
+import type { ExecLaunch, Launch, OciParts } from "./launch-request.js";
+import { ociMounts } from "./oci-mounts.js";
+import { planRlimits, rlimitName } from "./rlimits.js";
+
+const SPECIFICATION = "1.0.2";
+
+/** What Docker allows to be opened beside what a runtime allows by itself, in the runtime's own words: everything, and all of it again only when asked. */
+const NO_DEVICES = { allow: false, access: "rwm" };
+
+/**
+ * config.json (OCI runtime specification 1.0) of a container under another runtime: the same container that our own shim would make. The user is not in it: only
+ * the shim can look names up in the container's root.
+ */
+export function ociConfig(launch: Launch, parts: OciParts): string {
+  const { config, process, paths, cgroups, devices } = launch;
+  return toJson({
+    ociVersion: SPECIFICATION,
+    process: processOf({ ...launch.process, config, capabilities: capabilitiesOf(config), isTerminal: config.terminal.isTerminal, size: null }),
+    root: { path: paths.root, readonly: config.isRootReadOnly },
+    hostname: process.hostname,
+    ...(config.domainname === "" ? {} : { domainname: config.domainname }),
+    mounts: ociMounts(parts.mountRecords, { isPrivileged: config.isPrivileged, sharedMemoryBytes: parts.sharedMemoryBytes, visible: cgroups.visible }),
+    linux: {
+      namespaces: namespacesOf(launch),
+      cgroupsPath: `/${cgroups.group}`,
+      resources: { devices: deviceRules(launch) },
+      devices: devices.map((device) => ({
+        path: `/dev/${device.name}`,
+        type: device.isBlock ? "b" : "c",
+        major: device.major,
+        minor: device.minor,
+        fileMode: device.mode,
+        uid: 0,
+        gid: 0,
+      })),
+      sysctl: parts.sysctls,
+      maskedPaths: parts.maskedPaths,
+      readonlyPaths: parts.readOnlyPaths,
+      ...(parts.seccomp === null ? {} : { seccomp: parts.seccomp }),
+    },
+  });
+}
+
+/** process.json of a program that joins a container, likewise. */
+export function ociProcess(launch: ExecLaunch): string {
+  return toJson(processOf(launch));
+}
+
+interface Process extends Pick<ExecLaunch, "args" | "env" | "workingDir" | "capabilities" | "config" | "isTerminal" | "size"> {}
+
+function processOf({ args, env, workingDir, capabilities, config, isTerminal, size }: Process): object {
+  const names = capabilityNames(capabilities);
+  return {
+    terminal: isTerminal,
+    ...(size === null ? {} : { consoleSize: { height: size.rows, width: size.columns } }),
+    args,
+    env,
+    cwd: workingDir,
+    capabilities: { bounding: names, effective: names, permitted: names },
+    rlimits: planRlimits(config.ulimits).map(({ resource, soft, hard }) => ({ type: rlimitName(resource), soft, hard })),
+    noNewPrivileges: config.noNewPrivileges,
+    oomScoreAdj: config.oomScoreAdj,
+  };
+}
+
+function namespacesOf({ config, joined }: Launch): readonly object[] {
+  const own = ["pid", "mount", "ipc", "uts", "cgroup"].map((type) => ({ type }));
+  if (config.network === "host") return own;
+  return [...own, joined === null ? { type: "network" } : { type: "network", path: `/proc/${joined.pid}/ns/net` }];
+}
+
+function deviceRules({ config, devices }: Pick<Launch, "devices"> & { readonly config: ContainerConfig }): readonly object[] {
+  if (config.isPrivileged) return [{ allow: true, access: "rwm" }];
+  const asked = devices.map((device, index) => ({
+    allow: true,
+    type: device.isBlock ? "b" : "c",
+    major: device.major,
+    minor: device.minor,
+    access: config.devices[index]?.permissions ?? "rwm",
+  }));
+  return [NO_DEVICES, ...asked];
+}
+
+/** With numbers of 64 bits as they are: JSON.stringify knows no bigint. */
+function toJson(value: unknown): string {
+  if (typeof value === "bigint") return String(value);
+  if (Array.isArray(value)) return `[${value.map(toJson).join(",")}]`;
+  if (typeof value === "object" && value !== null) {
+    const members = Object.entries(value).filter(([, member]) => member !== undefined);
+    return `{${members.map(([name, member]) => `${JSON.stringify(name)}:${toJson(member)}`).join(",")}}`;
+  }
+  const text = JSON.stringify(value);
+  if (text === undefined) throw new ClusterError("internal", `a bundle's configuration cannot hold a ${typeof value}`);
+  return text;
+}
