@@ -9,6 +9,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../base/error.h"
@@ -52,8 +53,16 @@ void takeTerminal(const Settings& settings, const Fd& socket, const Identity& id
   for (int standard = 0; standard <= 2; standard++) check(dup2(terminal.slave.get(), standard), "dup");
 }
 
+/** The container's own null device. Where it has none any more, what ends at once as well: never the host's, whose mode a program could change. */
+Fd openEmptyInput() {
+  Fd null(open("/dev/null", O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC));
+  struct stat info = {};
+  if (null && fstat(null.get(), &info) == 0 && S_ISCHR(info.st_mode) && info.st_rdev == makedev(1, 3)) return null;
+  return std::move(makePipe().read);
+}
+
 void takePipes(const ChildEnds& ends, const Identity& identity) {
-  const Fd null = ends.input ? Fd() : openFile("/dev/null", O_RDONLY);
+  const Fd null = ends.input ? Fd() : openEmptyInput();
   const int streams[] = {ends.input ? ends.input.get() : null.get(), ends.output.get(), ends.errors.get()};
   for (int standard = 0; standard <= 2; standard++) {
     // So that the program may open /dev/stdout under its own user.

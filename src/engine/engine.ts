@@ -69,9 +69,9 @@ export class Engine {
   /** What a single container of an earlier daemon needs: it is started or removed, as its settings say. */
   async resume(): Promise<void> {
     for (const { config, state, exit } of this.#options.runtime.list()) {
-      if (config.single === null || state !== "exited" || exit === null) continue;
+      if (config.single === null || state === "running") continue;
       if (config.single.isAutoRemoved) await this.remove(config.id, { force: true });
-      else if (shouldStartWithDaemon(config.single, exit)) {
+      else if (exit !== null && shouldStartWithDaemon(config.single, exit)) {
         await this.start(config.id).catch((cause: unknown) =>
           this.#options.logger.warn({ container: config.id, reason: messageOf(cause) }, "a container could not be started with the daemon"),
         );
@@ -113,7 +113,13 @@ export class Engine {
     if (info.state === "running") return false;
     this.#restarts.forget(id);
     await this.#change(info, { isStopped: false });
-    await this.#launch(id);
+    try {
+      await this.#launch(id);
+    } catch (cause) {
+      // Nobody comes to remove what was to remove itself and never ran.
+      if (info.config.single?.isAutoRemoved === true) await this.remove(id, { force: true });
+      throw cause;
+    }
     return true;
   }
 

@@ -14,11 +14,9 @@ const FALLBACK_NAMESERVERS = ["8.8.8.8", "8.8.4.4"];
 /** Writes them into the container's folder, from where they are mounted. */
 export async function writeEtcFiles(folder: string, config: ContainerConfig, hostname: string): Promise<void> {
   const write = (name: (typeof ETC_FILES)[number], text: string) => writeFile(join(folder, name), text, { mode: 0o644 });
-  await Promise.all([
-    write("hosts", hostsText(config, hostname)),
-    write("hostname", `${hostname}\n`),
-    write("resolv.conf", resolvConfText(config, await hostResolvConf())),
-  ]);
+  // Before the first write: one that fails while this is waited for would be nobody's, and end the daemon.
+  const resolvConf = resolvConfText(config, await hostResolvConf());
+  await Promise.all([write("hosts", hostsText(config, hostname)), write("hostname", `${hostname}\n`), write("resolv.conf", resolvConf)]);
 }
 
 export function hostsText(config: ContainerConfig, hostname: string): string {

@@ -24,7 +24,7 @@ export function proportionalMegabytes(pid: number): number {
   return Number(/^Pss:\s+(\d+) kB/m.exec(readFileSync(`/proc/${pid}/smaps_rollup`, "utf8"))?.[1]) / 1024;
 }
 
-/** Shims of the bench's lab: told from containers by their program, and from spawners by being the parent of something. */
+/** Shims of the bench's lab: told from containers by their program, and from spawners by being the parent of something else. */
 export function shimsOfLab(): readonly number[] {
   return readdirSync("/proc")
     .filter((name) => /^\d+$/.test(name))
@@ -35,7 +35,10 @@ export function shimsOfLab(): readonly number[] {
         return (
           isShim &&
           readFileSync(`/proc/${pid}/cgroup`, "utf8").includes("/swarm-lab/bench/") &&
-          readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8").trim() !== ""
+          readFileSync(`/proc/${pid}/task/${pid}/children`, "utf8")
+            .trim()
+            .split(" ")
+            .some((child) => child !== "" && readFileSync(`/proc/${child}/comm`, "utf8").trim() !== "swarm-shim")
         );
       } catch {
         // Gone between the listing and the look.

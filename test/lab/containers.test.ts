@@ -44,9 +44,7 @@ describe("a host on its own", () => {
     expect(await run("bb:v1", "sh", "-c", "echo out; echo err >&2; exit 7")).toEqual({ code: 7, stdout: "out\n", stderr: "err\n" });
     expect(await withInput("one\ntwo\n", "run", "--rm", "-i", "bb:v1", "cat")).toEqual({ code: 0, stdout: "one\ntwo\n", stderr: "" });
     expect(await run("bb:v1", "no-such-program")).toMatchObject({ code: 127 });
-    await until("the containers are gone", async () => (await must("ps", "-aq", "--filter", "status=exited")) === "");
-    await must("container", "prune", "--force");
-    expect(await must("ps", "-aq")).toBe("");
+    await until("the containers are gone", async () => (await must("ps", "-aq")) === "");
   });
 
   test("run at a terminal: it has the client's size", async () => {

@@ -111,6 +111,20 @@ test("one that removes itself is waited for until it is gone", async () => {
   expect(actions()).toEqual(["create", "start", "die", "destroy"]);
 });
 
+test("one that removes itself is gone also when it cannot be started, or the daemon ended before it was", async () => {
+  const { clock, runtime, network, engine, create } = world();
+  await create(A, { isAutoRemoved: true });
+  runtime.beforeStart = () => {
+    throw new Error("no such program");
+  };
+  await expect(engine.start(A)).rejects.toThrow("no such program");
+  expect(runtime.inspect(A)).toBeUndefined();
+  await create(B, { isAutoRemoved: true });
+  await engine[Symbol.asyncDispose]();
+  await new Engine({ runtime, network, clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() }).resume();
+  expect(runtime.list()).toEqual([]);
+});
+
 test("waiting ends with its signal, and at once for what does not run", async () => {
   const { engine, create } = world();
   await create(A, {});
