@@ -11,6 +11,7 @@
 #include "../base/error.h"
 #include "../base/file.h"
 #include "cgroups.h"
+#include "joined-process.h"
 
 namespace {
 
@@ -28,19 +29,6 @@ namespace {
 }
 
 }  // namespace
-
-/** Only after the descriptor is open does the number stay this process's. */
-Fd openJoined(const Settings& settings) {
-  const std::string number = std::to_string(settings.joinedProcess);
-  Fd process(static_cast<int>(syscall(SYS_pidfd_open, settings.joinedProcess, 0)));
-  if (!process) failWith("the container has ended", ESRCH);
-  std::string groups;
-  char part[4096];
-  const Fd file = openFile("/proc/" + number + "/cgroup", O_RDONLY);
-  for (ssize_t count; (count = retry([&] { return read(file.get(), part, sizeof part); })) > 0;) groups.append(part, static_cast<size_t>(count));
-  if (groups.find(settings.joinedGroup) == std::string::npos) failWith("the container has ended", ESRCH);
-  return process;
-}
 
 Child join(const Settings& settings) {
   const Fd joined = openJoined(settings);

@@ -7,6 +7,3 @@
  * kernel. Throws when the process is not in the cgroup that was named, which it is not when its number was given away meanwhile.
  */
 Child join(const Settings& settings);
-
-/** The container's first process, held by a descriptor. Throws as join. */
-Fd openJoined(const Settings& settings);

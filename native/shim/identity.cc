@@ -39,9 +39,8 @@ std::optional<uint32_t> numberOf(std::string_view text) {
 
 std::string readDatabase(const char* path) { return readRegularFile(path, DATABASE_SIZE_MAX).value_or(""); }
 
-void resolveUser(Identity& identity, const std::string& wanted, std::string& loginName) {
+void resolveUser(Identity& identity, const std::string& passwd, const std::string& wanted, std::string& loginName) {
   const auto number = numberOf(wanted);
-  const std::string passwd = readDatabase("/etc/passwd");
   for (const std::string_view line : fieldsOf(passwd, '\n')) {
     const auto fields = fieldsOf(line, ':');
     if (fields.size() < 7) continue;
@@ -88,12 +87,15 @@ void setCapabilities(uint64_t effective) {
 }  // namespace
 
 Identity resolveIdentity(const std::string& user, const std::vector<std::string>& extraGroups) {
+  return findIdentity(user, extraGroups, readDatabase("/etc/passwd"), readDatabase("/etc/group"));
+}
+
+Identity findIdentity(const std::string& user, const std::vector<std::string>& extraGroups, const std::string& passwd, const std::string& groupFile) {
   Identity identity = {0, 0, {}, ""};
   const size_t colon = user.find(':');
   const std::string name = user.substr(0, colon);
   std::string loginName;
-  resolveUser(identity, name.empty() ? "0" : name, loginName);
-  const std::string groupFile = readDatabase("/etc/group");
+  resolveUser(identity, passwd, name.empty() ? "0" : name, loginName);
   if (colon != std::string::npos && colon + 1 < user.size()) {
     identity.group = resolveGroup(groupFile, user.substr(colon + 1));
   } else {

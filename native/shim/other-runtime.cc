@@ -19,7 +19,7 @@
 #include "apart.h"
 #include "bundle.h"
 #include "cgroups.h"
-#include "exec.h"
+#include "joined-process.h"
 #include "program.h"
 #include "rootfs.h"
 

@@ -123,6 +123,20 @@ void makeReadOnly(const std::string& path) {
   check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "write-protect", path);
 }
 
+void pivotTo(const Fd& root, const std::string& path) {
+  check(fchdir(root.get()), "enter", path);
+  check(static_cast<int>(syscall(SYS_pivot_root, ".", ".")), "pivot_root", path);
+  // The old root lies over the new one now; taking it off leaves no way to the host.
+  check(umount2(".", MNT_DETACH), "unmount the old root");
+  check(chdir("/"), "enter the new root");
+}
+
+void makeRootReadOnly() {
+  mount_attr attributes = {};
+  attributes.attr_set = MOUNT_ATTR_RDONLY;
+  setMountAttributes(AT_FDCWD, "/", 0, attributes, "/");
+}
+
 }  // namespace
 
 /** Layers are named by descriptor: the options stay far below the page that mount(2) takes, and the container learns no path of the host. */
@@ -158,18 +172,21 @@ void enterRoot(const Settings& settings) {
     if (mount.type == "bind") mountBind(root.get(), mount);
     else mountTmpfs(root.get(), mount);
   }
-  check(fchdir(root.get()), "enter", settings.root);
-  check(static_cast<int>(syscall(SYS_pivot_root, ".", ".")), "pivot_root", settings.root);
-  // The old root lies over the new one now; taking it off leaves no way to the host.
-  check(umount2(".", MNT_DETACH), "unmount the old root");
-  check(chdir("/"), "enter the new root");
+  pivotTo(root, settings.root);
+}
+
+void enterFilesystem(const Settings& settings) {
+  mountRoot(settings);
+  const Fd root = openFile(settings.root, O_PATH | O_DIRECTORY);
+  for (const MountSettings& mount : settings.mounts) {
+    if (mount.type == "bind") mountBind(root.get(), mount);
+  }
+  pivotTo(root, settings.root);
+  if (settings.isRootReadOnly) makeRootReadOnly();
 }
 
 void protectPaths(const Settings& settings) {
   for (const std::string& path : settings.maskedPaths) mask(path);
   for (const std::string& path : settings.readOnlyPaths) makeReadOnly(path);
-  if (!settings.isRootReadOnly) return;
-  mount_attr attributes = {};
-  attributes.attr_set = MOUNT_ATTR_RDONLY;
-  setMountAttributes(AT_FDCWD, "/", 0, attributes, "/");
+  if (settings.isRootReadOnly) makeRootReadOnly();
 }

@@ -116,7 +116,7 @@ Setter setterOf(std::string_view key) {
 
 }  // namespace
 
-Settings parseSettings(std::string_view request) {
+Settings parseRecords(std::string_view request) {
   Settings settings;
   while (!request.empty()) {
     const size_t end = request.find('\0');
@@ -127,6 +127,11 @@ Settings parseSettings(std::string_view request) {
     setterOf(record.substr(0, at))(settings, record.substr(at + 1));
     request.remove_prefix(end + 1);
   }
+  return settings;
+}
+
+Settings parseSettings(std::string_view request) {
+  Settings settings = parseRecords(request);
   if (settings.id.empty() || settings.socketPath.empty() || settings.args.empty()) failWith("the request lacks id, socket or arg", EINVAL);
   const bool isContainer = !settings.folder.empty() && !settings.root.empty() && !settings.layers.empty();
   if (settings.joinedProcess == 0 ? !isContainer : settings.joinedGroup.empty()) {

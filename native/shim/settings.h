@@ -143,3 +143,6 @@ struct Settings {
  * keys after it fill it in. An unknown key is refused: daemon and shim are built together.
  */
 Settings parseSettings(std::string_view request);
+
+/** The same records without a look at whether a program can be started by them. */
+Settings parseRecords(std::string_view request);

@@ -1,6 +1,5 @@
 #include "layer-writer.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -12,6 +11,7 @@
 #include "../base/error.h"
 #include "../base/file.h"
 #include "archive-error.h"
+#include "place-contents.h"
 
 namespace {
 
@@ -35,31 +35,9 @@ bool isAufsOwn(const std::string& name) {
   return name.compare(name[at] == '/' ? at + 1 : at, std::string::npos, OPAQUE) != 0;
 }
 
-/** A time that the kernel does not take becomes the epoch. */
-timespec usableTime(timespec time) {
-  constexpr int64_t YEAR_2446 = 15032385535;
-  return time.tv_sec < INT32_MIN || time.tv_sec > YEAR_2446 ? timespec{} : time;
-}
-
 void setTime(int folder, const std::string& name, timespec time) {
   const timespec times[2] = {usableTime(time), usableTime(time)};
   check(utimensat(folder, name.c_str(), times, AT_SYMLINK_NOFOLLOW), "set the time of", name);
-}
-
-void removeTree(int folder, const std::string& name) {
-  if (unlinkat(folder, name.c_str(), 0) == 0) return;
-  if (errno != EISDIR && errno != EPERM) fail("remove", name);
-  const int opened = openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-  DIR* directory = opened < 0 ? nullptr : fdopendir(opened);
-  if (directory == nullptr) fail("open directory", name);
-  std::vector<std::string> names;
-  while (const dirent* entry = readdir(directory)) {
-    const std::string child = entry->d_name;
-    if (child != "." && child != "..") names.push_back(child);
-  }
-  for (const std::string& child : names) removeTree(dirfd(directory), child);
-  closedir(directory);
-  check(unlinkat(folder, name.c_str(), AT_REMOVEDIR), "remove directory", name);
 }
 
 }  // namespace

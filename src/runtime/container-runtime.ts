@@ -1,12 +1,14 @@
 import type { Duplex } from "node:stream";
 import type { ContainerNetwork } from "../model/container-network.js";
 import type { PortConfig } from "../model/objects.js";
+import type { ContainerFiles } from "./container-files.js";
 
 /**
  * Containers of one host, as the agent and the HTTP API see them. Knows containers, not tasks. Implemented by LocalRuntime over
  * swarm-shim, and by a fake for the agent's tests; both pass the suite of test/conformance/container-runtime.ts.
  */
 export interface ContainerRuntime {
+  readonly files: ContainerFiles;
   /**
    * Makes the container durable (record, writable layer, log folder) without a process. Throws ClusterError `not_found` for an image
    * that is not here, `already_exists` for a name or id in use, `invalid_argument` for a setting that cannot be honoured.

@@ -5,6 +5,8 @@ import type { HealthConfig } from "./container-runtime.js";
 export interface ImageStore {
   /** Makes an image of one layer from a root file system tar (plain, gzip or zstd). Nothing is left behind when it fails. */
   import(tar: Readable, options: ImportOptions): Promise<ImageInfo>;
+  /** Makes an image of another one and one more layer on top of it. Throws `failed_precondition` for an image whose archives were not kept. Nothing is left behind when it fails. */
+  commit(imageId: string, layer: Readable, options: CommitOptions): Promise<ImageInfo>;
   /** Brings the images of an archive that `save` or docker save wrote, or of an OCI layout: all of them or none. Throws `invalid_argument`. */
   load(archive: Readable): Promise<readonly LoadedImage[]>;
   /** An archive of images; read it to its end or destroy it. Throws `not_found`, or `failed_precondition` for an image whose archives were not kept. */
@@ -48,6 +50,17 @@ export interface ImportOptions {
   readonly changes: readonly string[];
   /** `os[/arch[/variant]]`; empty is this host's. */
   readonly platform: string;
+}
+
+export interface CommitOptions {
+  /** Empty leaves the image without a name. */
+  readonly reference: string;
+  readonly author: string;
+  readonly message: string;
+  /** The command that made the layer, for the history. */
+  readonly createdBy: string;
+  /** All that the new image says. */
+  readonly config: ImageConfig;
 }
 
 export interface ImageInfo {

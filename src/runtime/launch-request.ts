@@ -137,6 +137,28 @@ export function encodeExec(launch: ExecLaunch): Buffer {
   return encode([...execRecords(launch)]);
 }
 
+/** What shows a container's files to swarm-files, in the same form. */
+export interface FilesView {
+  readonly config: ContainerConfig;
+  readonly paths: ContainerPaths;
+  readonly layers: readonly string[];
+  /** Null for a container that does not run. */
+  readonly running: { readonly pid: number; readonly group: string } | null;
+}
+
+export function encodeFilesView(view: FilesView): Buffer {
+  return encode([...viewRecords(view)]);
+}
+
+function* viewRecords({ config, paths, layers, running }: FilesView): Generator<LaunchRecord> {
+  if (running !== null) {
+    yield ["join.process", running.pid];
+    yield ["join.group", running.group];
+  }
+  yield* rootRecords(config, paths, layers);
+  yield* mountRecords(config, paths.etcFile);
+}
+
 /** Records as a spawner takes them. */
 export function encode(all: readonly LaunchRecord[]): Buffer {
   const records = all.map(([key, value]) => {
@@ -164,11 +186,7 @@ export function* launchRecords({ config, process, paths, layers, cgroups, seccom
   yield ["user", process.user];
   for (const group of config.groups) yield ["group", group];
   yield ["hostname", process.hostname];
-  yield ["root", paths.root];
-  yield ["upper", paths.upper];
-  yield ["work", paths.work];
-  for (const layer of layers) yield ["layer", layer];
-  yield ["root.readonly", flag(config.isRootReadOnly)];
+  yield* rootRecords(config, paths, layers);
   yield* mountRecords(config, joined?.etcFile ?? paths.etcFile);
   if (config.hasInit) yield* bindRecords(initPath, INIT_PATH, true);
   if (!config.isPrivileged) {
@@ -189,6 +207,14 @@ export function* launchRecords({ config, process, paths, layers, cgroups, seccom
   yield ["stdin.once", flag(config.terminal.isInputOnce)];
   yield ["attachers", attachers];
   yield* networkRecords(config, joined?.pid ?? 0);
+}
+
+function* rootRecords(config: ContainerConfig, paths: ContainerPaths, layers: readonly string[]): Generator<LaunchRecord> {
+  yield ["root", paths.root];
+  yield ["upper", paths.upper];
+  yield ["work", paths.work];
+  for (const layer of layers) yield ["layer", layer];
+  yield ["root.readonly", flag(config.isRootReadOnly)];
 }
 
 export function* execRecords(launch: ExecLaunch): Generator<LaunchRecord> {

@@ -63,6 +63,7 @@ export class LocalContainer {
   #startedAtMs = 0;
   #connection: ShimConnection | null = null;
   #isPaused = false;
+  #isBeingRemoved = false;
   readonly #pending = new PendingAttachments();
   #ended = newEnd();
   /** Counts starts, and the end of our interest: what an earlier shim's connection still tells is not about this run. */
@@ -102,6 +103,11 @@ export class LocalContainer {
     return this.#ended.promise;
   }
 
+  /** Resolves when it is not being started. */
+  async settled(): Promise<void> {
+    while (this.#state.type === "starting") await this.#state.result.promise.catch(() => undefined);
+  }
+
   /** Finds out what became of it while no daemon was there. */
   async recover(): Promise<void> {
     if (await this.#connect()) {
@@ -120,6 +126,7 @@ export class LocalContainer {
 
   async start(surroundings: LaunchSurroundings): Promise<void> {
     const state = this.#state;
+    if (this.#isBeingRemoved) throw new ClusterError("conflict", `Container ${this.record.config.id} is marked for removal and cannot be started`);
     if (state.type === "running" || state.type === "starting")
       throw new ClusterError("failed_precondition", `container ${this.record.config.name} is already running`);
     const result = deferred<void>();
@@ -233,8 +240,18 @@ export class LocalContainer {
     await this.ended.finally(cancel);
   }
 
-  /** Ends it if need be, waits for its shim, and removes cgroups and files. */
-  async dispose(): Promise<void> {
+  /** Ends it if need be, waits for its shim, and removes cgroups and files. From the call on it cannot be started; `release` ends what others do with its files. */
+  async dispose(release: () => Promise<void>): Promise<void> {
+    this.#isBeingRemoved = true;
+    try {
+      await release();
+      await this.#dispose();
+    } finally {
+      this.#isBeingRemoved = false;
+    }
+  }
+
+  async #dispose(): Promise<void> {
     if (this.#state.type === "starting") {
       // Setting up may hang (a mount of a file system whose server is gone): nobody wants its result any more.
       const { result } = this.#state;

@@ -32,8 +32,9 @@ import { writeEtcFiles } from "./etc-files.js";
 import type { ImageStore } from "./image-store.js";
 import { readJsonFileLog } from "./json-file-log.js";
 import { makeMountPoints } from "./mount-points.js";
-import { validateLaunch } from "./launch-request.js";
+import { encodeFilesView, validateLaunch } from "./launch-request.js";
 import { type ContainerTools, LocalContainer } from "./local-container.js";
+import { type FilesOf, LocalFiles } from "./local-files.js";
 import { type OciRuntimes, OWN_RUNTIME, OWN_RUNTIME_ONLY } from "./oci-runtimes.js";
 import { OtherRuntimes } from "./other-runtime.js";
 import { planProcess } from "./process-config.js";
@@ -53,7 +54,7 @@ export interface LocalRuntimeOptions {
   /** Tells this daemon's kernel objects from those of others on the machine. */
   readonly ownerId: string;
   readonly images: ImageStore;
-  /** The program swarm-shim; swarm-seccomp and swarm-init are beside it. */
+  /** The program swarm-shim; swarm-seccomp, swarm-init and swarm-files are beside it. */
   readonly shimPath: string;
   /** Name of the group below each cgroup hierarchy's root that holds the owners' groups: `swarm`. */
   readonly cgroupParent: string;
@@ -71,6 +72,7 @@ export class LocalRuntime implements ContainerRuntime {
   readonly #tools: ContainerTools;
   readonly #filters: SeccompFilters;
   readonly #otherRuntimes: OtherRuntimes;
+  readonly files: LocalFiles;
   readonly #containers = new Map<string, LocalContainer>();
   /** Ids and names that are being created, before they are in #containers. */
   readonly #reserved = new Set<string>();
@@ -81,6 +83,7 @@ export class LocalRuntime implements ContainerRuntime {
     this.#cgroups = cgroups;
     this.#spawner = new Spawner({ shimPath: options.shimPath, cgroupArguments: cgroups.spawnerArguments, logger: options.logger });
     this.#filters = new SeccompFilters({ folder: join(options.execRoot, "seccomp"), compilerPath: join(dirname(options.shimPath), "swarm-seccomp") });
+    this.files = new LocalFiles({ program: join(dirname(options.shimPath), "swarm-files"), container: (id) => this.#filesOf(id) });
     const { execRoot, clock, runtimes = OWN_RUNTIME_ONLY } = options;
     const seccompOf = (config: ContainerConfig) => this.#seccompOf(config);
     this.#otherRuntimes = new OtherRuntimes({ runtimes, execRoot, seccompOf: ociSeccompOf });
@@ -110,6 +113,7 @@ export class LocalRuntime implements ContainerRuntime {
 
   /** Containers and shims live on. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.files.end();
     for (const container of this.#containers.values()) container.detach();
     await this.#spawner.close();
     if ([...this.#containers.values()].every((container) => container.info.state !== "running")) await this.#cgroups.close();
@@ -157,8 +161,9 @@ export class LocalRuntime implements ContainerRuntime {
   }
 
   async start(id: string): Promise<void> {
+    await this.files.written(id);
     const container = this.#get(id);
-    const layers = [mountPointsFolder(this.#options.dataRoot), ...this.#options.images.layerFolders(container.record.imageId)];
+    const layers = this.#layersOf(container);
     const initPath = join(dirname(this.#options.shimPath), "swarm-init");
     await container.start({ layers, initPath, joined: this.#joinedBy(container.record.config) });
   }
@@ -233,7 +238,7 @@ export class LocalRuntime implements ContainerRuntime {
     if (container.info.state === "running" && options.force !== true) {
       throw new ClusterError("failed_precondition", `container ${id} is running: stop it before removing it, or force`);
     }
-    await container.dispose();
+    await container.dispose(() => this.files.end(id));
     if (this.#containers.delete(id)) this.#tell("remove", container.info);
   }
 
@@ -262,6 +267,30 @@ export class LocalRuntime implements ContainerRuntime {
     const container = this.#containers.get(id);
     if (container === undefined) throw new ClusterError("not_found", `No such container: ${id}`);
     return container;
+  }
+
+  /** Folders, uppermost first. */
+  #layersOf({ record }: LocalContainer): readonly string[] {
+    return [mountPointsFolder(this.#options.dataRoot), ...this.#options.images.layerFolders(record.imageId)];
+  }
+
+  #filesOf(id: string): FilesOf {
+    const container = this.#get(id);
+    const { record, paths } = container;
+    return {
+      settled: () => container.settled(),
+      ended: container.ended,
+      upper: paths.upper,
+      user: record.process.user,
+      view: async () => {
+        // What is not there any more hides nothing.
+        const present = await Promise.all(record.config.mounts.map((mount) => mount.type !== "bind" || isThere(mount.source)));
+        const config = { ...record.config, mounts: record.config.mounts.filter((_, index) => present[index]) };
+        const { pid } = container.info;
+        const running = pid === 0 ? null : { pid, group: `/${shortName(id)}` };
+        return encodeFilesView({ config, paths, layers: this.#layersOf(container), running });
+      },
+    };
   }
 
   #reserve({ id, name }: ContainerConfig): void {
@@ -383,6 +412,13 @@ function profileOf(config: ContainerConfig) {
 function requireName(name: string): void {
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]+$/.test(name)) return;
   throw new ClusterError("invalid_argument", `Invalid container name (${name}), only [a-zA-Z0-9][a-zA-Z0-9_.-] are allowed`);
+}
+
+async function isThere(path: string): Promise<boolean> {
+  return access(path).then(
+    () => true,
+    () => false,
+  );
 }
 
 async function requireSource(path: string): Promise<void> {

@@ -36,6 +36,10 @@ export class FakeImageStore implements ImageStore {
     return [{ type: "untagged", reference }];
   }
 
+  commit(): never {
+    throw new ClusterError("unimplemented", "this store only has names");
+  }
+
   load(): never {
     throw new ClusterError("unimplemented", "this store only has names");
   }

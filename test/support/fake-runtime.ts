@@ -18,6 +18,7 @@ import type {
   ExecProcess,
   LogLine,
 } from "../../src/runtime/container-runtime.js";
+import { FakeFiles } from "./fake-files.js";
 
 interface FakeContainer {
   info: ContainerInfo;
@@ -29,6 +30,7 @@ interface FakeContainer {
 
 /** Containers in memory: programs run until a test ends them. Passes the same conformance suite as the real one. */
 export class FakeRuntime implements ContainerRuntime {
+  readonly files = new FakeFiles();
   readonly #containers = new Map<string, FakeContainer>();
   readonly #clock: Clock;
   #lastPid = 1000;

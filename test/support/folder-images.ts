@@ -31,6 +31,9 @@ const APPLETS = [
   "chmod",
   "stty",
   "tty",
+  "ln",
+  "mv",
+  "chown",
   "kill",
 ];
 
@@ -85,6 +88,10 @@ export class FolderImages implements ImageStore {
   }
 
   import(): never {
+    throw new ClusterError("unimplemented", "this store only holds folders");
+  }
+
+  commit(): never {
     throw new ClusterError("unimplemented", "this store only holds folders");
   }
 

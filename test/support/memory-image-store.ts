@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { ClusterError } from "../../src/base/errors.js";
-import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions, LoadedImage } from "../../src/runtime/image-store.js";
+import type { CommitOptions, HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions, LoadedImage } from "../../src/runtime/image-store.js";
 
 /** Images without files: an import reads its archive to the end and keeps the digest. Names are familiar ones with a tag. */
 export class MemoryImageStore implements ImageStore {
@@ -47,6 +47,24 @@ export class MemoryImageStore implements ImageStore {
       author: "",
       comment: "",
       layers: [id],
+      config,
+    };
+    this.#images.set(id, image);
+    return image;
+  }
+
+  /** The new image is as large as its parent and the layer. */
+  async commit(imageId: string, layer: Readable, options: CommitOptions): Promise<ImageInfo> {
+    const parent = this.resolve(imageId);
+    const { id, sizeBytes } = await this.import(layer, { reference: options.reference, message: options.message, changes: [], platform: "" });
+    const { author, message: comment, config } = options;
+    const image = {
+      ...(parent ?? this.#images.get(id)!),
+      id,
+      tags: this.#images.get(id)!.tags,
+      sizeBytes: sizeBytes + (parent?.sizeBytes ?? 0),
+      author,
+      comment,
       config,
     };
     this.#images.set(id, image);

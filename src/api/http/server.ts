@@ -9,6 +9,8 @@ import type { Backend } from "./backend.js";
 import type { RouteContext } from "./context.js";
 import { answerOf, PAGE_NOT_FOUND_TEXT } from "./errors.js";
 import { type ListenOptions, openListener } from "./listener.js";
+import { commitRoutes } from "./routes/commit.js";
+import { containerFileRoutes } from "./routes/container-files.js";
 import { containerLifeRoutes } from "./routes/container-life.js";
 import { containerWatchRoutes } from "./routes/container-watch.js";
 import { containerRoutes } from "./routes/containers.js";
@@ -62,6 +64,8 @@ const ROUTES = [
   execRoutes,
   containerLifeRoutes,
   containerWatchRoutes,
+  containerFileRoutes,
+  commitRoutes,
   containerRoutes,
   networkRoutes,
   registryRoutes,

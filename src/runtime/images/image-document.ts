@@ -87,24 +87,52 @@ export function encodeImage(image: {
     architecture: platform.architecture,
     ...(platform.variant === "" ? {} : { variant: platform.variant }),
     os: platform.os,
-    config: {
-      ...(config.user === "" ? {} : { User: config.user }),
-      ...(config.exposedPorts.length === 0 ? {} : { ExposedPorts: setOf(config.exposedPorts) }),
-      ...(config.env.length === 0 ? {} : { Env: config.env }),
-      ...(config.entrypoint.length === 0 ? {} : { Entrypoint: config.entrypoint }),
-      ...(config.command.length === 0 ? {} : { Cmd: config.command }),
-      ...(config.volumes.length === 0 ? {} : { Volumes: setOf(config.volumes) }),
-      ...(config.workingDir === "" ? {} : { WorkingDir: config.workingDir }),
-      ...(Object.keys(config.labels).length === 0 ? {} : { Labels: sorted(config.labels) }),
-      ...(config.stopSignal === "" ? {} : { StopSignal: config.stopSignal }),
-      ...(config.health === null ? {} : { Healthcheck: healthToImage(config.health) }),
-      ...(config.shell.length === 0 ? {} : { Shell: config.shell }),
-    },
+    config: documentConfigOf(config),
     rootfs: { type: "layers", diff_ids: layers },
     history: [{ comment }],
   };
   const bytes = Buffer.from(JSON.stringify(document));
   return { id: digestOf(bytes), bytes };
+}
+
+/** The configuration of an image that has a step, and perhaps a layer, more than its parent; as bytes, and its id. */
+export function encodeChild(
+  parent: ImageDocument,
+  step: { readonly config: ImageConfig; readonly layer: string | null; readonly createdAtMs: number; readonly author: string; readonly entry: HistoryEntry },
+): { readonly id: string; readonly bytes: Buffer } {
+  const { history, rootfs } = parent;
+  const created = new Date(step.createdAtMs).toISOString();
+  // Layers that the parent's history does not tell of would be taken for this one.
+  const untold = rootfs.diff_ids.length - history.filter((entry) => entry.empty_layer !== true).length;
+  const fillers = Array.from({ length: Math.max(untold, 0) }, () => ({}));
+  const document: ImageDocument = {
+    architecture: parent.architecture,
+    ...optional("variant", parent.variant),
+    os: parent.os,
+    config: documentConfigOf(step.config),
+    rootfs: { type: "layers", diff_ids: step.layer === null ? rootfs.diff_ids : [...rootfs.diff_ids, step.layer] },
+    history: [...history, ...fillers, { created, ...step.entry, ...(step.layer === null ? { empty_layer: true } : {}) }],
+    created,
+    ...(step.author === "" ? {} : { author: step.author }),
+  };
+  const bytes = Buffer.from(JSON.stringify(document));
+  return { id: digestOf(bytes), bytes };
+}
+
+function documentConfigOf(config: ImageConfig): ImageDocument["config"] {
+  return {
+    ...(config.user === "" ? {} : { User: config.user }),
+    ...(config.exposedPorts.length === 0 ? {} : { ExposedPorts: setOf(config.exposedPorts) }),
+    ...(config.env.length === 0 ? {} : { Env: config.env }),
+    ...(config.entrypoint.length === 0 ? {} : { Entrypoint: config.entrypoint }),
+    ...(config.command.length === 0 ? {} : { Cmd: config.command }),
+    ...(config.volumes.length === 0 ? {} : { Volumes: setOf(config.volumes) }),
+    ...(config.workingDir === "" ? {} : { WorkingDir: config.workingDir }),
+    ...(Object.keys(config.labels).length === 0 ? {} : { Labels: sorted(config.labels) }),
+    ...(config.stopSignal === "" ? {} : { StopSignal: config.stopSignal }),
+    ...(config.health === null ? {} : { Healthcheck: healthToImage(config.health) }),
+    ...(config.shell.length === 0 ? {} : { Shell: config.shell }),
+  };
 }
 
 /**

@@ -1,9 +1,10 @@
 import type { Readable } from "node:stream";
 import { ClusterError } from "../../base/errors.js";
 import { type ImageReference, canonicalReference, familiarName, familiarReference, parseReference } from "../../model/image-reference.js";
-import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions, LoadedImage } from "../image-store.js";
+import type { CommitOptions, HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions, LoadedImage } from "../image-store.js";
 import { ImageCatalog, type ImageCatalogOptions } from "./image-catalog.js";
 import { encodeImage, parsePlatform } from "./image-document.js";
+import { commitLayer } from "./image-committer.js";
 import { loadImages } from "./image-loader.js";
 import { saveImages } from "./image-saver.js";
 import { applyChanges, EMPTY_CONFIG } from "./import-changes.js";
@@ -43,6 +44,11 @@ export class LocalImageStore implements ImageStore {
     ]);
     await intake.commit({ id: image.id, config: image.bytes, manifest, references: reference === undefined ? [] : [canonicalReference(reference)] });
     return this.catalog.info(image.id);
+  }
+
+  commit(imageId: string, layer: Readable, options: CommitOptions): Promise<ImageInfo> {
+    const reference = options.reference === "" ? undefined : canonicalReference(taggable(options.reference));
+    return commitLayer(this.catalog, this.#get(imageId).id, layer, { ...options, references: reference === undefined ? [] : [reference] });
   }
 
   async tag(reference: string, target: string): Promise<void> {

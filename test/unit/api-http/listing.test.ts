@@ -145,9 +145,9 @@ test("containers of this host: listed, filtered, removed", async () => {
   expect(await call("DELETE", "/containers/name-a")).toMatchObject({ status: 409 });
   expect(await call("DELETE", "/containers/name-a?force=1")).toMatchObject({ status: 204, text: "" });
   expect(await list("/containers/json?all=1")).toEqual(["/name-b"]);
-  expect(await call("GET", "/containers/name-b/changes")).toMatchObject({
+  expect(await call("GET", "/containers/name-b/checkpoints")).toMatchObject({
     status: 501,
-    json: { message: "docker changes of a container is not supported yet" },
+    json: { message: "docker checkpoints of a container is not supported yet" },
   });
 });
 

@@ -53,7 +53,8 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
     log: logFromDocker(host),
     single: singleFromDocker(fields, host, { ports, binds: mounts.binds }),
   };
-  fields.ignore("OnBuild", "ArgsEscaped", "MacAddress");
+  // Some SDKs put the query into the body as well.
+  fields.ignore("OnBuild", "ArgsEscaped", "MacAddress", "name", "platform");
   fields.end();
   host.ignore("ConsoleSize", "MemorySwappiness", "OomKillDisable", "ContainerIDFile", "Isolation");
   host.end();

@@ -47,7 +47,7 @@ export function notBuiltRoutes(app: FastifyInstance, { backend }: RouteContext):
   app.post("/auth", async () => {
     throw notSupported("docker login is not supported yet: put the credentials into the configuration of the command line (auths in ~/.docker/config.json)");
   });
-  for (const path of ["/build", "/commit", "/session", "/grpc"]) {
+  for (const path of ["/build", "/session", "/grpc"]) {
     app.post(path, async () => {
       throw notSupported(`${path} is not supported yet`);
     });

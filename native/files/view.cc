@@ -1,0 +1,123 @@
+#include "view.h"
+
+#include <fcntl.h>
+#include <linux/mount.h>
+#include <linux/openat2.h>
+#include <sched.h>
+#include <sys/mount.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "../base/error.h"
+#include "../base/file.h"
+#include "../shim/joined-process.h"
+#include "../shim/rootfs.h"
+#include "inode.h"
+#include "refusal.h"
+
+namespace {
+
+constexpr int LINKS_MAX = 40;
+/** A path with ".." is looked up again when somebody renames folders meanwhile (openat2(2), EAGAIN). */
+constexpr int LOOKUPS_MAX = 1000;
+
+void joinMounts(const Settings& settings) {
+  const Fd process = openJoined(settings);
+  // Nobody in there may look into this process.
+  check(setns(process.get(), CLONE_NEWNS), "join the container's mount namespace");
+}
+
+bool isThere(const std::string& path) { return access(path.c_str(), F_OK) == 0; }
+
+/** The writable layer becomes the uppermost of those that are only read, below an empty one in memory that is gone with this process. */
+Settings withoutWriting(Settings settings, bool hasUpper) {
+  if (mkdir(settings.root.c_str(), 0700) < 0 && errno != EEXIST) fail("create directory", settings.root);
+  check(mount("tmpfs", settings.root.c_str(), "tmpfs", 0, "mode=700"), "mount a file system in memory at", settings.root);
+  if (hasUpper && isThere(settings.upper)) settings.layers.insert(settings.layers.begin(), settings.upper);
+  settings.upper = settings.root + "/upper";
+  settings.work = settings.root + "/work";
+  settings.root += "/root";
+  return settings;
+}
+
+void beApart() {
+  check(unshare(CLONE_NEWNS), "unshare mount namespace");
+  check(mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make / a slave mount");
+}
+
+int lookUp(const std::string& path, uint64_t flags) {
+  const Fd root = openFile("/", O_PATH | O_DIRECTORY);
+  open_how how = {};
+  how.flags = flags | O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
+  int result = -1;
+  for (int tries = 0; tries < LOOKUPS_MAX; tries++) {
+    result = retry([&] { return static_cast<int>(syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how)); });
+    if (result >= 0 || errno != EAGAIN) return result;
+  }
+  return result;
+}
+
+}  // namespace
+
+void enterFiles(const Settings& settings, bool isWritten) {
+  if (settings.joinedProcess != 0) return joinMounts(settings);
+  beApart();
+  enterFilesystem(isWritten ? settings : withoutWriting(settings, true));
+}
+
+Fd openBareRoot(const Settings& settings) {
+  if (settings.joinedProcess == 0) {
+    beApart();
+    Settings bare = withoutWriting(settings, true);
+    bare.mounts.clear();
+    enterFilesystem(bare);
+    return openFile("/", O_PATH | O_DIRECTORY);
+  }
+  joinMounts(settings);
+  return Fd(check(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)), "open the container's root"));
+}
+
+void enterImage(const Settings& settings) {
+  beApart();
+  Settings bare = withoutWriting(settings, false);
+  bare.mounts.clear();
+  enterFilesystem(bare);
+}
+
+Fd openPath(const std::string& path, bool isFollowed) {
+  Fd node(lookUp(path, isFollowed ? 0 : O_NOFOLLOW));
+  if (node) return node;
+  if (errno == ENOENT) refuse("missing", "Could not find the file " + path);
+  if (errno == ENOTDIR) refuse("invalid", path + " leads through a file that is not a directory");
+  if (errno == ELOOP) refuse("invalid", path + " leads through too many links, or through one that is not followed");
+  if (errno == ENAMETOOLONG) refuse("invalid", "the path is too long");
+  fail("open in the container", path);
+}
+
+std::string finalTarget(const std::string& path) {
+  std::string pending = path;
+  std::string real;
+  for (int links = 0; !pending.empty();) {
+    const size_t slash = std::min(pending.find('/'), pending.size());
+    const std::string part = pending.substr(0, slash);
+    pending.erase(0, slash + 1);
+    if (part.empty() || part == ".") continue;
+    if (part == "..") {
+      real.erase(std::min(real.rfind('/'), real.size()));
+      continue;
+    }
+    const Fd node(lookUp(real + "/" + part, O_NOFOLLOW));
+    struct stat info = {};
+    if (node && fstat(node.get(), &info) == 0 && S_ISLNK(info.st_mode)) {
+      if (++links > LINKS_MAX) refuse("invalid", path + " leads through too many links");
+      const std::string target = targetOf(node, path);
+      if (!target.empty() && target[0] == '/') real.clear();
+      pending = target + "/" + pending;
+      continue;
+    }
+    real += "/" + part;
+  }
+  return real.empty() ? "/" : real;
+}
