@@ -9,11 +9,13 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "device-filter.h"
 
 void createCgroups(const std::vector<CgroupSettings>& groups) {
   for (const CgroupSettings& group : groups) {
     if (mkdir(group.path.c_str(), 0755) < 0 && errno != EEXIST) fail("create cgroup", group.path);
     for (const auto& [file, text] : group.limits) writeSetting(group.path + "/" + file, text);
+    if (!group.deviceRules.empty()) installDeviceFilter(group.path, group.deviceRules);
   }
 }
 

@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include <cstddef>
-#include <iterator>
+#include <cstdlib>
 #include <vector>
 
 #include "../base/error.h"
@@ -24,21 +24,29 @@ struct Rule {
   int access;
 };
 
-/** Any node may be made; these may be opened: null, zero, full, random, urandom, tty, console, ptmx, pseudo-terminals, tun. */
-constexpr Rule RULES[] = {
-    {BPF_DEVCG_DEV_CHAR, ANY, ANY, BPF_DEVCG_ACC_MKNOD},
-    {BPF_DEVCG_DEV_BLOCK, ANY, ANY, BPF_DEVCG_ACC_MKNOD},
-    {BPF_DEVCG_DEV_CHAR, 1, 3, ALL_ACCESS},
-    {BPF_DEVCG_DEV_CHAR, 1, 5, ALL_ACCESS},
-    {BPF_DEVCG_DEV_CHAR, 1, 7, ALL_ACCESS},
-    {BPF_DEVCG_DEV_CHAR, 1, 8, ALL_ACCESS},
-    {BPF_DEVCG_DEV_CHAR, 1, 9, ALL_ACCESS},
-    {BPF_DEVCG_DEV_CHAR, 5, 0, ALL_ACCESS},
-    {BPF_DEVCG_DEV_CHAR, 5, 1, ALL_ACCESS},
-    {BPF_DEVCG_DEV_CHAR, 5, 2, ALL_ACCESS},
-    {BPF_DEVCG_DEV_CHAR, 136, ANY, ALL_ACCESS},
-    {BPF_DEVCG_DEV_CHAR, 10, 200, ALL_ACCESS},
-};
+int numberOrAny(const std::string& text, const std::string& rule) {
+  if (text == "*") return ANY;
+  if (text.empty() || text.size() > 9 || text.find_first_not_of("0123456789") != std::string::npos) failWith("device rule \"" + rule + "\"", EINVAL);
+  return atoi(text.c_str());
+}
+
+/** `TYPE MAJOR:MINOR ACCESS`. */
+Rule parseRule(const std::string& text) {
+  const size_t colon = text.find(':');
+  const size_t space = text.find(' ', 2);
+  if (text.size() < 7 || (text[0] != 'c' && text[0] != 'b') || text[1] != ' ' || colon == std::string::npos || space == std::string::npos || space < colon) {
+    failWith("device rule \"" + text + "\"", EINVAL);
+  }
+  Rule rule = {text[0] == 'c' ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK, numberOrAny(text.substr(2, colon - 2), text),
+               numberOrAny(text.substr(colon + 1, space - colon - 1), text), 0};
+  for (const char letter : text.substr(space + 1)) {
+    if (letter == 'r') rule.access |= BPF_DEVCG_ACC_READ;
+    else if (letter == 'w') rule.access |= BPF_DEVCG_ACC_WRITE;
+    else if (letter == 'm') rule.access |= BPF_DEVCG_ACC_MKNOD;
+    else failWith("device rule \"" + text + "\"", EINVAL);
+  }
+  return rule;
+}
 
 enum Register : unsigned char { RESULT = BPF_REG_0, CONTEXT = BPF_REG_1, TYPE = BPF_REG_2, ACCESS = BPF_REG_3, MAJOR = BPF_REG_4, MINOR = BPF_REG_5, SCRATCH = BPF_REG_6 };
 
@@ -78,7 +86,7 @@ void appendRule(std::vector<bpf_insn>& program, const Rule& rule) {
   for (const size_t jump : jumps) program[jump].off = static_cast<short>(program.size() - jump - 1);
 }
 
-std::vector<bpf_insn> compile() {
+std::vector<bpf_insn> compile(const std::vector<std::string>& rules) {
   std::vector<bpf_insn> program;
   program.push_back(load(TYPE, offsetof(bpf_cgroup_dev_ctx, access_type)));
   program.push_back(copy(ACCESS, TYPE));
@@ -86,7 +94,7 @@ std::vector<bpf_insn> compile() {
   program.push_back(calculate(BPF_RSH, ACCESS, 16));
   program.push_back(load(MAJOR, offsetof(bpf_cgroup_dev_ctx, major)));
   program.push_back(load(MINOR, offsetof(bpf_cgroup_dev_ctx, minor)));
-  for (const Rule& rule : RULES) appendRule(program, rule);
+  for (const std::string& rule : rules) appendRule(program, parseRule(rule));
   appendReturn(program, 0);
   return program;
 }
@@ -101,8 +109,8 @@ bool hasFilter(int cgroup) {
   return attributes.query.prog_cnt > 0;
 }
 
-Fd loadFilter() {
-  const std::vector<bpf_insn> program = compile();
+Fd loadFilter(const std::vector<std::string>& rules) {
+  const std::vector<bpf_insn> program = compile(rules);
   bpf_attr attributes = {};
   attributes.prog_type = BPF_PROG_TYPE_CGROUP_DEVICE;
   attributes.insns = reinterpret_cast<uint64_t>(program.data());
@@ -113,10 +121,10 @@ Fd loadFilter() {
 
 }  // namespace
 
-void installDeviceFilter(const std::string& cgroup) {
+void installDeviceFilter(const std::string& cgroup, const std::vector<std::string>& rules) {
   const Fd folder = openFile(cgroup, O_RDONLY | O_DIRECTORY);
   if (hasFilter(folder.get())) return;
-  const Fd filter = loadFilter();
+  const Fd filter = loadFilter(rules);
   bpf_attr attributes = {};
   attributes.target_fd = static_cast<unsigned>(folder.get());
   attributes.attach_bpf_fd = static_cast<unsigned>(filter.get());

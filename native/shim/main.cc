@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstdio>
 #include <string>
 #include <vector>
@@ -9,7 +10,16 @@
 
 namespace {
 
-constexpr const char* USAGE = "usage: swarm-shim spawner [--device-filter CGROUP] [CGROUP-FILE...]   (started by swarmd, with a socket as descriptor 3)\n";
+constexpr const char* USAGE = "usage: swarm-shim spawner [--device-filter CGROUP RULES] [CGROUP-FILE...]   (started by swarmd, with a socket as descriptor 3)\n";
+
+std::vector<std::string> splitAt(const std::string& text, char separator) {
+  std::vector<std::string> parts;
+  for (size_t begin = 0, end; begin <= text.size(); begin = end + 1) {
+    end = std::min(text.find(separator, begin), text.size());
+    parts.push_back(text.substr(begin, end - begin));
+  }
+  return parts;
+}
 
 }  // namespace
 
@@ -23,9 +33,9 @@ int main(int count, char** arguments) {
   words.erase(words.begin());
   try {
     runFromSealedCopy(arguments);
-    if (words.size() >= 2 && words[0] == "--device-filter") {
-      installDeviceFilter(words[1]);
-      words.erase(words.begin(), words.begin() + 2);
+    if (words.size() >= 3 && words[0] == "--device-filter") {
+      installDeviceFilter(words[1], splitAt(words[2], ','));
+      words.erase(words.begin(), words.begin() + 3);
     }
     serveSpawner(Fd(3), words);
     return 0;

@@ -62,6 +62,7 @@ constexpr Field FIELDS[] = {
     {"cgroup", [](Settings& s, std::string_view v) { s.cgroups.emplace_back().path = v; }},
     {"cgroup.unified", [](Settings& s, std::string_view v) { last(s.cgroups, "cgroup.unified").isUnified = number(v) != 0; }},
     {"cgroup.set", [](Settings& s, std::string_view v) { last(s.cgroups, "cgroup.set").limits.push_back(split(v)); }},
+    {"cgroup.device", [](Settings& s, std::string_view v) { last(s.cgroups, "cgroup.device").deviceRules.emplace_back(v); }},
     {"oom.file", [](Settings& s, std::string_view v) { s.outOfMemoryFile = v; }},
     {"cgroup.visible", [](Settings& s, std::string_view v) { s.visibleCgroups.push_back(split(v)); }},
     {"sysctl", [](Settings& s, std::string_view v) { s.sysctls.push_back(split(v)); }},

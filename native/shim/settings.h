@@ -25,6 +25,8 @@ struct CgroupSettings {
   bool isUnified = false;
   /** File and text, written in this order. */
   std::vector<std::pair<std::string, std::string>> limits;
+  /** Version 2: the only devices that may be opened in it (device-filter.h); none for no filter. */
+  std::vector<std::string> deviceRules;
 };
 
 struct RlimitSettings {

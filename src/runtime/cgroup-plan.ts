@@ -8,6 +8,8 @@ export interface CgroupGroup {
   readonly isUnified: boolean;
   /** File and text, in the order in which the kernel accepts them. */
   readonly limits: readonly (readonly [file: string, text: string])[];
+  /** Version 2: the only devices that may be opened in it, in the words of version 1 (`c 1:3 rwm`). */
+  readonly deviceRules?: readonly string[];
 }
 
 export interface CgroupPlan {

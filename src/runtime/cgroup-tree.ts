@@ -78,25 +78,22 @@ export class CgroupTree {
     );
     if (this.#layout.unified === null) return legacy;
     const owner = `${this.#layout.unified}/${this.#group}`;
-    const filter = this.#layout.legacy.has("devices") ? [] : ["--device-filter", owner];
+    const filter = this.#layout.legacy.has("devices") ? [] : ["--device-filter", owner, DEVICES_ALLOWED.join(",")];
     return [...filter, ...legacy, `${owner}/${SHIMS}/cgroup.procs`];
   }
 
   /**
    * `devices` are rules beside the usual ones, or all; null has the usual ones. Under another runtime, which makes one group of the same path in every hierarchy and
-   * sets the rules itself, all are beside the owner's when there are such. Throws `unimplemented` where this machine cannot make exceptions.
+   * sets the rules itself, all are beside the owner's when there are such.
    */
   plan(name: string, resources: ContainerResources, devices: readonly string[] | "all" | null, isOtherRuntime: boolean): CgroupPlan {
     const plan = planCgroups(this.#layout, `${this.#group}/${name}`, resources);
     if (devices === null) return plan;
     const mountPoint = this.#layout.legacy.get("devices");
-    if (mountPoint === undefined) {
-      throw new ClusterError(
-        "unimplemented",
-        "devices and privileged containers are not supported yet on hosts whose device controller is of cgroup version 2",
-      );
+    if (isOtherRuntime || mountPoint === undefined) {
+      const beside = planCgroups(this.#layout, `${this.#deviceGroup}/${name}`, resources);
+      return isOtherRuntime || devices === "all" ? beside : filtered(beside, [...DEVICES_ALLOWED, ...devices]);
     }
-    if (isOtherRuntime) return planCgroups(this.#layout, `${this.#deviceGroup}/${name}`, resources);
     const rules = devices === "all" ? ["a"] : [...DEVICES_ALLOWED, ...devices];
     const limits: readonly (readonly [string, string])[] = [["devices.deny", "a"], ...rules.map((rule) => ["devices.allow", rule] as const)];
     return { ...plan, groups: [...plan.groups, { path: `${mountPoint}/${this.#deviceGroup}/${name}`, isUnified: false, limits }] };
@@ -147,15 +144,15 @@ export class CgroupTree {
   async #prepare(): Promise<void> {
     for (const { mountPoint, controllers } of this.#legacyMounts()) {
       const path = `${mountPoint}/${this.#group}`;
-      if (controllers.includes("devices")) {
-        await prepareDevices(path);
-        await mkdir(`${mountPoint}/${this.#deviceGroup}`, { recursive: true });
-      } else await mkdir(`${path}/${SHIMS}`, { recursive: true });
+      await mkdir(`${mountPoint}/${this.#deviceGroup}`, { recursive: true });
+      if (controllers.includes("devices")) await prepareDevices(path);
+      else await mkdir(`${path}/${SHIMS}`, { recursive: true });
     }
     const { unified, unifiedControllers } = this.#layout;
     if (unified === null) return;
     await mkdir(`${unified}/${this.#group}`, { recursive: true });
-    for (const group of ["", ...ancestorsOf(this.#group)]) {
+    await mkdir(`${unified}/${this.#deviceGroup}`, { recursive: true });
+    for (const group of ["", ...ancestorsOf(this.#group), this.#deviceGroup]) {
       for (const controller of unifiedControllers) await enableController(join(unified, group), controller);
     }
     await mkdir(`${unified}/${this.#group}/${SHIMS}`, { recursive: true });
@@ -187,6 +184,11 @@ export class CgroupTree {
     const all = [...legacy, ...this.#foreignMounts];
     return this.#layout.unified === null ? all : [...all, this.#layout.unified];
   }
+}
+
+/** On version 2, where the whole container lives beside the owner's group, whose filter holds for all below. */
+function filtered(plan: CgroupPlan, deviceRules: readonly string[]): CgroupPlan {
+  return { ...plan, groups: plan.groups.map((group) => (group.isUnified ? { ...group, deviceRules } : group)) };
 }
 
 /** `a`, `a/b` and `a/b/c` of `a/b/c`. */

@@ -302,6 +302,7 @@ function* cgroupRecords(plan: CgroupPlan): Generator<LaunchRecord> {
     yield ["cgroup", group.path];
     yield ["cgroup.unified", flag(group.isUnified)];
     for (const [file, text] of group.limits) yield ["cgroup.set", `${file}=${text}`];
+    for (const rule of group.deviceRules ?? []) yield ["cgroup.device", rule];
   }
   yield ["oom.file", plan.outOfMemoryFile];
   for (const { name, path } of plan.visible) yield ["cgroup.visible", `${name}=${path}`];

@@ -13,6 +13,7 @@ import type {
   ContainerChanges,
   ContainerExit,
   ContainerInfo,
+  ContainerResources,
   ExecConfig,
   ExecProcess,
   StreamChoice,
@@ -229,7 +230,14 @@ export class LocalContainer {
   /** The groups that it has, or will have. */
   async cgroups(resources = this.record.config.resources): Promise<CgroupPlan> {
     const { config } = this.record;
-    return this.#tools.cgroups.plan(shortName(config.id), resources, (await planDevices(config)).rules, this.#tools.otherRuntimes.of(config) !== null);
+    // Which groups it has does not depend on what rules of its own it has, whose devices may be gone by now.
+    const hasOwnDevices = config.isPrivileged || config.devices.length > 0;
+    return this.#planCgroups(resources, hasOwnDevices ? "all" : null);
+  }
+
+  #planCgroups(resources: ContainerResources, devices: readonly string[] | "all" | null): CgroupPlan {
+    const { config } = this.record;
+    return this.#tools.cgroups.plan(shortName(config.id), resources, devices, this.#tools.otherRuntimes.of(config) !== null);
   }
 
   async stop(gracePeriodMs: number): Promise<void> {
@@ -279,8 +287,8 @@ export class LocalContainer {
   async #launch(surroundings: LaunchSurroundings, attachers: number): Promise<void> {
     const { config, process } = this.record;
     const runtime = this.#tools.otherRuntimes.of(config);
-    const { nodes } = await planDevices(config);
-    const cgroups = await this.cgroups();
+    const { nodes, rules } = await planDevices(config);
+    const cgroups = this.#planCgroups(config.resources, rules);
     const seccomp = await this.#tools.seccompOf(config);
     const launch = { ...surroundings, config, process, paths: this.paths, cgroups, seccomp, devices: nodes, attachers };
     try {

@@ -138,8 +138,9 @@ export class LocalRuntime implements ContainerRuntime {
     const process = planProcess(config, image.config);
     validateLaunch(config, process, this.#options.images.layerFolders(image.id));
     await this.#seccompOf(config);
-    const isOtherRuntime = this.#otherRuntimes.of(config) !== null;
-    this.#cgroups.plan(shortName(config.id), config.resources, (await planDevices(config)).rules, isOtherRuntime);
+    // Both refuse what cannot be: devices that are none, a runtime that is not configured.
+    await planDevices(config);
+    this.#otherRuntimes.of(config);
     for (const mount of config.mounts) if (mount.type === "bind") await requireSource(mount.source);
     const paths = containerPaths(this.#options, config.id);
     this.#reserve(config);

@@ -1,0 +1,16 @@
+import { defineConfig } from "vitest/config";
+
+/** Inside the machine: the tests of the real runtime, and those that ask for a host with cgroup version 2. */
+export default defineConfig({
+  test: {
+    root: "/opt/swarmd",
+    include: ["test/unit/runtime/*.test.ts", "test/soak/cgroup2/guest/*.guest.ts"],
+    // Those who need no kernel run elsewhere, and so does what only imitates such a host.
+    exclude: ["test/unit/runtime/{fake-runtime,json-file-log,launch-plan,log-files,log-tail,unified-cgroups}.test.ts"],
+    reporters: ["test/soak/cgroup2/guest/reporter.ts"],
+    maxWorkers: 1,
+    // An emulated processor takes its time.
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
+  },
+});
