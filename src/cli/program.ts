@@ -7,6 +7,8 @@ import { addClusterCommands } from "./commands/cluster.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addContainerCommands } from "./commands/container.js";
 import { addImageCommands } from "./commands/image.js";
+import { addTransferCommands } from "./commands/image-transfer.js";
+import { addLoginCommands } from "./commands/login.js";
 import { addNodeCommands } from "./commands/node.js";
 import { addServiceCommands } from "./commands/service.js";
 import { addSystemCommands } from "./commands/system.js";
@@ -32,6 +34,8 @@ export function createProgram(version: string): Command {
   addServiceCommands(program);
   addContainerCommands(program);
   addImageCommands(program);
+  addTransferCommands(program);
+  addLoginCommands(program);
   addSystemCommands(program, version);
   addCompletionCommand(program);
   return program;

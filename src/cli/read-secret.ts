@@ -1,12 +1,13 @@
 import { createInterface } from "node:readline";
 
-/** The first line of standard input. On a terminal it is asked for, and what is typed is not shown. */
-export async function readSecret(prompt: string, signal: AbortSignal): Promise<string> {
+/** The first line of standard input. On a terminal it is asked for, and what is typed is not shown unless `isShown`. */
+export async function readSecret(prompt: string, signal: AbortSignal, options: { readonly isShown?: boolean } = {}): Promise<string> {
+  const isShown = options.isShown === true;
   const { stdin, stderr } = process;
   const isTerminal = stdin.isTTY === true;
   if (isTerminal) stderr.write(prompt);
   // Without an output, readline echoes nothing; on a terminal it also turns off the terminal's own echo.
-  const lines = createInterface({ input: stdin, terminal: isTerminal });
+  const lines = createInterface({ input: stdin, terminal: isTerminal && !isShown });
   lines.once("SIGINT", () => process.kill(process.pid, "SIGINT")); // In this mode the terminal does not send it.
   try {
     return await new Promise<string>((resolve, reject) => {
@@ -16,6 +17,6 @@ export async function readSecret(prompt: string, signal: AbortSignal): Promise<s
     });
   } finally {
     lines.close();
-    if (isTerminal) stderr.write("\n");
+    if (isTerminal && !isShown) stderr.write("\n");
   }
 }

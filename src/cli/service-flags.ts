@@ -18,6 +18,9 @@ export interface CommonFlags extends HealthFlags {
   readonly logDriver?: string;
   readonly logOpt?: readonly string[];
   readonly quiet?: boolean;
+  /** commander's form of `--no-resolve-image`: false when it was given. */
+  readonly resolveImage?: boolean;
+  readonly withRegistryAuth?: boolean;
   readonly readOnly?: boolean;
   readonly replicas?: string;
   readonly replicasMaxPerNode?: string;
@@ -107,6 +110,8 @@ function addCommonFlags(command: Command): void {
     .option("--log-driver <name>", "json-file or none")
     .option("--log-opt <key=value>", "option of the log driver; repeatable", collect)
     .option("-q, --quiet", "print no progress")
+    .option("--no-resolve-image", "do not ask the registry which image the name means now")
+    .option("--with-registry-auth", "give the nodes the credentials of the image's registry")
     .option("--read-only", "the root file system cannot be written")
     .option("--replicas <n>", "number of tasks")
     .option("--replicas-max-per-node <n>", "most tasks on one node; 0 is no limit")

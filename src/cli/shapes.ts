@@ -40,7 +40,12 @@ export interface TaskSpecJson {
   ContainerSpec: ContainerSpecJson;
   Resources?: { Limits?: LimitsJson; Reservations?: LimitsJson };
   RestartPolicy?: { Condition?: string; Delay?: bigint; MaxAttempts?: number; Window?: bigint };
-  Placement?: { Constraints?: string[]; Preferences?: { Spread: { SpreadDescriptor: string } }[]; MaxReplicas?: number };
+  Placement?: {
+    Constraints?: string[];
+    Preferences?: { Spread: { SpreadDescriptor: string } }[];
+    MaxReplicas?: number;
+    Platforms?: { Architecture: string; OS: string }[];
+  };
   Networks?: { Target: string }[];
   LogDriver?: { Name: string; Options?: Record<string, string> };
   ForceUpdate?: number;

@@ -28,6 +28,7 @@ interface Flags {
   readonly insecureRegistry?: readonly string[];
   readonly runtime?: DaemonSettings["runtimes"];
   readonly defaultRuntime?: string;
+  readonly registryCertificates?: string;
   readonly tlscacert?: string;
   readonly tlscert?: string;
   readonly tlskey?: string;
@@ -47,6 +48,7 @@ function settingsOf(flags: Flags): DaemonSettings {
     "insecure-registries": flags.insecureRegistry,
     runtimes: flags.runtime,
     "default-runtime": flags.defaultRuntime,
+    "registry-certificates": flags.registryCertificates,
     tlscacert: flags.tlscacert,
     tlscert: flags.tlscert,
     tlskey: flags.tlskey,
@@ -69,6 +71,7 @@ const program = new Command("swarmd")
   .option("--insecure-registry <host>", "host[:port] or subnet of registries with plain HTTP or a certificate that nobody vouches for; repeatable", collect)
   .option("--runtime <name=path>", "OCI runtime (runc, crun) that containers may ask for; repeatable", collectRuntime)
   .option("--default-runtime <name>", "runtime of containers that ask for none (default swarm-shim, our own)")
+  .option("--registry-certificates <path>", "folder with HOST[:PORT]/*.crt, *.cert and *.key for registries (default /etc/swarmd/certs.d)")
   .option("--tlscacert <path>", "authority that API clients over TCP must have a certificate of")
   .option("--tlscert <path>", "certificate of the API over TCP")
   .option("--tlskey <path>", "key of the API over TCP")

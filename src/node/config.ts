@@ -39,6 +39,7 @@ export interface DaemonSettings {
   /** By name. */
   readonly runtimes?: Readonly<Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] }>>;
   readonly "default-runtime"?: string;
+  readonly "registry-certificates"?: string;
   readonly tlscacert?: string;
   readonly tlscert?: string;
   readonly tlskey?: string;
@@ -58,6 +59,7 @@ const KEYS: readonly string[] = [
   "tlskey",
   "default-runtime",
   "runtimes",
+  "registry-certificates",
   ...LISTS,
 ];
 
@@ -110,7 +112,11 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     throw new ClusterError("invalid_argument", "a tcp host needs tlscacert, tlscert and tlskey: the API gives full control of this machine");
   }
   for (const label of settings.labels ?? []) if (!label.includes("=")) throw new ClusterError("invalid_argument", `label "${label}" is not key=value`);
-  const registries = { mirrors: settings["registry-mirrors"] ?? [], insecure: settings["insecure-registries"] ?? [] };
+  const registries = {
+    mirrors: settings["registry-mirrors"] ?? [],
+    insecure: settings["insecure-registries"] ?? [],
+    certificates: absolute("registry-certificates", settings["registry-certificates"] ?? "/etc/swarmd/certs.d"),
+  };
   assertRegistrySettings(registries);
   return {
     dataRoot: absolute("data-root", settings["data-root"] ?? "/var/lib/swarmd"),

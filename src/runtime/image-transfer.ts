@@ -11,6 +11,13 @@ export interface ImageTransfer {
   push(reference: string, options: TransferOptions): Promise<PushedImage>;
   /** What a registry has under a name, without fetching it. */
   inspect(reference: string, options: Pick<TransferOptions, "credentials" | "signal">): Promise<RemoteImage>;
+  /** The tags that a repository has. `name` has no tag itself. */
+  tags(name: string, options: Pick<TransferOptions, "credentials" | "signal">): Promise<readonly string[]>;
+  /**
+   * Whether a registry, `docker.io` or `host[:port]`, knows who asks. Resolves with a token that stands for name and password from now on; empty where the registry gives none. Throws
+   * `unauthenticated` when it does not.
+   */
+  login(domain: string, options: Pick<TransferOptions, "credentials" | "signal">): Promise<string>;
 }
 
 export interface TransferOptions {

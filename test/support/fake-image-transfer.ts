@@ -6,7 +6,7 @@ const DIGEST = `sha256:${"d".repeat(64)}`;
 
 /** A registry in memory that has nothing until a test gives it names. Every call is written down. */
 export class FakeImageTransfer implements ImageTransfer {
-  readonly calls: { readonly verb: "pull" | "push" | "inspect"; readonly reference: string; readonly credentials: string }[] = [];
+  readonly calls: { readonly verb: "pull" | "push" | "inspect" | "tags" | "login"; readonly reference: string; readonly credentials: string }[] = [];
   /** What a pull does with a name that the registry has; resolves with the image. */
   readonly remote = new Map<string, (signal: AbortSignal) => Promise<ImageInfo>>();
 
@@ -29,6 +29,18 @@ export class FakeImageTransfer implements ImageTransfer {
     this.#find(reference);
     const platforms = [{ os: "linux", architecture: "amd64", variant: "", osVersion: "" }];
     return { mediaType: "application/vnd.oci.image.index.v1+json", digest: DIGEST, sizeBytes: 300, platforms };
+  }
+
+  async tags(name: string, { credentials }: Pick<TransferOptions, "credentials">): Promise<readonly string[]> {
+    this.calls.push({ verb: "tags", reference: name, credentials });
+    return [...this.remote.keys()].filter((key) => key.startsWith(`${name}:`)).map((key) => key.slice(name.length + 1));
+  }
+
+  async login(domain: string, { credentials }: Pick<TransferOptions, "credentials">): Promise<string> {
+    this.calls.push({ verb: "login", reference: domain, credentials });
+    const { password } = JSON.parse(Buffer.from(credentials, "base64url").toString()) as { readonly password?: string };
+    if (password !== "right") throw new ClusterError("unauthenticated", `${domain}: unauthorized`);
+    return "";
   }
 
   #find(reference: string): (signal: AbortSignal) => Promise<ImageInfo> {

@@ -15,21 +15,33 @@ interface QuietFlag {
   readonly quiet?: boolean;
 }
 
-/** image pull, push, save, load, history and prune. */
-export function addImageTransferCommands(image: Command): void {
-  image
+interface PullFlags extends QuietFlag {
+  readonly allTags?: boolean;
+  readonly platform?: string;
+}
+
+/** pull and push, also without the word `image`. */
+export function addTransferCommands(parent: Command): void {
+  parent
     .command("pull")
     .description("bring an image from its registry to this node")
     .argument("<image>", "name[:tag] or name@digest")
+    .option("-a, --all-tags", "every tag that the registry has of it")
     .option("--platform <platform>", "os[/arch[/variant]] (default this node's)")
     .option("-q, --quiet", "no progress")
-    .action(action<[string, QuietFlag & { platform?: string }]>(pull));
-  image
+    .action(action<[string, PullFlags]>(pull));
+  parent
     .command("push")
     .description("send an image to the registry of its name")
     .argument("<image>", "name[:tag]")
+    .option("-a, --all-tags", "every tag of it that is here")
     .option("-q, --quiet", "no progress")
-    .action(action<[string, QuietFlag]>(push));
+    .action(action<[string, PullFlags]>(push));
+}
+
+/** image pull, push, save, load, history and prune. */
+export function addImageTransferCommands(image: Command): void {
+  addTransferCommands(image);
   image
     .command("save")
     .description("write images into an archive")
@@ -55,14 +67,16 @@ export function addImageTransferCommands(image: Command): void {
     .action(action<[{ all?: boolean }]>(prune));
 }
 
-async function pull(context: CliContext, name: string, { platform, quiet }: QuietFlag & { readonly platform?: string }): Promise<void> {
-  await pullImage(context, name, { platform, isQuiet: quiet === true, output: "stdout" });
+async function pull(context: CliContext, name: string, { platform, quiet, allTags }: PullFlags): Promise<void> {
+  await pullImage(context, name, { platform, isQuiet: quiet === true, isAll: allTags === true, output: "stdout" });
 }
 
-async function push({ api, signal }: CliContext, name: string, { quiet }: QuietFlag): Promise<void> {
+async function push({ api, signal }: CliContext, name: string, { quiet, allTags }: PullFlags): Promise<void> {
   const [repository, tag] = splitReference(name);
+  if (allTags === true && tag !== "") throw misuse(`--all-tags takes a name without a tag, and not "${name}"`);
   const path = `/images/${encodeReference(repository)}/push`;
-  const reply = await api.open({ method: "POST", path, query: { tag: tag || "latest" }, headers: registryHeaders(name), signal });
+  const query = { tag: allTags === true ? undefined : tag || "latest" };
+  const reply = await api.open({ method: "POST", path, query, headers: await registryHeaders(name), signal });
   await showProgress(reply, { isQuiet: quiet === true });
 }
 

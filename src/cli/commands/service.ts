@@ -6,6 +6,8 @@ import { filtersOf } from "../filters.js";
 import { forEachName } from "../for-each-name.js";
 import { type Column, type ListOptions, print, printList, printObjects, shorten } from "../output.js";
 import { addCreateFlags, addUpdateFlags, type CommonFlags } from "../service-flags.js";
+import { pinImage } from "../pin-image.js";
+import { registryHeaders } from "../registry-auth.js";
 import { printServiceLogs, type LogFlags } from "../service-logs.js";
 import { applyFlags, emptySpec } from "../service-spec.js";
 import type { ServiceInfo, ServiceSpecJson } from "../shapes.js";
@@ -101,14 +103,16 @@ async function createService(context: CliContext, image: string, words: readonly
   else if (flags.mode !== undefined && flags.mode !== "replicated") throw misuse(`--mode "${flags.mode}" is neither replicated nor global`);
   if (words.length > 0) spec.TaskTemplate.ContainerSpec.Args = [...words];
   applyFlags(spec, flags);
-  const { ID: id } = await context.api.call<{ readonly ID: string }>({ method: "POST", path: "/services/create", body: spec });
+  const headers = await authOf(flags, image);
+  if (flags.resolveImage !== false) await pinImage(context, spec);
+  const { ID: id } = await context.api.call<{ readonly ID: string }>({ method: "POST", path: "/services/create", body: spec, headers });
   print(id);
   if (flags.detach !== true) await followService(context, id, { isQuiet: flags.quiet === true });
 }
 
 async function updateService(context: CliContext, name: string, flags: UpdateFlags): Promise<void> {
   if (flags.rollback === true) {
-    const others = Object.keys(flags).filter((flag) => !["rollback", "detach", "quiet"].includes(flag));
+    const others = Object.keys(flags).filter((flag) => !["rollback", "detach", "quiet", "resolveImage"].includes(flag));
     if (others.length > 0) throw misuse("--rollback combines with --detach and --quiet only");
     return rollBack(context, name, flags);
   }
@@ -117,7 +121,8 @@ async function updateService(context: CliContext, name: string, flags: UpdateFla
   if (flags.image !== undefined) spec.TaskTemplate.ContainerSpec.Image = flags.image;
   if (flags.force === true) spec.TaskTemplate.ForceUpdate = (spec.TaskTemplate.ForceUpdate ?? 0) + 1;
   applyFlags(spec, flags);
-  await postSpec(context.api, service, spec);
+  if (flags.image !== undefined && flags.resolveImage !== false) await pinImage(context, spec);
+  await postSpec(context.api, service, spec, {}, await authOf(flags, spec.TaskTemplate.ContainerSpec.Image));
   print(name);
   if (flags.detach !== true) await followService(context, service.ID, { isQuiet: flags.quiet === true });
 }
@@ -156,8 +161,18 @@ function wholeNumber(text: string, assignment: string): number {
   return Number(text);
 }
 
-async function postSpec(api: Api, service: ServiceInfo, spec: ServiceSpecJson, query: Readonly<Record<string, string>> = {}): Promise<void> {
-  await api.call({ method: "POST", path: `/services/${service.ID}/update`, query: { version: String(service.Version.Index), ...query }, body: spec });
+async function authOf({ withRegistryAuth }: CommonFlags, image: string): Promise<Readonly<Record<string, string>>> {
+  return withRegistryAuth === true ? await registryHeaders(image) : {};
+}
+
+async function postSpec(
+  api: Api,
+  service: ServiceInfo,
+  spec: ServiceSpecJson,
+  query: Readonly<Record<string, string>> = {},
+  headers: Readonly<Record<string, string>> = {},
+): Promise<void> {
+  await api.call({ method: "POST", path: `/services/${service.ID}/update`, query: { version: String(service.Version.Index), ...query }, body: spec, headers });
 }
 
 const COLUMNS: readonly Column<ServiceInfo>[] = [

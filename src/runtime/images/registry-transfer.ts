@@ -1,4 +1,4 @@
-import { ClusterError } from "../../base/errors.js";
+import { ClusterError, isClusterError } from "../../base/errors.js";
 import { parseReference } from "../../model/image-reference.js";
 import type { ImageTransfer, PulledImage, PullOptions, PushedImage, RemoteImage, TransferOptions } from "../image-transfer.js";
 import { digestOf } from "./digest.js";
@@ -28,6 +28,22 @@ export class RegistryTransfer implements ImageTransfer {
 
   push(reference: string, options: TransferOptions): Promise<PushedImage> {
     return this.#pusher.push(reference, options);
+  }
+
+  async tags(name: string, { credentials, signal }: Pick<TransferOptions, "credentials" | "signal">): Promise<readonly string[]> {
+    using client = new RegistryClient(this.#options, { reference: parseReference(name), credentials, access: "pull" });
+    return await client.onEndpoint((repository) => repository.tags(signal));
+  }
+
+  async login(domain: string, { credentials, signal }: Pick<TransferOptions, "credentials" | "signal">): Promise<string> {
+    const reference = { domain, path: "", tag: "", digest: "" };
+    // With the access that mirrors do not have: they are somebody else.
+    using client = new RegistryClient(this.#options, { reference, credentials, access: "pull,push" });
+    try {
+      return await client.onEndpoint((repository) => repository.introduce(signal));
+    } catch (cause) {
+      throw isClusterError(cause, "permission_denied") ? new ClusterError("unauthenticated", cause.message, { cause }) : cause;
+    }
   }
 
   /** One attempt: clients ask before they create a service, and go on without an answer. */

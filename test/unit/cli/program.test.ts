@@ -102,11 +102,38 @@ describe("a command line", () => {
     answer("POST /services/create", { ID: "s1" }, 201);
     expect(await swarm("service", "create", "-d", "--name", "web", "--replicas", "2", "bb:v1", "sh", "-c", "sleep 1")).toBe(0);
     expect(out).toBe("s1\n");
-    expect(JSON.parse(seen[0]?.body ?? "")).toMatchObject({
+    const distribution = { url: "/v1.47/distribution/docker.io/library/bb:v1/json" };
+    expect(seen.map(({ url }) => ({ url }))).toEqual([distribution, { url: "/v1.47/services/create" }]);
+    expect(err).toContain("no registry says which bb:v1 is the newest");
+    expect(JSON.parse(seen[1]?.body ?? "")).toMatchObject({
       Name: "web",
       Mode: { Replicated: { Replicas: 2 } },
       TaskTemplate: { ContainerSpec: { Image: "bb:v1", Args: ["sh", "-c", "sleep 1"] } },
     });
+  });
+
+  test("pins the image that the registry has, unless it is told not to", async () => {
+    answer("POST /services/create", { ID: "s1" }, 201);
+    const platforms = [
+      { architecture: "amd64", os: "linux" },
+      { architecture: "arm", os: "linux" },
+      { architecture: "unknown", os: "unknown" },
+    ];
+    answer("GET /distribution/registry:5000/team/bb:v1/json", { Descriptor: { digest: `sha256:${"d".repeat(64)}` }, Platforms: platforms });
+    expect(await swarm("service", "create", "-d", "registry:5000/team/bb:v1")).toBe(0);
+    const pinned = JSON.parse(seen[1]?.body ?? "") as { readonly TaskTemplate: object };
+    expect(pinned.TaskTemplate).toMatchObject({
+      ContainerSpec: { Image: `registry:5000/team/bb:v1@sha256:${"d".repeat(64)}` },
+      Placement: {
+        Platforms: [
+          { Architecture: "amd64", OS: "linux" },
+          { Architecture: "", OS: "linux" },
+        ],
+      },
+    });
+    seen.length = 0;
+    expect(await swarm("service", "create", "-d", "--no-resolve-image", "registry:5000/team/bb:v1")).toBe(0);
+    expect(seen).toHaveLength(1);
   });
 
   test("keeps integers beyond 2^53 exact on their way through", async () => {

@@ -34,7 +34,12 @@ const fileOf = (imageId: string, path: string) =>
 
 async function openStore(stallMs = 20_000): Promise<void> {
   store = await LocalImageStore.open({ dataRoot, unpackerPath: UNPACKER_PATH, clock: systemClock, logger: silentLogger });
-  transfer = new RegistryTransfer(store.catalog, { settings: { mirrors: [], insecure: [] }, environment: {}, clock: systemClock, stallMs });
+  transfer = new RegistryTransfer(store.catalog, {
+    settings: { mirrors: [], insecure: [], certificates: "/nowhere" },
+    environment: {},
+    clock: systemClock,
+    stallMs,
+  });
 }
 
 /** Puts an image, or an index of several, into the registry as `name:v1`. */
@@ -328,7 +333,7 @@ test("a mirror is asked first, without credentials, and the registry itself when
     seen.push(request.headers.authorization ?? "");
     return false;
   };
-  const settings = { mirrors: [`http://${registry.address}`], insecure: [] };
+  const settings = { mirrors: [`http://${registry.address}`], insecure: [], certificates: "/nowhere" };
   const mirrored = new RegistryTransfer(store.catalog, { settings, environment: { HTTPS_PROXY: "http://127.0.0.1:1" }, clock: systemClock, stallMs: 5_000 });
   await publish("library/mirrored", { layers: [await text("mirrored")] });
   const options = {

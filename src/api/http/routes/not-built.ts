@@ -44,9 +44,6 @@ export function notBuiltRoutes(app: FastifyInstance, { backend }: RouteContext):
     throw notFound(`plugin ${(request.params as { readonly "*": string })["*"].replace(/\/json$/, "")} not found`);
   });
 
-  app.post("/auth", async () => {
-    throw notSupported("docker login is not supported yet: put the credentials into the configuration of the command line (auths in ~/.docker/config.json)");
-  });
   for (const path of ["/build", "/session", "/grpc"]) {
     app.post(path, async () => {
       throw notSupported(`${path} is not supported yet`);

@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import { ClusterError } from "../../../base/errors.js";
 import type { Credentials } from "./credentials.js";
-import type { Endpoint } from "./endpoints.js";
+import { type Endpoint, trustOf } from "./endpoints.js";
 import { type HttpClient, readBody } from "./http-client.js";
 
 /** What a registry wants to see, from its WWW-Authenticate header (RFC 9110 section 11.6.1). */
@@ -10,13 +10,17 @@ export interface Challenge {
   readonly parameters: Readonly<Record<string, string>>;
 }
 
+/** How those who give tokens know this program. */
+const CLIENT_ID = "swarmd";
+
 /** Access of one operation to one repository of a registry: proves who asks, in the way that the registry wants (distribution's token specification). */
 export class Authorizer {
   readonly #http: HttpClient;
   readonly #endpoint: Endpoint;
   readonly #credentials: Credentials | null;
-  /** `repository:NAME:pull` or `…:pull,push`. */
+  /** `repository:NAME:pull` or `…:pull,push`; empty to say no more than who asks. */
   readonly #scope: string;
+  #identityToken = "";
   #header = "";
 
   constructor(options: { readonly http: HttpClient; readonly endpoint: Endpoint; readonly credentials: Credentials | null; readonly scope: string }) {
@@ -33,14 +37,20 @@ export class Authorizer {
     return this.#header;
   }
 
-  /** Does what a challenge asks for. Resolves with false when there is nothing more to offer than what was refused. */
-  async answer(reply: IncomingMessage, signal: AbortSignal): Promise<boolean> {
+  /** A token that stands for name and password from now on, where the one who gives tokens gave that too; empty before. */
+  get identityToken(): string {
+    return this.#identityToken;
+  }
+
+  /** Does what a challenge to a request with the header `sent` asks for. Resolves with false when there is nothing more to offer than what was refused. */
+  async answer(reply: IncomingMessage, sent: string, signal: AbortSignal): Promise<boolean> {
+    // Another request of the same operation has answered meanwhile.
+    if (this.#header !== sent) return true;
     const challenges = parseChallenges(reply.headers["www-authenticate"] ?? "");
-    const before = this.#header;
     const bearer = challenges.find((challenge) => challenge.scheme === "bearer");
     if (bearer !== undefined) this.#header = `Bearer ${await this.#token(bearer, signal)}`;
     else if (challenges.length > 0 && this.#credentials !== null && this.#credentials.username !== "") this.#header = basic(this.#credentials);
-    return this.#header !== before;
+    return this.#header !== sent;
   }
 
   async #token({ parameters }: Challenge, signal: AbortSignal): Promise<string> {
@@ -51,9 +61,14 @@ export class Authorizer {
     if (this.#credentials !== null && url.protocol !== "https:" && !this.#endpoint.isInsecure) {
       throw new ClusterError("permission_denied", `${this.#endpoint.base} sends for a token to ${url.origin}, where credentials would go unencrypted`);
     }
-    const query = { ...(parameters.service === undefined ? {} : { service: parameters.service }), scope: this.#scope };
+    const query = {
+      ...(parameters.service === undefined ? {} : { service: parameters.service }),
+      // Without a repository it is a login, which asks for a token that lasts.
+      ...(this.#scope === "" ? { offline_token: "true", client_id: CLIENT_ID } : { scope: this.#scope }),
+      ...(this.#credentials === null || this.#credentials.username === "" ? {} : { account: this.#credentials.username }),
+    };
     for (const [key, value] of Object.entries(identityToken === "" ? query : {})) url.searchParams.append(key, value);
-    const form = new URLSearchParams({ ...query, grant_type: "refresh_token", refresh_token: identityToken, client_id: "swarmd" });
+    const form = new URLSearchParams({ ...query, grant_type: "refresh_token", refresh_token: identityToken, client_id: CLIENT_ID });
     const reply = await this.#http.send({
       method: identityToken === "" ? "GET" : "POST",
       url,
@@ -64,14 +79,16 @@ export class Authorizer {
             ? {}
             : { Authorization: basic(this.#credentials) },
       ...(identityToken === "" ? {} : { body: Buffer.from(form.toString()) }),
-      isInsecure: this.#endpoint.isInsecure,
+      ...trustOf(this.#endpoint),
       signal,
     });
     const text = (await readBody(reply, url)).toString("utf8");
     const status = reply.statusCode ?? 0;
     if (status === 429 || status >= 500) throw new ClusterError("unavailable", `${url.origin} answered ${status} when asked for a token`);
     if (status !== 200) throw new ClusterError("permission_denied", `${url.origin} answered ${status} when asked for a token: wrong name or password?`);
-    return tokenIn(text, url);
+    const { token, identityToken: given } = tokensIn(text, url);
+    this.#identityToken = given;
+    return token;
   }
 }
 
@@ -91,11 +108,13 @@ function basic({ username, password }: Credentials): string {
   return `Basic ${Buffer.from(`${username}:${password}`).toString("base64")}`;
 }
 
-function tokenIn(text: string, url: URL): string {
+function tokensIn(text: string, url: URL): { readonly token: string; readonly identityToken: string } {
   try {
-    const { token, access_token: accessToken } = JSON.parse(text) as { readonly token?: unknown; readonly access_token?: unknown };
-    const found = token ?? accessToken;
-    if (typeof found === "string" && /^[\x21-\x7e]+$/.test(found)) return found;
+    const fields = JSON.parse(text) as { readonly token?: unknown; readonly access_token?: unknown; readonly refresh_token?: unknown };
+    const token = fields.token ?? fields.access_token;
+    if (typeof token === "string" && /^[\x21-\x7e]+$/.test(token)) {
+      return { token, identityToken: typeof fields.refresh_token === "string" ? fields.refresh_token : "" };
+    }
   } catch {
     // Said below: it makes no difference why there is no token in it.
   }

@@ -1,5 +1,7 @@
-import { ClusterError } from "../../../base/errors.js";
 import { BlockList, isIP } from "node:net";
+import { ClusterError } from "../../../base/errors.js";
+import type { RegistryCertificates } from "./certificates.js";
+import type { HttpRequest } from "./http-client.js";
 
 /** How this host reaches registries: from the daemon's configuration. */
 export interface RegistrySettings {
@@ -7,6 +9,8 @@ export interface RegistrySettings {
   readonly mirrors: readonly string[];
   /** `host`, `host:port` or CIDR of registries that may have plain HTTP or a certificate that nobody vouches for. */
   readonly insecure: readonly string[];
+  /** Folder with a folder of certificates for each registry that has its own (certificates.ts). */
+  readonly certificates: string;
 }
 
 /** One way to a registry. */
@@ -16,13 +20,20 @@ export interface Endpoint {
   readonly isMirror: boolean;
   /** Whether its certificate must be right; also whether credentials may go over plain HTTP. */
   readonly isInsecure: boolean;
+  /** Added once they are read; absent is what every host trusts. */
+  readonly certificates?: RegistryCertificates;
 }
 
 const HUB = "docker.io";
 const HUB_HOST = "registry-1.docker.io";
 
+/** How far somebody at the other end is believed: the same for whom a registry sends to. */
+export function trustOf({ isInsecure, certificates }: Endpoint): Pick<HttpRequest, "isInsecure" | "certificates"> {
+  return { isInsecure, certificates };
+}
+
 /** The ways to a registry, in the order in which they are tried. */
-export function endpointsOf(domain: string, settings: RegistrySettings): readonly Endpoint[] {
+export function endpointsOf(domain: string, settings: Pick<RegistrySettings, "mirrors" | "insecure">): readonly Endpoint[] {
   const mirrors = domain === HUB ? settings.mirrors.map((base) => endpoint(base.replace(/\/+$/, ""), true, settings)) : [];
   const host = domain === HUB ? HUB_HOST : domain;
   const secure = endpoint(`https://${host}`, false, settings);
@@ -30,7 +41,7 @@ export function endpointsOf(domain: string, settings: RegistrySettings): readonl
 }
 
 /** Throws ClusterError `invalid_argument` for a mirror that is no base URL, or an insecure registry that is neither a host nor a subnet. */
-export function assertRegistrySettings({ mirrors, insecure }: RegistrySettings): void {
+export function assertRegistrySettings({ mirrors, insecure }: Pick<RegistrySettings, "mirrors" | "insecure">): void {
   for (const mirror of mirrors) {
     const url = URL.canParse(mirror) ? new URL(mirror) : null;
     if (url === null || !["http:", "https:"].includes(url.protocol) || url.search !== "" || url.hash !== "" || url.username !== "") {
@@ -45,7 +56,7 @@ export function assertRegistrySettings({ mirrors, insecure }: RegistrySettings):
   }
 }
 
-function endpoint(base: string, isMirror: boolean, { insecure }: RegistrySettings): Endpoint {
+function endpoint(base: string, isMirror: boolean, { insecure }: Pick<RegistrySettings, "insecure">): Endpoint {
   const url = new URL(base);
   return { base, isMirror, isInsecure: url.protocol === "http:" || isLoopback(url.hostname) || insecure.some((entry) => covers(entry, url)) };
 }

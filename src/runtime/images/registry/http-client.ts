@@ -5,6 +5,7 @@ import { isIP, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
 import { ClusterError, messageOf } from "../../../base/errors.js";
+import type { RegistryCertificates } from "./certificates.js";
 import { type ProxyEnvironment, proxyFor } from "./proxy.js";
 
 export interface HttpRequest {
@@ -14,6 +15,7 @@ export interface HttpRequest {
   readonly body?: Buffer | Readable;
   /** A certificate that nobody vouches for will do. */
   readonly isInsecure: boolean;
+  readonly certificates?: RegistryCertificates | undefined;
   readonly signal: AbortSignal;
 }
 
@@ -76,12 +78,17 @@ export class HttpClient implements Disposable {
   }
 
   async #route(request: HttpRequest): Promise<RequestOptions> {
-    const { url, isInsecure } = request;
+    const { url, isInsecure, certificates = {} } = request;
     const headers = { "User-Agent": "swarmd", ...request.headers };
     const proxy = proxyFor(url, this.#options.environment);
     const hostname = url.hostname.replace(/^\[|\]$/g, "");
     const target = { hostname, port: url.port || (url.protocol === "https:" ? 443 : 80), path: url.pathname + url.search, headers };
-    const tls = { rejectUnauthorized: !isInsecure };
+    const { ca, cert, key } = certificates;
+    const tls = {
+      rejectUnauthorized: !isInsecure,
+      ...(ca === undefined ? {} : { ca: [...ca] }),
+      ...(cert === undefined || key === undefined ? {} : { cert: [...cert], key: [...key] }),
+    };
     if (proxy === null) return url.protocol === "https:" ? { ...target, ...tls, agent: this.#tls } : { ...target, agent: this.#plain };
     const through = { hostname: proxy.hostname.replace(/^\[|\]$/g, ""), port: proxy.port || 80 };
     const credentials = proxyAuthorization(proxy);

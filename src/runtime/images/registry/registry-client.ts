@@ -2,6 +2,7 @@ import type { Clock } from "../../../base/clock.js";
 import { ClusterError, isClusterError } from "../../../base/errors.js";
 import { type ImageReference, familiarName, familiarReference } from "../../../model/image-reference.js";
 import type { EncodedManifest } from "../manifest.js";
+import { readRegistryCertificates } from "./certificates.js";
 import { decodeCredentials } from "./credentials.js";
 import { endpointsOf, type RegistrySettings } from "./endpoints.js";
 import { HttpClient } from "./http-client.js";
@@ -53,7 +54,8 @@ export class RegistryClient implements Disposable {
   async onEndpoint<T>(call: (repository: Repository) => Promise<T>): Promise<T> {
     const endpoints = endpointsOf(this.#reference.domain, this.#options.settings).filter(({ isMirror }) => !(isMirror && this.#access !== "pull"));
     let failure: unknown;
-    for (const endpoint of endpoints) {
+    for (const plain of endpoints) {
+      const endpoint = { ...plain, certificates: await readRegistryCertificates(this.#options.settings.certificates, new URL(plain.base).host) };
       const credentials = decodeCredentials(this.#credentials);
       const repository = new Repository({ http: this.#http, endpoint, path: this.#reference.path, credentials, access: this.#access });
       try {
@@ -73,7 +75,8 @@ export class RegistryClient implements Disposable {
 
   /** Docker's sentences, since scripts know them, and the registry's own words behind. */
   #inWords(cause: unknown): unknown {
-    if (!(cause instanceof ClusterError)) return cause;
+    // Without a repository it is a login: what the registry said is all there is to say.
+    if (!(cause instanceof ClusterError) || this.#reference.path === "") return cause;
     if (cause.code === "not_found") {
       return new ClusterError("not_found", `manifest for ${familiarReference(this.#reference)} not found: manifest unknown: ${cause.message}`, { cause });
     }

@@ -2,13 +2,16 @@ import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import { ClusterError } from "../../../base/errors.js";
 import { digestOf, isDigest } from "../digest.js";
+import { parseJson } from "../parse-json.js";
 import { type Descriptor, type EncodedManifest, MANIFEST_TYPES } from "../manifest.js";
 import { Authorizer } from "./authorizer.js";
 import type { Credentials } from "./credentials.js";
-import type { Endpoint } from "./endpoints.js";
+import { type Endpoint, trustOf } from "./endpoints.js";
 import { type HttpClient, type HttpRequest, readBody } from "./http-client.js";
 
 const REDIRECTS_MAX = 10;
+const TAGS_PER_ANSWER = 1_000;
+const TAGS_MAX = 20_000;
 /** Refused again after it was told who asks: that often, and no more. */
 const CHALLENGES_MAX = 2;
 
@@ -31,7 +34,7 @@ export class Repository {
     this.endpoint = endpoint;
     this.#path = path;
     this.#http = http;
-    this.#authorizer = new Authorizer({ http, endpoint, credentials, scope: `repository:${path}:${access}` });
+    this.#authorizer = new Authorizer({ http, endpoint, credentials, scope: path === "" ? "" : `repository:${path}:${access}` });
   }
 
   /** By tag or digest. Throws `not_found`; `invalid_argument` when what came does not have the digest that was asked for. */
@@ -92,23 +95,49 @@ export class Repository {
     expectStatus(reply, await readBody(reply, url), [201], url);
   }
 
+  /** All tags, however many answers they come in. */
+  async tags(signal: AbortSignal): Promise<readonly string[]> {
+    const tags: string[] = [];
+    let url: URL | null = this.#url(`tags/list?n=${TAGS_PER_ANSWER}`);
+    while (url !== null) {
+      const reply = await this.#exchange({ method: "GET", url, signal });
+      const body = await readBody(reply, url);
+      expectStatus(reply, body, [200], url);
+      tags.push(...tagsIn(body, url));
+      if (tags.length > TAGS_MAX) throw new ClusterError("failed_precondition", `${url.host} has more than ${TAGS_MAX} tags of ${this.#path}`);
+      // RFC 8288, as the distribution specification has it.
+      const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(String(reply.headers.link ?? ""))?.[1];
+      url = next === undefined ? null : this.#redirected(url, next);
+    }
+    return tags;
+  }
+
+  /** Shows the registry who asks, without asking for anything. Resolves with the token that it gave to be kept; empty when it gave none. */
+  async introduce(signal: AbortSignal): Promise<string> {
+    const url = new URL(`${this.endpoint.base}/v2/`);
+    const reply = await this.#exchange({ method: "GET", url, signal });
+    expectStatus(reply, await readBody(reply, url), [200], url);
+    return this.#authorizer.identityToken;
+  }
+
   #url(path: string): URL {
     return new URL(`${this.endpoint.base}/v2/${this.#path}/${path}`);
   }
 
   /** Answers challenges and follows redirects, both a bounded number of times. Whom a redirect leads to learns nothing of who asks. */
   async #exchange(
-    request: Omit<HttpRequest, "isInsecure" | "headers"> & { readonly headers?: OutgoingHttpHeaders; readonly open?: () => Readable },
+    request: Omit<HttpRequest, "isInsecure" | "certificates" | "headers"> & { readonly headers?: OutgoingHttpHeaders; readonly open?: () => Readable },
   ): Promise<IncomingMessage> {
     let { url } = request;
     for (let redirects = 0, challenges = 0; ; ) {
       const isOwn = url.origin === new URL(this.endpoint.base).origin;
-      const authorization = isOwn && this.#authorizer.header !== "" ? { Authorization: this.#authorizer.header } : {};
+      const sent = this.#authorizer.header;
+      const authorization = isOwn && sent !== "" ? { Authorization: sent } : {};
       const { open, ...rest } = request;
       const body = open === undefined ? {} : { body: open() };
-      const reply = await this.#http.send({ ...rest, ...body, url, headers: { ...request.headers, ...authorization }, isInsecure: this.endpoint.isInsecure });
+      const reply = await this.#http.send({ ...rest, ...body, url, headers: { ...request.headers, ...authorization }, ...trustOf(this.endpoint) });
       const status = reply.statusCode ?? 0;
-      if (status === 401 && isOwn && challenges++ < CHALLENGES_MAX && (await this.#authorizer.answer(reply, request.signal))) {
+      if (status === 401 && isOwn && challenges++ < CHALLENGES_MAX && (await this.#authorizer.answer(reply, sent, request.signal))) {
         reply.resume();
       } else if ([301, 302, 303, 307, 308].includes(status) && reply.headers.location !== undefined && ["GET", "HEAD"].includes(request.method)) {
         reply.resume();
@@ -143,6 +172,13 @@ function expectStatus(reply: IncomingMessage, body: Buffer, good: readonly numbe
     });
   }
   throw new ClusterError("failed_precondition", status === 416 ? `${text}: it has less than it was asked for` : text, { details: { status: String(status) } });
+}
+
+function tagsIn(body: Buffer, url: URL): readonly string[] {
+  const tags: unknown = (parseJson(body) as { readonly tags?: unknown }).tags ?? [];
+  if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === "string"))
+    throw new ClusterError("invalid_argument", `${url.host} answered with no list of tags`);
+  return tags;
 }
 
 function errorsIn(body: Buffer): string {
