@@ -25,6 +25,16 @@ export async function parseExternalCa(text: string): Promise<ExternalCaJson> {
   return { Protocol: protocol, URL: url, CACert: file === undefined ? "" : await contentOf(file) };
 }
 
+/** For commander: an option that may come several times. */
+export const collectExternalCa = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+export const EXTERNAL_CA_FLAG = "--external-ca <specification>";
+
+/** All of them; see parseExternalCa. */
+export function parseExternalCas(texts: readonly string[]): Promise<readonly ExternalCaJson[]> {
+  return Promise.all(texts.map(parseExternalCa));
+}
+
 async function contentOf(path: string): Promise<string> {
   try {
     return await readFile(path, "utf8");

@@ -18,9 +18,21 @@ export function externalCasOf(spec: ClusterSpec | null, rootCa: RootCa, root: st
   return (spec?.externalCas ?? []).filter(({ rootCertificate }) => readCertificate(rootCertificate || rootCa.certificate).raw.equals(named.raw));
 }
 
+/** Throws ClusterError `invalid_argument` for one whose root is not a certificate. */
+export function validateExternalRoots(externalCas: readonly ExternalCa[]): void {
+  for (const { url, rootCertificate } of externalCas) {
+    if (rootCertificate === "") continue;
+    try {
+      readCertificate(rootCertificate);
+    } catch (cause) {
+      throw new ClusterError("invalid_argument", `the CA certificate of the external CA at ${url} is not a certificate in PEM form`, { cause });
+    }
+  }
+}
+
 /**
  * A node's certificate (PEM, without anything beside it) by the first of the external authorities that gives one of this root (PEM). How long it is valid, they
- * decide. Throws ClusterError `unavailable` that says of each why it did not.
+ * decide. Throws ClusterError `failed_precondition` that says of each why it did not.
  */
 export function signExternally(
   signer: ExternalSigner,
@@ -67,6 +79,7 @@ export async function requireReachable(signer: ExternalSigner, authorities: read
   }
 }
 
+/** Not `unavailable`: that would say that this manager does not lead, and whoever asked would look for one that does, and end with the wrong reason. */
 async function firstOf<T>(authorities: readonly ExternalCa[], ask: (authority: ExternalCa) => Promise<T>): Promise<T> {
   const failures: unknown[] = [];
   for (const authority of authorities) {
@@ -76,7 +89,7 @@ async function firstOf<T>(authorities: readonly ExternalCa[], ask: (authority: E
       failures.push(cause);
     }
   }
-  throw new ClusterError("unavailable", failures.map(messageOf).join("; "), { cause: failures.at(-1) });
+  throw new ClusterError("failed_precondition", failures.map(messageOf).join("; "), { cause: failures.at(-1) });
 }
 
 /** What is wrong with what an external authority gave; "" when nothing is. Nodes would refuse each other for any of it. */

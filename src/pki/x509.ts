@@ -1,4 +1,5 @@
 import { createHash, type KeyObject, randomBytes, X509Certificate } from "node:crypto";
+import { isIPv4 } from "node:net";
 import { ClusterError } from "../base/errors.js";
 import { type Node, bits, boolean, bytesOf, childrenOf, decode, encode, integer, octets, oid, oidOf, sequence, set, tagged, time, utf8 } from "./der.js";
 import { publicKeyDer, signatureAlgorithm, signDer } from "./keys.js";
@@ -60,8 +61,13 @@ export const mayCertify = (): Node => extension(OID.keyUsage, true, bits(Uint8Ar
 /** Bit 0: digitalSignature, which TLS needs of an ECDSA key. */
 export const maySign = (): Node => extension(OID.keyUsage, true, bits(Uint8Array.of(0x80), 7));
 export const forTls = (): Node => extension(OID.extendedKeyUsage, false, sequence(oid(OID.serverAuth), oid(OID.clientAuth)));
-/** Tag 2 of GeneralName is dNSName. */
-export const alternativeNames = (names: readonly string[]): Node => extension(OID.subjectAltName, false, sequence(...names.map((text) => tagged(2, text))));
+/** Tag 2 of GeneralName is dNSName, 7 iPAddress, for which only IPv4 is known here. */
+export const alternativeNames = (names: readonly string[]): Node =>
+  extension(
+    OID.subjectAltName,
+    false,
+    sequence(...names.map((text) => (isIPv4(text) ? tagged(7, String.fromCharCode(...text.split(".").map(Number))) : tagged(2, text)))),
+  );
 export const keyIdOf = (key: KeyObject): Node => hasKeyId(keyId(key));
 export const hasKeyId = (id: Uint8Array): Node => extension(OID.subjectKeyId, false, octets(id));
 /** Tag 0 of AuthorityKeyIdentifier is keyIdentifier. */

@@ -103,6 +103,26 @@ describe("certificates that are outside their validity", () => {
     150_000,
   );
 
+  test("another validity is what certificates have from their renewal on", async () => {
+    await docker.must(1, "swarm", "update", "--cert-expiry", "1h");
+    for (const node of [1, 4]) {
+      await lab.lab("kill", String(node));
+      await shift(node, 80);
+      await lab.lab("start", String(node));
+    }
+    for (const node of [1, 4]) {
+      const lifeMs = async () => {
+        const { expiresAtMs } = (await validityOf(node)).identity;
+        return expiresAtMs - Date.now();
+      };
+      await until(`node ${node} has renewed its certificate`, async () => (await lifeMs()) <= 3_600_000, 40);
+      expect(await lifeMs()).toBeGreaterThan(3_000_000);
+    }
+    // Those that are not due keep theirs.
+    expect((await validityOf(2)).identity.expiresAtMs - Date.now()).toBeGreaterThan(80 * DAY_MS);
+    await allReady();
+  }, 150_000);
+
   test("a manager that was demoted while it was off comes back as a worker, and one that was removed not at all", async () => {
     await lab.lab("kill", "3");
     await lab.lab("kill", "5");

@@ -26,6 +26,20 @@ interface SignBody {
   readonly profile?: string;
 }
 
+/** Where it listens: an address that the certificate of the server names, too. */
+export interface CfsslPlace {
+  readonly address: string;
+  readonly port: number;
+}
+
+interface CfsslOptions {
+  readonly root: RootCa;
+  readonly trusted: string;
+  readonly nowMs: () => number;
+}
+
+const ANYWHERE: CfsslPlace = { address: "127.0.0.1", port: 0 };
+
 /** A certificate authority that speaks the CFSSL protocol over HTTPS, and signs for managers of a cluster: it looks at the certificates of who asks. */
 export class CfsslServer implements AsyncDisposable {
   readonly root: RootCa;
@@ -39,11 +53,11 @@ export class CfsslServer implements AsyncDisposable {
   readonly #server: Server;
   readonly #nowMs: () => number;
 
-  private constructor(options: { readonly root: RootCa; readonly trusted: string; readonly nowMs: () => number }) {
+  private constructor(options: CfsslOptions, { address }: CfsslPlace) {
     this.root = options.root;
     this.signer = options.root;
     this.#nowMs = options.nowMs;
-    const tls = this.#issue({ key: readPrivateKey(SERVER_KEY), hosts: ["localhost"], commonName: "ca" });
+    const tls = this.#issue({ key: readPrivateKey(SERVER_KEY), hosts: ["localhost", address], commonName: "ca" });
     this.#server = createServer({ cert: tls, key: SERVER_KEY, ca: [options.trusted, options.root.certificate], requestCert: true, rejectUnauthorized: true });
     this.#server.on("request", async (request, reply) => {
       let text = "";
@@ -60,9 +74,9 @@ export class CfsslServer implements AsyncDisposable {
   }
 
   /** Believes clients with a certificate of `trusted` (PEM) or of its own root. */
-  static async start(options: { readonly root: RootCa; readonly trusted: string; readonly nowMs: () => number }): Promise<CfsslServer> {
-    const server = new CfsslServer(options);
-    await new Promise<void>((done) => server.#server.listen(0, "127.0.0.1", done));
+  static async start(options: CfsslOptions, place = ANYWHERE): Promise<CfsslServer> {
+    const server = new CfsslServer(options, place);
+    await new Promise<void>((done) => server.#server.listen(place.port, place.address, done));
     return server;
   }
 

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
 import type { Api } from "../api.js";
 import { action, type CliContext } from "../context.js";
+import { collectExternalCa, EXTERNAL_CA_FLAG, type ExternalCaJson, parseExternalCas } from "../external-ca.js";
 import { CommandFailure, EXIT } from "../failure.js";
 import { note, print } from "../output.js";
 import { parseChoice, parseDuration } from "../quantities.js";
@@ -10,6 +11,7 @@ import type { HostInfo, SwarmInfo } from "../shapes.js";
 interface UpdateFlags {
   readonly autolock?: string;
   readonly certExpiry?: string;
+  readonly externalCa?: readonly string[];
   readonly dispatcherHeartbeat?: string;
   readonly taskHistoryLimit?: string;
   readonly snapshotInterval?: string;
@@ -30,6 +32,11 @@ export function addAutolockCommands(program: Command): void {
     .description("change the settings of the swarm")
     .option("--autolock <true|false>", "lock the managers' keys on their disks: after a restart a manager needs the unlock key")
     .option("--cert-expiry <duration>", "validity of node certificates")
+    .option(
+      EXTERNAL_CA_FLAG,
+      "protocol=cfssl,url=URL[,cacert=FILE]: who issues certificates, of the present root or of this one; in the place of those before",
+      collectExternalCa,
+    )
     .option("--dispatcher-heartbeat <duration>", "period of the nodes' heartbeats")
     .option("--task-history-limit <n>", "tasks kept per slot")
     .option("--snapshot-interval <n>", "log entries between two snapshots")
@@ -58,21 +65,24 @@ export async function showUnlockKey(api: Api): Promise<void> {
 async function update({ api }: CliContext, flags: UpdateFlags): Promise<void> {
   const { Spec: before, Version } = await api.call<SwarmInfo>({ method: "GET", path: "/swarm" });
   const wasLocked = isLocking(before);
-  const spec = changedSpec(before, flags);
+  const spec = changedSpec(before, flags, await parseExternalCas(flags.externalCa ?? []));
   const query = { version: String(Version.Index), ...(flags.rotateDataKeys === true ? { rotateDataKeys: "true" } : {}) };
   await api.call({ method: "POST", path: "/swarm/update", query, body: spec });
   print("Swarm updated.");
   if (!wasLocked && isLocking(spec)) await showUnlockKey(api);
 }
 
-function changedSpec(spec: SpecPart, flags: UpdateFlags): SpecPart {
+function changedSpec(spec: SpecPart, flags: UpdateFlags, externalCas: readonly ExternalCaJson[]): SpecPart {
   const part = (name: string, changes: SpecPart) =>
     Object.keys(changes).length === 0 ? {} : { [name]: { ...(spec[name] as SpecPart | undefined), ...changes } };
   const { autolock, certExpiry, dispatcherHeartbeat } = flags;
   return {
     ...spec,
     ...part("EncryptionConfig", autolock === undefined ? {} : { AutoLockManagers: parseChoice(autolock, "autolock", ["true", "false"]) === "true" }),
-    ...part("CAConfig", certExpiry === undefined ? {} : { NodeCertExpiry: parseDuration(certExpiry, "cert-expiry") }),
+    ...part("CAConfig", {
+      ...(certExpiry === undefined ? {} : { NodeCertExpiry: parseDuration(certExpiry, "cert-expiry") }),
+      ...(externalCas.length === 0 ? {} : { ExternalCAs: externalCas }),
+    }),
     ...part("Dispatcher", dispatcherHeartbeat === undefined ? {} : { HeartbeatPeriod: parseDuration(dispatcherHeartbeat, "dispatcher-heartbeat") }),
     ...part("Orchestration", countOf("TaskHistoryRetentionLimit", flags.taskHistoryLimit)),
     ...part("Raft", {

@@ -6,7 +6,7 @@ import { action, type CliContext } from "../context.js";
 import { misuse } from "../failure.js";
 import { note, print } from "../output.js";
 import { parseDuration } from "../quantities.js";
-import { parseExternalCa } from "../external-ca.js";
+import { collectExternalCa, EXTERNAL_CA_FLAG, parseExternalCas } from "../external-ca.js";
 import { rotationOf, type RotationProgress } from "../rotation.js";
 import type { NodeInfo, SwarmInfo } from "../shapes.js";
 
@@ -31,13 +31,11 @@ export function addCaCommand(program: Command): void {
     .option("--ca-cert <file>", "root certificate (PEM) to rotate to")
     .option("--ca-key <file>", "its key (PEM, ECDSA P-256)")
     .option("--cert-expiry <duration>", "validity of node certificates from now on")
-    .option("--external-ca <specification>", "protocol=cfssl,url=URL[,cacert=FILE]: who issues certificates of a root whose key is not in the swarm", collect)
+    .option(EXTERNAL_CA_FLAG, "protocol=cfssl,url=URL[,cacert=FILE]: who issues certificates of a root whose key is not in the swarm", collectExternalCa)
     .option("-d, --detach", "do not wait for all nodes to have new certificates")
     .option("-q, --quiet", "show no progress")
     .action(action<[CaFlags]>(ca));
 }
-
-const collect = (value: string, before: readonly string[] = []) => [...before, value];
 
 async function ca(context: CliContext, flags: CaFlags): Promise<void> {
   const { api } = context;
@@ -59,7 +57,7 @@ async function rotatedSpec(spec: SwarmInfo["Spec"], flags: CaFlags): Promise<Swa
   if (flags.externalCa !== undefined && flags.caCert === undefined) throw misuse("--external-ca needs the root that it issues certificates of: --ca-cert");
   const caConfig = spec.CAConfig as { readonly ForceRotate?: number } | undefined;
   const [certificate, key] = [await fileOf(flags.caCert, "ca-cert"), await fileOf(flags.caKey, "ca-key")];
-  const externalCas = await Promise.all((flags.externalCa ?? []).map(parseExternalCa));
+  const externalCas = await parseExternalCas(flags.externalCa ?? []);
   return {
     ...spec,
     CAConfig: {

@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { action, type CliContext } from "../context.js";
+import { collectExternalCa, EXTERNAL_CA_FLAG, parseExternalCas } from "../external-ca.js";
 import { EXIT, CommandFailure } from "../failure.js";
 import { print } from "../output.js";
 import { parseChoice, parseDuration } from "../quantities.js";
@@ -13,6 +14,7 @@ interface InitFlags {
   readonly advertiseAddr?: string;
   readonly availability: string;
   readonly certExpiry?: string;
+  readonly externalCa?: readonly string[];
   readonly dispatcherHeartbeat?: string;
   readonly taskHistoryLimit?: string;
   readonly forceNewCluster?: boolean;
@@ -35,6 +37,11 @@ export function addClusterCommands(program: Command): void {
     .option("--advertise-addr <address>", "ip|interface[:port] that other nodes dial")
     .option("--availability <availability>", "active, pause or drain", "active")
     .option("--cert-expiry <duration>", "validity of node certificates (default 2160h)")
+    .option(
+      EXTERNAL_CA_FLAG,
+      "protocol=cfssl,url=URL[,cacert=FILE]: who issues certificates, of the root that ca --rotate changes to when it is named",
+      collectExternalCa,
+    )
     .option("--dispatcher-heartbeat <duration>", "period of the nodes' heartbeats (default 2s)")
     .option("--task-history-limit <n>", "tasks kept per slot (default 5)")
     .option("--force-new-cluster", "make this manager the only one, with the state that it has, when the others are gone for good")
@@ -64,10 +71,14 @@ export function addClusterCommands(program: Command): void {
 }
 
 async function init({ api }: CliContext, flags: InitFlags): Promise<void> {
+  const caConfig = {
+    ...(flags.certExpiry === undefined ? {} : { NodeCertExpiry: parseDuration(flags.certExpiry, "cert-expiry") }),
+    ...(flags.externalCa === undefined ? {} : { ExternalCAs: await parseExternalCas(flags.externalCa) }),
+  };
   const spec = {
     ...(flags.taskHistoryLimit === undefined ? {} : { Orchestration: { TaskHistoryRetentionLimit: Number(flags.taskHistoryLimit) } }),
     ...(flags.dispatcherHeartbeat === undefined ? {} : { Dispatcher: { HeartbeatPeriod: parseDuration(flags.dispatcherHeartbeat, "dispatcher-heartbeat") } }),
-    ...(flags.certExpiry === undefined ? {} : { CAConfig: { NodeCertExpiry: parseDuration(flags.certExpiry, "cert-expiry") } }),
+    ...(Object.keys(caConfig).length === 0 ? {} : { CAConfig: caConfig }),
   };
   const body = {
     ListenAddr: flags.listenAddr,

@@ -28,8 +28,8 @@ export class CertificateControl {
 
   /**
    * Throws ClusterError `invalid_argument` for a token that is wrong or of another cluster, or a malformed request; `permission_denied` for a
-   * renewal by a node that is not in the cluster any more, or a late one by a certificate that is not the node's last; `unavailable` when an external authority
-   * is to sign, and does not. Nothing is written then.
+   * renewal by a node that is not in the cluster any more, or a late one by a certificate that is not the node's last; `failed_precondition` when an external
+   * authority is to sign, and does not. Nothing is written then.
    */
   async issue(asked: IssueCertificate): Promise<ControlReply> {
     for (;;) {
@@ -71,7 +71,7 @@ export class CertificateControl {
     const external = externalCasOf(cluster.spec, rootCa, authority.certificate);
     if (external.length > 0) return (await signExternally(this.#signer, external, { ...request, root: authority.certificate })) + authority.crossSigned;
     if (authority.key === "")
-      throw new ClusterError("unavailable", "the key of the root certificate is not in the cluster, and no external CA is configured for it");
+      throw new ClusterError("failed_precondition", "the key of the root certificate is not in the cluster, and no external CA is configured for it");
     return issueBy(authority, { ...request, validityMs: msOf(cluster.spec?.nodeCertExpiryNs ?? DEFAULT_CLUSTER_SPEC.nodeCertExpiryNs) });
   }
 

@@ -4,9 +4,9 @@ import { withClusterDefaults } from "../../model/defaults.js";
 import type { Cluster, ClusterSpec, RootCa } from "../../model/objects.js";
 import { validateClusterSpec } from "../../model/validation/cluster-spec.js";
 import type { ExternalSigner } from "../../pki/cfssl-client.js";
+import { validateExternalRoots } from "../../pki/external-authority.js";
 import { withNewTokens } from "../../pki/root-rotation.js";
 import { createUnlockKey } from "../../pki/unlock-key.js";
-import { readCertificate } from "../../pki/x509.js";
 import type { Store } from "../../store/store.js";
 import type { ControlReply, UpdateCluster } from "../../wire/generated/control.js";
 import { missing, outOfSequence } from "./refusals.js";
@@ -28,7 +28,7 @@ export class ClusterControl {
     if (request.spec === null) throw new ClusterError("invalid_argument", "cluster spec must be given");
     const spec = withClusterDefaults(request.spec);
     validateClusterSpec(spec);
-    validateExternalRoots(spec);
+    validateExternalRoots(spec.externalCas);
     // Whoever may vouch for a new root is asked outside of the transaction; a rotation that ends meanwhile is why it is done again.
     while (!(await this.#tryUpdate(request, spec)));
     const { cluster } = this.#store.view;
@@ -58,17 +58,6 @@ export class ClusterControl {
     if (cluster === undefined) throw missing("cluster", "");
     if (cluster.meta?.version !== request.version) throw outOfSequence();
     return cluster;
-  }
-}
-
-function validateExternalRoots(spec: ClusterSpec): void {
-  for (const { url, rootCertificate } of spec.externalCas) {
-    if (rootCertificate === "") continue;
-    try {
-      readCertificate(rootCertificate);
-    } catch (cause) {
-      throw new ClusterError("invalid_argument", `the CA certificate of the external CA at ${url} is not a certificate in PEM form`, { cause });
-    }
   }
 }
 

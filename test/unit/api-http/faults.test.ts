@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { ClusterError } from "../../../src/base/errors.js";
+import { createRootCa } from "../../../src/pki/root-ca.js";
 import { activeFixture, inactiveFixture, serviceBody } from "./server-fixture.js";
 
 const NO_LEADER =
@@ -116,8 +117,8 @@ test("the last manager says what leaving means", async () => {
   expect(await outside.call("POST", "/swarm/leave")).toMatchObject({ status: 503, json: { message: "This node is not part of a swarm" } });
 });
 
-const ROOT_OF_ITS_OWN =
-  'a new swarm begins with a root of its own: initialize it first, then rotate to another root or an external CA with "docker swarm ca --rotate"';
+const OWN_ROOT = 'a new swarm begins with a root of its own: initialize it first, then rotate to another root with "docker swarm ca --rotate"';
+const NO_PEM = "the CA certificate of the external CA at https://ca is not a certificate in PEM form";
 
 test.each([
   [{ Name: "infrastructure" }, 400, 'invalid Name "infrastructure": the swarm spec must be named "default"'],
@@ -125,13 +126,24 @@ test.each([
   [{ CAConfig: { ExternalCAs: [{ URL: "http://ca" }] } }, 400, 'invalid URL of an external CA: "http://ca" does not begin with https://'],
   [{ CAConfig: { ExternalCAs: [{ Protocol: "acme", URL: "https://ca" }] } }, 400, 'invalid Protocol of an external CA: "acme" is not "cfssl"'],
   [{ CAConfig: { ExternalCAs: [{ URL: "https://ca", Options: { a: "b" } }] } }, 501, "Spec.CAConfig.ExternalCAs[0].Options is not supported"],
-  [{ CAConfig: { ExternalCAs: [{ URL: "https://ca" }] } }, 501, ROOT_OF_ITS_OWN],
-  [{ CAConfig: { SigningCACert: "pem" } }, 501, ROOT_OF_ITS_OWN],
+  [{ CAConfig: { ExternalCAs: [{ URL: "https://ca", CACert: "x" }] } }, 400, NO_PEM],
+  [{ CAConfig: { SigningCACert: "pem" } }, 501, OWN_ROOT],
   [{ Raft: { ElectionTick: -1 } }, 400, "Spec.Raft.ElectionTick must be an integer from 0 to 2147483647"],
 ])("init with the spec %j is refused", async (spec, status, message) => {
   const { call, backend } = await inactiveFixture();
   expect(await call("POST", "/swarm/init", { Spec: spec })).toMatchObject({ status, json: { message } });
   expect(backend.inits).toEqual([]);
+});
+
+test("init takes external authorities, for the root that is named with each or for the swarm's own", async () => {
+  const { call, backend } = await inactiveFixture();
+  const { certificate } = createRootCa({ nowMs: Date.now() });
+  const externals = [{ Protocol: "cfssl", URL: "https://ca/sign", CACert: certificate }, { URL: "https://own/sign" }];
+  expect((await call("POST", "/swarm/init", { Spec: { CAConfig: { ExternalCAs: externals } } })).status).toBe(200);
+  expect(backend.inits[0]?.spec.externalCas).toEqual([
+    { url: "https://ca/sign", rootCertificate: certificate },
+    { url: "https://own/sign", rootCertificate: "" },
+  ]);
 });
 
 test("init fills in defaults, and zero is a history limit", async () => {

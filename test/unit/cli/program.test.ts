@@ -70,6 +70,24 @@ describe("a command line", () => {
     expect(await swarm("update", "--autolock", "maybe")).toBe(2);
   });
 
+  test("names external authorities, each with its root, in the place of those before", async () => {
+    const root = join(folder, "root.pem");
+    writeFileSync(root, "a root");
+    answer("GET /swarm", { Version: { Index: 7 }, Spec: { Name: "default", CAConfig: { NodeCertExpiry: 1, ExternalCAs: [{ URL: "https://old" }] } } });
+    answer("POST /swarm/update", "");
+    expect(await swarm("update", "--external-ca", `protocol=cfssl,url=https://ca/sign,cacert=${root}`, "--external-ca", "protocol=cfssl,url=https://b")).toBe(
+      0,
+    );
+    expect(JSON.parse(seen.at(-1)?.body ?? "").CAConfig).toEqual({
+      NodeCertExpiry: 1,
+      ExternalCAs: [
+        { Protocol: "cfssl", URL: "https://ca/sign", CACert: "a root" },
+        { Protocol: "cfssl", URL: "https://b", CACert: "" },
+      ],
+    });
+    expect(await swarm("init", "--external-ca", "protocol=acme,url=https://ca")).toBe(2);
+  });
+
   test("asks for no key where there is nothing to unlock, and says when there is none to show", async () => {
     answer("GET /info", { Swarm: { LocalNodeState: "active" } });
     answer("GET /swarm/unlockkey", { UnlockKey: "" });

@@ -1,5 +1,6 @@
 import { DEFAULT_CLUSTER_SPEC, withClusterDefaults } from "../../../model/defaults.js";
 import type { ClusterSpec, RaftConfig } from "../../../model/objects.js";
+import { validateExternalRoots } from "../../../pki/external-authority.js";
 import { badRequest, notSupported } from "../errors.js";
 import { type Json, jsonInteger } from "../json.js";
 import { caConfigToDocker, externalCaFromDocker, type SigningCa, signingCaFromDocker } from "./ca-config.js";
@@ -41,14 +42,16 @@ export function clusterSpecFromDocker(fields: Fields): ClusterSpecOfClient {
   return { spec: withClusterDefaults(spec), signingCa };
 }
 
-/** The spec that a new cluster begins with; the request's body may leave it out. */
+/**
+ * The spec that a new cluster begins with; the request's body may leave it out. External authorities may be named at once, as for Swarm (swarm-surface 1): for the root
+ * that the cluster is rotated to later, or, with none named, for that of the cluster, whose key they must have.
+ */
 export function firstClusterSpec(fields: Fields | null): ClusterSpec {
   const { spec, signingCa } = clusterSpecFromDocker(fields ?? new Fields({}, "Spec"));
-  if (spec.externalCas.length > 0 || signingCa.certificate !== "" || signingCa.key !== "") {
-    throw notSupported(
-      'a new swarm begins with a root of its own: initialize it first, then rotate to another root or an external CA with "docker swarm ca --rotate"',
-    );
+  if (signingCa.certificate !== "" || signingCa.key !== "") {
+    throw notSupported('a new swarm begins with a root of its own: initialize it first, then rotate to another root with "docker swarm ca --rotate"');
   }
+  validateExternalRoots(spec.externalCas);
   return spec;
 }
 

@@ -138,7 +138,7 @@ describe("an external authority", () => {
 
   test("refuses who is no manager, and its reason is told", async () => {
     const { issue, external } = await signing({ asRole: "worker" });
-    await expect(issue()).rejects.toMatchObject({ code: "unavailable", message: `the external CA at ${external.url} answered 403: not a manager` });
+    await expect(issue()).rejects.toMatchObject({ code: "failed_precondition", message: `the external CA at ${external.url} answered 403: not a manager` });
   });
 
   test.each([
@@ -156,7 +156,7 @@ describe("an external authority", () => {
     const { issue, server, store } = await signing();
     server.answer = answer;
     const before = store.view.nodes.get("n1");
-    await expect(issue()).rejects.toMatchObject({ code: "unavailable", message: expect.stringMatching(message) });
+    await expect(issue()).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringMatching(message) });
     expect(store.view.nodes.get("n1")).toBe(before);
   });
 
