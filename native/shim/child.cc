@@ -31,18 +31,6 @@ void createDirectories(const std::string& path) {
   }
 }
 
-/** Before the identity changes: a directory that only root can enter is allowed, as in runc. */
-void enterWorkingDir(const std::string& path, bool isMade) {
-  if (chdir(path.c_str()) < 0) {
-    if (errno != ENOENT || !isMade) fail("change to working directory", path);
-    createDirectories(path);
-    check(chdir(path.c_str()), "change to working directory", path);
-  }
-  char resolved[4096];
-  // A directory outside of the root (through a leaked descriptor) has no path.
-  if (syscall(SYS_getcwd, resolved, sizeof resolved) < 0 || resolved[0] != '/') failWith("working directory " + path + " is outside of the container", EINVAL);
-}
-
 /** The terminal becomes the session's own; its other end goes to the shim. */
 void takeTerminal(const Settings& settings, const Fd& socket, const Identity& identity) {
   const Terminal terminal = openTerminal(settings.terminal);
@@ -69,13 +57,6 @@ void takePipes(const ChildEnds& ends, const Identity& identity) {
     if (streams[standard] != null.get()) check(fchown(streams[standard], identity.user, identity.group), "give away a standard stream");
     check(dup2(streams[standard], standard), "dup");
   }
-}
-
-/** Nothing that leads to the host stays open, not even until exec. */
-void closeAllBut(int kept) {
-  const auto number = static_cast<unsigned>(kept);
-  if (number > 3) check(close_range(3, number - 1, 0), "close descriptors");
-  check(close_range(number + 1, ~0U, 0), "close descriptors");
 }
 
 }  // namespace
@@ -111,8 +92,25 @@ void beginAnew() {
   check(setsid(), "setsid");
 }
 
+void enterWorkingDir(const std::string& path, bool isMade) {
+  if (chdir(path.c_str()) < 0) {
+    if (errno != ENOENT || !isMade) fail("change to working directory", path);
+    createDirectories(path);
+    check(chdir(path.c_str()), "change to working directory", path);
+  }
+  char resolved[4096];
+  // A directory outside of the root (through a leaked descriptor) has no path.
+  if (syscall(SYS_getcwd, resolved, sizeof resolved) < 0 || resolved[0] != '/') failWith("working directory " + path + " is outside of the container", EINVAL);
+}
+
+void closeAllBut(int kept) {
+  const auto number = static_cast<unsigned>(kept);
+  if (number > 3) check(close_range(3, number - 1, 0), "close descriptors");
+  check(close_range(number + 1, ~0U, 0), "close descriptors");
+}
+
 void setLimits(const Settings& settings) {
-  writeSetting("/proc/self/oom_score_adj", settings.oomScoreAdj);
+  if (!settings.oomScoreAdj.empty()) writeSetting("/proc/self/oom_score_adj", settings.oomScoreAdj);
   for (const RlimitSettings& limit : settings.rlimits) {
     const rlimit64 value = {limit.soft, limit.hard};
     check(prlimit64(0, static_cast<__rlimit_resource>(limit.resource), &value, nullptr), "set resource limit", std::to_string(limit.resource));
@@ -130,7 +128,7 @@ void becomeProgram(const Settings& settings, ChildEnds& ends, const SeccompFilte
   // With no_new_privs anyone may load a filter: then as late as can be. Without, it takes a capability that is about to go.
   if (settings.noNewPrivileges) check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs");
   else filter.load();
-  assumeIdentity(identity, settings.capabilities);
+  assumeIdentity(identity, capabilitiesFor(identity, settings.capabilities));
   // After the identity, which clears it: without its parent nobody would read the output or tell the end.
   check(prctl(PR_SET_PDEATHSIG, SIGKILL), "set parent death signal");
   if (settings.noNewPrivileges) filter.load();

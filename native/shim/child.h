@@ -42,8 +42,14 @@ ChildStreams makeStreams(const TerminalSettings& settings);
 /** Default signal handlers, nothing blocked, a session of its own. */
 void beginAnew();
 
-/** oom_score_adj and resource limits. */
+/** oom_score_adj, unless it is empty, and resource limits. */
 void setLimits(const Settings& settings);
+
+/** Before the identity changes: a directory that only root can enter is allowed, as in runc. Refuses one that has no path in the root. */
+void enterWorkingDir(const std::string& path, bool isMade);
+
+/** Nothing that leads to the host stays open, not even until exec. */
+void closeAllBut(int kept);
 
 /** In its final root and namespaces: takes streams, working directory, identity, filter, and executes the program. Returns only by a Failure. */
 [[noreturn]] void becomeProgram(const Settings& settings, ChildEnds& ends, const SeccompFilter& filter);

@@ -31,17 +31,33 @@ void mountBelow(const Fd& dev, const char* name, const char* type, unsigned long
   check(mount(type, pathOf(target.get()).c_str(), type, flags, data), "mount /dev", name);
 }
 
-/** In folders of /dev as they are needed; what is there already stays. */
-void makeDevice(int dev, const DeviceSettings& device) {
+/** The host's own node, where the kernel lets nobody make one: in a user namespace. */
+void bindDevice(int dev, const std::string& name) {
+  const Fd target(check(openat(dev, name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0666), "create /dev", name));
+  check(mount(("/dev/" + name).c_str(), pathOf(target.get()).c_str(), nullptr, MS_BIND, nullptr), "bind mount /dev", name);
+}
+
+}  // namespace
+
+void makeDevice(int dev, const DeviceSettings& device, bool isBound) {
   for (size_t slash = device.name.find('/'); slash != std::string::npos; slash = device.name.find('/', slash + 1)) {
     const std::string folder = device.name.substr(0, slash);
     if (mkdirat(dev, folder.c_str(), 0755) < 0 && errno != EEXIST) fail("create directory /dev", folder);
   }
+  if (isBound) return bindDevice(dev, device.name);
   const mode_t mode = (device.isBlock ? S_IFBLK : S_IFCHR) | static_cast<mode_t>(device.mode);
   if (mknodat(dev, device.name.c_str(), mode, makedev(device.major, device.minor)) < 0 && errno != EEXIST) fail("create device /dev", device.name);
 }
 
-}  // namespace
+void makeUsualDevices(int dev, bool isBound) {
+  for (const Device& device : DEVICES) {
+    if (isBound) bindDevice(dev, device.name);
+    else if (mknodat(dev, device.name, S_IFCHR | 0666, makedev(device.major, device.minor)) < 0 && errno != EEXIST) fail("create device", device.name);
+  }
+  for (const Link& link : LINKS) {
+    if (symlinkat(link.target, dev, link.name) < 0 && errno != EEXIST) fail("create link /dev", link.name);
+  }
+}
 
 void mountDevices(int root, const Settings& settings) {
   {
@@ -50,12 +66,11 @@ void mountDevices(int root, const Settings& settings) {
   }
   const Fd dev = openPlainDirectory(root, "dev");
   const mode_t mask = umask(0);
-  for (const Device& device : DEVICES) check(mknodat(dev.get(), device.name, S_IFCHR | 0666, makedev(device.major, device.minor)), "create device", device.name);
-  for (const Link& link : LINKS) check(symlinkat(link.target, dev.get(), link.name), "create link /dev", link.name);
+  makeUsualDevices(dev.get(), false);
   mountBelow(dev, "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
   const std::string size = "mode=1777,size=" + std::to_string(settings.sharedMemorySize);
   mountBelow(dev, "shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, size.c_str());
   mountBelow(dev, "mqueue", "mqueue", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr);
-  for (const DeviceSettings& device : settings.devices) makeDevice(dev.get(), device);
+  for (const DeviceSettings& device : settings.devices) makeDevice(dev.get(), device, false);
   umask(mask);
 }

@@ -4,3 +4,8 @@
 
 /** /dev inside `root`: a tmpfs with the nodes and links of the OCI runtime specification (default devices), those asked for, devpts, shm and mqueue. */
 void mountDevices(int root, const Settings& settings);
+
+/** The usual nodes and links in a /dev that is mounted; `isBound` takes the host's nodes. */
+void makeUsualDevices(int dev, bool isBound);
+/** One more, in folders as they are needed; what is there already stays. */
+void makeDevice(int dev, const DeviceSettings& device, bool isBound);

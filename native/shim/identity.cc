@@ -77,11 +77,21 @@ void addMemberships(Identity& identity, const std::string& groupFile, const std:
   }
 }
 
-void setCapabilities(uint64_t effective) {
+void setCapabilities(const CapabilitySets& sets) {
   __user_cap_header_struct header = {_LINUX_CAPABILITY_VERSION_3, 0};
   __user_cap_data_struct data[2] = {};
-  for (int half = 0; half < 2; half++) data[half].effective = data[half].permitted = static_cast<uint32_t>(effective >> (32 * half));
+  for (int half = 0; half < 2; half++) {
+    const auto part = [half](uint64_t set) { return static_cast<uint32_t>(set >> (32 * half)); };
+    data[half] = {part(sets.effective), part(sets.permitted), part(sets.inheritable)};
+  }
   check(static_cast<int>(syscall(SYS_capset, &header, data)), "set capabilities");
+}
+
+template <typename Function>
+void forEach(uint64_t set, Function function) {
+  for (int number = 0; number < 64 && prctl(PR_CAPBSET_READ, number) >= 0; number++) {
+    if ((set >> number & 1) != 0) function(number);
+  }
 }
 
 }  // namespace
@@ -108,13 +118,21 @@ Identity findIdentity(const std::string& user, const std::vector<std::string>& e
   return identity;
 }
 
-void assumeIdentity(const Identity& identity, uint64_t capabilities) {
-  for (int number = 0; number < 64 && prctl(PR_CAPBSET_READ, number) >= 0; number++) {
-    if ((capabilities >> number & 1) == 0) check(prctl(PR_CAPBSET_DROP, number), "drop capability", std::to_string(number));
-  }
+CapabilitySets capabilitiesFor(const Identity& identity, uint64_t bounding) {
+  CapabilitySets sets;
+  sets.bounding = bounding;
+  if (identity.user == 0) sets.effective = sets.permitted = bounding;
+  return sets;
+}
+
+void assumeIdentity(const Identity& identity, const CapabilitySets& capabilities) {
+  forEach(~capabilities.bounding, [](int number) { check(prctl(PR_CAPBSET_DROP, number), "drop capability", std::to_string(number)); });
   prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0);
   check(setgroups(identity.groups.size(), identity.groups.data()), "set supplementary groups");
   check(setresgid(identity.group, identity.group, identity.group), "set group", std::to_string(identity.group));
+  // What another user than root shall keep would go with the change; execve forgets this again.
+  check(prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0), "keep capabilities");
   check(setresuid(identity.user, identity.user, identity.user), "set user", std::to_string(identity.user));
-  setCapabilities(identity.user == 0 ? capabilities : 0);
+  setCapabilities(capabilities);
+  forEach(capabilities.ambient, [](int number) { check(prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_RAISE, number, 0, 0), "raise ambient capability", std::to_string(number)); });
 }

@@ -19,8 +19,17 @@ Identity resolveIdentity(const std::string& user, const std::vector<std::string>
 /** The same with the text of both files. */
 Identity findIdentity(const std::string& user, const std::vector<std::string>& extraGroups, const std::string& passwd, const std::string& groupFile);
 
-/**
- * Takes the identity for good, with the bounding set reduced to `capabilities` (bit per number). Root keeps them effective and permitted; another user has none,
- * as execve would leave it; the inheritable and ambient sets are empty in both cases.
- */
-void assumeIdentity(const Identity& identity, uint64_t capabilities);
+/** A bit per capability's number (capabilities(7)). */
+struct CapabilitySets {
+  uint64_t bounding = 0;
+  uint64_t effective = 0;
+  uint64_t permitted = 0;
+  uint64_t inheritable = 0;
+  uint64_t ambient = 0;
+};
+
+/** Root has them effective and permitted; another user has none, as execve would leave it. */
+CapabilitySets capabilitiesFor(const Identity& identity, uint64_t bounding);
+
+/** Takes the identity for good, with exactly these capabilities. */
+void assumeIdentity(const Identity& identity, const CapabilitySets& capabilities);

@@ -6,9 +6,14 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <climits>
+
 #include "../base/error.h"
 
 namespace {
+
+/** As the kernel follows them. */
+constexpr int LINKS_MAX = 40;
 
 int openResolved(int root, const std::string& path, uint64_t resolve) {
   open_how how = {};
@@ -17,7 +22,28 @@ int openResolved(int root, const std::string& path, uint64_t resolve) {
   return retry([&] { return static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)); });
 }
 
-Fd openOrCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve) {
+/** Makes what is missing; false where a link is that leads to nothing. */
+bool create(const Fd& parent, const std::string& name, bool isFile, const std::string& walked) {
+  if (isFile) {
+    const Fd made(openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644));
+    if (made) return true;
+  } else if (mkdirat(parent.get(), name.c_str(), 0755) == 0) {
+    return true;
+  }
+  if (errno != EEXIST) fail(isFile ? "create" : "create directory", walked);
+  return false;
+}
+
+/** What a link says, as a path of the root. */
+std::string targetOf(const Fd& parent, const std::string& name, const std::string& folder) {
+  char link[PATH_MAX];
+  const ssize_t size = readlinkat(parent.get(), name.c_str(), link, sizeof link);
+  if (size < 0) fail("read link", folder + "/" + name);
+  const std::string target(link, static_cast<size_t>(size));
+  return target[0] == '/' ? target : folder + "/" + target;
+}
+
+Fd openOrCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve, int links = 0) {
   Fd parent(check(openResolved(root, ".", resolve), "open", "the container's root"));
   std::string walked = ".";
   while (!path.empty()) {
@@ -26,14 +52,15 @@ Fd openOrCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve
     path.remove_prefix(slash == std::string_view::npos ? path.size() : slash + 1);
     if (name.empty() || name == ".") continue;
     const bool isLast = path.find_first_not_of('/') == std::string_view::npos;
+    const std::string folder = walked;
     walked.append("/").append(name);
     // From the root each time, so that links are resolved as the kernel does it.
     int next = openResolved(root, walked, resolve);
     if (next < 0 && errno == ENOENT) {
-      if (isLast && kind == NodeKind::file) {
-        Fd(check(openat(parent.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC | O_NOFOLLOW, 0644), "create", walked)).reset();
-      } else {
-        check(mkdirat(parent.get(), name.c_str(), 0755), "create directory", walked);
+      if (!create(parent, name, isLast && kind == NodeKind::file, walked)) {
+        // A link of the image to what is missing in it (/var/run to /run): that is made, within the root as everything.
+        if ((resolve & RESOLVE_NO_SYMLINKS) != 0 || links == LINKS_MAX) fail("open in the container", walked, ELOOP);
+        return openOrCreate(root, targetOf(parent, name, folder).append("/").append(path), kind, resolve, links + 1);
       }
       next = openResolved(root, walked, resolve);
     }

@@ -22,6 +22,13 @@ SeccompFilter::SeccompFilter(const std::string& path, unsigned flags) : flags_(f
   program_ = std::move(*program);
 }
 
+SeccompFilter SeccompFilter::ofProgram(std::string program, unsigned flags) {
+  SeccompFilter filter;
+  filter.program_ = std::move(program);
+  filter.flags_ = flags;
+  return filter;
+}
+
 void SeccompFilter::load() const {
   if (program_.empty()) return;
   const sock_fprog program = {static_cast<unsigned short>(program_.size() / sizeof(sock_filter)),

@@ -136,7 +136,7 @@ test("processor time is limited", async () => {
 
 test("a container sees its own limits below /sys/fs/cgroup, and cannot change them", async () => {
   const script =
-    "cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max 2>/dev/null; for own in memory .; do test -e $own/cgroup.procs && { echo 1 > $own/cgroup.procs; mkdir $own/x; }; done; cat /proc/self/cgroup | grep -vc ':/$'";
+    "exec 2>&1; cd /sys/fs/cgroup; cat memory/memory.limit_in_bytes memory.max 2>/dev/null; for own in memory .; do test -e $own/cgroup.procs && { echo 1 > $own/cgroup.procs; mkdir $own/x; }; done; cat /proc/self/cgroup | grep -vc ':/$'";
   const { output } = await world.run(script, { resources: { nanoCpus: 0, memoryBytes: 32 << 20, pids: 0 } });
   expect(output).toMatch(/^33554432\n/);
   expect(output.match(/Read-only file system/g)?.length).toBe(2);

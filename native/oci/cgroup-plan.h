@@ -1,0 +1,24 @@
+#pragma once
+
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "../base/json.h"
+#include "../shim/settings.h"
+
+/** The groups that a container gets. */
+struct CgroupPlan {
+  std::vector<CgroupSettings> groups;
+  /** As in Settings. */
+  std::vector<std::pair<std::string, std::string>> visible;
+};
+
+/**
+ * `linux.cgroupsPath` (below every hierarchy's root; ID below /swarm-oci when it is empty) and `linux.resources` for this machine's hierarchies, of version 1, 2 or both.
+ * Throws for a resource that no hierarchy here can limit.
+ */
+CgroupPlan planCgroups(const std::string& id, const std::string& path, const Json& resources);
+
+/** Makes the groups with their parents, and sets the limits. */
+void makeCgroups(const CgroupPlan& plan);

@@ -1,0 +1,121 @@
+#include "execute.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "../base/error.h"
+#include "../base/file.h"
+#include "../shim/cgroups.h"
+#include "../shim/child.h"
+#include "clone-apart.h"
+#include "create.h"
+#include "init.h"
+#include "names.h"
+#include "seccomp-policy.h"
+#include "spec.h"
+
+namespace {
+
+constexpr size_t PROCESS_SIZE_MAX = 16U << 20;
+
+ProcessSettings processOf(const Spec& spec, const ExecuteOptions& options) {
+  if (!options.processFile.empty()) {
+    const auto text = readRegularFile(options.processFile, PROCESS_SIZE_MAX);
+    if (!text) failWith(options.processFile + " cannot be read", ENOENT);
+    return parseProcess(Json::parse(*text, options.processFile), "process");
+  }
+  ProcessSettings process = spec.process;
+  Settings& settings = process.settings;
+  settings.args = options.args;
+  settings.env.insert(settings.env.end(), options.env.begin(), options.env.end());
+  if (!options.workingDir.empty()) settings.workingDir = options.workingDir;
+  settings.terminal.isTerminal = options.isTerminal;
+  if (options.user.empty()) return process;
+  char* end = nullptr;
+  process.identity = {static_cast<uid_t>(strtoul(options.user.c_str(), &end, 10)), process.identity.group, {}, ""};
+  if (*end == ':') process.identity.group = static_cast<gid_t>(strtoul(end + 1, &end, 10));
+  if (*end != '\0') failWith("--user \"" + options.user + "\" is not UID or UID:GID", EINVAL);
+  return process;
+}
+
+std::vector<CgroupSettings> cgroupsOf(const Json& container) {
+  std::vector<CgroupSettings> groups;
+  for (const Json& group : container["cgroups"].items()) groups.push_back({group["path"].literal(), group["isUnified"].isTrue(), {}, {}});
+  return groups;
+}
+
+/** Those in which the process is and we are not: one's own user namespace cannot be joined. */
+int foreignNamespaces(const std::string& process) {
+  int flags = 0;
+  for (const std::string& name : namespaceNames()) {
+    const unsigned long flag = namespaceFlag(name);
+    struct stat own = {}, theirs = {};
+    const std::string file = std::string("/ns/") + namespaceFile(flag);
+    if (stat(("/proc/self" + file).c_str(), &own) < 0 || stat(("/proc/" + process + file).c_str(), &theirs) < 0) continue;
+    if (own.st_ino != theirs.st_ino || own.st_dev != theirs.st_dev) flags |= static_cast<int>(flag);
+  }
+  return flags;
+}
+
+struct Entry {
+  const ProcessSettings& process;
+  const SeccompFilter& filter;
+  const Fd& console;
+  const Fd& report;
+  bool isInUserNamespace;
+};
+
+[[noreturn]] void runChild(const Entry& entry) {
+  try {
+    beginAnew();
+    if (entry.isInUserNamespace) becomeRoot();
+    if (entry.console) takeConsole(entry.process, entry.console, false);
+    check(close_range(3, ~0U, CLOSE_RANGE_CLOEXEC), "close descriptors");
+    enterWorkingDir(entry.process.settings.workingDir, false);
+    becomeProcess(entry.process, entry.filter);
+  } catch (const Failure& failure) {
+    reportFailure(entry.report.get(), failure.text);
+  }
+}
+
+int waitFor(pid_t process) {
+  int status = 0;
+  check(retry([&] { return waitpid(process, &status, 0); }), "wait for", std::to_string(process));
+  return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+}  // namespace
+
+int executeInContainer(const ContainerStore& store, const ExecuteOptions& options) {
+  const Json container = store.read();
+  const Fd first = store.openProcess(container);
+  if (!first || store.statusOf(container) != "running") failWith("container " + store.id() + " is not running", ESRCH);
+  const std::string number = container["pid"].literal();
+  const Spec spec = readSpec(container["bundle"].literal());
+  const ProcessSettings process = processOf(spec, options);
+  const SeccompFilter filter = compileSeccomp(spec.seccomp, options.programs);
+  const Fd console = connectToConsole(options.consoleSocket, process.settings.terminal.isTerminal);
+  const std::vector<CgroupSettings> groups = cgroupsOf(container);
+  const int flags = foreignNamespaces(number);
+  Pipe report = makePipe();
+  const auto prepare = [&] {
+    enterCgroups(groups);
+    setLimits(process.settings);
+    // In sight of the container before it is one of its programs: nobody there may look into it.
+    check(prctl(PR_SET_DUMPABLE, 0), "hide from the container");
+    check(setns(first.get(), flags), "join the container's namespaces");
+  };
+  const pid_t child = cloneApart(0, openUnifiedCgroup(groups), report.write, prepare, [&] { runChild({process, filter, console, report.write, (flags & CLONE_NEWUSER) != 0}); });
+  report.write.reset();
+  const std::string reason = readToEnd(report.read);
+  if (child > 0 && !reason.empty()) waitFor(child);
+  if (child == 0 || !reason.empty()) failWith(reason.empty() ? "the process ended unexpectedly" : reason);
+  writePidFile(options.pidFile, child);
+  return options.isDetached ? 0 : waitFor(child);
+}

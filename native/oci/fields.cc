@@ -1,0 +1,53 @@
+#include "fields.h"
+
+#include <cstdlib>
+
+#include "../base/error.h"
+
+namespace {
+
+[[noreturn]] void refuse(const std::string& where, const char* name, const char* kind) { failWith(where + "." + name + " is not " + kind, EINVAL); }
+
+const std::string& digitsOf(const Json& value, const char* name, const std::string& where) {
+  if (value.kind() != Json::Kind::number || value.literal().find_first_of(".eE") != std::string::npos) refuse(where, name, "a whole number");
+  return value.literal();
+}
+
+}  // namespace
+
+std::string textOf(const Json& object, const char* name, const std::string& where) {
+  const Json& value = object[name];
+  if (value.isNull()) return "";
+  if (value.kind() != Json::Kind::string) refuse(where, name, "a string");
+  if (value.literal().find('\0') != std::string::npos) refuse(where, name, "a string without NUL characters");
+  return value.literal();
+}
+
+bool flagOf(const Json& object, const char* name, const std::string& where) {
+  const Json& value = object[name];
+  if (value.isNull()) return false;
+  if (value.kind() != Json::Kind::boolean) refuse(where, name, "true or false");
+  return value.isTrue();
+}
+
+int64_t numberOf(const Json& object, const char* name, const std::string& where, int64_t missing) {
+  const Json& value = object[name];
+  return value.isNull() ? missing : strtoll(digitsOf(value, name, where).c_str(), nullptr, 10);
+}
+
+uint64_t limitOf(const Json& object, const char* name, const std::string& where) { return strtoull(digitsOf(object[name], name, where).c_str(), nullptr, 10); }
+
+const std::vector<Json>& itemsOf(const Json& object, const char* name, const std::string& where) {
+  const Json& value = object[name];
+  if (!value.isNull() && value.kind() != Json::Kind::array) refuse(where, name, "a list");
+  return value.items();
+}
+
+std::vector<std::string> textsOf(const Json& object, const char* name, const std::string& where) {
+  std::vector<std::string> texts;
+  for (const Json& item : itemsOf(object, name, where)) {
+    if (item.kind() != Json::Kind::string || item.literal().find('\0') != std::string::npos) refuse(where, name, "a list of strings");
+    texts.push_back(item.literal());
+  }
+  return texts;
+}

@@ -1,0 +1,16 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "../base/json.h"
+
+/** Members of a document, checked for their kind: each throws with `where` and the name when a member has another one. A missing member is its default. */
+std::string textOf(const Json& object, const char* name, const std::string& where);
+bool flagOf(const Json& object, const char* name, const std::string& where);
+int64_t numberOf(const Json& object, const char* name, const std::string& where, int64_t missing);
+uint64_t limitOf(const Json& object, const char* name, const std::string& where);
+std::vector<std::string> textsOf(const Json& object, const char* name, const std::string& where);
+/** An array's items or nothing. */
+const std::vector<Json>& itemsOf(const Json& object, const char* name, const std::string& where);

@@ -1,0 +1,190 @@
+#include "spec.h"
+
+#include <fcntl.h>
+#include <linux/sched.h>
+#include <sched.h>
+
+#include <algorithm>
+
+#include "../base/error.h"
+#include "../base/file.h"
+#include "fields.h"
+#include "names.h"
+
+namespace {
+
+constexpr size_t CONFIG_SIZE_MAX = 16U << 20;
+
+uint64_t capabilitySet(const Json& capabilities, const char* name, const std::string& where) {
+  uint64_t set = 0;
+  for (const std::string& capability : textsOf(capabilities, name, where)) {
+    const int number = capabilityNumber(capability);
+    if (number < 0) failWith(where + "." + name + " has an unknown capability \"" + capability + "\"", EINVAL);
+    set |= 1ULL << number;
+  }
+  return set;
+}
+
+CapabilitySets parseCapabilities(const Json& json, const std::string& where) {
+  CapabilitySets sets;
+  sets.bounding = capabilitySet(json, "bounding", where);
+  sets.effective = capabilitySet(json, "effective", where);
+  sets.permitted = capabilitySet(json, "permitted", where);
+  sets.inheritable = capabilitySet(json, "inheritable", where);
+  // The kernel has none ambient that is not both of these.
+  sets.ambient = capabilitySet(json, "ambient", where) & sets.permitted & sets.inheritable;
+  return sets;
+}
+
+Identity parseUser(const Json& user, const std::string& where) {
+  Identity identity = {static_cast<uid_t>(numberOf(user, "uid", where, 0)), static_cast<gid_t>(numberOf(user, "gid", where, 0)), {}, ""};
+  for (const Json& group : itemsOf(user, "additionalGids", where)) identity.groups.push_back(static_cast<gid_t>(strtoul(group.literal().c_str(), nullptr, 10)));
+  return identity;
+}
+
+void parseRlimits(std::vector<RlimitSettings>& limits, const Json& process, const std::string& where) {
+  for (const Json& limit : itemsOf(process, "rlimits", where)) {
+    const std::string type = textOf(limit, "type", where + ".rlimits");
+    const int number = rlimitNumber(type);
+    if (number < 0) failWith(where + ".rlimits has an unknown type \"" + type + "\"", EINVAL);
+    limits.push_back({number, limitOf(limit, "soft", where + ".rlimits"), limitOf(limit, "hard", where + ".rlimits")});
+  }
+}
+
+std::vector<IdRange> parseRanges(const Json& linux_, const char* name) {
+  std::vector<IdRange> ranges;
+  for (const Json& range : itemsOf(linux_, name, "linux")) {
+    const auto part = [&](const char* key) { return static_cast<uint32_t>(numberOf(range, key, std::string("linux.") + name, 0)); };
+    ranges.push_back({part("containerID"), part("hostID"), part("size")});
+  }
+  return ranges;
+}
+
+void parseNamespaces(Spec& spec, const Json& linux_) {
+  for (const Json& item : itemsOf(linux_, "namespaces", "linux")) {
+    const std::string type = textOf(item, "type", "linux.namespaces");
+    const unsigned long flag = namespaceFlag(type);
+    if (flag == 0) failWith("linux.namespaces has an unknown type \"" + type + "\"", EINVAL);
+    if (spec.has(flag)) failWith("linux.namespaces has type \"" + type + "\" twice", EINVAL);
+    spec.namespaces.push_back({flag, textOf(item, "path", "linux.namespaces")});
+  }
+  if (!spec.hasOwn(CLONE_NEWNS)) failWith("linux.namespaces has no mount namespace of the container's own, without which its mounts would be the host's", EINVAL);
+  if (spec.hasOwn(CLONE_NEWUSER) != !spec.uidMap.empty() || spec.uidMap.empty() != spec.gidMap.empty()) {
+    failWith("linux.uidMappings, linux.gidMappings and a user namespace of the container's own belong together", EINVAL);
+  }
+}
+
+void parseDevices(Settings& settings, const Json& linux_) {
+  for (const Json& item : itemsOf(linux_, "devices", "linux")) {
+    const std::string path = textOf(item, "path", "linux.devices");
+    const std::string type = textOf(item, "type", "linux.devices");
+    if (path.compare(0, 5, "/dev/") != 0 || path.find("..") != std::string::npos) failWith("linux.devices has the path \"" + path + "\", which is not below /dev", EINVAL);
+    if (type != "c" && type != "u" && type != "b") failWith("linux.devices has the type \"" + type + "\" for " + path + ", which is not c, u or b", EINVAL);
+    const auto part = [&](const char* key, int64_t missing) { return static_cast<unsigned>(numberOf(item, key, "linux.devices", missing)); };
+    settings.devices.push_back({path.substr(5), type == "b", part("major", 0), part("minor", 0), part("fileMode", 0666)});
+  }
+}
+
+/** Lines for timens_offsets (time_namespaces(7)). */
+std::string parseTimeOffsets(const Json& linux_) {
+  std::string lines;
+  for (const auto& [clock, offset] : linux_["timeOffsets"].members()) {
+    lines += clock + " " + std::to_string(numberOf(offset, "secs", "linux.timeOffsets", 0)) + " " + std::to_string(numberOf(offset, "nanosecs", "linux.timeOffsets", 0)) + "\n";
+  }
+  return lines;
+}
+
+void refuseUnsupported(const Json& config, const Json& linux_) {
+  const auto refuse = [](const char* what) { failWith(std::string(what) + " is not supported", ENOSYS); };
+  if (!textOf(config["process"], "apparmorProfile", "process").empty()) refuse("process.apparmorProfile");
+  if (!textOf(config["process"], "selinuxLabel", "process").empty()) refuse("process.selinuxLabel");
+  if (!textOf(linux_, "mountLabel", "linux").empty()) refuse("linux.mountLabel");
+  if (!linux_["intelRdt"].isNull()) refuse("linux.intelRdt");
+  if (!linux_["personality"].isNull()) refuse("linux.personality");
+}
+
+void parseLinux(Spec& spec, const Json& linux_) {
+  Settings& settings = spec.process.settings;
+  spec.uidMap = parseRanges(linux_, "uidMappings");
+  spec.gidMap = parseRanges(linux_, "gidMappings");
+  parseNamespaces(spec, linux_);
+  parseDevices(settings, linux_);
+  settings.maskedPaths = textsOf(linux_, "maskedPaths", "linux");
+  settings.readOnlyPaths = textsOf(linux_, "readonlyPaths", "linux");
+  for (const auto& [name, value] : linux_["sysctl"].members()) settings.sysctls.emplace_back(name, value.literal());
+  spec.timeOffsets = parseTimeOffsets(linux_);
+  spec.rootPropagation = textOf(linux_, "rootfsPropagation", "linux");
+  if (!spec.rootPropagation.empty() && propagationFlag(spec.rootPropagation) == 0) failWith("linux.rootfsPropagation \"" + spec.rootPropagation + "\" is no propagation", EINVAL);
+  spec.cgroupsPath = textOf(linux_, "cgroupsPath", "linux");
+  spec.resources = linux_["resources"];
+  spec.seccomp = linux_["seccomp"];
+}
+
+std::vector<OciMount> parseMounts(const Json& config) {
+  std::vector<OciMount> mounts;
+  for (const Json& item : itemsOf(config, "mounts", "config")) {
+    OciMount mount;
+    mount.destination = textOf(item, "destination", "mounts");
+    mount.type = textOf(item, "type", "mounts");
+    mount.source = textOf(item, "source", "mounts");
+    if (mount.destination.empty() || mount.destination[0] != '/') failWith("mounts has the destination \"" + mount.destination + "\", which is not absolute", EINVAL);
+    takeOptions(mount, textsOf(item, "options", "mounts"));
+    mounts.push_back(std::move(mount));
+  }
+  return mounts;
+}
+
+}  // namespace
+
+bool Spec::has(unsigned long flag) const {
+  return std::any_of(namespaces.begin(), namespaces.end(), [flag](const NamespaceSettings& space) { return space.flag == flag; });
+}
+
+bool Spec::hasOwn(unsigned long flag) const {
+  return std::any_of(namespaces.begin(), namespaces.end(), [flag](const NamespaceSettings& space) { return space.flag == flag && space.path.empty(); });
+}
+
+ProcessSettings parseProcess(const Json& process, const std::string& where) {
+  ProcessSettings parsed;
+  Settings& settings = parsed.settings;
+  settings.args = textsOf(process, "args", where);
+  if (settings.args.empty()) failWith(where + ".args is missing or empty", EINVAL);
+  settings.env = textsOf(process, "env", where);
+  settings.workingDir = textOf(process, "cwd", where);
+  if (settings.workingDir.empty() || settings.workingDir[0] != '/') failWith(where + ".cwd \"" + settings.workingDir + "\" is not an absolute path", EINVAL);
+  settings.noNewPrivileges = flagOf(process, "noNewPrivileges", where);
+  if (!process["oomScoreAdj"].isNull()) settings.oomScoreAdj = std::to_string(numberOf(process, "oomScoreAdj", where, 0));
+  else settings.oomScoreAdj.clear();
+  settings.terminal.isTerminal = flagOf(process, "terminal", where);
+  settings.terminal.rows = static_cast<unsigned short>(numberOf(process["consoleSize"], "height", where + ".consoleSize", 0));
+  settings.terminal.columns = static_cast<unsigned short>(numberOf(process["consoleSize"], "width", where + ".consoleSize", 0));
+  parseRlimits(settings.rlimits, process, where);
+  parsed.identity = parseUser(process["user"], where + ".user");
+  parsed.umask = static_cast<int>(numberOf(process["user"], "umask", where + ".user", -1));
+  parsed.capabilities = parseCapabilities(process["capabilities"], where + ".capabilities");
+  return parsed;
+}
+
+Spec readSpec(const std::string& bundle) {
+  const std::string path = bundle + "/config.json";
+  const auto text = readRegularFile(path, CONFIG_SIZE_MAX);
+  if (!text) failWith(path + " cannot be read", ENOENT);
+  const Json config = Json::parse(*text, path);
+  Spec spec;
+  spec.version = textOf(config, "ociVersion", "config");
+  if (spec.version.compare(0, 2, "1.") != 0) failWith("ociVersion \"" + spec.version + "\" is not one of 1.x", EINVAL);
+  refuseUnsupported(config, config["linux"]);
+  spec.process = parseProcess(config["process"], "process");
+  Settings& settings = spec.process.settings;
+  settings.hostname = textOf(config, "hostname", "config");
+  settings.domainname = textOf(config, "domainname", "config");
+  const std::string root = textOf(config["root"], "path", "root");
+  if (root.empty()) failWith("root.path is missing", EINVAL);
+  spec.root = root[0] == '/' ? root : bundle + "/" + root;
+  settings.isRootReadOnly = flagOf(config["root"], "readonly", "root");
+  spec.mounts = parseMounts(config);
+  parseLinux(spec, config["linux"]);
+  spec.hooks = config["hooks"];
+  spec.annotations = config["annotations"];
+  return spec;
+}

@@ -1,0 +1,60 @@
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "../base/json.h"
+#include "../shim/identity.h"
+#include "../shim/settings.h"
+#include "mount-options.h"
+
+/** A namespace that the container has: of its own, or with a path an existing one. */
+struct NamespaceSettings {
+  /** CLONE_NEW*. */
+  unsigned long flag;
+  std::string path;
+};
+
+struct IdRange {
+  uint32_t inside;
+  uint32_t outside;
+  uint32_t count;
+};
+
+/** One process of a container. */
+struct ProcessSettings {
+  Identity identity = {0, 0, {}, ""};
+  CapabilitySets capabilities;
+  int umask = -1;
+  /** args, env, workingDir, rlimits, oomScoreAdj, noNewPrivileges, terminal. */
+  Settings settings;
+};
+
+/** What a bundle's config.json (OCI runtime specification 1.0) asks for, as far as Linux containers go. */
+struct Spec {
+  ProcessSettings process;
+  /** Absolute. */
+  std::string root;
+  std::vector<OciMount> mounts;
+  std::vector<NamespaceSettings> namespaces;
+  std::vector<IdRange> uidMap;
+  std::vector<IdRange> gidMap;
+  /** What /proc/self/timens_offsets takes. */
+  std::string timeOffsets;
+  std::string rootPropagation;
+  std::string cgroupsPath;
+  Json resources;
+  Json seccomp;
+  Json hooks;
+  Json annotations;
+  std::string version;
+
+  bool hasOwn(unsigned long flag) const;
+  bool has(unsigned long flag) const;
+};
+
+/** Reads BUNDLE/config.json. Throws with the path in the document for what is missing, malformed, or not supported. */
+Spec readSpec(const std::string& bundle);
+
+/** `process` of config.json, or the text of process.json. */
+ProcessSettings parseProcess(const Json& process, const std::string& where);
