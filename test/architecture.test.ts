@@ -11,6 +11,7 @@ const HEIGHTS: Readonly<Record<string, number>> = {
   store: 2,
   pki: 2,
   kernel: 2,
+  volumes: 2,
   rpc: 3,
   runtime: 3,
   network: 3,

@@ -75,6 +75,8 @@ std::string pathOf(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 Fd openInRoot(int root, std::string_view path, NodeKind kind) { return openOrCreate(root, path, kind, RESOLVE_IN_ROOT); }
 
+Fd openWithin(int root, const std::string& path) { return Fd(check(openResolved(root, path, RESOLVE_IN_ROOT), "open", path)); }
+
 Fd openPlainDirectory(int root, std::string_view path) { return openOrCreate(root, path, NodeKind::directory, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS); }
 
 Fd openExisting(const std::string& path) {

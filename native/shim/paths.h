@@ -16,7 +16,10 @@ enum class NodeKind { directory, file };
  */
 Fd openInRoot(int root, std::string_view path, NodeKind kind);
 
-/** The same, but refuses every symbolic link on the way: for the system's own mount points. */
+/** The same for what must be there: nothing is made. */
+Fd openWithin(int root, const std::string& path);
+
+/** As openInRoot, but refuses every symbolic link on the way: for the system's own mount points. */
 Fd openPlainDirectory(int root, std::string_view path);
 
 /**

@@ -56,11 +56,12 @@ void showCgroups(int root, const Settings& settings) {
   setMountAttributes(root, "sys/fs/cgroup", 0, attributes, "/sys/fs/cgroup");
 }
 
+/** 0 leaves what the host has: a shared mount stays one with its peers there. */
 unsigned long propagationOf(const std::string& name) {
-  if (name.empty() || name == "rprivate") return MS_PRIVATE | MS_REC;
-  if (name == "private") return MS_PRIVATE;
-  if (name == "rslave") return MS_SLAVE | MS_REC;
-  if (name == "slave") return MS_SLAVE;
+  const std::string kind = !name.empty() && name[0] == 'r' ? name.substr(1) : name;
+  if (kind.empty() || kind == "private") return MS_PRIVATE;
+  if (kind == "slave") return MS_SLAVE;
+  if (kind == "shared") return 0;
   failWith("mount propagation \"" + name + "\" is not supported", EINVAL);
 }
 
@@ -70,25 +71,38 @@ void refuseProc(const Fd& target, const std::string& path) {
   if (info.f_type == PROC_SUPER_MAGIC) failWith("mount target " + path + " is inside /proc", EINVAL);
 }
 
-void mountBind(int root, const MountSettings& mount) {
-  const bool isRecursive = mount.propagation.empty() || mount.propagation[0] == 'r';
-  const unsigned recursive = isRecursive ? AT_RECURSIVE : 0;
-  const Fd tree(check(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, mount.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive)), "open bind source", mount.source));
+/** A copy of a bind's source that is mounted nowhere yet. */
+Fd cloneSource(const MountSettings& mount) {
+  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (mount.isShallow ? 0 : AT_RECURSIVE);
+  const auto clone = [&](int folder, const char* path, unsigned more) {
+    return Fd(check(static_cast<int>(syscall(SYS_open_tree, folder, path, flags | more)), "open bind source", mount.source));
+  };
+  if (mount.subpath.empty()) return clone(AT_FDCWD, mount.source.c_str(), 0);
+  const Fd whole = openFile(mount.source, O_PATH | O_DIRECTORY);
+  const Fd part = openWithin(whole.get(), mount.subpath);
+  return clone(part.get(), "", AT_EMPTY_PATH);
+}
+
+void mountBind(int root, const MountSettings& mount, const Fd& tree) {
   struct stat info = {};
   check(fstat(tree.get(), &info), "stat", mount.source);
   const Fd target = openInRoot(root, mount.target, S_ISDIR(info.st_mode) ? NodeKind::directory : NodeKind::file);
   refuseProc(target, mount.target);
   mount_attr attributes = {};
-  attributes.attr_set = mount.isReadOnly ? MOUNT_ATTR_RDONLY : 0;
-  attributes.propagation = propagationOf(mount.propagation) & ~static_cast<unsigned long>(MS_REC);
-  setMountAttributes(tree.get(), "", AT_EMPTY_PATH | recursive, attributes, mount.source);
+  attributes.propagation = propagationOf(mount.propagation);
+  if (attributes.propagation != 0) setMountAttributes(tree.get(), "", AT_EMPTY_PATH | (mount.isShallow ? 0 : AT_RECURSIVE), attributes, mount.source);
+  if (mount.isReadOnly) {
+    mount_attr readOnly = {};
+    readOnly.attr_set = MOUNT_ATTR_RDONLY;
+    setMountAttributes(tree.get(), "", AT_EMPTY_PATH | (mount.isShallow || mount.isReadOnlyShallow ? 0 : AT_RECURSIVE), readOnly, mount.source);
+  }
   check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "bind mount at", mount.target);
 }
 
 void mountTmpfs(int root, const MountSettings& mount) {
   const Fd target = openInRoot(root, mount.target, NodeKind::directory);
   refuseProc(target, mount.target);
-  mountAt(target, "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC | (mount.isReadOnly ? static_cast<unsigned long>(MS_RDONLY) : 0UL), mount.data.c_str(), mount.target);
+  mountAt(target, "tmpfs", mount.flags | (mount.isReadOnly ? static_cast<unsigned long>(MS_RDONLY) : 0UL), mount.data.c_str(), mount.target);
 }
 
 /** The container's own, which a volume over /dev may have replaced by a link to anything (CVE-2025-31133). */
@@ -159,6 +173,9 @@ void mountRoot(const Settings& settings) {
 }
 
 void enterRoot(const Settings& settings) {
+  // As they are on the host, before anything changes: what shall be shared keeps its peers, and none of them has what is mounted here.
+  std::vector<Fd> sources;
+  for (const MountSettings& mount : settings.mounts) sources.push_back(mount.type == "bind" ? cloneSource(mount) : Fd());
   // What the host mounts from now on may reach a bind with slave propagation; nothing of ours reaches the host.
   check(mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make / a slave mount");
   mountRoot(settings);
@@ -168,8 +185,9 @@ void enterRoot(const Settings& settings) {
   const unsigned long readOnly = settings.isSystemWritable ? 0UL : static_cast<unsigned long>(MS_RDONLY);
   mountAt(openPlainDirectory(root.get(), "sys"), "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | readOnly, nullptr, "/sys");
   showCgroups(root.get(), settings);
-  for (const MountSettings& mount : settings.mounts) {
-    if (mount.type == "bind") mountBind(root.get(), mount);
+  for (size_t i = 0; i < settings.mounts.size(); i++) {
+    const MountSettings& mount = settings.mounts[i];
+    if (mount.type == "bind") mountBind(root.get(), mount, sources[i]);
     else mountTmpfs(root.get(), mount);
   }
   pivotTo(root, settings.root);
@@ -179,7 +197,7 @@ void enterFilesystem(const Settings& settings) {
   mountRoot(settings);
   const Fd root = openFile(settings.root, O_PATH | O_DIRECTORY);
   for (const MountSettings& mount : settings.mounts) {
-    if (mount.type == "bind") mountBind(root.get(), mount);
+    if (mount.type == "bind") mountBind(root.get(), mount, cloneSource(mount));
   }
   pivotTo(root, settings.root);
   if (settings.isRootReadOnly) makeRootReadOnly();

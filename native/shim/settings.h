@@ -14,7 +14,14 @@ struct MountSettings {
   std::string target;
   bool isReadOnly = false;
   std::string propagation;
-  /** Options of tmpfs, as mount(2) takes them. */
+  /** Below a bind's source, whose content may be a container's: resolved within it. */
+  std::string subpath;
+  /** Of a bind: without what is mounted below the source. */
+  bool isShallow = false;
+  /** What is mounted below the source stays writable. */
+  bool isReadOnlyShallow = false;
+  /** Flags and options of tmpfs, as mount(2) takes them. */
+  unsigned long flags = 0;
   std::string data;
 };
 

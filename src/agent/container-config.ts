@@ -1,8 +1,9 @@
 import { ClusterError } from "../base/errors.js";
 import type { ContainerNetwork } from "../model/container-network.js";
-import type { ContainerSpec, Driver, GenericResource, Mount, Platform, PortConfig, Task } from "../model/objects.js";
+import type { ContainerSpec, Driver, GenericResource, Platform, PortConfig, Task } from "../model/objects.js";
 import { type TemplateContext, expandTemplate } from "../model/template.js";
-import type { ContainerConfig, ContainerMount, HealthConfig } from "../runtime/container-runtime.js";
+import { containerMountOf } from "../runtime/container-mount.js";
+import type { ContainerConfig, HealthConfig } from "../runtime/container-runtime.js";
 
 /** What the agent knows of its own node. */
 export interface AgentNode {
@@ -129,18 +130,6 @@ function genericResourceEnv(resources: readonly GenericResource[]): readonly str
   const values = new Map<string, string[]>();
   for (const { kind, named, discrete } of resources) values.set(kind, [...(values.get(kind) ?? []), named !== "" ? named : String(discrete)]);
   return [...values].map(([kind, all]) => `DOCKER_RESOURCE_${kind.toUpperCase()}=${all.join(",")}`);
-}
-
-function containerMountOf(mount: Mount, expand: (text: string) => string): ContainerMount {
-  const common = { source: expand(mount.source), target: expand(mount.target), isReadOnly: mount.readOnly, propagation: "", sizeBytes: 0, mode: 0 };
-  switch (mount.type) {
-    case "bind":
-      return { ...common, type: "bind", propagation: mount.bindOptions?.propagation ?? "" };
-    case "tmpfs":
-      return { ...common, type: "tmpfs", source: "", sizeBytes: Number(mount.tmpfsOptions?.sizeBytes ?? 0n), mode: mount.tmpfsOptions?.mode ?? 0 };
-    default:
-      throw new ClusterError("unimplemented", `mounts of type ${mount.type} are not supported yet (target ${mount.target})`);
-  }
 }
 
 /** "IP host", as the API has it. */

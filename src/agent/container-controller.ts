@@ -119,7 +119,7 @@ export class ContainerController implements TaskController {
 
   async remove(): Promise<void> {
     try {
-      await this.#runtime.remove(this.#id, { force: true });
+      await this.#runtime.remove(this.#id, { force: true, volumes: true });
     } catch (cause) {
       if (!isClusterError(cause, "not_found")) throw cause;
     }
@@ -183,7 +183,7 @@ export class ContainerController implements TaskController {
   async #removeNamesake(task: Task): Promise<void> {
     const namesake = this.#runtime.inspect(task.name);
     if (namesake === undefined || namesake.config.name !== task.name) return;
-    await this.#runtime.remove(namesake.config.id, { force: true });
+    await this.#runtime.remove(namesake.config.id, { force: true, volumes: true });
     await this.#network.detach(namesake.config.id);
   }
 

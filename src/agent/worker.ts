@@ -136,7 +136,7 @@ export class Worker {
   }
 
   async #removeContainer(containerId: string): Promise<void> {
-    await this.#options.runtime.remove(containerId, { force: true });
+    await this.#options.runtime.remove(containerId, { force: true, volumes: true });
     await this.#options.network.detach(containerId);
   }
 

@@ -12,6 +12,7 @@ import { addLoginCommands } from "./commands/login.js";
 import { addNodeCommands } from "./commands/node.js";
 import { addServiceCommands } from "./commands/service.js";
 import { addSystemCommands } from "./commands/system.js";
+import { addVolumeCommands } from "./commands/volume.js";
 import { DockerCommand } from "./docker-command.js";
 import { CommandFailure, EXIT, ProgramEnd } from "./failure.js";
 import { note } from "./output.js";
@@ -36,6 +37,7 @@ export function createProgram(version: string): Command {
   addImageCommands(program);
   addTransferCommands(program);
   addLoginCommands(program);
+  addVolumeCommands(program);
   addSystemCommands(program, version);
   addCompletionCommand(program);
   return program;

@@ -212,3 +212,11 @@ export interface ContainerInspect {
   readonly HostConfig: { readonly AutoRemove: boolean };
   readonly NetworkSettings: { readonly Ports: Readonly<Record<string, readonly { readonly HostIp: string; readonly HostPort: string }[] | null>> };
 }
+
+export interface VolumeJson {
+  readonly Name: string;
+  readonly Driver: string;
+  readonly Scope: string;
+  readonly Mountpoint: string;
+  readonly Labels: Readonly<Record<string, string>> | null;
+}

@@ -1,6 +1,7 @@
 import type { Clock } from "../base/clock.js";
 import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
+import type { VolumeChange, VolumeStore } from "../volumes/volume-store.js";
 import type { ContainerNetwork } from "../model/container-network.js";
 import { isDeepEqual } from "../model/deep-equal.js";
 import type { HostNetwork, LiveEndpoint } from "../network/host-network.js";
@@ -12,6 +13,7 @@ import type {
   ContainerInfo,
   ContainerResources,
   ContainerRuntime,
+  RemoveOptions,
   RestartPolicy,
   SingleConfig,
 } from "../runtime/container-runtime.js";
@@ -25,6 +27,7 @@ import { Restarts } from "./restarts.js";
 export interface EngineOptions {
   readonly runtime: ContainerRuntime;
   readonly network: HostNetwork;
+  readonly volumes: Pick<VolumeStore, "onChange">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly healthRecords: HealthRecords;
@@ -50,7 +53,7 @@ export class Engine {
   readonly #held = new Set<string>();
   /** What is still to be done about ends. */
   readonly #cleanups = new Set<Promise<void>>();
-  readonly #stopListening: () => void;
+  readonly #stopListening: readonly (() => void)[];
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -63,14 +66,14 @@ export class Engine {
     });
     this.health = new HealthChecks({ runtime, execs: this.execs, clock, logger, records: options.healthRecords });
     this.health.onStatus((id, status) => this.tell(`health_status: ${status}`, id));
-    this.#stopListening = runtime.onChange((change, info) => this.#onChange(change, info));
+    this.#stopListening = [runtime.onChange((change, info) => this.#onChange(change, info)), options.volumes.onChange((change) => this.#tellOfVolume(change))];
   }
 
   /** What a single container of an earlier daemon needs: it is started or removed, as its settings say. */
   async resume(): Promise<void> {
     for (const { config, state, exit } of this.#options.runtime.list()) {
       if (config.single === null || state === "running") continue;
-      if (config.single.isAutoRemoved) await this.remove(config.id, { force: true });
+      if (config.single.isAutoRemoved) await this.remove(config.id, { force: true, volumes: true });
       else if (exit !== null && shouldStartWithDaemon(config.single, exit)) {
         await this.start(config.id).catch((cause: unknown) =>
           this.#options.logger.warn({ container: config.id, reason: messageOf(cause) }, "a container could not be started with the daemon"),
@@ -80,7 +83,7 @@ export class Engine {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#stopListening();
+    for (const stop of this.#stopListening) stop();
     this.#restarts.close();
     await this.health[Symbol.asyncDispose]();
     await Promise.all(this.#cleanups);
@@ -160,7 +163,7 @@ export class Engine {
   }
 
   /** Throws `failed_precondition` when it is running and `force` is not set. */
-  async remove(id: string, options: { readonly force: boolean }): Promise<void> {
+  async remove(id: string, options: RemoveOptions): Promise<void> {
     this.#restarts.forget(id);
     this.#held.add(id);
     try {
@@ -228,6 +231,10 @@ export class Engine {
     this.events.tell({ type: "container", action, id: config.id, attributes: { ...own, ...attributes }, timeMs: this.#options.clock.now() });
   }
 
+  #tellOfVolume({ action, volume, attributes }: VolumeChange): void {
+    this.events.tell({ type: "volume", action, id: volume.name, attributes, timeMs: this.#options.clock.now() });
+  }
+
   #onChange(change: ContainerChange, info: ContainerInfo): void {
     this.health.onChange(change, info);
     if (change === "exit") {
@@ -244,7 +251,7 @@ export class Engine {
     const isHeld = this.#held.has(id);
     const isRestarted = !isHeld && this.#restarts.onExit(info);
     const isRemoved = single.isAutoRemoved && !isHeld && !isRestarted;
-    const done = (isRemoved ? this.remove(id, { force: true }) : this.#options.network.detach(id)).catch((cause: unknown) => {
+    const done = (isRemoved ? this.remove(id, { force: true, volumes: true }) : this.#options.network.detach(id)).catch((cause: unknown) => {
       if (!isClusterError(cause, "not_found")) this.#options.logger.error({ err: cause, container: id }, "what a container left could not be removed");
     });
     this.#cleanups.add(done);

@@ -1,6 +1,6 @@
-/** What happened to a container of this host; names and words are the engine API's. */
+/** What happened to a container or a volume of this host; names and words are the engine API's. */
 export interface EngineEvent {
-  readonly type: "container";
+  readonly type: "container" | "volume";
   readonly action: string;
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;

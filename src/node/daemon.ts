@@ -23,6 +23,7 @@ import type { LiveIdentity } from "../rpc/live-identity.js";
 import { LocalImageStore } from "../runtime/images/local-image-store.js";
 import { RegistryTransfer } from "../runtime/images/registry-transfer.js";
 import { LocalRuntime } from "../runtime/local-runtime.js";
+import { LocalVolumeStore } from "../volumes/local-volume-store.js";
 import { parseHostPort } from "./addresses.js";
 import type { DaemonConfig } from "./config.js";
 import { describeHost } from "./host.js";
@@ -32,6 +33,7 @@ import { VERSION } from "./version.js";
 
 const SHIM = nativeProgram("swarm-shim");
 const UNPACKER = nativeProgram("swarm-unpack");
+const VOLUME_PROGRAM = nativeProgram("swarm-volume");
 
 /** A registry that sends nothing for this long is given up, or asked again. */
 const REGISTRY_STALL_MS = 30_000;
@@ -78,11 +80,13 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   const [clock, random, ownerId] = [systemClock, systemRandom, ownerIdOf(dataRoot)];
   const images = await LocalImageStore.open({ dataRoot, unpackerPath: UNPACKER, clock, logger });
   const transfer = new RegistryTransfer(images.catalog, { settings: config.registries, environment: process.env, clock, stallMs: REGISTRY_STALL_MS });
+  const volumes = await LocalVolumeStore.open({ folder: join(dataRoot, "volumes"), programPath: VOLUME_PROGRAM, clock, logger });
   await using runtime = await LocalRuntime.open({
     dataRoot,
     execRoot,
     ownerId,
     images,
+    volumes,
     shimPath: SHIM,
     cgroupParent: config.cgroupParent || "swarm",
     runtimes: config.runtimes,
@@ -92,7 +96,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   const live = await loadLiveEndpoints({ folder: join(dataRoot, "agent", "tasks"), runtime, logger });
   await using network = new LocalHostNetwork({ ownerId, subnet: config.bridgeSubnet, kernel: life.kernel, logger });
   await network.start(live);
-  await using engine = new Engine({ runtime, network, clock, logger, healthRecords: new HealthFolder(join(dataRoot, "health")) });
+  await using engine = new Engine({ runtime, network, volumes, clock, logger, healthRecords: new HealthFolder(join(dataRoot, "health")) });
   await engine.health.resume();
   const describe = (identity: LiveIdentity) =>
     describeNode({ engineVersion: VERSION, labels: labelsOf(config.labels), tlsInfo: tlsInfoOf(identity.credentials) });
@@ -127,6 +131,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     swarm,
     containers: runtime,
     engine,
+    volumes,
     images,
     transfer,
     host,

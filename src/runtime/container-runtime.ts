@@ -10,7 +10,7 @@ import type { ContainerFiles } from "./container-files.js";
 export interface ContainerRuntime {
   readonly files: ContainerFiles;
   /**
-   * Makes the container durable (record, writable layer, log folder) without a process. Throws ClusterError `not_found` for an image
+   * Makes the container durable (record, writable layer, log folder) without a process, and the volumes of its mounts and of its image that are missing. Throws ClusterError `not_found` for an image
    * that is not here, `already_exists` for a name or id in use, `invalid_argument` for a setting that cannot be honoured.
    */
   create(config: ContainerConfig): Promise<void>;
@@ -23,7 +23,7 @@ export interface ContainerRuntime {
   /** Resolves with the exit when the container has ended (at once when it has); rejects with the signal's reason. */
   wait(id: string, signal?: AbortSignal): Promise<ContainerExit>;
   /** Removes it with its files. Throws `failed_precondition` when it is running and `force` is not set. */
-  remove(id: string, options?: { readonly force?: boolean }): Promise<void>;
+  remove(id: string, options?: RemoveOptions): Promise<void>;
   /** By full id, name or unique id prefix; undefined when there is none, ClusterError `invalid_argument` when ambiguous. */
   inspect(reference: string): ContainerInfo | undefined;
   list(): readonly ContainerInfo[];
@@ -53,6 +53,12 @@ export interface ContainerRuntime {
   onChange(listener: ContainerChangeListener): () => void;
   /** Lines of its log, oldest first; with `follow`, until the container ended or the signal aborts. */
   logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncIterable<LogLine>;
+}
+
+export interface RemoveOptions {
+  readonly force?: boolean;
+  /** Its anonymous volumes too. */
+  readonly volumes?: boolean;
 }
 
 export type ContainerChange = "create" | "start" | "exit" | "remove" | "pause" | "unpause" | "update";
@@ -162,9 +168,25 @@ export interface SingleConfig {
   /** Stopped by hand: no policy starts it again, but "always" when the daemon starts. */
   readonly isStopped: boolean;
   /** What `inspect` shows of the request. */
-  readonly request: { readonly attachStdin: boolean; readonly attachStdout: boolean; readonly attachStderr: boolean; readonly binds: readonly string[] };
+  readonly request: {
+    readonly attachStdin: boolean;
+    readonly attachStdout: boolean;
+    readonly attachStderr: boolean;
+    readonly binds: readonly string[];
+    readonly storage?: StorageRequest;
+  };
   /** 0 is Docker's 10 s. */
   readonly stopTimeoutMs: number;
+}
+
+/** How mounts were asked for, beside binds. */
+export interface StorageRequest {
+  /** Mounts of the HostConfig, as JSON; empty without. */
+  readonly mounts: string;
+  /** Options by target. */
+  readonly tmpfs: Readonly<Record<string, string>>;
+  readonly volumesFrom: readonly string[];
+  readonly volumeDriver: string;
 }
 
 export interface RestartPolicy {
@@ -243,7 +265,8 @@ export interface NetworkUsage {
 }
 
 export interface ContainerMount {
-  readonly type: "bind" | "tmpfs";
+  readonly type: "bind" | "volume" | "tmpfs";
+  /** Path on the host; of a volume, where its content is: empty until `create`, which knows it. */
   readonly source: string;
   readonly target: string;
   readonly isReadOnly: boolean;
@@ -252,6 +275,29 @@ export interface ContainerMount {
   /** tmpfs; 0 is no limit. */
   readonly sizeBytes: number;
   readonly mode: number;
+  /** Of type volume only, and always there. */
+  readonly volume?: MountedVolume;
+  /** bind: without what is mounted below the source. */
+  readonly isShallow?: boolean;
+  /** bind: what is mounted below the source stays writable, whatever `isReadOnly` says. */
+  readonly isReadOnlyShallow?: boolean;
+  /** tmpfs: what mount(8) calls options, beside size and mode: `exec`, `uid=7`. */
+  readonly options?: readonly string[];
+}
+
+export interface MountedVolume {
+  /** Empty asks `create` for an anonymous one, which gets a name. */
+  readonly name: string;
+  /** Made with the container, for it alone: goes with it when that is asked for. */
+  readonly isAnonymous: boolean;
+  /** Gets the image's content of that place while it is empty. */
+  readonly isCopied: boolean;
+  /** A folder or file within; empty is all of it. */
+  readonly subpath: string;
+  /** What it is made with when there is none of that name. */
+  readonly driver: string;
+  readonly options: Readonly<Record<string, string>>;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 /** 0 is no limit. */

@@ -2,10 +2,10 @@ import { signalNumber } from "./signals.js";
 import { capabilitiesOf } from "./capabilities.js";
 import type { CgroupPlan } from "./cgroup-plan.js";
 import { ClusterError } from "../base/errors.js";
-import type { ContainerConfig, ContainerMount, TerminalSize } from "./container-runtime.js";
+import type { ContainerConfig, TerminalSize } from "./container-runtime.js";
 import type { ContainerPaths } from "./container-paths.js";
-import { ETC_FILES } from "./etc-files.js";
 import type { DeviceNode } from "./devices.js";
+import { bindRecords, mountRecords, validateMount } from "./mount-plan.js";
 import { INIT_PATH, type ProcessConfig } from "./process-config.js";
 import { planRlimits } from "./rlimits.js";
 import { planSysctls } from "./sysctls.js";
@@ -27,7 +27,6 @@ const MASKED_PATHS = [
 ];
 const READ_ONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
-const PROPAGATIONS = new Set(["", "rprivate", "private", "rslave", "slave"]);
 /** The kernel's own limit for the options of mount(2) leaves room for this many; Docker's limit is lower. */
 const LAYERS_MAX = 128;
 /** Docker's size of /dev/shm. */
@@ -101,18 +100,6 @@ export function validateLaunch(config: ContainerConfig, process: ProcessConfig, 
   if (!(config.oomScoreAdj >= -1000 && config.oomScoreAdj <= 1000))
     throw new ClusterError("invalid_argument", `oom score adjustment ${config.oomScoreAdj} is not between -1000 and 1000`);
   for (const mount of config.mounts) validateMount(mount);
-}
-
-function validateMount(mount: ContainerMount): void {
-  const refuse = (reason: string) => new ClusterError("invalid_argument", `invalid mount config for type "${mount.type}": ${reason}`);
-  const target = normalise(mount.target);
-  if (!mount.target.startsWith("/") || mount.target.includes("\0")) throw refuse(`invalid mount path: '${mount.target}' mount path must be absolute`);
-  if (target === "/") throw refuse("invalid specification: destination can't be '/'");
-  if (target === "/proc" || target.startsWith("/proc/")) throw refuse(`'${mount.target}' is inside /proc`);
-  if (!PROPAGATIONS.has(mount.propagation)) throw refuse(`propagation ${mount.propagation} is not supported`);
-  if (mount.type === "bind" && (!mount.source.startsWith("/") || mount.source.includes("\0"))) {
-    throw refuse(`invalid mount path: '${mount.source}' mount path must be absolute`);
-  }
 }
 
 export function ociParts({ config, paths, joined, initPath }: Launch): Omit<OciParts, "seccomp"> {
@@ -268,35 +255,6 @@ function* deviceRecords(devices: readonly DeviceNode[]): Generator<LaunchRecord>
   }
 }
 
-function* bindRecords(source: string, target: string, isReadOnly: boolean): Generator<LaunchRecord> {
-  yield ["mount", "bind"];
-  yield ["mount.source", source];
-  yield ["mount.target", target];
-  yield ["mount.readonly", flag(isReadOnly)];
-}
-
-function* mountRecords(config: ContainerConfig, etcFile: (name: string) => string): Generator<LaunchRecord> {
-  const taken = new Set(config.mounts.map((mount) => normalise(mount.target)));
-  for (const name of ETC_FILES) {
-    if (taken.has(`/etc/${name}`)) continue;
-    yield* bindRecords(etcFile(name), `/etc/${name}`, config.isRootReadOnly);
-  }
-  // A mount below another one's target must come after it.
-  const depth = (mount: ContainerMount) => normalise(mount.target).split("/").length;
-  for (const mount of config.mounts.toSorted((a, b) => depth(a) - depth(b))) {
-    yield ["mount", mount.type];
-    yield ["mount.target", mount.target];
-    yield ["mount.readonly", flag(mount.isReadOnly)];
-    if (mount.type === "bind") {
-      yield ["mount.source", mount.source];
-      yield ["mount.propagation", mount.propagation];
-    } else {
-      const size = mount.sizeBytes > 0 ? `,size=${mount.sizeBytes}` : "";
-      yield ["mount.data", `mode=${(mount.mode === 0 ? 0o1777 : mount.mode).toString(8)}${size}`];
-    }
-  }
-}
-
 function* cgroupRecords(plan: CgroupPlan): Generator<LaunchRecord> {
   for (const group of plan.groups) {
     yield ["cgroup", group.path];
@@ -335,14 +293,4 @@ function sharesNetwork({ network }: ContainerConfig): boolean {
 
 function flag(value: boolean): number {
   return value ? 1 : 0;
-}
-
-/** Without `.`, `..`, doubled and trailing slashes. */
-function normalise(path: string): string {
-  const parts: string[] = [];
-  for (const part of path.split("/")) {
-    if (part === "..") parts.pop();
-    else if (part !== "" && part !== ".") parts.push(part);
-  }
-  return `/${parts.join("/")}`;
 }

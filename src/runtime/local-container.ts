@@ -2,10 +2,12 @@ import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import type { ContainerVolumes } from "../volumes/volume-store.js";
 import type { CgroupTree } from "./cgroup-tree.js";
 import { allCapabilities, capabilitiesOf } from "./capabilities.js";
 import type { CgroupPlan } from "./cgroup-plan.js";
 import { type ContainerPaths, execSocket, shortName } from "./container-paths.js";
+import { volumeUses } from "./container-volumes.js";
 import { type ContainerRecord, writeRecord } from "./container-record.js";
 import type {
   Attachment,
@@ -35,6 +37,7 @@ export interface ContainerTools {
   readonly cgroups: CgroupTree;
   readonly spawner: Spawner;
   readonly otherRuntimes: OtherRuntimes;
+  readonly volumes: ContainerVolumes;
   readonly clock: Clock;
   readonly execRoot: string;
   /** The compiled filter of a container; null for none. */
@@ -146,6 +149,7 @@ export class LocalContainer {
     } catch (cause) {
       if (this.#state.type === "starting") this.#state = state;
       attachers.reject(cause);
+      if (this.info.state !== "running") await this.#tools.volumes.leave(this.record.config.id);
       throw cause;
     }
   }
@@ -280,6 +284,7 @@ export class LocalContainer {
 
   /** Forgets the shim without touching it. */
   detach(): void {
+    // What its connection still tells is not about the container.
     this.#run++;
     this.#connection?.close();
   }
@@ -290,6 +295,7 @@ export class LocalContainer {
     const { nodes, rules } = await planDevices(config);
     const cgroups = this.#planCgroups(config.resources, rules);
     const seccomp = await this.#tools.seccompOf(config);
+    for (const use of volumeUses(config)) await this.#tools.volumes.use(use);
     const launch = { ...surroundings, config, process, paths: this.paths, cgroups, seccomp, devices: nodes, attachers };
     try {
       await this.#tools.spawner.start(config.id, runtime === null ? encodeLaunch(launch) : await this.#tools.otherRuntimes.encodeLaunch(runtime, launch));

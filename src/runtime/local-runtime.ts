@@ -5,10 +5,13 @@ import type { Clock } from "../base/clock.js";
 import { assert } from "../base/assert.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
+import type { ContainerVolumes } from "../volumes/volume-store.js";
+import { requireBindSource } from "./bind-source.js";
 import { CgroupTree } from "./cgroup-tree.js";
 import { containerPaths, containersFolder, EXEC_PREFIX, mountPointsFolder, shortName, socketsFolder } from "./container-paths.js";
 import { readRecord, writeRecord } from "./container-record.js";
 import { capabilitiesOf, hasCapability } from "./capabilities.js";
+import { acquireVolumes, removeAnonymous, volumeUses } from "./container-volumes.js";
 import { NO_USAGE, readProcesses, readUsage } from "./container-usage.js";
 import type {
   Attachment,
@@ -24,6 +27,7 @@ import type {
   ExecConfig,
   ExecProcess,
   LogLine,
+  RemoveOptions,
   StreamChoice,
   TerminalSize,
 } from "./container-runtime.js";
@@ -33,6 +37,7 @@ import type { ImageStore } from "./image-store.js";
 import { readJsonFileLog } from "./json-file-log.js";
 import { makeMountPoints } from "./mount-points.js";
 import { encodeFilesView, validateLaunch } from "./launch-request.js";
+import { withImageVolumes } from "./mount-plan.js";
 import { type ContainerTools, LocalContainer } from "./local-container.js";
 import { type FilesOf, LocalFiles } from "./local-files.js";
 import { type OciRuntimes, OWN_RUNTIME, OWN_RUNTIME_ONLY } from "./oci-runtimes.js";
@@ -54,6 +59,7 @@ export interface LocalRuntimeOptions {
   /** Tells this daemon's kernel objects from those of others on the machine. */
   readonly ownerId: string;
   readonly images: ImageStore;
+  readonly volumes: ContainerVolumes;
   /** The program swarm-shim; swarm-seccomp, swarm-init and swarm-files are beside it. */
   readonly shimPath: string;
   /** Name of the group below each cgroup hierarchy's root that holds the owners' groups: `swarm`. */
@@ -77,6 +83,8 @@ export class LocalRuntime implements ContainerRuntime {
   /** Ids and names that are being created, before they are in #containers. */
   readonly #reserved = new Set<string>();
   readonly #listeners = new Set<ContainerChangeListener>();
+  /** Volumes that containers which ended are leaving. */
+  readonly #leaving = new Set<Promise<void>>();
 
   private constructor(options: LocalRuntimeOptions, cgroups: CgroupTree) {
     this.#options = options;
@@ -84,13 +92,14 @@ export class LocalRuntime implements ContainerRuntime {
     this.#spawner = new Spawner({ shimPath: options.shimPath, cgroupArguments: cgroups.spawnerArguments, logger: options.logger });
     this.#filters = new SeccompFilters({ folder: join(options.execRoot, "seccomp"), compilerPath: join(dirname(options.shimPath), "swarm-seccomp") });
     this.files = new LocalFiles({ program: join(dirname(options.shimPath), "swarm-files"), container: (id) => this.#filesOf(id) });
-    const { execRoot, clock, runtimes = OWN_RUNTIME_ONLY } = options;
+    const { execRoot, clock, volumes, runtimes = OWN_RUNTIME_ONLY } = options;
     const seccompOf = (config: ContainerConfig) => this.#seccompOf(config);
     this.#otherRuntimes = new OtherRuntimes({ runtimes, execRoot, seccompOf: ociSeccompOf });
     this.#tools = {
       cgroups,
       otherRuntimes: this.#otherRuntimes,
       spawner: this.#spawner,
+      volumes,
       clock,
       execRoot,
       seccompOf,
@@ -115,6 +124,7 @@ export class LocalRuntime implements ContainerRuntime {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.files.end();
     for (const container of this.#containers.values()) container.detach();
+    await Promise.all(this.#leaving);
     await this.#spawner.close();
     if ([...this.#containers.values()].every((container) => container.info.state !== "running")) await this.#cgroups.close();
   }
@@ -130,30 +140,35 @@ export class LocalRuntime implements ContainerRuntime {
   }
 
   async create(asked: ContainerConfig): Promise<void> {
-    const config = { ...asked, runtime: this.#runtimeNameOf(asked) };
+    const image = this.#options.images.resolve(asked.image);
+    if (image === undefined) throw new ClusterError("not_found", `No such image: ${asked.image}`);
+    const config = { ...asked, runtime: this.#runtimeNameOf(asked), mounts: withImageVolumes(asked.mounts, image.config.volumes) };
+    const layers = this.#options.images.layerFolders(image.id);
     if (!/^[0-9a-f]{64}$/.test(config.id)) throw new ClusterError("invalid_argument", `container id ${config.id} is not 64 hexadecimal characters`);
     requireName(config.name);
-    const image = this.#options.images.resolve(config.image);
-    if (image === undefined) throw new ClusterError("not_found", `No such image: ${config.image}`);
     const process = planProcess(config, image.config);
-    validateLaunch(config, process, this.#options.images.layerFolders(image.id));
+    validateLaunch(config, process, layers);
     await this.#seccompOf(config);
     // Both refuse what cannot be: devices that are none, a runtime that is not configured.
     await planDevices(config);
     this.#otherRuntimes.of(config);
-    for (const mount of config.mounts) if (mount.type === "bind") await requireSource(mount.source);
+    for (const mount of config.mounts) if (mount.type === "bind") await requireBindSource(mount);
     const paths = containerPaths(this.#options, config.id);
     this.#reserve(config);
+    let mounts: ContainerConfig["mounts"] = [];
     try {
+      mounts = await acquireVolumes(this.#options.volumes, config, [mountPointsFolder(this.#options.dataRoot), ...layers]);
       await mkdir(paths.folder, { mode: 0o710 });
       await writeEtcFiles(paths.folder, config, process.hostname);
-      const record = { version: 1, config, imageId: image.id, process, createdAtMs: this.#options.clock.now() } as const;
+      const record = { version: 1, config: { ...config, mounts }, imageId: image.id, process, createdAtMs: this.#options.clock.now() } as const;
       await writeRecord(paths.record, record);
       const container = new LocalContainer(record, paths, this.#tools);
       this.#containers.set(config.id, container);
       this.#tell("create", container.info);
     } catch (cause) {
       await rm(paths.folder, { recursive: true, force: true });
+      this.#options.volumes.release(config.id);
+      await removeAnonymous(this.#options.volumes, mounts);
       throw cause;
     } finally {
       this.#reserved.delete(config.id);
@@ -234,13 +249,17 @@ export class LocalRuntime implements ContainerRuntime {
     });
   }
 
-  async remove(id: string, options: { readonly force?: boolean } = {}): Promise<void> {
+  async remove(id: string, options: RemoveOptions = {}): Promise<void> {
     const container = this.#get(id);
     if (container.info.state === "running" && options.force !== true) {
       throw new ClusterError("failed_precondition", `container ${id} is running: stop it before removing it, or force`);
     }
     await container.dispose(() => this.files.end(id));
-    if (this.#containers.delete(id)) this.#tell("remove", container.info);
+    if (!this.#containers.delete(id)) return;
+    this.#tell("remove", container.info);
+    await this.#options.volumes.leave(id);
+    this.#options.volumes.release(id);
+    if (options.volumes === true) await removeAnonymous(this.#options.volumes, container.record.config.mounts);
   }
 
   inspect(reference: string): ContainerInfo | undefined {
@@ -333,7 +352,17 @@ export class LocalRuntime implements ContainerRuntime {
   }
 
   #tell(change: ContainerChange, info: ContainerInfo): void {
+    if (change === "exit") this.#leaveVolumes(info.config.id);
     for (const listener of this.#listeners) listener(change, info);
+  }
+
+  /** The next start waits for it, volume by volume. */
+  #leaveVolumes(id: string): void {
+    const leaving = this.#options.volumes
+      .leave(id)
+      .catch((cause: unknown) => this.#options.logger.error({ err: cause, container: id }, "a volume of a container that ended could not be unmounted"))
+      .finally(() => this.#leaving.delete(leaving));
+    this.#leaving.add(leaving);
   }
 
   async #recover(): Promise<void> {
@@ -348,6 +377,7 @@ export class LocalRuntime implements ContainerRuntime {
       }
     }
     await this.#sweep();
+    await this.#options.volumes.settle();
   }
 
   async #recoverOne(id: string): Promise<void> {
@@ -356,6 +386,10 @@ export class LocalRuntime implements ContainerRuntime {
     assert(container.record.config.id === id, `folder ${paths.folder} holds the container of its name`);
     await container.recover();
     this.#containers.set(id, container);
+    for (const use of volumeUses(container.record.config)) {
+      this.#options.volumes.hold(id, use.name);
+      if (container.info.state === "running") this.#options.volumes.resume(use);
+    }
   }
 
   /** Ends and removes what carries this owner's name and belongs to no container. */
@@ -420,12 +454,4 @@ async function isThere(path: string): Promise<boolean> {
     () => true,
     () => false,
   );
-}
-
-async function requireSource(path: string): Promise<void> {
-  try {
-    await access(path);
-  } catch (cause) {
-    throw new ClusterError("invalid_argument", `invalid mount config for type "bind": bind source path does not exist: ${path}`, { cause });
-  }
 }

@@ -183,7 +183,7 @@ describe("a host on its own", () => {
 
   test("what is not built is refused with one sentence", async () => {
     for (const [flags, sentence] of [
-      [["-v", "data:/d"], 'named volumes are not supported yet: "data"'],
+      [["--mount", "type=volume,target=/d,volume-driver=flocker"], 'the volume driver "flocker" is not supported yet: local is'],
       [["--network", "other"], 'attaching containers to networks is not supported yet: "other"'],
       [["--pid", "host"], 'HostConfig.PidMode "host" is not supported yet'],
       [["--log-driver", "syslog"], 'the log driver "syslog" is not supported yet'],

@@ -2,7 +2,7 @@ import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join, resolve } from "node:path";
+import { dirname, join, resolve } from "node:path";
 import { systemClock } from "../../src/base/clock.js";
 import { newContainerId } from "../../src/base/ids.js";
 import { silentLogger } from "../../src/base/log.js";
@@ -10,6 +10,7 @@ import type { ContainerConfig, ContainerExit, LogLine } from "../../src/runtime/
 import type { ImageConfig } from "../../src/runtime/image-store.js";
 import type { OciRuntimes } from "../../src/runtime/oci-runtimes.js";
 import { LocalRuntime } from "../../src/runtime/local-runtime.js";
+import { LocalVolumeStore } from "../../src/volumes/local-volume-store.js";
 import { FolderImages, makeBusyboxRoot } from "./folder-images.js";
 
 export const SHIM_PATH = resolve(import.meta.dirname, "../../native/build/swarm-shim");
@@ -89,6 +90,7 @@ export class ContainerWorld {
   runtimes: OciRuntimes | undefined;
   #isMounted = false;
   #runtime: LocalRuntime | null = null;
+  #volumes: LocalVolumeStore | null = null;
 
   private constructor() {
     this.#guardian = spawn("sh", ["-c", GUARDIAN, "guardian", this.cgroup, this.folder], { stdio: ["pipe", "ignore", "ignore"], detached: true });
@@ -114,10 +116,22 @@ export class ContainerWorld {
     return this.#runtime;
   }
 
+  get volumes(): LocalVolumeStore {
+    if (this.#volumes === null) throw new Error("the world's volumes are not open yet");
+    return this.#volumes;
+  }
+
   /** As a restart of the daemon; containers live on. */
   async reopen(): Promise<void> {
     await this.closeRuntime();
+    this.#volumes = await LocalVolumeStore.open({
+      folder: join(this.folder, "data", "volumes"),
+      programPath: join(dirname(SHIM_PATH), "swarm-volume"),
+      clock: systemClock,
+      logger: silentLogger,
+    });
     this.#runtime = await LocalRuntime.open({
+      volumes: this.#volumes,
       dataRoot: join(this.folder, "data"),
       execRoot: join(this.folder, "run"),
       ownerId: "own",

@@ -20,6 +20,7 @@ import { MemoryHealthRecords } from "./memory-health-records.js";
 import { FakeRuntime } from "./fake-runtime.js";
 import { noSigner } from "./fake-signer.js";
 import { MemoryImageStore } from "./memory-image-store.js";
+import { MemoryVolumes } from "./memory-volumes.js";
 import { MemoryProposer } from "./memory-proposer.js";
 
 export const INACTIVE: LocalSwarmState = { state: "inactive", nodeId: "", nodeAddress: "", isManager: false, error: "", remoteManagers: [] };
@@ -34,9 +35,11 @@ export class FakeBackend implements Backend {
   readonly store = new Store({ clock: this.clock });
   readonly containers = new FakeRuntime(this.clock);
   readonly network = new FakeHostNetwork();
+  readonly volumes = new MemoryVolumes();
   readonly engine = new Engine({
     runtime: this.containers,
     network: this.network,
+    volumes: this.volumes,
     clock: this.clock,
     logger: silentLogger,
     healthRecords: new MemoryHealthRecords(),

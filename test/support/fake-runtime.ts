@@ -17,6 +17,7 @@ import type {
   ExecConfig,
   ExecProcess,
   LogLine,
+  RemoveOptions,
 } from "../../src/runtime/container-runtime.js";
 import { FakeFiles } from "./fake-files.js";
 
@@ -113,9 +114,9 @@ export class FakeRuntime implements ContainerRuntime {
     }
   }
 
-  async remove(id: string, options: { readonly force?: boolean } = {}): Promise<void> {
+  async remove(id: string, options: RemoveOptions = {}): Promise<void> {
     const container = this.#get(id);
-    this.calls.push(`remove ${container.info.config.name}`);
+    this.calls.push(`remove ${container.info.config.name}${options.volumes === true ? " with its volumes" : ""}`);
     if (container.info.state === "running") {
       if (options.force !== true) throw new ClusterError("failed_precondition", `container ${id} is running`);
       this.exit(id, 137);

@@ -6,6 +6,7 @@ import type { ImageStore } from "../../runtime/image-store.js";
 import type { Store } from "../../store/store.js";
 import type { ImageTransfer } from "../../runtime/image-transfer.js";
 import type { StoreView } from "../../store/view.js";
+import type { VolumeStore } from "../../volumes/volume-store.js";
 import type { ControlReply, ControlRequest } from "../../wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../../wire/generated/dispatcher.js";
 
@@ -14,6 +15,7 @@ export interface Backend {
   readonly swarm: SwarmBackend;
   readonly containers: ContainerRuntime;
   readonly engine: Engine;
+  readonly volumes: VolumeStore;
   readonly images: ImageStore;
   readonly transfer: ImageTransfer;
   readonly host: HostDescription;

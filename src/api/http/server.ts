@@ -27,6 +27,7 @@ import { backupRoutes } from "./routes/backup.js";
 import { swarmRoutes } from "./routes/swarm.js";
 import { systemRoutes } from "./routes/system.js";
 import { taskRoutes } from "./routes/tasks.js";
+import { volumeRoutes } from "./routes/volumes.js";
 import { API_VERSION, checkVersion, stripVersion } from "./version.js";
 
 export interface HttpServerOptions {
@@ -59,6 +60,7 @@ const ROUTES = [
   nodeRoutes,
   serviceRoutes,
   taskRoutes,
+  volumeRoutes,
   logRoutes,
   imageRoutes,
   execRoutes,

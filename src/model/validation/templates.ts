@@ -28,5 +28,7 @@ export function validateTemplates(container: ContainerSpec, service: { readonly 
   for (const mount of container.mounts) {
     check("mount source", mount.source);
     check("mount target", mount.target);
+    for (const value of Object.values(mount.volumeOptions?.labels ?? {})) check("volume label", value);
+    for (const value of Object.values(mount.volumeOptions?.driver?.options ?? {})) check("volume driver option", value);
   }
 }

@@ -53,10 +53,8 @@ function refusePrivileges({ privileges }: ContainerSpec): void {
   if (privileges.apparmorMode !== "") throw notBuilt("AppArmor settings are not supported yet");
 }
 
-function refuseMount(mount: Mount): void {
-  if (mount.type !== "bind" && mount.type !== "tmpfs") throw notBuilt(`mounts of type ${mount.type} are not supported yet: bind and tmpfs are`);
-  const bind = mount.bindOptions;
-  if (bind === null) return;
-  if (bind.nonRecursive || bind.readOnlyNonRecursive || bind.readOnlyForceRecursive) throw notBuilt("recursion options of bind mounts are not supported yet");
-  if (bind.createMountpoint) throw notBuilt("creating the source of a bind mount is not supported yet");
+function refuseMount({ type, volumeOptions }: Mount): void {
+  if (type !== "bind" && type !== "tmpfs" && type !== "volume") throw notBuilt(`mounts of type ${type} are not supported yet: bind, volume and tmpfs are`);
+  const driver = volumeOptions?.driver?.name ?? "";
+  if (!["", "local"].includes(driver)) throw notBuilt(`the volume driver "${driver}" is not supported yet: local is`);
 }

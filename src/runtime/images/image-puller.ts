@@ -8,7 +8,7 @@ import { decodeImage, type ImageDocument, type ImagePlatform, parsePlatform } fr
 import { Intake } from "./intake.js";
 import { choosePlatform, type Descriptor, type EncodedManifest, type ImageManifest, parseManifest, platformText } from "./manifest.js";
 import { download } from "./registry/download.js";
-import { KeyedLock } from "./registry/keyed-lock.js";
+import { KeyedLock } from "../../base/keyed-lock.js";
 import { RegistryClient, type RegistryClientOptions } from "./registry/registry-client.js";
 import type { Repository } from "./registry/repository.js";
 

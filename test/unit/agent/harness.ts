@@ -14,6 +14,7 @@ import { FakeImageTransfer } from "../../support/fake-image-transfer.js";
 import { FakeImageStore } from "../../support/fake-image-store.js";
 import { FakeManager } from "../../support/fake-manager.js";
 import { MemoryHealthRecords } from "../../support/memory-health-records.js";
+import { MemoryVolumes } from "../../support/memory-volumes.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 
 /** One node with everything around its agent faked. `restart` is a restart of the daemon: containers and disk stay. */
@@ -26,6 +27,7 @@ export class Harness {
   readonly transfer = new FakeImageTransfer();
   readonly engine = new Engine({
     runtime: this.runtime,
+    volumes: new MemoryVolumes(),
     network: this.network,
     clock: this.clock,
     logger: silentLogger,

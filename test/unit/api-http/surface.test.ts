@@ -76,7 +76,7 @@ test.each([
   ["POST", "/networks/create", "{}", {}, 501, /^networks cannot be created yet/],
   ["POST", "/secrets/create", "{}", {}, 501, "secrets are not supported yet"],
   ["POST", "/configs/create", "{}", {}, 501, "configs are not supported yet"],
-  ["POST", "/volumes/create", "{}", {}, 501, "volumes are not supported yet"],
+  ["POST", "/volumes/create", { Name: "x", Driver: "flocker" }, {}, 501, 'the volume driver "flocker" is not supported yet: local is'],
   ["POST", "/containers/create", "{}", {}, 400, "no image was named"],
   ["POST", "/containers/create", '{"Image":"absent"}', {}, 404, "No such image: absent:latest"],
   ["POST", "/containers/absent/start", undefined, {}, 404, "No such container: absent"],

@@ -9,6 +9,7 @@ import { containerConfig } from "../../support/container-config.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 import { MemoryHealthRecords } from "../../support/memory-health-records.js";
+import { MemoryVolumes } from "../../support/memory-volumes.js";
 import { until } from "../../support/until.js";
 
 const SINGLE: SingleConfig = {
@@ -27,7 +28,7 @@ function world() {
   const clock = new FakeClock();
   const runtime = new FakeRuntime(clock);
   const network = new FakeHostNetwork();
-  const engine = new Engine({ runtime, network, clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() });
+  const engine = new Engine({ runtime, network, volumes: new MemoryVolumes(), clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() });
   const create = (id: string, single: Partial<SingleConfig>) =>
     engine.create(containerConfig(id, `c-${id[0]}`, { single: { ...SINGLE, ...single } }), "bridge");
   const actions = () => engine.events.past().map(({ action }) => action);
@@ -121,7 +122,7 @@ test("one that removes itself is gone also when it cannot be started, or the dae
   expect(runtime.inspect(A)).toBeUndefined();
   await create(B, { isAutoRemoved: true });
   await engine[Symbol.asyncDispose]();
-  await new Engine({ runtime, network, clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() }).resume();
+  await new Engine({ runtime, network, volumes: new MemoryVolumes(), clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() }).resume();
   expect(runtime.list()).toEqual([]);
 });
 
@@ -142,7 +143,7 @@ test("what a daemon finds is started or removed, as its settings say", async () 
   for (const id of [A, B]) await engine.start(id);
   await engine[Symbol.asyncDispose]();
   for (const id of [A, B]) runtime.exit(id, 1);
-  const next = new Engine({ runtime, network, clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() });
+  const next = new Engine({ runtime, network, volumes: new MemoryVolumes(), clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() });
   await next.resume();
   expect(runtime.list().map(({ config, state }) => [config.id, state])).toEqual([[A, "running"]]);
 });

@@ -12,6 +12,7 @@ import { containerConfig } from "../../support/container-config.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 import { MemoryHealthRecords } from "../../support/memory-health-records.js";
+import { MemoryVolumes } from "../../support/memory-volumes.js";
 
 const A = "a".repeat(64);
 const EVERY_SECOND: HealthConfig = { test: ["CMD-SHELL", "check it"], intervalMs: 1000, timeoutMs: 400, startPeriodMs: 0, startIntervalMs: 0, retries: 2 };
@@ -26,7 +27,7 @@ async function world(health: Partial<HealthConfig> = {}) {
   const runtime = new FakeRuntime(clock);
   const records = new MemoryHealthRecords();
   const newEngine = () => {
-    const engine = new Engine({ runtime, network: new FakeHostNetwork(), clock, logger: silentLogger, healthRecords: records });
+    const engine = new Engine({ runtime, network: new FakeHostNetwork(), volumes: new MemoryVolumes(), clock, logger: silentLogger, healthRecords: records });
     open.push(engine);
     return engine;
   };

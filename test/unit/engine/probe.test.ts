@@ -7,6 +7,7 @@ import { runProbe } from "../../../src/engine/health/probe.js";
 import { ContainerWorld } from "../../support/container-world.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { MemoryHealthRecords } from "../../support/memory-health-records.js";
+import { MemoryVolumes } from "../../support/memory-volumes.js";
 import { until } from "../../support/until.js";
 
 let world: ContainerWorld;
@@ -14,7 +15,14 @@ let engine: Engine;
 beforeAll(async () => {
   world = await ContainerWorld.open();
   const { runtime } = world;
-  engine = new Engine({ runtime, network: new FakeHostNetwork(), clock: systemClock, logger: silentLogger, healthRecords: new MemoryHealthRecords() });
+  engine = new Engine({
+    runtime,
+    network: new FakeHostNetwork(),
+    volumes: new MemoryVolumes(),
+    clock: systemClock,
+    logger: silentLogger,
+    healthRecords: new MemoryHealthRecords(),
+  });
 });
 afterAll(async () => {
   await engine?.[Symbol.asyncDispose]();

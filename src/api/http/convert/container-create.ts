@@ -1,9 +1,9 @@
 import type { PortConfig } from "../../../model/objects.js";
-import type { ContainerConfig, ContainerResources, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-runtime.js";
+import type { ContainerConfig, ContainerInfo, ContainerResources, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import type { NetworkChoice } from "../../../engine/engine.js";
 import { badRequest, notSupported } from "../errors.js";
-import { mountsFromDocker } from "./container-mounts.js";
+import { mountsFromDocker, type RequestedMounts } from "./container-mounts.js";
 import { bindingsFromDocker, exposedFromDocker } from "./container-ports.js";
 import { Fields } from "./fields.js";
 
@@ -11,7 +11,7 @@ import { Fields } from "./fields.js";
 export interface ContainerRequest {
   readonly config: Omit<ContainerConfig, "network">;
   readonly network: NetworkChoice;
-  /** Folders of the host that are made if they are missing: sources of `-v`. */
+  /** Folders of the host that are made if they are missing: sources of `-v`, and of mounts that ask for it. */
   readonly foldersToMake: readonly string[];
 }
 
@@ -20,8 +20,8 @@ export interface ContainerRequestContext {
   readonly name: string;
   /** Of the image, for what the request leaves to it; null when the image is not here. */
   readonly image: ImageConfig | null;
-  /** The full id of a container, by what a person calls it. */
-  readonly resolveContainer: (reference: string) => string;
+  /** By what a person calls it; throws 404. */
+  readonly findContainer: (reference: string) => ContainerInfo;
 }
 
 const RESTART_NAMES = { no: "no", always: "always", "unless-stopped": "unless-stopped", "on-failure": "on-failure" } as const;
@@ -33,9 +33,8 @@ const MEMORY_BYTES_MIN = 6 * 1024 * 1024;
 export function containerFromDocker(body: unknown, context: ContainerRequestContext): ContainerRequest {
   const fields = new Fields(body, "");
   const host = fields.child("HostConfig") ?? new Fields({}, "HostConfig");
-  const volumes = fields.entries("Volumes");
-  if (volumes.length > 0) throw notSupported(`anonymous volumes are not supported yet: ${volumes[0]?.key}`);
-  const mounts = mountsFromDocker(host);
+  const anonymousPaths = fields.entries("Volumes").map(({ key }) => key);
+  const mounts = mountsFromDocker(host, anonymousPaths, context.findContainer);
   const exposed = exposedFromDocker(fields);
   const ports = bindingsFromDocker(host, [...exposed, ...(context.image?.exposedPorts ?? [])]);
   const network = networkFromDocker(host, fields, context);
@@ -51,7 +50,7 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
     mounts: mounts.mounts,
     resources: resourcesFromDocker(host),
     log: logFromDocker(host),
-    single: singleFromDocker(fields, host, { ports, binds: mounts.binds }),
+    single: singleFromDocker(fields, host, { ports, mounts }),
   };
   // Some SDKs put the query into the body as well.
   fields.ignore("OnBuild", "ArgsEscaped", "MacAddress", "name", "platform");
@@ -136,7 +135,6 @@ function isolationFromDocker(host: Fields) {
     ["UsernsMode", ["", "host"]],
     ["CgroupnsMode", ["", "private"]],
     ["CgroupParent", [""]],
-    ["VolumeDriver", ["", "local"]],
   ] as const) {
     const value = host.string(name);
     if (!(own as readonly string[]).includes(value)) throw notSupported(`HostConfig.${name} "${value}" is not supported yet`);
@@ -182,7 +180,7 @@ function securityFromDocker(host: Fields): { readonly noNewPrivileges: boolean; 
   return { noNewPrivileges, seccomp };
 }
 
-function networkFromDocker(host: Fields, fields: Fields, { resolveContainer }: ContainerRequestContext): NetworkChoice {
+function networkFromDocker(host: Fields, fields: Fields, { findContainer }: ContainerRequestContext): NetworkChoice {
   const mode = host.string("NetworkMode");
   const networking = fields.child("NetworkingConfig");
   for (const { key, value, at } of networking?.entries("EndpointsConfig") ?? []) {
@@ -199,7 +197,7 @@ function networkFromDocker(host: Fields, fields: Fields, { resolveContainer }: C
   const joined = /^container:(.+)$/.exec(mode)?.[1];
   if (joined === undefined)
     throw notSupported(`attaching containers to networks is not supported yet: "${mode}" is none of bridge, host, none and container:…`);
-  return { container: resolveContainer(joined) };
+  return { container: findContainer(joined).config.id };
 }
 
 function logFromDocker(host: Fields): ContainerConfig["log"] {
@@ -218,7 +216,7 @@ function logFromDocker(host: Fields): ContainerConfig["log"] {
   return { sizeBytesMax: Number(match[1]) * unit, filesMax: Number(files) };
 }
 
-function singleFromDocker(fields: Fields, host: Fields, made: { readonly ports: readonly PortConfig[]; readonly binds: readonly string[] }) {
+function singleFromDocker(fields: Fields, host: Fields, made: { readonly ports: readonly PortConfig[]; readonly mounts: RequestedMounts }) {
   const isAutoRemoved = host.boolean("AutoRemove");
   const restart = restartFromDocker(host.child("RestartPolicy")) ?? { name: "no", retriesMax: 0 };
   if (isAutoRemoved && restart.name !== "no") throw badRequest("can't create 'AutoRemove' container with restart policy");
@@ -232,7 +230,8 @@ function singleFromDocker(fields: Fields, host: Fields, made: { readonly ports: 
       attachStdin: fields.boolean("AttachStdin"),
       attachStdout: fields.boolean("AttachStdout"),
       attachStderr: fields.boolean("AttachStderr"),
-      binds: made.binds,
+      binds: made.mounts.binds,
+      storage: made.mounts.storage,
     },
     stopTimeoutMs: Number(fields.integer("StopTimeout")) * 1000,
   } as const;

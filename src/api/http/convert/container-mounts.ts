@@ -1,61 +1,107 @@
-import type { ContainerMount } from "../../../runtime/container-runtime.js";
+import { validateMount } from "../../../model/validation/mounts.js";
+import { containerMountOf } from "../../../runtime/container-mount.js";
+import type { ContainerInfo, ContainerMount, StorageRequest } from "../../../runtime/container-runtime.js";
+import { anonymousMount, normalisePath } from "../../../runtime/mount-plan.js";
 import { badRequest, notSupported } from "../errors.js";
+import { stringifyJson } from "../json.js";
 import type { Fields } from "./fields.js";
-import { mountFromDocker } from "./mount.js";
+import { mountFromDocker, mountToDocker } from "./mount.js";
 
-const PROPAGATIONS = ["rprivate", "private", "rslave", "slave"];
+const PROPAGATIONS = ["rprivate", "private", "rslave", "slave", "rshared", "shared"];
 const UNITS: Readonly<Record<string, number>> = { "": 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
 
-/** Binds, Mounts and Tmpfs of a HostConfig. */
-export function mountsFromDocker(host: Fields): {
+export interface RequestedMounts {
   readonly mounts: readonly ContainerMount[];
   readonly binds: readonly string[];
-  /** Sources that `-v` makes where they are missing. */
+  readonly storage: StorageRequest;
+  /** Sources of binds that are made where they are missing. */
   readonly foldersToMake: readonly string[];
-} {
-  const binds = host.strings("Binds");
-  const fromBinds = binds.map(bindOf);
-  const fromMounts = host.children("Mounts").map((fields) => {
-    const mount = mountFromDocker(fields);
-    const common = { source: mount.source, target: mount.target, isReadOnly: mount.readOnly, propagation: "", sizeBytes: 0, mode: 0 };
-    if (mount.type === "bind") return { ...common, type: "bind", propagation: mount.bindOptions?.propagation ?? "" } as const;
-    if (mount.type !== "tmpfs") throw notSupported(`mounts of type ${mount.type} are not supported yet: bind and tmpfs are`);
-    const options = mount.tmpfsOptions;
-    return { ...common, type: "tmpfs", source: "", sizeBytes: Number(options?.sizeBytes ?? 0n), mode: options?.mode ?? 0 } as const;
-  });
-  const fromTmpfs = Object.entries(host.record("Tmpfs")).map(([target, options]) => tmpfsOf(target, options));
-  const mounts = [...fromBinds, ...fromMounts, ...fromTmpfs];
-  const targets = mounts.map((mount) => mount.target.replace(/\/+$/, ""));
-  const twice = targets.find((target, index) => targets.indexOf(target) !== index);
-  if (twice !== undefined) throw badRequest(`Duplicate mount point: ${twice}`);
-  return { mounts, binds, foldersToMake: fromBinds.map((mount) => mount.source) };
 }
 
-/** `source:target[:options]`. */
-function bindOf(text: string): ContainerMount {
-  const [source = "", target = "", options = "", ...rest] = text.split(":");
-  if (target === "" || rest.length > 0) throw badRequest(`invalid volume specification: '${text}'`);
-  if (!source.startsWith("/")) throw notSupported(`named volumes are not supported yet: "${source}"`);
-  let [isReadOnly, propagation] = [false, ""];
+/**
+ * Binds, Mounts, Tmpfs and VolumesFrom of a HostConfig, and the paths of `-v /path`. What is asked for by itself goes before what comes from other containers.
+ * Throws 400 for what is wrong, or asked for twice.
+ */
+export function mountsFromDocker(host: Fields, anonymousPaths: readonly string[], findContainer: (reference: string) => ContainerInfo): RequestedMounts {
+  const driver = host.string("VolumeDriver");
+  const binds = host.strings("Binds");
+  const fromBinds = binds.map((text) => bindOf(text, driver));
+  const specs = host.children("Mounts").map(mountFromDocker);
+  for (const spec of specs) validateMount(spec);
+  const tmpfs = host.record("Tmpfs");
+  const own = [...fromBinds, ...specs.map((spec) => containerMountOf(spec)), ...Object.entries(tmpfs).map(([target, options]) => tmpfsOf(target, options))];
+  const twice = own.find((mount, index) => own.findIndex(isAt(mount.target)) !== index);
+  if (twice !== undefined) throw badRequest(`Duplicate mount point: ${twice.target}`);
+  const volumesFrom = host.strings("VolumesFrom");
+  const mounts = [...own];
+  // The last of several containers wins.
+  for (const mount of volumesFrom.toReversed().flatMap((text) => mountsOfOther(text, findContainer))) if (!mounts.some(isAt(mount.target))) mounts.push(mount);
+  for (const path of anonymousPaths) if (!mounts.some(isAt(path))) mounts.push({ ...anonymousMount(path), ...withDriver(path, driver) });
+  const bindSpecs = specs.filter((spec) => spec.type === "bind" && spec.bindOptions?.createMountpoint === true);
+  return {
+    mounts,
+    binds,
+    storage: { mounts: specs.length === 0 ? "" : stringifyJson(specs.map(mountToDocker)), tmpfs, volumesFrom, volumeDriver: driver },
+    foldersToMake: [...fromBinds.filter(({ type }) => type === "bind"), ...bindSpecs].map(({ source }) => source),
+  };
+}
+
+function isAt(target: string): (mount: ContainerMount) => boolean {
+  return (mount) => normalisePath(mount.target) === normalisePath(target);
+}
+
+function withDriver(target: string, driver: string): Pick<ContainerMount, "volume"> {
+  const { volume } = anonymousMount(target);
+  return volume === undefined ? {} : { volume: { ...volume, driver } };
+}
+
+/** `target`, `source:target` or `source:target:options`; a source that is no path names a volume. */
+function bindOf(text: string, driver: string): ContainerMount {
+  const parts = text.split(":");
+  if (parts.length > 3 || parts.some((part) => part === "")) throw badRequest(`invalid volume specification: '${text}'`);
+  const [first = "", target, options = ""] = parts;
+  if (target === undefined) return { ...anonymousMount(first), ...withDriver(first, driver) };
+  const isBind = first.startsWith("/");
+  let [isReadOnly, propagation, isCopied] = [false, "", true];
   for (const option of options.split(",").filter((word) => word !== "")) {
-    if (PROPAGATIONS.includes(option)) propagation = option;
+    if (PROPAGATIONS.includes(option) && isBind) propagation = option;
     else if (option === "ro" || option === "rw") isReadOnly = option === "ro";
+    else if (option === "nocopy" && !isBind) isCopied = false;
     // Labels of SELinux, which is not here, and the way of a Mac to cache.
     else if (!["z", "Z", "cached", "delegated", "consistent"].includes(option)) throw badRequest(`invalid mode: ${option} in '${text}'`);
   }
-  return { type: "bind", source, target, isReadOnly, propagation, sizeBytes: 0, mode: 0 };
+  const common = { target, isReadOnly, propagation, sizeBytes: 0, mode: 0 };
+  if (isBind) return { ...common, type: "bind", source: first };
+  return { ...common, type: "volume", source: "", volume: { name: first, isAnonymous: false, isCopied, subpath: "", driver, options: {}, labels: {} } };
 }
 
-/** Options of mount(8) for a tmpfs, as far as they are built. */
-function tmpfsOf(target: string, options: string): ContainerMount {
+/** `container[:ro|rw]`: its binds and volumes. */
+function mountsOfOther(text: string, findContainer: (reference: string) => ContainerInfo): readonly ContainerMount[] {
+  const [reference = "", mode = "", ...rest] = text.split(":");
+  if (reference === "" || rest.length > 0) throw badRequest(`invalid volumes-from specification: '${text}'`);
+  const words = mode.split(",").filter((word) => word !== "" && word !== "z" && word !== "Z");
+  if (words.some((word) => word !== "ro" && word !== "rw")) throw badRequest(`invalid mode for volumes-from: ${mode}`);
+  return findContainer(reference)
+    .config.mounts.filter(({ type }) => type !== "tmpfs")
+    .map((mount) => ({
+      ...mount,
+      isReadOnly: words.length === 0 ? mount.isReadOnly : words.includes("ro"),
+      ...(mount.volume === undefined ? {} : { volume: { ...mount.volume, isCopied: false } }),
+    }));
+}
+
+/** Options of mount(8) for a tmpfs. */
+function tmpfsOf(target: string, text: string): ContainerMount {
+  const options: string[] = [];
   let [isReadOnly, sizeBytes, mode] = [false, 0, 0];
-  for (const option of options.split(",").filter((word) => word !== "")) {
+  for (const option of text.split(",").filter((word) => word !== "")) {
     const size = /^size=(\d+)([kmg]?)$/i.exec(option);
     const bits = /^mode=([0-7]{1,4})$/.exec(option);
     if (size !== null) sizeBytes = Number(size[1]) * (UNITS[(size[2] ?? "").toLowerCase()] ?? 1);
     else if (bits !== null) mode = Number.parseInt(bits[1] ?? "0", 8);
     else if (option === "ro" || option === "rw") isReadOnly = option === "ro";
-    else if (!["noexec", "nosuid", "nodev"].includes(option)) throw notSupported(`the tmpfs option "${option}" is not supported yet`);
+    else if (/^(?:no)?(?:exec|suid|dev)$|^(?:uid|gid|nr_inodes)=\d+[kmg]?$/.test(option)) options.push(option);
+    else throw notSupported(`the tmpfs option "${option}" is not supported yet`);
   }
-  return { type: "tmpfs", source: "", target, isReadOnly, propagation: "", sizeBytes, mode };
+  return { type: "tmpfs", source: "", target, isReadOnly, propagation: "", sizeBytes, mode, options };
 }

@@ -1,12 +1,13 @@
 import { durationText } from "../../../base/duration-text.js";
 import type { PortConfig } from "../../../model/objects.js";
 import { bridgeNetworkOf } from "../../../runtime/bridge-network.js";
-import type { ContainerInfo, ContainerMount } from "../../../runtime/container-runtime.js";
+import type { ContainerInfo, StorageRequest } from "../../../runtime/container-runtime.js";
 import { OWN_RUNTIME } from "../../../runtime/oci-runtimes.js";
 import type { Json } from "../json.js";
 import type { HealthState } from "../../../engine/health/health-state.js";
 import { healthcheckToDocker, healthText, healthToDocker } from "./health.js";
 import { timeText, ZERO_TIME } from "./time.js";
+import { mountPointsToDocker } from "./volume.js";
 import { unlessEmpty } from "./zero-values.js";
 
 /** Published ports listen on each address of the host. */
@@ -52,7 +53,7 @@ export function containerSummaryToDocker(container: ContainerInfo, ports: readon
     Status: containerStatusText(container, nowMs, life),
     HostConfig: { NetworkMode: networkModeOf(container) },
     NetworkSettings: { Networks: networksToDocker(container) },
-    Mounts: container.config.mounts.map(mountPointToDocker),
+    Mounts: mountPointsToDocker(container.config),
   };
 }
 
@@ -86,6 +87,7 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
       AutoRemove: single?.isAutoRemoved ?? false,
       Privileged: config.isPrivileged,
       Binds: unlessEmpty(single?.request.binds ?? []) ?? null,
+      ...storageToDocker(single?.request.storage),
       Init: config.hasInit,
       Runtime: config.runtime || OWN_RUNTIME,
       ShmSize: config.sharedMemoryBytes || 64 * 1024 * 1024,
@@ -108,7 +110,7 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
       PortBindings: single === null ? bindings : bindingsOf(single.ports),
     },
     GraphDriver: { Name: "overlay2", Data: {} },
-    Mounts: config.mounts.map(mountPointToDocker),
+    Mounts: mountPointsToDocker(config),
     Config: {
       Hostname: config.hostname,
       Domainname: config.domainname,
@@ -122,7 +124,7 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
       Env: config.env,
       Cmd: config.command.length === 0 ? null : config.command,
       Image: config.image,
-      Volumes: null,
+      Volumes: unlessEmpty(anonymousPathsOf(config)) ?? null,
       WorkingDir: config.workingDir,
       Entrypoint: config.entrypoint.length === 0 ? null : config.entrypoint,
       Labels: config.labels,
@@ -131,6 +133,22 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
     },
     NetworkSettings: { Ports: bindings, ...addressesOf(container), Networks: networksToDocker(container) },
   };
+}
+
+function storageToDocker(storage: StorageRequest | undefined): { readonly [name: string]: Json } {
+  if (storage === undefined) return { VolumeDriver: "", VolumesFrom: null };
+  const { mounts, tmpfs, volumesFrom, volumeDriver } = storage;
+  return {
+    Mounts: mounts === "" ? undefined : (JSON.parse(mounts) as Json),
+    Tmpfs: unlessEmpty(tmpfs),
+    VolumesFrom: unlessEmpty(volumesFrom) ?? null,
+    VolumeDriver: volumeDriver,
+  };
+}
+
+/** As a set, which is how images have them. */
+function anonymousPathsOf({ mounts }: ContainerInfo["config"]): Readonly<Record<string, Json>> {
+  return Object.fromEntries(mounts.filter(({ volume }) => volume?.isAnonymous === true).map(({ target }) => [target, {}]));
 }
 
 function securityOptions(config: ContainerInfo["config"]): readonly string[] {
@@ -175,10 +193,6 @@ function addressesOf(container: ContainerInfo): { readonly [name: string]: Json 
 function networksToDocker(container: ContainerInfo): { readonly [name: string]: Json } {
   const name = networkModeOf(container);
   return { [name]: { NetworkID: name, EndpointID: "", Aliases: null, ...addressesOf(container) } };
-}
-
-function mountPointToDocker(mount: ContainerMount): Json {
-  return { Type: mount.type, Source: mount.source, Destination: mount.target, Mode: "", RW: !mount.isReadOnly, Propagation: mount.propagation };
 }
 
 /** "Up 3 minutes", "Exited (0) 2 seconds ago", "Created": what `docker ps` shows. */

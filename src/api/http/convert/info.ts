@@ -36,7 +36,7 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     Images: images.list().length,
     Driver: "overlay2",
     DriverStatus: [["Backing Filesystem", "overlayfs"]],
-    Plugins: { Volume: [], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file"] },
+    Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file"] },
     MemoryLimit: true,
     SwapLimit: false,
     CpuCfsPeriod: true,

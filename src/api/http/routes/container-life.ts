@@ -10,7 +10,7 @@ import { requireJsonBody } from "../body.js";
 import type { RouteContext } from "../context.js";
 import { containerFromDocker, resourcesFromDocker, restartFromDocker } from "../convert/container-create.js";
 import { Fields } from "../convert/fields.js";
-import { badRequest, HttpError, notFound } from "../errors.js";
+import { badRequest, HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
 import { stringifyJson } from "../json.js";
 import { Query } from "../query.js";
@@ -37,8 +37,7 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
     if (image === undefined) throw notFound(`No such image: ${/[:@]/.test(reference.split("/").at(-1) ?? "") ? reference : `${reference}:latest`}`);
     const id = newContainerId();
     const name = query.text("name").replace(/^\//, "") || randomName(systemRandom, (candidate) => containers.inspect(candidate) !== undefined);
-    const resolveContainer = (text: string) => found(text).config.id;
-    const made = containerFromDocker(body, { id, name, image: image.config, resolveContainer });
+    const made = containerFromDocker(body, { id, name, image: image.config, findContainer: found });
     for (const folder of made.foldersToMake) await mkdir(folder, { recursive: true }).catch(ignoreExisting);
     await engine.create(made.config, made.network);
     return sendJson(reply, { Id: id, Warnings: [] }, 201);
@@ -113,7 +112,9 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
   app.delete<ById>("/containers/:id", async (request, reply) => {
     const container = found(request.params.id);
     try {
-      await engine.remove(container.config.id, { force: new Query(request).flag("force") });
+      const query = new Query(request);
+      if (query.flag("link")) throw notSupported("links of containers are not supported");
+      await engine.remove(container.config.id, { force: query.flag("force"), volumes: query.flag("v") });
     } catch (cause) {
       if (!isClusterError(cause, "failed_precondition")) throw cause;
       const word = container.isPaused ? "paused: unpause and then" : "running: ";

@@ -6,6 +6,7 @@ import { type ContainerLife, containerSummaryToDocker, containerToDocker, networ
 import { HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
 import { encodeFrame, encodeLogEntry, logContentType, logQueryOf } from "../log-stream.js";
+import { nameMatcher } from "../name-matcher.js";
 import { Query } from "../query.js";
 import { sendStream } from "../stream.js";
 import { apiMinorOf } from "../version.js";
@@ -47,6 +48,7 @@ const BUILT_FILTERS: readonly string[] = [
   "publish",
   "expose",
   "health",
+  "volume",
 ];
 const TASK_LABEL = "com.docker.swarm.task.id";
 
@@ -151,22 +153,12 @@ function containerFilter(
     before.every((timeMs) => container.createdAtMs < timeMs) &&
     since.every((timeMs) => container.createdAtMs > timeMs) &&
     filters.allows("network", networkModeOf(container)) &&
+    (!filters.has("volume") ||
+      container.config.mounts.some((mount) => [mount.volume?.name, mount.target].some((word) => filters.get("volume").includes(word ?? "")))) &&
     ["publish", "expose"].every((key) => !filters.has(key) || hasPort(container, key)) &&
     filters.allows("exited", `${container.exit?.exitCode ?? "none"}`) &&
     (!filters.has("ancestor") || filters.get("ancestor").some((image) => container.config.image === image || container.imageId.startsWith(image))) &&
     (healthWords.length === 0 || healthWords.includes(healthOf(container.config.id))) &&
     (states.length === 0 || states.includes(stateOf(container))) &&
     (taskWords.length === 0 || taskWords.some((word) => (word === "true") === Object.hasOwn(container.config.labels, TASK_LABEL)));
-}
-
-/** Docker reads the value as a regular expression, on the name with and without its slash; what is none is taken literally. */
-function nameMatcher(pattern: string): (name: string) => boolean {
-  let regex: RegExp;
-  try {
-    regex = new RegExp(pattern);
-  } catch {
-    // A pattern that does not compile can only be meant as text.
-    return (name) => name.includes(pattern);
-  }
-  return (name) => regex.test(name) || regex.test(`/${name}`);
 }

@@ -28,17 +28,6 @@ export function notBuiltRoutes(app: FastifyInstance, { backend }: RouteContext):
     app.post<ById>(`/${kind}s/:id/update`, async (request) => absent(request.params.id));
   }
 
-  app.get("/volumes", async (_request, reply) => sendJson(reply, { Volumes: [], Warnings: null }));
-  app.post("/volumes/create", async () => {
-    throw notSupported("volumes are not supported yet");
-  });
-  app.post("/volumes/prune", async (_request, reply) => sendJson(reply, { VolumesDeleted: null, SpaceReclaimed: 0 }));
-  for (const method of ["get", "delete"] as const) {
-    app[method]<ById>("/volumes/:id", async (request) => {
-      throw notFound(`get ${request.params.id}: no such volume`);
-    });
-  }
-
   app.get("/plugins", async (_request, reply) => sendJson(reply, []));
   app.get("/plugins/*", async (request) => {
     throw notFound(`plugin ${(request.params as { readonly "*": string })["*"].replace(/\/json$/, "")} not found`);

@@ -1,5 +1,15 @@
 import { describe, expect, test } from "vitest";
-import type { ContainerSpec, EndpointSpec, HealthConfig, Mount, PortConfig, ServiceSpec, TaskSpec, UpdateConfig } from "../../../../src/model/objects.js";
+import type {
+  ContainerSpec,
+  EndpointSpec,
+  HealthConfig,
+  Mount,
+  PortConfig,
+  ServiceSpec,
+  TaskSpec,
+  UpdateConfig,
+  VolumeOptions,
+} from "../../../../src/model/objects.js";
 import { DEFAULT_UPDATE_CONFIG } from "../../../../src/model/defaults.js";
 import { validateServiceSpec } from "../../../../src/model/validation/service-spec.js";
 import { serviceSpec } from "../../../support/services.js";
@@ -29,6 +39,8 @@ const mount = (change: Partial<Mount>): Mount => ({
   ...change,
 });
 const bindOptions = { propagation: "", nonRecursive: false, createMountpoint: false, readOnlyNonRecursive: false, readOnlyForceRecursive: false };
+const volumeOptions = { noCopy: false, labels: {}, driver: null, subpath: "" };
+const volume = (options: Partial<VolumeOptions>) => mount({ type: "volume", source: "v", volumeOptions: { ...volumeOptions, ...options } });
 const health = (change: Partial<HealthConfig>): HealthConfig => ({
   test: [],
   intervalNs: 0n,
@@ -54,6 +66,9 @@ describe("accepted", () => {
     ["the same host port on tcp and udp", ports([port(), port({ protocol: "udp" })])],
     ["two ports that the node chooses", ports([port({ publishedPort: 0 }), port({ publishedPort: 0, targetPort: 81 })])],
     ["bind and tmpfs mounts", container({ mounts: [mount({}), mount({ type: "tmpfs", source: "", target: "/tmp" })] })],
+    ["volumes", container({ mounts: [mount({ type: "volume", source: "v" }), mount({ type: "volume", source: "", target: "/anonymous" })] })],
+    ["a shallow bind", container({ mounts: [mount({ readOnly: true, bindOptions: { ...bindOptions, nonRecursive: true, readOnlyNonRecursive: true } })] })],
+    ["a template in a volume's label", container({ mounts: [volume({ labels: { node: "{{.Node.Hostname}}" } })] })],
     ["no health check", container({ healthcheck: health({ test: ["NONE"] }) })],
     ["a health check", container({ healthcheck: health({ test: ["CMD-SHELL", "true || false"], intervalNs: 1_000_000n, retries: 3 }) })],
     ["a health check without settings", container({ healthcheck: health({}) })],
@@ -106,6 +121,20 @@ describe("never right", () => {
     ["a relative bind source", container({ mounts: [mount({ source: "srv" })] }), "invalid bind mount source, must be an absolute path: srv"],
     ["a target twice", container({ mounts: [mount({}), mount({ target: "/data/" })] }), "duplicate mount point: /data/"],
     ["an odd propagation", container({ mounts: [mount({ bindOptions: { ...bindOptions, propagation: "sideways" } })] }), 'propagation "sideways"'],
+    ["volume options of a bind", container({ mounts: [mount({ volumeOptions })] }), 'config for type "bind": field VolumeOptions must not be specified'],
+    ["a read-only anonymous volume", container({ mounts: [mount({ type: "volume", source: "", readOnly: true })] }), "must not set ReadOnly mode"],
+    ["a subpath upwards", container({ mounts: [volume({ subpath: "a/../../b" })] }), 'subpath "a/../../b" must be relative'],
+    ["a subpath of nothing", container({ mounts: [{ ...volume({ subpath: "a" }), source: "" }] }), "must not set Subpath"],
+    [
+      "a template that does not expand in a volume's option",
+      container({ mounts: [volume({ driver: { name: "", options: { device: "{{.X}}" } } })] }),
+      "volume driver option",
+    ],
+    [
+      "write protection at the top of a writable bind",
+      container({ mounts: [mount({ bindOptions: { ...bindOptions, readOnlyNonRecursive: true } })] }),
+      "must be set readonly",
+    ],
     ["a tmpfs with a source", container({ mounts: [mount({ type: "tmpfs" })] }), "source must be empty"],
     ["an unknown template field", container({ env: ["A={{.Nope}}"] }), 'environment variable A: template has ".Nope"'],
     ["a template that does not end", container({ hostname: "{{.Node.ID" }), "hostname: template"],
@@ -134,7 +163,8 @@ describe("not built", () => {
     ["configs", container({ configs: [{ configId: "1", configName: "c", file: null, runtime: false }] }), "configs"],
     ["jobs", serviceSpec({ mode: { type: "replicatedJob", replicatedJob: { maxConcurrent: 1, totalCompletions: 1 } } }), "jobs"],
     ["global jobs", serviceSpec({ mode: { type: "globalJob", globalJob: {} } }), "jobs"],
-    ["a volume", container({ mounts: [mount({ type: "volume", source: "v" })] }), "mounts of type volume"],
+    ["a volume of a plugin", container({ mounts: [volume({ driver: { name: "flocker", options: {} } })] }), 'the volume driver "flocker"'],
+    ["an image as a mount", container({ mounts: [mount({ type: "image", source: "v" })] }), "mounts of type image"],
     [
       "generic resources",
       task({ resources: { limits: null, reservations: { nanoCpus: 0n, memoryBytes: 0n, generic: [{ kind: "gpu", named: "", discrete: 1n }] } } }),
