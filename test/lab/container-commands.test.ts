@@ -195,4 +195,56 @@ describe("swarm container and its short forms", () => {
     const left = await must("container", "create", "bb:v1");
     expect(await must("container", "prune", "--force")).toMatch(new RegExp(`^Deleted Containers:\n${left}\n\nTotal reclaimed space: \\d[^\n]*$`));
   });
+
+  test("cp, diff, export and commit", async () => {
+    const folder = "/var/lib/swarm-lab/files";
+    await lab.run([
+      "bash",
+      "-c",
+      `mkdir -p ${folder}/tree/sub && echo inner >${folder}/tree/sub/file && ln -s sub/file ${folder}/tree/link && echo alone >${folder}/alone && chmod 640 ${folder}/alone`,
+    ]);
+    await must("run", "-d", "--name", "files", "bb:v1", "sh", "-c", "mkdir /out && echo made >/out/made && ln -s made /out/link && exec sleep 100000");
+    await until("it has made its files", async () => (await swarm("exec", "files", "test", "-e", "/out/link")).code === 0, 30);
+    await must("cp", `${folder}/alone`, "files:/tmp");
+    await must("cp", `${folder}/alone`, "files:/tmp/renamed");
+    await must("cp", `${folder}/tree`, "files:/tmp/new");
+    await must("container", "cp", `${folder}/tree/.`, "files:/tmp");
+    const listing = "cat /tmp/alone /tmp/renamed /tmp/new/sub/file /tmp/sub/file /tmp/link; stat -c '%a %u' /tmp/alone; readlink /tmp/new/link";
+    expect((await swarm("exec", "files", "sh", "-c", listing)).stdout).toBe("alone\nalone\ninner\ninner\ninner\n640 0\nsub/file\n");
+    await must("cp", "files:/out", `${folder}`);
+    await lab.run(["mkdir", `${folder}/contents`]);
+    await must("cp", "files:/out/.", `${folder}/contents/`);
+    await must("cp", "-L", "files:/out/link", `${folder}/followed`);
+    expect(
+      (await lab.run(["bash", "-c", `cd ${folder}; cat out/made contents/made followed; readlink out/link; test -L followed || echo a file`])).stdout,
+    ).toBe("made\nmade\nmade\nmade\na file\n");
+    const archive = await lab.run([
+      "bash",
+      "-c",
+      `node dist/main/swarm.js -H ${host()} cp files:/out - | tar -t; tar -C ${folder} -c alone | node dist/main/swarm.js -H ${host()} cp - files:/out`,
+    ]);
+    expect(archive).toMatchObject({ code: 0, stdout: "out/\nout/link\nout/made\n" });
+    expect(await swarm("cp", "files:/nowhere", folder)).toMatchObject({ code: 1, stderr: expect.stringContaining("/nowhere") });
+    expect(await swarm("cp", "/nowhere", "files:/tmp")).toEqual({ code: 1, stdout: "", stderr: "swarm: there is no /nowhere\n" });
+    expect(await must("container", "diff", "files")).toBe(await docker.must(1, "diff", "files"));
+    await must("container", "export", "-o", `${folder}/export.tar`, "files");
+    expect((await lab.run(["tar", "-tf", `${folder}/export.tar`])).stdout).toContain("out/made");
+    expect(await must("container", "commit", "-m", "a note", "-c", "CMD cat /out/alone", "files", "made:v1")).toMatch(/^sha256:[0-9a-f]{64}$/);
+    expect(await swarm("run", "--rm", "made:v1")).toMatchObject({ code: 0, stdout: "alone\n" });
+    await must("container", "rm", "-f", "files");
+  });
+
+  test("events, df and prune of the whole node", async () => {
+    const id = await must("container", "create", "--name", "seen", "--label", "x=y", "bb:v1");
+    const window = ["--since", "1h", "--until", "0s", "--filter", `container=${id}`];
+    const action = ["--filter", "event=create", "--format", "{{.Type}} {{.Action}} {{.Actor.ID}} {{.Actor.Attributes.name}}"];
+    expect(await must("events", ...window, ...action)).toBe(`container create ${id} seen`);
+    expect(await must("events", ...window)).toBe(await docker.must(1, "events", ...window));
+    expect(await must("system", "df")).toBe(await docker.must(1, "system", "df"));
+    expect(await must("system", "df", "--format", "{{.Type}} {{.TotalCount}}")).toMatch(/^Images \d\nContainers \d\nLocal Volumes \d\n/);
+    expect(await must("system", "df", "-v")).toMatch(/^Images space usage:\n\nREPOSITORY[\s\S]*Containers space usage:\n\nCONTAINER ID[\s\S]*seen/);
+    expect(await withInput("", "system", "prune")).toMatchObject({ code: 1, stderr: expect.stringContaining("- all stopped containers") });
+    expect(await must("system", "prune", "--force")).toMatch(new RegExp(`^Deleted Containers:\n[\\s\\S]*${id}\n[\\s\\S]*Total reclaimed space: `));
+    expect(await must("ps", "-aq")).toBe("");
+  });
 });

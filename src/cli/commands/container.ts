@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { addContainerImageCommands, addCopyCommand } from "./container-copy.js";
 import { addExecCommand } from "./container-exec.js";
 import { addContainerLifeCommands } from "./container-life.js";
 import { addContainerInspectCommand, addContainerListCommand } from "./container-list.js";
@@ -18,6 +19,8 @@ export function addContainerCommands(program: Command): void {
   addContainerInspectCommand(container);
   addContainerLogsCommand(container);
   addContainerWatchCommands(container);
+  addCopyCommand(container);
+  addContainerImageCommands(container);
   addStatsCommand(container);
   addExecCommand(container);
   addRunCommand(program);
@@ -25,4 +28,5 @@ export function addContainerCommands(program: Command): void {
   addContainerListCommand(program, "ps");
   addContainerLogsCommand(program);
   addStatsCommand(program);
+  addCopyCommand(program);
 }

@@ -1,6 +1,8 @@
 import type { Command } from "commander";
 import { action, type CliContext } from "../context.js";
 import { print, printObjects } from "../output.js";
+import { addDiskCommands } from "./disk.js";
+import { addEventsCommand } from "./events.js";
 import type { HostInfo } from "../shapes.js";
 
 interface VersionInfo {
@@ -12,18 +14,27 @@ interface VersionInfo {
   readonly KernelVersion: string;
 }
 
-/** info and version. */
+/** info, version and events, and the group `system`. */
 export function addSystemCommands(program: Command, version: string): void {
-  program
-    .command("info")
-    .description("show this node and its part in the swarm")
-    .option("--format <format>", "json: everything, on one line, or a template such as {{.ServerVersion}}")
-    .action(action<[{ format?: string }]>(showInfo));
+  const system = program.command("system").description("what concerns this node as a whole");
+  addDiskCommands(system);
+  for (const parent of [program, system]) {
+    addInfoCommand(parent);
+    addEventsCommand(parent);
+  }
   program
     .command("version")
     .description("show the versions of command line and daemon")
     .option("--format <format>", "json: on one line, or a template such as {{.Server.Version}}")
     .action(action<[{ format?: string }]>((context, options) => showVersion(context, options, version)));
+}
+
+function addInfoCommand(parent: Command): void {
+  parent
+    .command("info")
+    .description("show this node and its part in the swarm")
+    .option("--format <format>", "json: everything, on one line, or a template such as {{.ServerVersion}}")
+    .action(action<[{ format?: string }]>(showInfo));
 }
 
 async function showInfo({ api }: CliContext, options: { readonly format?: string }): Promise<void> {
