@@ -64,9 +64,10 @@ void copyFromImage(const Words& words) {
   const Fd root = openFile(place, O_PATH | O_DIRECTORY);
   const Fd source = openInImage(root.get(), words[1]);
   if (!source) return;
-  copyTree(source.get(), target.get());
+  const bool hasContent = copyTree(source.get(), target.get());
   copyAttributes(source.get(), target.get());
-  check(syncfs(target.get()), "sync", folder);
+  // One call for all that was written; without, the directory alone is to be kept.
+  check(hasContent ? syncfs(target.get()) : fsync(target.get()), "sync", folder);
 }
 
 bool run(const Words& words) {

@@ -150,4 +150,8 @@ void copyAttributes(int from, int to) {
   copyExtended(from, to);
 }
 
-void copyTree(int from, int to) { TreeCopy(to).copy(from, to, ""); }
+bool copyTree(int from, int to) {
+  if (namesIn(from).empty()) return false;
+  TreeCopy(to).copy(from, to, "");
+  return true;
+}

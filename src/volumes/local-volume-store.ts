@@ -148,9 +148,10 @@ export class LocalVolumeStore implements VolumeStore, ContainerVolumes {
         const [wasCutShort, entries] = [await exists(filling), await readdir(volume.folder)];
         // A file system of its own begins with its place for what was lost.
         if (!wasCutShort && entries.some((entry) => entry !== "lost+found")) return;
-        await writeFileDurably(filling, "");
+        // Half an anonymous one belongs to a container that was never made: nobody goes on with it.
+        if (!volume.isAnonymous) await writeFileDurably(filling, "");
         await this.#program.copy(image, volume.folder);
-        await removeFileDurably(filling);
+        if (!volume.isAnonymous) await removeFileDurably(filling);
       } finally {
         if (this.#users.of(name).length === 0) await this.#unmount(volume);
       }

@@ -40,6 +40,7 @@ describe("volumes", () => {
     await run("--volumes-from", "writer", "bb:v1", "touch", "/d/go");
     await until("the writer has gone on", async () => (await run("-v", "data:/d", "bb:v1", "ls", "/d")) === "file\ngo\nwent");
     expect(await must("ps", "--filter", "volume=data", "--format", "{{.Names}} {{.Mounts}}")).toBe("writer data");
+    expect(await must("cp", "writer:/d/file", "-")).toContain("kept");
     await must("rm", "-f", "writer");
     expect(await must("volume", "rm", "data")).toBe("data");
     expect(await names()).toEqual([]);
@@ -186,5 +187,14 @@ describe("volumes", () => {
       "{{.Action}}",
     );
     expect([...new Set(actions.split("\n"))]).toEqual(["create", "mount", "unmount", "destroy"]);
+  });
+
+  test("the lab's end takes off what volumes mounted, and nothing behind it", async () => {
+    await shell("mkdir /var/lib/precious; echo kept >/var/lib/precious/file");
+    await must("volume", "create", "-o", "type=none", "-o", "device=/var/lib/precious", "-o", "o=bind", "bound");
+    await must("run", "-d", "-v", "bound:/b", "bb:v1");
+    expect((await shell("grep -c volumes/bound /proc/mounts")).stdout).toBe("1\n");
+    await lab.lab("down");
+    expect((await shell("grep volumes/bound /proc/mounts || cat /var/lib/precious/file")).stdout).toBe("kept\n");
   });
 });
