@@ -22,6 +22,8 @@ export interface ImageStore {
   history(reference: string): readonly HistoryStep[];
   /** Removes every image that is not wanted, and downloads that broke off. */
   prune(options: { readonly isWanted: (image: ImageInfo) => boolean }): Promise<{ readonly removals: readonly ImageRemoval[]; readonly freedBytes: number }>;
+  /** Bytes in the files of a layer, by its diff id; 0 for one that is not here. */
+  layerSizeBytes(diffId: string): number;
   /** Folders of its layers, uppermost first: the lowerdir list of overlayfs. */
   layerFolders(imageId: string): readonly string[];
 }

@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream";
 import { deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
+import type { Logger } from "../base/log.js";
 import { parseArchivePath } from "./archive-path.js";
 import type { ContainerFiles, FileArchive, FileChange, FileStat, WriteOptions } from "./container-files.js";
 import { ContainerGone, type FilesAnswer, FilesProgram } from "./files-program.js";
@@ -11,6 +12,8 @@ export interface FilesOf {
   settled(): Promise<void>;
   /** Resolves when the run that is under way has ended. */
   readonly ended: Promise<unknown>;
+  /** What its volumes' options name is mounted until the returned function is called. */
+  useVolumes(): Promise<() => Promise<void>>;
   /** How its files are seen now: joined when it runs. */
   view(): Promise<Buffer>;
   /** Its writable layer. */
@@ -23,6 +26,8 @@ export interface LocalFilesOptions {
   readonly program: string;
   /** Throws ClusterError `not_found`. */
   readonly container: (id: string) => FilesOf;
+  readonly has: (id: string) => boolean;
+  readonly logger: Logger;
 }
 
 /** Something under way with a container's files. */
@@ -30,6 +35,8 @@ class Operation {
   readonly isWriting: boolean;
   readonly #closed = deferred<void>();
   #program: FilesProgram | null = null;
+  /** Lets go of what it holds beside. */
+  release: () => Promise<void> = async () => undefined;
   #isEnded = false;
 
   constructor(isWriting: boolean) {
@@ -56,12 +63,14 @@ class Operation {
   /** Once the program that was taken over, if any, is gone. */
   async finish(): Promise<void> {
     await this.#program?.closed;
-    this.#closed.resolve();
+    await this.release().finally(() => this.#closed.resolve());
   }
 }
 
 /** As many folders as fit on a command line. */
 const SIZES_AT_ONCE = 500;
+/** A folder that is not there has no bytes in it. */
+const GONE = "";
 const NO_VIEW = Buffer.alloc(4);
 const KINDS: Readonly<Record<string, FileChange["kind"]>> = { A: "added", C: "changed", D: "deleted" };
 
@@ -111,9 +120,11 @@ export class LocalFiles implements ContainerFiles {
 
   async sizes(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const sizes = new Map<string, number>();
-    for (let begin = 0; begin < ids.length; begin += SIZES_AT_ONCE) {
-      const part = ids.slice(begin, begin + SIZES_AT_ONCE);
-      const program = new FilesProgram(this.#options.program, { words: ["sizes", ...part.map((id) => this.#options.container(id).upper)], view: NO_VIEW });
+    const present = ids.filter((id) => this.#options.has(id));
+    for (let begin = 0; begin < present.length; begin += SIZES_AT_ONCE) {
+      const part = present.slice(begin, begin + SIZES_AT_ONCE);
+      const words = ["sizes", ...part.map((id) => (this.#options.has(id) ? this.#options.container(id).upper : GONE))];
+      const program = new FilesProgram(this.#options.program, { words, view: NO_VIEW });
       const lines = (await textOf(program)).split("\n");
       part.forEach((id, index) => {
         sizes.set(id, Number(lines[index]));
@@ -146,17 +157,19 @@ export class LocalFiles implements ContainerFiles {
       for (;;) {
         const container = this.#options.container(id);
         await container.settled();
+        operation.release = await container.useVolumes();
         const view = await container.view();
         const program = operation.run(new FilesProgram(this.#options.program, { words, view }));
         try {
           return { answer: await program.ready, program };
         } catch (cause) {
           if (!(cause instanceof ContainerGone)) throw cause;
+          await operation.release();
           await container.ended;
         }
       }
     } finally {
-      void operation.finish();
+      operation.finish().catch((cause: unknown) => this.#options.logger.error({ err: cause, container: id }, "volumes of a container could not be let go"));
     }
   }
 

@@ -79,6 +79,7 @@ export class LocalRuntime implements ContainerRuntime {
   readonly #filters: SeccompFilters;
   readonly #otherRuntimes: OtherRuntimes;
   readonly files: LocalFiles;
+  #fileUsers = 0;
   readonly #containers = new Map<string, LocalContainer>();
   /** Ids and names that are being created, before they are in #containers. */
   readonly #reserved = new Set<string>();
@@ -91,7 +92,12 @@ export class LocalRuntime implements ContainerRuntime {
     this.#cgroups = cgroups;
     this.#spawner = new Spawner({ shimPath: options.shimPath, cgroupArguments: cgroups.spawnerArguments, logger: options.logger });
     this.#filters = new SeccompFilters({ folder: join(options.execRoot, "seccomp"), compilerPath: join(dirname(options.shimPath), "swarm-seccomp") });
-    this.files = new LocalFiles({ program: join(dirname(options.shimPath), "swarm-files"), container: (id) => this.#filesOf(id) });
+    this.files = new LocalFiles({
+      program: join(dirname(options.shimPath), "swarm-files"),
+      container: (id) => this.#filesOf(id),
+      has: (id) => this.#containers.has(id),
+      logger: options.logger,
+    });
     const { execRoot, clock, volumes, runtimes = OWN_RUNTIME_ONLY } = options;
     const seccompOf = (config: ContainerConfig) => this.#seccompOf(config);
     this.#otherRuntimes = new OtherRuntimes({ runtimes, execRoot, seccompOf: ociSeccompOf });
@@ -302,9 +308,19 @@ export class LocalRuntime implements ContainerRuntime {
       ended: container.ended,
       upper: paths.upper,
       user: record.process.user,
+      useVolumes: async () => {
+        const { volumes } = this.#options;
+        const uses = container.info.pid === 0 ? volumeUses(record.config) : [];
+        // Beside what the container itself uses, which may be started meanwhile.
+        const containerId = `${id}-files-${++this.#fileUsers}`;
+        for (const use of uses) await volumes.use({ ...use, containerId });
+        return async () => {
+          if (uses.length > 0) await volumes.leave(containerId);
+        };
+      },
       view: async () => {
         // What is not there any more hides nothing.
-        const present = await Promise.all(record.config.mounts.map((mount) => mount.type !== "bind" || isThere(mount.source)));
+        const present = await Promise.all(record.config.mounts.map((mount) => mount.type === "tmpfs" || isThere(mount.source)));
         const config = { ...record.config, mounts: record.config.mounts.filter((_, index) => present[index]) };
         const { pid } = container.info;
         const running = pid === 0 ? null : { pid, group: `/${shortName(id)}` };

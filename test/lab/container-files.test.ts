@@ -1,3 +1,4 @@
+import { request } from "node:http";
 import Docker from "dockerode";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dockerClients, TestLab } from "../support/lab.js";
@@ -124,5 +125,59 @@ describe("files, images of containers, and what they take", () => {
     expect((await sdk.getImage("sdk:v1").inspect()).Id).toBe(Id);
     await container.remove();
     await sdk.getImage("sdk:v1").remove();
+  });
+
+  test("sizes: ps, inspect and df; what is left over is pruned, and what it took is told", async () => {
+    await must("run", "-d", "--name", "grown", "bb:v1", "sh", "-c", "dd if=/dev/zero of=/grown bs=1000 count=300; echo done; exec sleep 1000");
+    await shell(`until docker logs grown 2>&1 | grep -q done; do sleep 0.1; done`);
+    await must("commit", "grown", "grown:v1");
+    await must("run", "--name", "ended", "-v", "kept:/kept", "bb:v1", "sh", "-c", "echo 12345 >/x; echo 1234567 >/kept/x");
+    expect(await must("ps", "-s", "--format", "{{.Names}} {{.Size}}")).toMatch(/^grown 300kB \(virtual [\d.]+MB\)$/);
+    expect(await must("inspect", "-s", "grown", "--format", "{{.SizeRw}}")).toBe("300000");
+    const [whole, base] = (await must("inspect", "grown:v1", "bb:v1", "--format", "{{.Size}}")).split("\n").map(Number);
+    expect((whole ?? 0) - (base ?? 0)).toBe(300_000);
+    const usage = (await sdk.df()) as Record<string, { readonly [name: string]: unknown }[]> & { readonly LayersSize: number };
+    expect(usage.LayersSize).toBe(whole);
+    const shared = Object.fromEntries((usage.Images ?? []).map((image) => [(image.RepoTags as string[])[0], image.SharedSize]));
+    expect(shared).toEqual({ "bb:v1": base, "grown:v1": base });
+    expect((usage.Containers ?? []).map(({ SizeRw }) => SizeRw).toSorted()).toEqual([300_000, 6]);
+    expect(usage.Volumes).toMatchObject([{ Name: "kept", UsageData: { Size: 8, RefCount: 1 } }]);
+    expect((await shell("docker cp ended:/kept/x - | tar -xO")).stdout).toBe("1234567\n");
+    expect(await must("system", "df", "-v")).toMatch(/grown +v1 .*300kB/);
+    expect(await must("system", "df", "--format", "{{.Type}} {{.TotalCount}} {{.Active}}")).toContain("Containers 2 1");
+    expect(await must("ps", "-aq", "--filter", "ancestor=grown:v1")).toBe("");
+    expect(await must("container", "prune", "-f", "--filter", "until=1h")).toContain("Total reclaimed space: 0B");
+    await must("tag", "bb:v1", "grown:v1");
+    const pruned = await must("system", "prune", "-f");
+    expect(pruned).toContain("Total reclaimed space: 300kB");
+    expect(await must("ps", "-a", "--format", "{{.Names}}")).toBe("grown");
+    await must("rm", "-f", "grown");
+    await must("rmi", "grown:v1");
+    await must("volume", "rm", "kept");
+  });
+
+  test("attaching without an upgrade: by an SDK for the output, and with the body as the input", async () => {
+    const container = await sdk.createContainer({ Image: "bb:v1", Cmd: ["sh", "-c", "read a; echo got $a; cat"], OpenStdin: true, StdinOnce: true });
+    const output = (await container.attach({ stream: true, stdout: true, stderr: true })) as NodeJS.ReadableStream;
+    const heard: Buffer[] = [];
+    output.on("data", (chunk: Buffer) => heard.push(chunk));
+    const ended = new Promise((resolve) => output.once("end", resolve));
+    const sent = request({ socketPath: lab.socket(1), method: "POST", path: `/containers/${container.id}/attach?stream=1&stdin=1&stdout=1` });
+    const answer = new Promise<string>((resolve, reject) => {
+      sent.once("error", reject).once("response", async (response) => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of response) chunks.push(chunk as Buffer);
+        resolve(Buffer.concat(chunks).toString());
+      });
+    });
+    sent.flushHeaders();
+    await container.start();
+    sent.write("one\n");
+    sent.end("two\n");
+    expect(await answer).toMatch(/got one\n[\s\S]*two\n$/);
+    await ended;
+    expect(Buffer.concat(heard).toString()).toMatch(/got one\n[\s\S]*two\n$/);
+    expect((await container.wait()).StatusCode).toBe(0);
+    await container.remove();
   });
 });

@@ -56,6 +56,10 @@ export class FakeImageStore implements ImageStore {
     return { removals: [], freedBytes: 0 };
   }
 
+  layerSizeBytes(): number {
+    return 0;
+  }
+
   layerFolders(): readonly string[] {
     return [];
   }

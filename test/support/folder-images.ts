@@ -83,6 +83,10 @@ export class FolderImages implements ImageStore {
     return [...this.#images.values()].map((image) => image.info);
   }
 
+  layerSizeBytes(): number {
+    return 0;
+  }
+
   layerFolders(imageId: string): readonly string[] {
     return [...this.#images.values()].find((image) => image.info.id === imageId)?.folders ?? [];
   }

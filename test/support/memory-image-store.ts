@@ -124,6 +124,10 @@ export class MemoryImageStore implements ImageStore {
     return { removals: unwanted.map(({ id }) => ({ type: "deleted", id })), freedBytes: unwanted.reduce((sum, image) => sum + image.sizeBytes, 0) };
   }
 
+  layerSizeBytes(diffId: string): number {
+    return this.#images.get(diffId)?.sizeBytes ?? 0;
+  }
+
   layerFolders(): readonly string[] {
     return [];
   }

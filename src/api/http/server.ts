@@ -14,6 +14,7 @@ import { containerFileRoutes } from "./routes/container-files.js";
 import { containerLifeRoutes } from "./routes/container-life.js";
 import { containerWatchRoutes } from "./routes/container-watch.js";
 import { containerRoutes } from "./routes/containers.js";
+import { diskUsageRoutes } from "./routes/disk-usage.js";
 import { eventRoutes } from "./routes/events.js";
 import { imageRoutes } from "./routes/images.js";
 import { logRoutes } from "./routes/logs.js";
@@ -54,6 +55,7 @@ const CLOSE_GRACE_MS = 3_000;
 
 const ROUTES = [
   systemRoutes,
+  diskUsageRoutes,
   eventRoutes,
   swarmRoutes,
   backupRoutes,

@@ -138,6 +138,10 @@ export class LocalImageStore implements ImageStore {
     );
   }
 
+  layerSizeBytes(diffId: string): number {
+    return this.catalog.layerSizeBytes(diffId);
+  }
+
   layerFolders(imageId: string): readonly string[] {
     if (!this.catalog.has(imageId)) throw new ClusterError("not_found", `No such image: ${imageId}`);
     return this.catalog

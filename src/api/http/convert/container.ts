@@ -3,6 +3,7 @@ import type { PortConfig } from "../../../model/objects.js";
 import { bridgeNetworkOf } from "../../../runtime/bridge-network.js";
 import type { ContainerInfo, StorageRequest } from "../../../runtime/container-runtime.js";
 import { OWN_RUNTIME } from "../../../runtime/oci-runtimes.js";
+import type { ContainerSizes } from "../container-sizes.js";
 import type { Json } from "../json.js";
 import type { HealthState } from "../../../engine/health/health-state.js";
 import { healthcheckToDocker, healthText, healthToDocker } from "./health.js";
@@ -39,8 +40,9 @@ export function stateWordOf(container: ContainerInfo, life: ContainerLife): stri
 const NO_LIFE: ContainerLife = { isRestarting: false, restartCount: 0, execIds: [], health: null };
 
 /** A container in the list of containers; `ports` are those of the host that lead to it. */
-export function containerSummaryToDocker(container: ContainerInfo, ports: readonly PortConfig[], nowMs: number, life = NO_LIFE): Json {
+export function containerSummaryToDocker(container: ContainerInfo, ports: readonly PortConfig[], nowMs: number, life = NO_LIFE, sizes?: ContainerSizes): Json {
   return {
+    ...sizesToDocker(sizes),
     Id: container.config.id,
     Names: [`/${container.config.name}`],
     Image: container.config.image,
@@ -57,11 +59,12 @@ export function containerSummaryToDocker(container: ContainerInfo, ports: readon
   };
 }
 
-export function containerToDocker(container: ContainerInfo, ports: readonly PortConfig[], life: ContainerLife): Json {
+export function containerToDocker(container: ContainerInfo, ports: readonly PortConfig[], life: ContainerLife, sizes?: ContainerSizes): Json {
   const { config } = container;
   const { single } = config;
   const bindings = bindingsOf(ports);
   return {
+    ...sizesToDocker(sizes),
     Id: config.id,
     Created: timeText(container.createdAtMs),
     Path: container.args[0] ?? "",
@@ -149,6 +152,10 @@ function storageToDocker(storage: StorageRequest | undefined): { readonly [name:
 /** As a set, which is how images have them. */
 function anonymousPathsOf({ mounts }: ContainerInfo["config"]): Readonly<Record<string, Json>> {
   return Object.fromEntries(mounts.filter(({ volume }) => volume?.isAnonymous === true).map(({ target }) => [target, {}]));
+}
+
+function sizesToDocker(sizes: ContainerSizes | undefined): { readonly [name: string]: Json } {
+  return sizes === undefined ? {} : { SizeRw: sizes.writableBytes, SizeRootFs: sizes.rootBytes };
 }
 
 function securityOptions(config: ContainerInfo["config"]): readonly string[] {

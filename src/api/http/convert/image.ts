@@ -4,8 +4,8 @@ import { healthcheckToDocker } from "./health.js";
 import { timeText } from "./time.js";
 import { unlessEmpty } from "./zero-values.js";
 
-/** An image in the list of images. */
-export function imageSummaryToDocker(image: ImageInfo, containers: number): Json {
+/** An image in the list of images; `sharedBytes` is what it has in common with others, -1 when nobody asked. */
+export function imageSummaryToDocker(image: ImageInfo, containers: number, sharedBytes = -1): Json {
   return {
     Id: image.id,
     ParentId: "",
@@ -13,7 +13,7 @@ export function imageSummaryToDocker(image: ImageInfo, containers: number): Json
     RepoDigests: image.digests,
     Created: Math.floor(image.createdAtMs / 1000),
     Size: image.sizeBytes,
-    SharedSize: -1,
+    SharedSize: sharedBytes,
     VirtualSize: image.sizeBytes,
     Labels: image.config.labels,
     Containers: containers,

@@ -1,10 +1,11 @@
 import type { IncomingMessage } from "node:http";
-import type { Duplex } from "node:stream";
+import { Duplex } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { messageOf } from "../../../base/errors.js";
-import type { ContainerInfo, StreamChoice, TerminalSize } from "../../../runtime/container-runtime.js";
+import type { TerminalSize } from "../../../runtime/container-runtime.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
+import { openAttachment, writeLog } from "../attachment.js";
 import type { RouteContext } from "../context.js";
 import { Fields } from "../convert/fields.js";
 import { parseDetachKeys } from "../detach-keys.js";
@@ -12,7 +13,7 @@ import { badRequest, HttpError, notFound, notSupported } from "../errors.js";
 import { acceptHijack, readHijackBody, refuseHijack } from "../hijack.js";
 import { joinStreams } from "../join-streams.js";
 import { parseJson } from "../json.js";
-import { encodeFrame, encodeLogEntry, logContentType } from "../log-stream.js";
+import { encodeFrame, logContentType } from "../log-stream.js";
 import { Query } from "../query.js";
 import { apiMinorOf, checkVersion, stripVersion } from "../version.js";
 
@@ -28,7 +29,7 @@ const LINE_END = "\r\n";
 
 /** Attaching to containers and running programs in them, over connections that become streams. */
 export function hijackHandler(context: RouteContext, headers: Readonly<Record<string, string>>): HijackHandler {
-  const { containers, engine } = context.backend;
+  const { engine } = context.backend;
 
   return async (request, socket) => {
     try {
@@ -48,38 +49,24 @@ export function hijackHandler(context: RouteContext, headers: Readonly<Record<st
 
   async function attach(reference: string, request: IncomingMessage, url: URL, socket: Duplex): Promise<void> {
     const query = Query.of(url.searchParams);
-    const container = containers.inspect(reference);
-    if (container === undefined) throw notFound(`No such container: ${reference}`);
-    if (container.isPaused) throw new HttpError(409, `container ${container.config.id} is paused, unpause the container before attach`);
-    const { isTerminal, hasInput } = container.config.terminal;
-    const keys = parseDetachKeys(query.text("detachKeys"));
-    const streams = { stdin: query.flag("stdin") && hasInput, stdout: query.flag("stdout"), stderr: query.flag("stderr") };
-    const attachment = query.flag("stream") ? containers.attach(container.config.id, streams) : null;
+    const { container, streams, detachKeys, attachment } = openAttachment(context, reference, query);
+    const { isTerminal } = container.config.terminal;
     acceptHijack(socket, headers, logContentType(isTerminal, apiMinorOf(request)));
     engine.tell("attach", container.config.id);
     const cancel = () => attachment?.cancel();
     socket.once("close", cancel);
-    if (query.flag("logs")) await writeLog(container, streams, socket);
+    if (query.flag("logs")) await writeLog(context, container, streams, socket);
     if (attachment === null) {
       socket.end();
       return;
     }
     try {
       const onDetach = () => engine.tell("detach", container.config.id);
-      await joinStreams(socket, await attachment.stream, { hasInput: streams.stdin, detachKeys: isTerminal ? keys : null, onDetach });
+      await joinStreams(socket, await attachment.stream, { hasInput: streams.stdin, detachKeys: isTerminal ? detachKeys : null, onDetach });
     } catch (cause) {
       // It did not start, or is gone: who started or removed it was told why.
       context.logger.debug({ err: cause, container: container.config.id }, "an attachment came to nothing");
       socket.end();
-    }
-  }
-
-  async function writeLog({ config }: ContainerInfo, { stdout, stderr }: StreamChoice, socket: Duplex): Promise<void> {
-    const query = { follow: false, stdout, stderr, sinceNs: 0n, untilNs: 0n, tail: -1, timestamps: false, details: false };
-    for await (const line of containers.logs(config.id, query, context.closing)) {
-      const entry = encodeLogEntry({ ...line, attributes: {} }, query, { isTty: config.terminal.isTerminal, endLines: false });
-      if (socket.destroyed) return;
-      if (!socket.write(entry)) await new Promise<void>((resolve) => socket.once("drain", resolve).once("close", resolve));
     }
   }
 
@@ -135,6 +122,30 @@ export function execRoutes(app: FastifyInstance, context: RouteContext): void {
     if (container.state !== "running") throw new HttpError(409, `Container ${container.config.id} is not running`);
     if (container.isPaused) throw new HttpError(409, `Container ${container.config.id} is paused, unpause the container before exec`);
     return sendJson(reply, { Id: engine.execs.create(settings) }, 201);
+  });
+
+  /** Without an upgrade: the body is the program's input, unless it is the JSON that SDKs repeat their query in; the answer is its output. */
+  app.post<ById>("/containers/:id/attach", async (request, reply) => {
+    const query = new Query(request);
+    const { container, streams, attachment } = openAttachment(context, request.params.id, query);
+    const { raw } = reply;
+    raw.once("close", () => attachment?.cancel());
+    reply.hijack();
+    raw.writeHead(200, { "Content-Type": logContentType(container.config.terminal.isTerminal, apiMinorOf(request.raw)) });
+    raw.flushHeaders();
+    engine.tell("attach", container.config.id);
+    if (query.flag("logs")) await writeLog(context, container, streams, raw);
+    try {
+      const program = await attachment?.stream;
+      const hasInput = streams.stdin && !(request.headers["content-type"] ?? "").includes("json");
+      const options = { hasInput, detachKeys: null, onDetach: () => undefined };
+      if (program === undefined) raw.end();
+      else await joinStreams(Duplex.from({ readable: request.raw, writable: raw }), program, options);
+    } catch (cause) {
+      context.logger.debug({ err: cause, container: container.config.id }, "an attachment came to nothing");
+      raw.end();
+    }
+    return reply;
   });
 
   app.post<ById>("/exec/:id/start", async (request, reply) => {

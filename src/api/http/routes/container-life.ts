@@ -13,6 +13,7 @@ import { Fields } from "../convert/fields.js";
 import { badRequest, HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
 import { stringifyJson } from "../json.js";
+import { pruneTimeMs } from "../prune-time.js";
 import { Query } from "../query.js";
 import { randomName } from "../random-name.js";
 import { sendStream } from "../stream.js";
@@ -126,19 +127,24 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
 
   app.post("/containers/prune", async (request, reply) => {
     const filters = Filters.parse(new Query(request), ["label", "label!", "until"]);
-    if (filters.has("until")) throw new HttpError(501, "the filter until of container prune is not supported yet");
-    const isUnwanted = ({ config, state }: ContainerInfo) =>
+    const untilMs = pruneTimeMs(filters, context.clock.now());
+    const isUnwanted = ({ config, state, createdAtMs }: ContainerInfo) =>
       config.single !== null &&
       state !== "running" &&
       !engine.isRestarting(config.id) &&
+      createdAtMs <= untilMs &&
       filters.allowsLabels("label", config.labels) &&
       !(filters.has("label!") && filters.allowsLabels("label!", config.labels));
+    const unwanted = containers.list().filter(isUnwanted);
+    const sizes = await containers.files.sizes(unwanted.map(({ config }) => config.id));
     const removed: string[] = [];
-    for (const { config } of containers.list().filter(isUnwanted)) {
-      await engine.remove(config.id, { force: false });
-      removed.push(config.id);
+    for (const { config } of unwanted) {
+      // Somebody started or removed it meanwhile.
+      const isGone = await engine.remove(config.id, { force: false }).then(() => true, ignoreUse);
+      if (isGone) removed.push(config.id);
     }
-    return sendJson(reply, { ContainersDeleted: removed, SpaceReclaimed: 0 });
+    const freedBytes = removed.reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0);
+    return sendJson(reply, { ContainersDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: freedBytes });
   });
 
   function found(reference: string): ContainerInfo {
@@ -169,4 +175,9 @@ function conditionOf(text: string): WaitCondition {
 /** A source that is there, a file or a link for instance, is as good. */
 function ignoreExisting(cause: NodeJS.ErrnoException): void {
   if (cause.code !== "EEXIST") throw badRequest(`cannot make the bind source: ${cause.message}`);
+}
+
+function ignoreUse(cause: unknown): false {
+  if (isClusterError(cause, "failed_precondition") || isClusterError(cause, "not_found")) return false;
+  throw cause;
 }

@@ -2,12 +2,14 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ImageInfo, ImageRemoval } from "../../../runtime/image-store.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { streamBody } from "../body.js";
+import { imageSharing } from "../image-sharing.js";
 import type { RouteContext } from "../context.js";
 import { historyToDocker, imageSummaryToDocker, imageToDocker } from "../convert/image.js";
 import { HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
 import { imagePath, wildcardOf, withTag } from "../image-path.js";
 import type { Json } from "../json.js";
+import { pruneTimeMs } from "../prune-time.js";
 import { Query } from "../query.js";
 import { pullImage, pushImage } from "./registry.js";
 import { progressError, progressLine, sendStream } from "../stream.js";
@@ -19,7 +21,9 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
 
   app.get("/images/json", async (request, reply) => {
     const filters = Filters.parse(new Query(request), LIST_FILTERS);
-    for (const key of ["before", "since", "until"]) if (filters.has(key)) throw notSupported(`the filter "${key}" of images is not supported yet`);
+    const untilMs = pruneTimeMs(filters, context.clock.now());
+    const madeAt = (key: string) => filters.get(key).map((name) => resolved(name).createdAtMs);
+    const [before, since] = [madeAt("before"), madeAt("since")];
     const dangling = filters.words("dangling", ["true", "false", "1", "0"]);
     const isDangling = (image: ImageInfo) => image.tags.length === 0;
     const wanted = images
@@ -27,13 +31,18 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
       .filter(
         (image) =>
           filters.allowsLabels("label", image.config.labels) &&
+          image.createdAtMs <= untilMs &&
+          before.every((timeMs) => image.createdAtMs < timeMs) &&
+          since.every((timeMs) => image.createdAtMs > timeMs) &&
           (dangling.length === 0 || dangling.some((word) => (word === "true" || word === "1") === isDangling(image))) &&
           (!filters.has("reference") || image.tags.some((tag) => filters.get("reference").some((pattern) => matchesReference(tag, pattern)))),
       );
+    const sharing = new Query(request).flag("shared-size") ? imageSharing(images) : null;
+    const usersOf = (id: string) => containers.list().filter((container) => container.imageId === id).length;
     const newestFirst = wanted.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
     return sendJson(
       reply,
-      newestFirst.map((image) => imageSummaryToDocker(image, containers.list().filter((container) => container.imageId === image.id).length)),
+      newestFirst.map((image) => imageSummaryToDocker(image, usersOf(image.id), sharing?.sharedBytes(image))),
     );
   });
 
@@ -62,7 +71,7 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
   app.post("/images/prune", async (request, reply) => {
     const filters = Filters.parse(new Query(request), ["dangling", "label", "label!", "until"]);
     const onlyDangling = !filters.words("dangling", ["true", "false", "1", "0"]).some((word) => word === "false" || word === "0");
-    const untilMs = filters.has("until") ? pruneTimeMs(filters.get("until"), context.clock.now()) : Number.POSITIVE_INFINITY;
+    const untilMs = pruneTimeMs(filters, context.clock.now());
     const isUsed = (id: string) => containers.list().some((container) => container.imageId === id);
     const { removals, freedBytes } = await images.prune({
       isWanted: (image) =>
@@ -151,16 +160,4 @@ function matchesReference(tag: string, pattern: string): boolean {
 
 function removalToDocker(removal: ImageRemoval): Json {
   return removal.type === "untagged" ? { Untagged: removal.reference } : { Deleted: removal.id };
-}
-
-/** A time, or an age such as 24h; of several, the last. Throws 400. */
-function pruneTimeMs(values: readonly string[], nowMs: number): number {
-  const text = values.at(-1) ?? "";
-  const parts = [...text.matchAll(/(\d+(?:\.\d+)?)(h|m|s)/g)];
-  if (parts.length > 0 && parts.map((part) => part[0]).join("") === text) {
-    return nowMs - parts.reduce((sum, [, amount = "", unit = ""]) => sum + Number(amount) * ({ h: 3600, m: 60, s: 1 }[unit] ?? 0) * 1000, 0);
-  }
-  const timeMs = /^\d+$/.test(text) ? Number(text) * 1000 : Date.parse(text);
-  if (Number.isNaN(timeMs)) throw new HttpError(400, `invalid value for until: "${text}" is neither a time nor a duration`);
-  return timeMs;
 }

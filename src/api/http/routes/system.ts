@@ -4,8 +4,6 @@ import type { StoreView } from "../../../store/view.js";
 import { sendJson } from "../answer.js";
 import type { LocalSwarmState } from "../backend.js";
 import type { RouteContext } from "../context.js";
-import { containerSummaryToDocker } from "../convert/container.js";
-import { imageSummaryToDocker } from "../convert/image.js";
 import { infoToDocker, versionToDocker } from "../convert/info.js";
 
 /** How long `docker info` waits for the cluster's state before it answers with the copy that this manager has. */
@@ -23,18 +21,6 @@ export function systemRoutes(app: FastifyInstance, context: RouteContext): void 
   app.get("/metrics", async (_request, reply) => {
     const { contentType, text } = await backend.metrics();
     return reply.header("content-type", contentType).send(Buffer.from(text));
-  });
-
-  app.get("/system/df", async (_request, reply) => {
-    const images = backend.images.list();
-    const containers = backend.containers.list();
-    return sendJson(reply, {
-      LayersSize: images.reduce((total, image) => total + image.sizeBytes, 0),
-      Images: images.map((image) => imageSummaryToDocker(image, containers.filter((container) => container.imageId === image.id).length)),
-      Containers: containers.map((container) => containerSummaryToDocker(container, backend.publishedPorts(container.config.id), clock.now())),
-      Volumes: [],
-      BuildCache: [],
-    });
   });
 
   /** Info is asked for when things are wrong: it must not wait for a quorum, and shows what this manager has when there is none. */

@@ -1,0 +1,42 @@
+import type { Writable } from "node:stream";
+import type { Attachment, ContainerInfo, StreamChoice } from "../../runtime/container-runtime.js";
+import type { RouteContext } from "./context.js";
+import { parseDetachKeys } from "./detach-keys.js";
+import { HttpError, notFound } from "./errors.js";
+import { encodeLogEntry } from "./log-stream.js";
+import type { Query } from "./query.js";
+
+/** What a client that attaches to a container asked for. */
+export interface AttachRequest {
+  readonly container: ContainerInfo;
+  readonly streams: StreamChoice;
+  readonly detachKeys: readonly number[];
+  /** From now on nothing is missed; null for a client that only wants the log. */
+  readonly attachment: Attachment | null;
+}
+
+/** Throws 404 for a container that is not there, 409 for one that is paused, 400 for keys that are none. */
+export function openAttachment({ backend }: RouteContext, reference: string, query: Query): AttachRequest {
+  const { containers } = backend;
+  const container = containers.inspect(reference);
+  if (container === undefined) throw notFound(`No such container: ${reference}`);
+  if (container.isPaused) throw new HttpError(409, `container ${container.config.id} is paused, unpause the container before attach`);
+  const detachKeys = parseDetachKeys(query.text("detachKeys"));
+  const streams = { stdin: query.flag("stdin") && container.config.terminal.hasInput, stdout: query.flag("stdout"), stderr: query.flag("stderr") };
+  return { container, streams, detachKeys, attachment: query.flag("stream") ? containers.attach(container.config.id, streams) : null };
+}
+
+/** What was written before, as fast as the client takes it. */
+export async function writeLog(
+  { backend, closing }: RouteContext,
+  { config }: ContainerInfo,
+  { stdout, stderr }: StreamChoice,
+  client: Writable,
+): Promise<void> {
+  const query = { follow: false, stdout, stderr, sinceNs: 0n, untilNs: 0n, tail: -1, timestamps: false, details: false };
+  for await (const line of backend.containers.logs(config.id, query, closing)) {
+    const entry = encodeLogEntry({ ...line, attributes: {} }, query, { isTty: config.terminal.isTerminal, endLines: false });
+    if (client.destroyed) return;
+    if (!client.write(entry)) await new Promise<void>((resolve) => client.once("drain", resolve).once("close", resolve));
+  }
+}
