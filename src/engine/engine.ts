@@ -120,7 +120,7 @@ export class Engine {
       await this.#launch(id);
     } catch (cause) {
       // Nobody comes to remove what was to remove itself and never ran.
-      if (info.config.single?.isAutoRemoved === true) await this.remove(id, { force: true });
+      if (info.config.single?.isAutoRemoved === true) await this.remove(id, { force: true, volumes: true });
       throw cause;
     }
     return true;

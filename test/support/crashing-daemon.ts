@@ -4,7 +4,7 @@
  * one at the end if it came so far.
  */
 import { mkdirSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Worker } from "../../src/agent/worker.js";
 import { loadLiveEndpoints } from "../../src/agent/live-endpoints.js";
 import { systemClock } from "../../src/base/clock.js";
@@ -17,6 +17,7 @@ import { HealthFolder } from "../../src/engine/health/health-records.js";
 import { openKernel } from "../../src/kernel/native-kernel.js";
 import { LocalHostNetwork } from "../../src/network/local-host-network.js";
 import { LocalRuntime } from "../../src/runtime/local-runtime.js";
+import { LocalVolumeStore } from "../../src/volumes/local-volume-store.js";
 import { containerConfig } from "./container-config.js";
 import { SHIM_PATH } from "./container-world.js";
 import { CrashSteps } from "./crash-steps.js";
@@ -36,10 +37,11 @@ const SLEEP = ["sleep", "100000"];
 
 mkdirSync(join(folder, "data"), { recursive: true });
 const [dataRoot, execRoot, tasks] = [join(folder, "data"), join(folder, "run"), join(folder, "data/tasks")];
-const runtime = await LocalRuntime.open({ dataRoot, execRoot, ownerId, images, shimPath: SHIM_PATH, cgroupParent, logger, clock });
+const volumes = await LocalVolumeStore.open({ folder: join(dataRoot, "volumes"), programPath: join(dirname(SHIM_PATH), "swarm-volume"), clock, logger });
+const runtime = await LocalRuntime.open({ volumes, dataRoot, execRoot, ownerId, images, shimPath: SHIM_PATH, cgroupParent, logger, clock });
 const network = new LocalHostNetwork({ ownerId, subnet, kernel: openKernel(), logger });
 await network.start(await loadLiveEndpoints({ folder: tasks, runtime, logger }));
-const engine = new Engine({ runtime, network, clock, logger, healthRecords: new HealthFolder(join(folder, "data/health")) });
+const engine = new Engine({ runtime, network, volumes, clock, logger, healthRecords: new HealthFolder(join(folder, "data/health")) });
 await engine.health.resume();
 const node = { id: "node1", hostname: "node-1", platform: { architecture: "x86_64", os: "linux" } };
 const worker = new Worker({ node, folder: tasks, runtime, images, transfer: new FakeImageTransfer(), network, health: engine.health, clock, random, logger });
