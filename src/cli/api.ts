@@ -3,8 +3,9 @@ import { type ClientRequest, type IncomingMessage, type RequestOptions, request 
 import { request as tlsRequest } from "node:https";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
-import { parse as parseLossless, stringify as stringifyLossless } from "lossless-json";
+import { stringify as stringifyLossless } from "lossless-json";
 import { systemCodeOf } from "../base/errors.js";
+import { parseExact } from "./exact-json.js";
 import { CommandFailure, EXIT } from "./failure.js";
 
 const API_VERSION = "v1.47";
@@ -33,7 +34,7 @@ export class Api {
   /** The answer as JSON, integers beyond 2^53 as bigint; undefined when the answer is empty. */
   async call<T>(request: ApiRequest): Promise<T> {
     const text = await this.text(request);
-    return (text === "" ? undefined : parseLossless(text, undefined, { parseNumber: numberOf })) as T;
+    return (text === "" ? undefined : parseExact(text)) as T;
   }
 
   async text(request: ApiRequest): Promise<string> {
@@ -109,11 +110,6 @@ async function refusal(reply: IncomingMessage): Promise<CommandFailure> {
   const status = reply.statusCode ?? 0;
   const message = messageIn(Buffer.concat(chunks).toString()) ?? `the daemon answered ${status}`;
   return new CommandFailure(EXIT.refused, inOurWords(message), { status });
-}
-
-function numberOf(text: string): number | bigint {
-  const number = Number(text);
-  return /^-?\d+$/.test(text) && !Number.isSafeInteger(number) ? BigInt(text) : number;
 }
 
 /** The daemon speaks to users of docker; who has this command line is told its commands, and spared the codes that scripts look for. */

@@ -5,9 +5,10 @@ export async function readSecret(prompt: string, signal: AbortSignal, options: {
   const isShown = options.isShown === true;
   const { stdin, stderr } = process;
   const isTerminal = stdin.isTTY === true;
-  if (isTerminal) stderr.write(prompt);
   // Without an output, readline echoes nothing; on a terminal it also turns off the terminal's own echo.
   const lines = createInterface({ input: stdin, terminal: isTerminal && !isShown });
+  // From here on nothing that is typed is shown.
+  if (isTerminal) stderr.write(prompt);
   lines.once("SIGINT", () => process.kill(process.pid, "SIGINT")); // In this mode the terminal does not send it.
   try {
     return await new Promise<string>((resolve, reject) => {

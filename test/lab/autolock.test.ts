@@ -20,6 +20,17 @@ describe("autolock", () => {
   const idInFile = async (node: number) => /Unlock-Key-Id: ([0-9a-f]{16})/.exec(await keyFile(node))?.[1];
   const containers = (node: number) => docker.must(node, "ps", "--quiet", "--no-trunc");
   const unlock = async (node: number, input: string) => await lab.run([client, "-H", await lab.lab("socket", String(node)), "swarm", "unlock"], { input });
+  /** As a person who reads the question before typing. Resolves with all that was on the screen. */
+  const unlockAtTerminal = async (node: number, key: string): Promise<string> => {
+    const [typed, screen] = ["/var/lib/swarm-lab/typed", "/var/lib/swarm-lab/screen"];
+    const socket = await lab.lab("socket", String(node));
+    const session = lab.run(["bash", "-c", `mkfifo ${typed}; exec 0<>${typed}; script -qefc "node dist/main/swarm.js -H ${socket} unlock" ${screen}`]);
+    const seen = async () => (await lab.run(["cat", screen])).stdout;
+    await until("it asks", async () => (await seen()).includes("Unlock key:"), 30);
+    await lab.run(["bash", "-c", `printf '%s\\r' '${key}' >${typed}`]);
+    expect(await session).toMatchObject({ code: 0 });
+    return await seen();
+  };
   const unlockKey = async (node: number, ...flags: readonly string[]) => await docker.must(node, "swarm", "unlock-key", "--quiet", ...flags);
   const restart = async (node: number) => {
     await lab.lab("kill", String(node));
@@ -112,7 +123,10 @@ describe("autolock", () => {
     const swarm = async (node: number, args: readonly string[], input?: string) =>
       await lab.run(["node", "dist/main/swarm.js", "-H", await lab.lab("socket", String(node)), ...args], input === undefined ? {} : { input });
     expect(await swarm(1, ["node", "ls"])).toMatchObject({ code: 1, stderr: expect.stringContaining('use "swarm unlock" to unlock it') });
-    for (const node of MANAGERS) expect(await swarm(node, ["unlock"], `${keys[1]}\n`)).toMatchObject({ code: 0 });
+    const screen = await unlockAtTerminal(1, keys[1] ?? "");
+    expect(screen).toMatch(/Unlock key: \s*This manager is unlocked\./);
+    expect(screen).not.toContain("SWMKEY");
+    for (const node of [2, 3]) expect(await swarm(node, ["unlock"], `${keys[1]}\n`)).toMatchObject({ code: 0 });
     await write(1, "all=unlocked");
     expect((await swarm(2, ["unlock-key", "-q"])).stdout.trim()).toBe(keys[1]);
     const before = await allLocked(MANAGERS);

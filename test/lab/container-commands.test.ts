@@ -234,6 +234,15 @@ describe("swarm container and its short forms", () => {
     await must("container", "rm", "-f", "files");
   });
 
+  test("stats goes on until what it watches is gone", async () => {
+    await must("run", "-d", "--name", "watched", "bb:v1");
+    const screen = "/var/lib/swarm-lab/stats";
+    const watching = lab.run(["bash", "-c", `node dist/main/swarm.js -H ${host()} stats --format '{{.Name}} {{.PIDs}}' watched >${screen}`]);
+    await until("it shows something twice", async () => ((await lab.run(["cat", screen])).stdout.match(/^watched 1$/gm) ?? []).length > 1, 30);
+    await must("container", "rm", "-f", "watched");
+    expect(await watching).toMatchObject({ code: 0, stderr: "" });
+  });
+
   test("events, df and prune of the whole node", async () => {
     const id = await must("container", "create", "--name", "seen", "--label", "x=y", "bb:v1");
     const window = ["--since", "1h", "--until", "0s", "--filter", `container=${id}`];

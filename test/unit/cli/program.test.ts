@@ -38,7 +38,9 @@ describe("a command line", () => {
       request.on("end", () => {
         seen.push({ method: request.method ?? "", url: request.url ?? "", body });
         const found = answers.get(`${request.method} ${(request.url ?? "").replace(/^\/v1\.47/, "").replace(/\?.*/, "")}`);
-        reply.writeHead(found?.status ?? 404, { "content-type": "application/json" }).end(JSON.stringify(found?.body ?? { message: "page not found" }));
+        reply
+          .writeHead(found?.status ?? 404, { "content-type": "application/json" })
+          .end(typeof found?.body === "string" && found.body !== "" ? found.body : JSON.stringify(found?.body ?? { message: "page not found" }));
       });
     });
     await new Promise<void>((done) => server.listen(join(folder, "s.sock"), done));
@@ -309,6 +311,16 @@ describe("a command line", () => {
   test("ends with 3 when nobody answers", async () => {
     expect(await runCommandLine(["node", "swarm", "-H", "unix:///nowhere.sock", "info"], "1.2.3")).toBe(3);
     expect(err).toBe("swarm: cannot reach the daemon at unix:///nowhere.sock: is swarmd running?\n");
+  });
+
+  test("shows events to the nanosecond, in docker's line", async () => {
+    const event = `{"Type":"container","Action":"start","Actor":{"ID":"c1","Attributes":{"name":"web","image":"bb"}},"time":1700000000,"timeNano":1700000000561000001}`;
+    answers.set("GET /events", { status: 200, body: event });
+    expect(await swarm("events", "--until", "0s")).toBe(0);
+    expect(out).toMatch(/^\S+T\S+:20\.561000001(Z|[+-]\d\d:\d\d) container start c1 \(image=bb, name=web\)\n$/);
+    out = "";
+    expect(await swarm("events", "--format", "{{.Action}} {{.timeNano}}")).toBe(0);
+    expect(out).toBe("start 1700000000561000001\n");
   });
 
   test("completes every command and flag that there is", async () => {
