@@ -29,7 +29,7 @@ const DEVICES_ALLOWED = [
 /** Group inside a container's, of the one program at a time that shall end with all it started. */
 const INNER = "swarm-probe";
 
-const CONTROLLERS_WANTED = ["memory", "cpu", "pids"];
+const CONTROLLERS_WANTED = ["memory", "cpu", "cpuset", "pids", "io"];
 const REMOVE_ATTEMPTS = 200;
 const REMOVE_PAUSE_MS = 5;
 

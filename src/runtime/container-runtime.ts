@@ -249,8 +249,17 @@ export interface ContainerUsage {
   /** 0 is no limit. */
   readonly memoryLimitBytes: number;
   readonly pids: number;
+  /** By block device; empty where the machine does not count it. */
+  readonly disks: readonly DiskUsage[];
   /** By interface. */
   readonly networks: Readonly<Record<string, NetworkUsage>>;
+}
+
+export interface DiskUsage {
+  readonly major: number;
+  readonly minor: number;
+  readonly readBytes: number;
+  readonly writtenBytes: number;
 }
 
 export interface NetworkUsage {

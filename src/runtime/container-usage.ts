@@ -1,9 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { systemCodeOf } from "../base/errors.js";
 import type { CgroupGroup, CgroupPlan } from "./cgroup-plan.js";
-import type { ContainerUsage, NetworkUsage } from "./container-runtime.js";
+import type { ContainerUsage, DiskUsage, NetworkUsage } from "./container-runtime.js";
 
-export const NO_USAGE: ContainerUsage = { cpuNs: 0n, memoryBytes: 0, cacheBytes: 0, memoryLimitBytes: 0, pids: 0, networks: {} };
+export const NO_USAGE: ContainerUsage = { cpuNs: 0n, memoryBytes: 0, cacheBytes: 0, memoryLimitBytes: 0, pids: 0, disks: [], networks: {} };
 
 /** Version 1 has no word for "no limit", but a number near the highest. */
 const UNLIMITED_BYTES = 2 ** 60;
@@ -19,6 +19,7 @@ export async function readUsage(plan: CgroupPlan, pid: number): Promise<Containe
     cacheBytes: valueIn(statistics, "total_inactive_file") ?? valueIn(statistics, "inactive_file") ?? 0,
     memoryLimitBytes: memoryLimit >= UNLIMITED_BYTES ? 0 : memoryLimit,
     pids: (await find("pids.current")) ?? 0,
+    disks: parseDisks((await firstText(plan.groups, "io.stat")) ?? ""),
     networks: parseNetworks((await textOf(`/proc/${pid}/net/dev`)) ?? ""),
   };
 }
@@ -30,6 +31,18 @@ export async function readProcesses(plan: CgroupPlan): Promise<readonly number[]
     .split("\n")
     .map(Number)
     .filter((pid) => pid > 0);
+}
+
+/** Lines of io.stat of version 2: `254:0 rbytes=4096 wbytes=0 rios=1 …`; a device that was not used yet has no figures. */
+export function parseDisks(text: string): readonly DiskUsage[] {
+  return text.split("\n").flatMap((line) => {
+    const [device = "", ...figures] = line.split(" ");
+    const [major, minor] = device.split(":").map(Number);
+    const values = new Map(figures.map((figure): [string, number] => [figure.split("=")[0] ?? "", Number(figure.split("=")[1])]));
+    const readBytes = values.get("rbytes");
+    if (major === undefined || minor === undefined || readBytes === undefined) return [];
+    return [{ major, minor, readBytes, writtenBytes: values.get("wbytes") ?? 0 }];
+  });
 }
 
 /** Interfaces of /proc/PID/net/dev (proc_pid_net(5)) but for loopback. */

@@ -161,7 +161,7 @@ export class FakeRuntime implements ContainerRuntime {
   }
 
   async usage(): Promise<ContainerUsage> {
-    return { cpuNs: 0n, memoryBytes: 0, cacheBytes: 0, memoryLimitBytes: 0, pids: 0, networks: {} };
+    return { cpuNs: 0n, memoryBytes: 0, cacheBytes: 0, memoryLimitBytes: 0, pids: 0, disks: [], networks: {} };
   }
 
   async processes(id: string): Promise<readonly number[]> {

@@ -1,7 +1,7 @@
 import { readFile } from "node:fs/promises";
 import type { FastifyInstance } from "fastify";
 import { systemCodeOf } from "../../../base/errors.js";
-import type { ContainerInfo, ContainerUsage } from "../../../runtime/container-runtime.js";
+import type { ContainerInfo, ContainerUsage, DiskUsage } from "../../../runtime/container-runtime.js";
 import { sendJson } from "../answer.js";
 import type { RouteContext } from "../context.js";
 import { HttpError, notFound, notSupported } from "../errors.js";
@@ -94,7 +94,7 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
         limit: usage.memoryLimitBytes || backend.host.memoryBytes,
         stats: { total_inactive_file: usage.cacheBytes, inactive_file: usage.cacheBytes },
       },
-      blkio_stats: { io_service_bytes_recursive: null },
+      blkio_stats: { io_service_bytes_recursive: usage.disks.length === 0 ? null : usage.disks.flatMap(diskToDocker) },
       networks: Object.fromEntries(networks),
     };
   }
@@ -102,6 +102,13 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
   function cpuToDocker({ usage, systemNs }: Sample): Json {
     return { cpu_usage: { total_usage: usage.cpuNs }, system_cpu_usage: systemNs, online_cpus: backend.host.cpuCount };
   }
+}
+
+function diskToDocker({ major, minor, readBytes, writtenBytes }: DiskUsage): readonly Json[] {
+  return [
+    { major, minor, op: "read", value: readBytes },
+    { major, minor, op: "write", value: writtenBytes },
+  ];
 }
 
 /** Time of all processors together (proc_stat(5)). */
