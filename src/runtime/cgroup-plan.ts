@@ -1,5 +1,6 @@
 import type { CgroupLayout } from "./cgroup-layout.js";
 import type { ContainerResources } from "./container-runtime.js";
+import { legacyLimits, unifiedLimits } from "./resource-limits.js";
 
 /** A directory to be made for a container. */
 export interface CgroupGroup {
@@ -33,16 +34,12 @@ export interface Freezer {
 /** Controllers for which a container has a group of its own, where they are of version 1. */
 export const CONTAINER_CONTROLLERS = ["memory", "pids", "cpu", "cpuacct", "freezer"] as const;
 
-const CPU_PERIOD_US = 100_000;
-/** The kernel's least quota. */
-const CPU_QUOTA_US_MIN = 1000;
-
 /**
  * The groups of one container and their limits. `group` is its path below each hierarchy: `swarm/OWNER/ID`. Swap is limited to the same amount as memory,
  * as Docker does it.
  */
 export function planCgroups(layout: CgroupLayout, group: string, resources: ContainerResources): CgroupPlan {
-  const groups = new Map<string, [string, string][]>();
+  const groups = new Map<string, CgroupGroup["limits"]>();
   for (const controller of CONTAINER_CONTROLLERS) {
     const mountPoint = layout.legacy.get(controller);
     if (mountPoint === undefined) continue;
@@ -51,7 +48,16 @@ export function planCgroups(layout: CgroupLayout, group: string, resources: Cont
   }
   const legacy = [...groups].map(([path, limits]) => ({ path, isUnified: false, limits }));
   const memory = layout.legacy.get("memory");
-  const unified = layout.unified === null ? [] : [{ path: `${layout.unified}/${group}`, isUnified: true, limits: unifiedLimits(layout, resources) }];
+  const unified =
+    layout.unified === null
+      ? []
+      : [
+          {
+            path: `${layout.unified}/${group}`,
+            isUnified: true,
+            limits: unifiedLimits((name) => layout.unifiedControllers.includes(name), resources, layout.hasSwapLimit),
+          },
+        ];
   return {
     group,
     groups: [...legacy, ...unified],
@@ -73,37 +79,4 @@ function visibleGroups(layout: CgroupLayout, group: string): CgroupPlan["visible
     const mountPoint = layout.legacy.get(name);
     return mountPoint === undefined ? [] : [{ name, path: `${mountPoint}/${group}` }];
   });
-}
-
-function legacyLimits(controller: (typeof CONTAINER_CONTROLLERS)[number], resources: ContainerResources, hasSwapLimit: boolean): [string, string][] {
-  const { memoryBytes, nanoCpus, pids } = resources;
-  if (controller === "memory" && memoryBytes > 0) {
-    const memory: [string, string] = ["memory.limit_in_bytes", String(memoryBytes)];
-    return hasSwapLimit ? [memory, ["memory.memsw.limit_in_bytes", String(memoryBytes * 2)]] : [memory];
-  }
-  if (controller === "pids" && pids > 0) return [["pids.max", String(pids)]];
-  if (controller === "cpu" && nanoCpus > 0) {
-    return [
-      ["cpu.cfs_period_us", String(CPU_PERIOD_US)],
-      ["cpu.cfs_quota_us", String(quotaUs(nanoCpus))],
-    ];
-  }
-  return [];
-}
-
-function unifiedLimits(layout: CgroupLayout, resources: ContainerResources): [string, string][] {
-  const { memoryBytes, nanoCpus, pids } = resources;
-  const has = (controller: string) => layout.unifiedControllers.includes(controller);
-  const limits: [string, string][] = [];
-  if (has("memory") && memoryBytes > 0) {
-    limits.push(["memory.max", String(memoryBytes)]);
-    if (layout.hasSwapLimit) limits.push(["memory.swap.max", String(memoryBytes)]);
-  }
-  if (has("pids") && pids > 0) limits.push(["pids.max", String(pids)]);
-  if (has("cpu") && nanoCpus > 0) limits.push(["cpu.max", `${quotaUs(nanoCpus)} ${CPU_PERIOD_US}`]);
-  return limits;
-}
-
-function quotaUs(nanoCpus: number): number {
-  return Math.max(Math.round((nanoCpus * CPU_PERIOD_US) / 1e9), CPU_QUOTA_US_MIN);
 }

@@ -313,7 +313,17 @@ export interface MountedVolume {
 export interface ContainerResources {
   readonly nanoCpus: number;
   readonly memoryBytes: number;
+  /** Negative takes a limit back that was there. */
   readonly pids: number;
+  /** Together with memory; -1 is no limit, and without it there is as much swap as memory. */
+  readonly memorySwapBytes?: number;
+  /** What it shall keep when memory is short. */
+  readonly memoryReservationBytes?: number;
+  /** Its part when processors are short, of 1024 for others. */
+  readonly cpuShares?: number;
+  /** Time in each period; -1 is no limit. Not together with nanoCpus. */
+  readonly cpuQuotaUs?: number;
+  readonly cpuPeriodUs?: number;
 }
 
 export interface ContainerExit {

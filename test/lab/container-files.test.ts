@@ -156,6 +156,44 @@ describe("files, images of containers, and what they take", () => {
     await must("volume", "rm", "kept");
   });
 
+  test("limits are those that were asked for, at the start and after an update", async () => {
+    const flags = [
+      "--cpu-shares",
+      "512",
+      "--cpu-quota",
+      "20000",
+      "--cpu-period",
+      "50000",
+      "--memory",
+      "40m",
+      "--memory-reservation",
+      "20m",
+      "--memory-swap",
+      "50m",
+      "--pids-limit",
+      "9",
+    ];
+    await must("run", "-d", "--name", "limited", ...flags, "bb:v1");
+    const files = [
+      "cpu/cpu.shares",
+      "cpu/cpu.cfs_quota_us",
+      "cpu/cpu.cfs_period_us",
+      "memory/memory.limit_in_bytes",
+      "memory/memory.soft_limit_in_bytes",
+      "pids/pids.max",
+    ];
+    const limits = async () => (await must("exec", "limited", "cat", ...files.map((file) => `/sys/fs/cgroup/${file}`))).split("\n").map(Number);
+    expect(await limits()).toEqual([512, 20_000, 50_000, 40 << 20, 20 << 20, 9]);
+    await must("update", "--cpu-shares", "256", "--cpu-quota", "30000", "--memory", "30m", "--memory-swap", "-1", "--memory-reservation", "10m", "limited");
+    expect(await limits()).toEqual([256, 30_000, 50_000, 30 << 20, 10 << 20, 9]);
+    await must("update", "--pids-limit", "-1", "--memory", "60m", "limited");
+    expect((await limits()).slice(3)).toEqual([60 << 20, 10 << 20, Number.NaN]);
+    const format = "{{.HostConfig.CpuShares}} {{.HostConfig.CpuQuota}} {{.HostConfig.CpuPeriod}} {{.HostConfig.MemorySwap}} {{.HostConfig.MemoryReservation}}";
+    expect(await must("inspect", "limited", "--format", format)).toBe(`256 30000 50000 -1 ${10 << 20}`);
+    expect((await docker.try(1, "update", "--cpus", "1", "limited")).stderr).toContain("Nano CPUs cannot be updated");
+    await must("rm", "-f", "limited");
+  });
+
   test("attaching without an upgrade: by an SDK for the output, and with the body as the input", async () => {
     const container = await sdk.createContainer({ Image: "bb:v1", Cmd: ["sh", "-c", "read a; echo got $a; cat"], OpenStdin: true, StdinOnce: true });
     const output = (await container.attach({ stream: true, stdout: true, stderr: true })) as NodeJS.ReadableStream;

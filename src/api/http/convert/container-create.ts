@@ -1,10 +1,11 @@
 import type { PortConfig } from "../../../model/objects.js";
-import type { ContainerConfig, ContainerInfo, ContainerResources, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-runtime.js";
+import type { ContainerConfig, ContainerInfo, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import type { NetworkChoice } from "../../../engine/engine.js";
 import { badRequest, notSupported } from "../errors.js";
 import { mountsFromDocker, type RequestedMounts } from "./container-mounts.js";
 import { bindingsFromDocker, exposedFromDocker } from "./container-ports.js";
+import { resourcesFromDocker } from "./container-resources.js";
 import { Fields } from "./fields.js";
 
 /** What a request for a container comes to. */
@@ -26,8 +27,6 @@ export interface ContainerRequestContext {
 
 const RESTART_NAMES = { no: "no", always: "always", "unless-stopped": "unless-stopped", "on-failure": "on-failure" } as const;
 const NANOSECONDS_PER_MS = 1e6;
-/** Docker refuses less: nothing runs in it. */
-const MEMORY_BYTES_MIN = 6 * 1024 * 1024;
 
 /** The body of POST /containers/create. Throws 400 for what is wrong in it and 501 for what is not built. */
 export function containerFromDocker(body: unknown, context: ContainerRequestContext): ContainerRequest {
@@ -58,17 +57,6 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   host.ignore("ConsoleSize", "MemorySwappiness", "OomKillDisable", "ContainerIDFile", "Isolation");
   host.end();
   return { config, network, foldersToMake: mounts.foldersToMake };
-}
-
-/** Limits, also of POST /containers/{id}/update. */
-export function resourcesFromDocker(host: Fields): ContainerResources {
-  const memoryBytes = host.count("Memory");
-  if (memoryBytes > 0 && memoryBytes < MEMORY_BYTES_MIN) throw badRequest("Minimum memory limit allowed is 6MB");
-  const swapBytes = Number(host.integer("MemorySwap"));
-  // As much swap as memory is what there is without asking.
-  if (swapBytes !== 0 && swapBytes !== memoryBytes * 2) throw notSupported("HostConfig.MemorySwap is not supported yet");
-  const pids = Number(host.integer("PidsLimit"));
-  return { memoryBytes, nanoCpus: host.count("NanoCpus"), pids: Math.max(pids, 0) };
 }
 
 export function restartFromDocker(fields: Fields | null): RestartPolicy | null {

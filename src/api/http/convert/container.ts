@@ -6,6 +6,7 @@ import { OWN_RUNTIME } from "../../../runtime/oci-runtimes.js";
 import type { ContainerSizes } from "../container-sizes.js";
 import type { Json } from "../json.js";
 import type { HealthState } from "../../../engine/health/health-state.js";
+import { resourcesOfContainer } from "./container-resources.js";
 import { healthcheckToDocker, healthText, healthToDocker } from "./health.js";
 import { timeText, ZERO_TIME } from "./time.js";
 import { mountPointsToDocker } from "./volume.js";
@@ -104,9 +105,7 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
       ReadonlyRootfs: config.isRootReadOnly,
       CapAdd: config.capabilityAdd,
       CapDrop: config.capabilityDrop,
-      NanoCpus: config.resources.nanoCpus,
-      Memory: config.resources.memoryBytes,
-      PidsLimit: config.resources.pids === 0 ? null : config.resources.pids,
+      ...resourcesOfContainer(config.resources),
       OomScoreAdj: config.oomScoreAdj,
       Sysctls: unlessEmpty(config.sysctls),
       Ulimits: config.ulimits.map((ulimit) => ({ Name: ulimit.name, Soft: ulimit.soft, Hard: ulimit.hard })),

@@ -8,7 +8,8 @@ import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
 import type { RouteContext } from "../context.js";
-import { containerFromDocker, resourcesFromDocker, restartFromDocker } from "../convert/container-create.js";
+import { containerFromDocker, restartFromDocker } from "../convert/container-create.js";
+import { changedResources } from "../convert/container-resources.js";
 import { Fields } from "../convert/fields.js";
 import { badRequest, HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
@@ -84,18 +85,11 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
   app.post<ById>("/containers/:id/update", async (request, reply) => {
     const fields = new Fields(await requireJsonBody(request), "");
     const container = found(request.params.id);
-    const asked = resourcesFromDocker(fields);
+    const resources = changedResources(fields, container.config.resources);
     const restart = restartFromDocker(fields.child("RestartPolicy"));
     fields.ignore("MemorySwappiness", "OomKillDisable");
     fields.end();
-    const { resources } = container.config;
-    // 0 leaves a limit as it is.
-    const merged = {
-      memoryBytes: asked.memoryBytes || resources.memoryBytes,
-      nanoCpus: asked.nanoCpus || resources.nanoCpus,
-      pids: asked.pids || resources.pids,
-    };
-    await engine.update(container.config.id, { resources: merged, restart });
+    await engine.update(container.config.id, { resources, restart });
     return sendJson(reply, { Warnings: [] });
   });
 
