@@ -36,6 +36,9 @@ const FIELDS: Readonly<Record<string, Change>> = {
   "bind-propagation": (mount, value) => {
     mount.BindOptions = { ...mount.BindOptions, Propagation: value };
   },
+  "bind-nonrecursive": (mount, value) => {
+    mount.BindOptions = { ...mount.BindOptions, NonRecursive: isOn(value, "bind-nonrecursive") };
+  },
   "bind-recursive": (mount, value) => {
     const mode = parseChoice(value, "mount bind-recursive", ["enabled", "disabled", "writable", "readonly"]);
     const options = { disabled: { NonRecursive: true }, writable: { ReadOnlyNonRecursive: true }, readonly: { ReadOnlyForceRecursive: true }, enabled: {} }[
@@ -73,14 +76,14 @@ const FIELDS: Readonly<Record<string, Change>> = {
   },
 };
 /** Whose presence says that they are wanted. */
-const SWITCHES: readonly string[] = ["readonly", "ro", "volume-nocopy", "bind-create-src"];
+const SWITCHES: readonly string[] = ["readonly", "ro", "volume-nocopy", "bind-nonrecursive", "bind-create-src"];
 
 /** `type=bind,source=./data,target=/data,readonly`; a field with a comma is in double quotes. Throws a CommandFailure that names the field. */
 export function parseMount(text: string): MountJson {
   const mount: MountJson = { Type: "volume", Target: "" };
   for (const field of csvFields(text)) {
     const [key, value] = parsePair(field.trim(), "mount");
-    const change = FIELDS[key.toLowerCase()];
+    const change = Object.hasOwn(FIELDS, key.toLowerCase()) ? FIELDS[key.toLowerCase()] : undefined;
     if (change === undefined) throw misuse(`--mount "${text}": there is no field "${key}"`);
     if (value === "" && !SWITCHES.includes(key.toLowerCase())) throw misuse(`--mount "${text}": ${key} needs a value`);
     change(mount, value);

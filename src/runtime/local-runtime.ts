@@ -313,7 +313,12 @@ export class LocalRuntime implements ContainerRuntime {
         const uses = container.info.pid === 0 ? volumeUses(record.config) : [];
         // Beside what the container itself uses, which may be started meanwhile.
         const containerId = `${id}-files-${++this.#fileUsers}`;
-        for (const use of uses) await volumes.use({ ...use, containerId });
+        try {
+          for (const use of uses) await volumes.use({ ...use, containerId });
+        } catch (cause) {
+          await volumes.leave(containerId);
+          throw cause;
+        }
         return async () => {
           if (uses.length > 0) await volumes.leave(containerId);
         };

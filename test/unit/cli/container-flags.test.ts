@@ -174,6 +174,11 @@ describe("--mount", () => {
       "type=bind,src=/x,dst=/d,ro=false,bind-propagation=rslave",
       { Type: "bind", Source: "/x", Target: "/d", ReadOnly: false, BindOptions: { Propagation: "rslave" } },
     ],
+    ["type=bind,src=/x,dst=/d,bind-nonrecursive", { Type: "bind", Source: "/x", Target: "/d", BindOptions: { NonRecursive: true } }],
+    [
+      "type=bind,src=/x,dst=/d,ro,bind-recursive=writable",
+      { Type: "bind", Source: "/x", Target: "/d", ReadOnly: true, BindOptions: { ReadOnlyNonRecursive: true } },
+    ],
     ["type=tmpfs,target=/t,tmpfs-size=1m,tmpfs-mode=1770", { Type: "tmpfs", Target: "/t", TmpfsOptions: { SizeBytes: 1_048_576n, Mode: 0o1770 } }],
     [
       'src=v,target=/d,volume-nocopy,volume-driver=local,"volume-opt=o=size=1m,uid=7",volume-label=a=b',
@@ -192,6 +197,7 @@ describe("--mount", () => {
     ["type=bind,source=/x", /names no target/],
     ["type=disk,target=/x", /is not one of bind, volume/],
     ["target=/x,colour=red", /there is no field "colour"/],
+    ["target=/x,constructor=y", /there is no field "constructor"/],
     ["target=", /target needs a value/],
     ["type=bind,src=/x,target=/x,volume-nocopy", /options of a volume do not go with type=bind/],
     ["type=tmpfs,target=/x,tmpfs-mode=9", /is not an octal number/],
