@@ -27,21 +27,24 @@ export function noLeader(): ClusterError {
 
 /**
  * Carries out a write on the leader. Waits for one only before proposing: what was sent and got no answer is `outcome_unknown`, and is never
- * sent again by us. A target that turns out not to lead any more (`no_leader`, `unavailable`: nothing was proposed) is given up for the next one.
+ * sent again by us. A target that turns out not to lead any more (`no_leader`, `unavailable`: nothing was proposed) is given up for the next one. When there is none in
+ * time, the refusal is that there is no leader, or what the leader of this process said, which may be busy.
  */
 export async function write(request: ControlRequest, route: WriteRoute, clock: Clock): Promise<ControlReply> {
   const deadline = clock.monotonic() + LEADER_PATIENCE_MS;
   for (;;) {
+    let refusal = noLeader();
     const target = route.target();
     if (target.type !== "none") {
       try {
         return await target.execute(request);
       } catch (cause) {
         if (!isNotProposed(cause)) throw cause;
+        if (target.type === "local" && cause.code === "unavailable") refusal = cause;
       }
     }
     const patienceMs = deadline - clock.monotonic();
-    if (patienceMs <= 0) throw noLeader();
+    if (patienceMs <= 0) throw refusal;
     await changeOf(route, clock, Math.min(RETRY_MS, patienceMs));
   }
 }
@@ -49,7 +52,7 @@ export async function write(request: ControlRequest, route: WriteRoute, clock: C
 /** A remote leader may be elected before this node hears of it, so a change of the route is not waited for alone. */
 const RETRY_MS = 50;
 
-function isNotProposed(cause: unknown): boolean {
+function isNotProposed(cause: unknown): cause is ClusterError {
   return isClusterError(cause, "no_leader") || isClusterError(cause, "unavailable");
 }
 

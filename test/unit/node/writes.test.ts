@@ -55,6 +55,15 @@ describe("a write", () => {
     expect(await outcome).toBe(DONE);
   });
 
+  test("is refused in the words of the leader here, when that is busy for too long", async () => {
+    const route = new Route();
+    const clock = new FakeClock();
+    route.current = { type: "local", execute: () => Promise.reject(new ClusterError("unavailable", "100000 writes are waiting")) };
+    const outcome = expect(write(REQUEST, route, clock)).rejects.toMatchObject({ code: "unavailable", message: "100000 writes are waiting" });
+    await clock.advance(6_000);
+    await outcome;
+  });
+
   test.each(["outcome_unknown", "conflict"] as const)("is never sent again after %s", async (code) => {
     const route = new Route();
     let calls = 0;

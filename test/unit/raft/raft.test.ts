@@ -185,6 +185,36 @@ describe("refusals", () => {
     expect(raft.status().role).toBe("pre_candidate");
   });
 
+  test("who stands, and learns from an answer that a change of membership is committed, gives up until it is applied", () => {
+    const { raft, hear, drive } = member([1, 2, 3]);
+    hear("append", 2, { term: 2, index: 1, logTerm: 1, entries: [{ index: 2, term: 2, type: "config_change", data: bytes("") }], commit: 1 });
+    drive();
+    raft.forgetLeader();
+    raft.campaign();
+    hear("pre_vote_reply", 3, { term: 3 });
+    drive();
+    expect(raft.status()).toMatchObject({ role: "candidate", term: 3 });
+    hear("vote_reply", 3, { hintIndex: 2, hintTerm: 2 });
+    expect(raft.status()).toMatchObject({ role: "follower", term: 3, commit: 2 });
+  });
+
+  test("an entry of an older term is not committed by counting, but along with one of the own (Raft, figure 8)", () => {
+    const { raft, hear, drive } = member([1, 2, 3, 4, 5]);
+    hear("append", 2, { term: 2, index: 1, logTerm: 1, entries: [{ index: 2, term: 2, type: "normal", data: bytes("old") }], commit: 1 });
+    drive();
+    raft.forgetLeader();
+    raft.campaign();
+    for (const voter of [2, 3]) hear("pre_vote_reply", voter, { term: 3 });
+    drive();
+    for (const voter of [2, 3]) hear("vote_reply", voter);
+    drive();
+    expect(raft.status()).toMatchObject({ role: "leader", term: 3 });
+    for (const voter of [2, 3, 4]) hear("append_reply", voter, { index: 2 });
+    expect(raft.status().commit).toBe(1);
+    for (const voter of [2, 3]) hear("append_reply", voter, { index: 3 });
+    expect(raft.status().commit).toBe(3);
+  });
+
   test("messages to others, from nobody, or with a gap in their entries change nothing", () => {
     const { raft, hear, drive } = member([1, 2, 3]);
     raft.step(messageOf({ type: "vote", from: 2, to: 3, term: 9 }));
