@@ -1,6 +1,7 @@
 import { integerBetween, type Random } from "../../src/base/random.js";
 import { planConfigChange } from "../../src/raft/config-change.js";
 import type { ConfigChangeStep, ConfigState } from "../../src/raft/message.js";
+import { isVoter, voteResult } from "../../src/raft/quorum.js";
 import type { Checker } from "./checker.js";
 import { refusedAsNull } from "./clients.js";
 import { encodeCommand } from "./command.js";
@@ -51,6 +52,7 @@ export function injectFaults(world: FaultyWorld): void {
   sometimes(profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
   if (profile.slowClock < 1) sometimes(0.02, drift);
   sometimes(profile.partitionRate, partition);
+  if (!world.network.isBroken) sometimes(profile.strandRate, strand);
   if (world.network.isBroken) sometimes(profile.healRate, heal);
   sometimes(profile.membershipRate, changeMembership);
   sometimes(profile.nudgeRate, nudge);
@@ -196,6 +198,28 @@ function partition(world: FaultyWorld): void {
   };
   for (const from of ids) for (const to of ids) if (from !== to && isCut(from, to)) network.block(from, to);
   world.trace(() => `the network breaks, kind ${kind}, side ${[...side]}, lonely ${lonely}`);
+}
+
+/**
+ * Who has not applied what the leader has is cut off together with as many voters as would elect it by its old configuration, where those left are enough by the new
+ * one. Whoever counts by a configuration that it knows to be old is then elected beside the leader.
+ */
+function strand(world: FaultyWorld): void {
+  const leader = world.leader();
+  if (leader === null) return;
+  const { config } = leader.raft.status();
+  for (const member of running(world)) {
+    const old = member.config;
+    if (member === leader || old === null || !isVoter(old, member.id)) continue;
+    const side = new Set([member.id]);
+    for (const id of old.voters) {
+      if (id !== leader.id && voteResult(config, (voter) => !side.has(voter) && voter !== id) === "won") side.add(id);
+    }
+    if (voteResult(old, (voter) => side.has(voter)) !== "won" || side.has(leader.id)) continue;
+    for (const from of world.members.keys()) for (const to of world.members.keys()) if (side.has(from) !== side.has(to)) world.network.block(from, to);
+    world.trace(() => `${member.id} is behind and cut off with ${[...side]}`);
+    return;
+  }
 }
 
 /** Adds, promotes, demotes or removes a member, or several at once, where the leader allows it. */

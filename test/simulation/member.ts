@@ -79,6 +79,8 @@ export class SimulatedMember {
   /** Still of the group, and never to be seen again. */
   isLost = false;
   #clock: StepClock;
+  /** How often it takes its time to apply, of the times that it may: members differ. */
+  readonly #slowness: number;
   #earlyCampaign: EarlyCampaign | null = null;
 
   constructor(id: number, disk: SimulatedDisk, world: MemberWorld) {
@@ -90,6 +92,7 @@ export class SimulatedMember {
       keptBytesMax: world.settings.keptBytesMax,
     });
     this.#world = world;
+    this.#slowness = world.random.next() ** 2;
     this.#clock = new StepClock(() => world.now());
   }
 
@@ -247,7 +250,7 @@ export class SimulatedMember {
 
   #applyDelay({ committed }: Ready): number {
     const { random, settings } = this.#world;
-    if (settings.applyDelayMax === 0 || committed.length === 0 || random.next() < 0.7) return 0;
+    if (settings.applyDelayMax === 0 || committed.length === 0 || random.next() > this.#slowness) return 0;
     return integerBetween(random, 0, settings.applyDelayMax);
   }
 

@@ -39,6 +39,7 @@ const QUIET: Partial<Profile> = {
   isAlarmWide: false,
   noticeRate: 0,
   damageRate: 0,
+  strandRate: 0,
 };
 const SETTINGS: Profile["settings"] = {
   electionTicks: 30,
@@ -179,7 +180,7 @@ const GROWING: Partial<Profile> = {
   ...QUIET,
   memberCount: 3,
   membershipRate: 0.5,
-  partitionRate: 0.03,
+  strandRate: 0.5,
   healRate: 0.02,
   writeRate: 0.2,
   readRate: 0.02,

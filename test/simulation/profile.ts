@@ -22,6 +22,8 @@ export interface Profile {
   readonly restartRate: number;
   readonly stallRate: number;
   readonly partitionRate: number;
+  /** That a member whose configuration is old is cut off with those who could elect it by that. */
+  readonly strandRate: number;
   /** That a broken network heals. */
   readonly healRate: number;
   /** How much slower than the others' some members' clocks may be: 1 is not at all. */
@@ -59,6 +61,7 @@ const QUIET = {
   nudgeRate: 0,
   rushRate: 0,
   damageRate: 0,
+  strandRate: 0,
 };
 
 /** Each heartbeat comes in time. */
@@ -116,6 +119,7 @@ function drawWild(random: Random): Profile {
     isAlarmWide: false,
     noticeRate: random.next(),
     damageRate: sometimes(0.4, 0.02),
+    strandRate: sometimes(0.2, 0.5),
     writeRate: 0.05 + 0.6 * random.next(),
     readRate: 0.05 + 0.4 * random.next(),
   };

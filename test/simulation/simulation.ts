@@ -137,8 +137,11 @@ class World implements MemberWorld, FaultyWorld {
 
   canGoOnWithout(member: SimulatedMember | null, config?: ConfigState): boolean {
     const gone = [...this.members.values()].filter((other) => other === member || other.isGone).map(({ id }) => id);
-    const known = [...this.members.values()].filter(({ id }) => !gone.includes(id)).map((other) => other.config);
-    const pending = this.proposed.filter(({ index }) => index > this.checker.committedMax).map((change) => change.config);
+    const known = [...this.members.values()].filter((other) => other === member || !gone.includes(other.id)).map((other) => other.config);
+    const { committedMax } = this.checker;
+    // The newest that may be committed counts, too, when all who applied it are gone.
+    const settled = this.proposed.findLast(({ index }) => index <= committedMax);
+    const pending = this.proposed.filter((change) => change === settled || change.index > committedMax).map((change) => change.config);
     const configs = [...known, ...pending, config].filter((one) => one !== null && one !== undefined);
     return configs.every((one) => voteResult(one, (id) => !gone.includes(id)) === "won");
   }
