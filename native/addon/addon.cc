@@ -1,8 +1,11 @@
 #include <fcntl.h>
 #include <sys/file.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include <array>
+#include <cstring>
 
 #include "../base/error.h"
 #include "../base/file.h"
@@ -104,6 +107,21 @@ napi_value closeFileCall(const Environment& environment, const Arguments& argume
   return environment.undefined();
 }
 
+napi_value sendDatagramCall(const Environment& environment, const Arguments& arguments) {
+  const std::string path = environment.text(arguments[0]);
+  void* data = nullptr;
+  size_t size = 0;
+  environment.check(napi_get_buffer_info(environment.raw(), arguments[1], &data, &size));
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) failWith("socket path " + path + " is longer than the kernel takes", ENAMETOOLONG);
+  memcpy(address.sun_path, path.c_str(), path.size());
+  const Fd sender(check(socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0), "socket"));
+  const ssize_t sent = retry([&] { return sendto(sender.get(), data, size, MSG_DONTWAIT | MSG_NOSIGNAL, reinterpret_cast<sockaddr*>(&address), sizeof address); });
+  check(static_cast<int>(sent), "send a datagram to", path);
+  return environment.undefined();
+}
+
 struct Export {
   const char* name;
   napi_callback callback;
@@ -111,6 +129,7 @@ struct Export {
 constexpr Export EXPORTS[] = {
     {"createBridge", enter<createBridgeCall>}, {"deleteLink", enter<deleteLinkCall>}, {"listLinks", enter<listLinksCall>}, {"addAddress", enter<addAddressCall>},
     {"setLinkUp", enter<setLinkUpCall>},       {"lockFile", enter<lockFileCall>},     {"closeFile", enter<closeFileCall>},
+    {"sendDatagram", enter<sendDatagramCall>},
 };
 
 }  // namespace

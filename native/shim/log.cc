@@ -2,41 +2,19 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <time.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../base/json-text.h"
+#include "log-entry.h"
 
 namespace {
 
 constexpr size_t LINE_SIZE_MAX = 16384;
 /** What is read at once, and about what is written at once. */
 constexpr size_t PART_SIZE = 65536;
-
-/** The time as RFC 3339 with nanoseconds. Text of the second is kept: a busy program's lines are many in one. */
-class Timestamp {
- public:
-  void appendTo(std::string& out) {
-    timespec now = {};
-    clock_gettime(CLOCK_REALTIME, &now);
-    if (now.tv_sec != second_) {
-      tm parts = {};
-      gmtime_r(&now.tv_sec, &parts);
-      strftime(text_, sizeof text_, "%Y-%m-%dT%H:%M:%S", &parts);
-      second_ = now.tv_sec;
-    }
-    char fraction[] = ".000000000Z";
-    for (long rest = now.tv_nsec, digit = 9; digit > 0; rest /= 10, digit--) fraction[digit] = static_cast<char>('0' + rest % 10);
-    out.append(text_).append(fraction);
-  }
-
- private:
-  time_t second_ = -1;
-  char text_[32] = "";
-};
-
-Timestamp timestamp;
 
 }  // namespace
 
@@ -51,12 +29,10 @@ void Log::openCurrent(int extraFlags) {
 
 void Log::append(std::string_view stream, std::string_view text) {
   const size_t before = pending_.size();
-  pending_ += "{\"log\":\"";
-  appendJson(pending_, text);
-  pending_.append("\",\"stream\":\"").append(stream).append("\",\"time\":\"");
-  timestamp.appendTo(pending_);
-  pending_ += "\"}\n";
+  if (settings_.isLocal) appendLocalEntry(pending_, stream, text);
+  else appendJsonEntry(pending_, stream, text, settings_.attributes);
   if (settings_.sizeMax == 0 || size_ + pending_.size() <= settings_.sizeMax) {
+    ends_.push_back(pending_.size());
     if (pending_.size() >= PART_SIZE) flush();
     return;
   }
@@ -64,26 +40,41 @@ void Log::append(std::string_view stream, std::string_view text) {
   const std::string entry = pending_.substr(before);
   pending_.resize(before);
   flush();
-  if (size_ > 0) rotate();
+  if (size_ > 0 && canRotate()) rotate();
   pending_ = entry;
+  ends_.push_back(pending_.size());
 }
 
 void Log::flush() {
   if (pending_.empty() || !file_) {
     pending_.clear();
+    ends_.clear();
     return;
   }
   const ssize_t written = retry([&] { return write(file_.get(), pending_.data(), pending_.size()); });
   if (written == static_cast<ssize_t>(pending_.size())) {
     size_ += pending_.size();
   } else if (written > 0) {
-    // Cut at the last whole entry. Should even this fail, a reader skips the damaged line.
-    const size_t whole = pending_.rfind('\n', static_cast<size_t>(written) - 1);
-    size_ += whole == std::string::npos ? 0 : whole + 1;
+    // Cut at the last whole entry. Should even this fail, a reader skips the damaged one.
+    size_t whole = 0;
+    for (const size_t end : ends_) {
+      if (end <= static_cast<size_t>(written)) whole = end;
+    }
+    size_ += whole;
     if (ftruncate(file_.get(), static_cast<off_t>(size_)) < 0) size_ += 0;
   }
   pending_.clear();
+  ends_.clear();
   if (pending_.capacity() > 4 * PART_SIZE) pending_.shrink_to_fit();
+  if (ends_.capacity() > PART_SIZE / 8) ends_.shrink_to_fit();
+}
+
+bool Log::canRotate() {
+  if (compressing_ < 0) return true;
+  const int options = size_ < 2 * settings_.sizeMax ? WNOHANG : 0;
+  if (retry([&] { return waitpid(compressing_, nullptr, options); }) == 0) return false;
+  compressing_ = -1;
+  return true;
 }
 
 /** Keeps writing to the old file when it cannot be renamed: a log that is too long is better than none. */
@@ -93,12 +84,33 @@ void Log::rotate() {
     if (ftruncate(file_.get(), 0) == 0) size_ = 0;
     return;
   }
-  for (unsigned number = settings_.filesMax - 1; number > 0; number--) rename(nameOf(number - 1).c_str(), nameOf(number).c_str());
+  for (unsigned number = settings_.filesMax - 1; number > 0; number--) {
+    const std::string from = nameOf(number - 1);
+    const std::string to = nameOf(number);
+    // One of both forms is there: the other must not stay from before.
+    if (rename(from.c_str(), to.c_str()) == 0) unlink((to + ".gz").c_str());
+    if (number > 1 && rename((from + ".gz").c_str(), (to + ".gz").c_str()) == 0) unlink(to.c_str());
+  }
   try {
     openCurrent(0);
   } catch (const Failure&) {
     // The descriptor of the renamed file is still open and takes the entries.
+    return;
   }
+  if (!settings_.compressor.empty()) compress(nameOf(1));
+}
+
+void Log::compress(const std::string& path) {
+  const pid_t process = fork();
+  if (process != 0) {
+    compressing_ = process;
+    return;
+  }
+  if (nice(10) < 0) errno = 0;
+  close_range(3, ~0U, 0);
+  execl(settings_.compressor.c_str(), "swarm-compress", path.c_str(), nullptr);
+  // The file stays as it is.
+  _exit(127);
 }
 
 OutputStream::OutputStream(StreamKind kind, Fd source) : kind_(kind), source_(std::move(source)) { makeNonBlocking(source_.get()); }

@@ -2,15 +2,16 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "../base/fd.h"
 #include "attachments.h"
 #include "settings.h"
 
 /**
- * The container's log in Docker's json-file format: {"log":"text\n","stream":"stdout","time":"2026-01-02T03:04:05.000000006Z"} and a newline.
+ * The container's log, in the format of Docker's json-file or local (log-entry.h).
  * A line longer than 16 KiB is written in parts, only the last of which ends in a newline. At `sizeMax` bytes, PATH becomes PATH.1, PATH.1 becomes PATH.2,
- * and so on up to `filesMax` files. When the disk is full, entries are dropped (never half of one), and the container runs on.
+ * and so on up to `filesMax` files; with a compressor, all but PATH become NUMBER.gz, by a child, and a file may grow to twice `sizeMax` while it works. When the disk is full, entries are dropped (never half of one), and the container runs on.
  */
 class Log {
  public:
@@ -22,11 +23,17 @@ class Log {
  private:
   void openCurrent(int extraFlags);
   void rotate();
+  /** False while a file is being compressed that the next rotation would rename, and there is still room. */
+  bool canRotate();
+  void compress(const std::string& path);
 
   LogSettings settings_;
   Fd file_;
   uint64_t size_ = 0;
   std::string pending_;
+  /** Where entries in `pending_` end. */
+  std::vector<size_t> ends_;
+  pid_t compressing_ = -1;
 };
 
 /** One of the program's output streams: goes to who is attached as it comes, and is cut into lines for the log. */

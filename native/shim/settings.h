@@ -78,6 +78,12 @@ struct LogSettings {
   std::string path;
   uint64_t sizeMax = 0;
   unsigned filesMax = 1;
+  /** The local driver's format, not json-file's. */
+  bool isLocal = false;
+  /** A JSON object that goes into each entry of json-file; empty is none. */
+  std::string attributes;
+  /** The program swarm-compress, for files that are full; empty leaves them as they are. */
+  std::string compressor;
 };
 
 /** Another OCI runtime that is to make the container below the shim (other-runtime.h); without a path, the shim does so itself. */

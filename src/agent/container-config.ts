@@ -1,6 +1,6 @@
 import { ClusterError } from "../base/errors.js";
 import type { ContainerNetwork } from "../model/container-network.js";
-import type { ContainerSpec, Driver, GenericResource, Platform, PortConfig, Task } from "../model/objects.js";
+import type { ContainerSpec, GenericResource, Platform, PortConfig, Task } from "../model/objects.js";
 import { type TemplateContext, expandTemplate } from "../model/template.js";
 import { containerMountOf } from "../runtime/container-mount.js";
 import type { ContainerConfig, HealthConfig } from "../runtime/container-runtime.js";
@@ -56,7 +56,7 @@ export function containerConfigOf(
     network: made.network,
     hosts: spec.hosts.map(hostLineOf),
     dns: { nameservers: spec.dns?.nameservers ?? [], search: spec.dns?.search ?? [], options: spec.dns?.options ?? [] },
-    log: logLimitsOf(task.spec?.logDriver ?? null),
+    log: { driver: task.spec?.logDriver?.name ?? "", options: task.spec?.logDriver?.options ?? {} },
     domainname: "",
     terminal: { isTerminal: spec.tty, hasInput: spec.openStdin, isInputOnce: false },
     isPrivileged: false,
@@ -155,20 +155,6 @@ function healthOf({ healthcheck }: ContainerSpec): HealthConfig | null {
 function seccompOf({ privileges }: ContainerSpec): ContainerConfig["seccomp"] {
   if (privileges?.seccompMode === "unconfined") return "unconfined";
   return privileges?.seccompMode === "custom" ? { profile: new TextDecoder().decode(privileges.seccompProfile) } : "default";
-}
-
-const UNITS: Readonly<Record<string, number>> = { "": 1, b: 1, k: 1024, m: 1024 ** 2, g: 1024 ** 3 };
-
-/** The json-file options max-size and max-file; without them a log grows in one file without limit, as in Docker. */
-function logLimitsOf(driver: Driver | null): ContainerConfig["log"] {
-  if (driver !== null && !["", "json-file"].includes(driver.name)) throw new ClusterError("unimplemented", `log driver "${driver.name}" is not supported yet`);
-  const size = driver?.options["max-size"] ?? "";
-  const files = driver?.options["max-file"] ?? "1";
-  if (!/^\d+$/.test(files) || Number(files) < 1) throw new ClusterError("invalid_argument", `log option max-file "${files}" is not a number from 1`);
-  if (size === "" || size === "-1") return { sizeBytesMax: 0, filesMax: Number(files) };
-  const match = /^(\d+(?:\.\d+)?)\s*([kmg]?)i?b?$/i.exec(size);
-  if (match === null) throw new ClusterError("invalid_argument", `log option max-size "${size}" is not a size`);
-  return { sizeBytesMax: Math.floor(Number(match[1]) * (UNITS[(match[2] ?? "").toLowerCase()] ?? 1)), filesMax: Number(files) };
 }
 
 /** Refused here too, not only where the service was created: a member of another version may have let it pass. */

@@ -132,7 +132,7 @@ function messageOfLine(task: { readonly id: string; readonly nodeId: string; rea
     stream: line.stream,
     timestampNs: line.timestampNs,
     data: line.data,
-    attributes: {},
+    attributes: line.attributes,
   };
 }
 

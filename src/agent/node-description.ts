@@ -1,16 +1,17 @@
 import { arch, availableParallelism, hostname, totalmem } from "node:os";
 import type { GenericResource, NodeDescription, NodeTlsInfo } from "../model/objects.js";
+import { LOG_DRIVERS } from "../runtime/logs/log-plan.js";
 
 /** Machine names as `uname -m` has them, which is what nodes report. */
 const ARCHITECTURES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64", arm: "armv7l", ia32: "i686" };
 
-const PLUGINS = [
-  { type: "Log", name: "json-file" },
+const PLUGINS: readonly { readonly type: string; readonly name: string }[] = [
+  ...LOG_DRIVERS.filter((name) => name !== "none").map((name) => ({ type: "Log", name })),
   { type: "Network", name: "bridge" },
   { type: "Network", name: "host" },
   { type: "Network", name: "null" },
   { type: "Volume", name: "local" },
-] as const;
+];
 
 export interface DescriptionOptions {
   readonly engineVersion: string;

@@ -18,6 +18,8 @@ export interface Kernel {
    * Throws `failed_precondition` when another process holds it.
    */
   lockFile(path: string): FileLock;
+  /** Sends one datagram to a unix socket, at once. Throws `failed_precondition` when its receiver has no room, `not_found` or `unavailable` when there is none. */
+  sendDatagram(path: string, data: Uint8Array): void;
 }
 
 export interface BridgeSettings {

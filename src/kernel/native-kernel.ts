@@ -12,6 +12,7 @@ interface Addon {
   setLinkUp(name: string, isUp: boolean): Promise<void>;
   lockFile(path: string): number;
   closeFile(descriptor: number): void;
+  sendDatagram(path: string, data: Uint8Array): void;
 }
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -23,6 +24,7 @@ const CODES: Readonly<Record<string, ErrorCode>> = {
   EACCES: "permission_denied",
   EAGAIN: "failed_precondition",
   EBUSY: "failed_precondition",
+  ECONNREFUSED: "unavailable",
 };
 
 /** The kernel of this machine, through the addon that `make -C native` builds. Throws `failed_precondition` when it was not built. */
@@ -35,6 +37,13 @@ export function openKernel(addonPath: string = fileURLToPath(new URL("../../nati
     addAddress: (name, cidr) => translate(addon.addAddress(name, cidr)),
     setLinkUp: (name, isUp) => translate(addon.setLinkUp(name, isUp)),
     lockFile: (path) => lockFile(addon, path),
+    sendDatagram(path, data) {
+      try {
+        addon.sendDatagram(path, data);
+      } catch (cause) {
+        throw kernelError(cause);
+      }
+    },
   };
 }
 

@@ -20,6 +20,10 @@ export class RecordingKernel implements Kernel {
     this.#links.set(name, { index: ++this.#lastIndex, name, kind, macAddress: "02:00:00:00:00:01", mtu: 1500, isUp: false, master: 0 });
   }
 
+  sendDatagram(path: string, data: Uint8Array): void {
+    this.calls.push(`sendDatagram ${path} ${data.length}`);
+  }
+
   async createBridge(bridge: BridgeSettings): Promise<void> {
     this.calls.push(`createBridge ${bridge.name} ${bridge.address} ${bridge.mtu}`);
     const found = this.#links.get(bridge.name);

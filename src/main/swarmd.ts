@@ -1,10 +1,11 @@
 #!/usr/bin/env -S node --no-memory-reducer --min-semi-space-size=16
 // Room for the garbage of idle minutes, and no collection only because nothing else is to do: an idle daemon uses a third less of a core so.
 import { Command, InvalidArgumentError } from "commander";
-import { messageOf } from "../base/errors.js";
+import { ClusterError, messageOf } from "../base/errors.js";
 import { LOG_LEVELS } from "../base/log.js";
 import { DEFAULT_CONFIG_FILE, type DaemonSettings, readSettings, resolveConfig } from "../node/config.js";
 import { runDaemon } from "../node/daemon.js";
+import { LOG_DRIVERS } from "../runtime/logs/log-plan.js";
 import { VERSION } from "../node/version.js";
 
 const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
@@ -22,6 +23,8 @@ interface Flags {
   readonly host?: readonly string[];
   readonly label?: readonly string[];
   readonly logLevel?: string;
+  readonly logDriver?: string;
+  readonly logOpt?: readonly string[];
   readonly cgroupParent?: string;
   readonly bridgeSubnet?: string;
   readonly registryMirror?: readonly string[];
@@ -34,6 +37,12 @@ interface Flags {
   readonly tlskey?: string;
 }
 
+function pairOf(text: string): readonly [string, string] {
+  const at = text.indexOf("=");
+  if (at < 1) throw new ClusterError("invalid_argument", `--log-opt "${text}" is not key=value`);
+  return [text.slice(0, at), text.slice(at + 1)];
+}
+
 /** Flags in the words of the settings file; what was not given is left out, so that the file's value holds. */
 function settingsOf(flags: Flags): DaemonSettings {
   const all = {
@@ -42,6 +51,8 @@ function settingsOf(flags: Flags): DaemonSettings {
     hosts: flags.host,
     labels: flags.label,
     "log-level": flags.logLevel,
+    "log-driver": flags.logDriver,
+    "log-opts": flags.logOpt === undefined ? undefined : Object.fromEntries(flags.logOpt.map(pairOf)),
     "cgroup-parent": flags.cgroupParent,
     "bridge-subnet": flags.bridgeSubnet,
     "registry-mirrors": flags.registryMirror,
@@ -65,6 +76,8 @@ const program = new Command("swarmd")
   .option("-H, --host <url>", "where the API listens: unix:///path or tcp://ip:port; repeatable (default unix:///run/swarmd.sock)", collect)
   .option("--label <key=value>", "engine label of this node; repeatable", collect)
   .option("-l, --log-level <level>", `${LOG_LEVELS.join(", ")} (default info)`)
+  .option("--log-driver <name>", `log driver of containers that name none: ${LOG_DRIVERS.join(", ")} (default json-file)`)
+  .option("--log-opt <key=value>", "option of that log driver; repeatable", collect)
   .option("--cgroup-parent <path>", "folder of the containers' cgroups (default derived from the data root)")
   .option("--bridge-subnet <cidr>", "subnet of the default bridge (default 172.30.0.0/16)")
   .option("--registry-mirror <url>", "asked first for images of Docker Hub; repeatable", collect)

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { LOG_LEVELS, type LogLevel } from "../base/log.js";
 import { type OciRuntime, type OciRuntimes, OWN_RUNTIME } from "../runtime/oci-runtimes.js";
+import { type LogConfig, planLog } from "../runtime/logs/log-plan.js";
 import { assertRegistrySettings, type RegistrySettings } from "../runtime/images/registry/endpoints.js";
 
 /** What the operator asked for. Every path is absolute. */
@@ -21,6 +22,8 @@ export interface DaemonConfig {
   readonly bridgeSubnet: string;
   readonly registries: RegistrySettings;
   readonly runtimes: OciRuntimes;
+  /** Driver and options of containers that name none. */
+  readonly log: LogConfig;
   /** Needed by TCP hosts: clients without a certificate of this authority are refused. */
   readonly tls: { readonly ca: string; readonly certificate: string; readonly key: string } | null;
 }
@@ -40,6 +43,8 @@ export interface DaemonSettings {
   readonly runtimes?: Readonly<Record<string, { readonly path: string; readonly runtimeArgs?: readonly string[] }>>;
   readonly "default-runtime"?: string;
   readonly "registry-certificates"?: string;
+  readonly "log-driver"?: string;
+  readonly "log-opts"?: Readonly<Record<string, string>>;
   readonly tlscacert?: string;
   readonly tlscert?: string;
   readonly tlskey?: string;
@@ -48,10 +53,12 @@ export interface DaemonSettings {
 export const DEFAULT_CONFIG_FILE = "/etc/swarmd/daemon.json";
 
 const LISTS: readonly string[] = ["hosts", "labels", "registry-mirrors", "insecure-registries"];
+const MAPS: readonly string[] = ["log-opts"];
 const KEYS: readonly string[] = [
   "data-root",
   "exec-root",
   "log-level",
+  "log-driver",
   "cgroup-parent",
   "bridge-subnet",
   "tlscacert",
@@ -61,6 +68,7 @@ const KEYS: readonly string[] = [
   "runtimes",
   "registry-certificates",
   ...LISTS,
+  ...MAPS,
 ];
 
 /**
@@ -88,12 +96,22 @@ export function readSettings(path: string, isRequired: boolean): DaemonSettings 
       assertRuntimes(value, path);
       continue;
     }
-    const isList = Array.isArray(value) && value.every((item) => typeof item === "string");
-    if (LISTS.includes(key) ? !isList : typeof value !== "string") {
-      throw new ClusterError("invalid_argument", `"${key}" in ${path} is not a ${LISTS.includes(key) ? "list of strings" : "string"}`);
-    }
+    const [isIt, kind] = LISTS.includes(key)
+      ? [isList(value), "list of strings"]
+      : MAPS.includes(key)
+        ? [isMap(value), "map of strings"]
+        : [typeof value === "string", "string"];
+    if (!isIt) throw new ClusterError("invalid_argument", `"${key}" in ${path} is not a ${kind}`);
   }
   return parsed;
+}
+
+function isList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((item) => typeof item === "string");
+}
+
+function isMap(value: unknown): boolean {
+  return typeof value === "object" && value !== null && !Array.isArray(value) && isList(Object.values(value));
 }
 
 /** Flags over file over defaults, validated. Throws ClusterError `invalid_argument` with the value. */
@@ -128,6 +146,7 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     bridgeSubnet: settings["bridge-subnet"] ?? "172.30.0.0/16",
     registries,
     runtimes: runtimesOf(settings),
+    log: logOf(settings),
     tls,
   };
 }
@@ -159,6 +178,13 @@ function runtimesOf(settings: DaemonSettings): OciRuntimes {
     throw new ClusterError("invalid_argument", `default-runtime "${defaultName}" is not one of ${[OWN_RUNTIME, ...Object.keys(byName)].join(", ")}`);
   }
   return { byName, defaultName };
+}
+
+/** Throws what a container with these would be refused for. */
+function logOf(settings: DaemonSettings): LogConfig {
+  const log = { driver: settings["log-driver"] || "json-file", options: settings["log-opts"] ?? {} };
+  planLog(log, { id: "", name: "", imageId: "", imageName: "", args: [], labels: {}, env: [] });
+  return log;
 }
 
 function tlsOf(settings: DaemonSettings): DaemonConfig["tls"] {

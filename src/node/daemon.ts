@@ -90,6 +90,8 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     shimPath: SHIM,
     cgroupParent: config.cgroupParent || "swarm",
     runtimes: config.runtimes,
+    sendDatagram: (path, data) => life.kernel.sendDatagram(path, data),
+    defaultLog: config.log,
     logger,
     clock,
   });

@@ -26,6 +26,7 @@ export function describeHost(config: DaemonConfig, id: string, startedAtMs: numb
     labels: config.labels,
     registries: config.registries,
     runtimes: config.runtimes,
+    loggingDriver: config.log.driver,
     cgroupVersion: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "2" : "1",
     startedAtMs,
   };

@@ -1,6 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf } from "../base/errors.js";
+import type { LogConfig } from "./logs/log-plan.js";
 import type { ContainerConfig } from "./container-runtime.js";
 import type { ProcessConfig } from "./process-config.js";
 
@@ -32,8 +33,19 @@ const LATER_SETTINGS = {
   single: null,
 } as const satisfies Partial<ContainerConfig>;
 
+/** Records from when there was one driver say how large its files may be. */
+function logOf(log: LogConfig | { readonly sizeBytesMax: number; readonly filesMax: number }): LogConfig {
+  if ("driver" in log) return log;
+  const size = log.sizeBytesMax === 0 ? {} : { "max-size": `${log.sizeBytesMax}` };
+  return { driver: "json-file", options: { ...size, "max-file": `${log.filesMax}` } };
+}
+
 function withDefaults(record: ContainerRecord): ContainerRecord {
-  return { ...record, config: { ...LATER_SETTINGS, ...record.config }, process: { ...record.process, health: record.process.health ?? null } };
+  return {
+    ...record,
+    config: { ...LATER_SETTINGS, ...record.config, log: logOf(record.config.log) },
+    process: { ...record.process, health: record.process.health ?? null },
+  };
 }
 
 /** Throws `internal` when it is damaged or of another version. */

@@ -2,6 +2,7 @@ import type { Duplex } from "node:stream";
 import type { ContainerNetwork } from "../model/container-network.js";
 import type { PortConfig } from "../model/objects.js";
 import type { ContainerFiles } from "./container-files.js";
+import type { LogConfig } from "./logs/log-plan.js";
 
 /**
  * Containers of one host, as the agent and the HTTP API see them. Knows containers, not tasks. Implemented by LocalRuntime over
@@ -51,7 +52,7 @@ export interface ContainerRuntime {
   processes(id: string): Promise<readonly number[]>;
   /** Called after each change, until the returned function is called. */
   onChange(listener: ContainerChangeListener): () => void;
-  /** Lines of its log, oldest first; with `follow`, until the container ended or the signal aborts. */
+  /** Lines of its log, oldest first; throws `unimplemented` when its driver keeps none. With `follow`, until the container ended or the signal aborts. */
   logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncIterable<LogLine>;
 }
 
@@ -98,7 +99,7 @@ export interface ContainerConfig {
   /** Lines of /etc/hosts beside localhost and the container's own. */
   readonly hosts: readonly { readonly address: string; readonly name: string }[];
   readonly dns: { readonly nameservers: readonly string[]; readonly search: readonly string[]; readonly options: readonly string[] };
-  readonly log: { readonly sizeBytesMax: number; readonly filesMax: number };
+  readonly log: LogConfig;
   readonly domainname: string;
   readonly terminal: TerminalConfig;
   /** All capabilities and devices of the host, nothing hidden, no filter of system calls. */
@@ -347,7 +348,9 @@ export interface ContainerInfo {
   readonly exit: ContainerExit | null;
   /** The arguments that are or were executed, image defaults resolved. */
   readonly args: readonly string[];
+  /** Empty without one. */
   readonly logPath: string;
+  readonly isLogReadable: boolean;
   /** How its health is checked, the image's settings where it has none; null when it is not. */
   readonly health: HealthPlan | null;
 }
@@ -368,4 +371,6 @@ export interface LogLine {
   readonly timestampNs: bigint;
   /** With its newline where the program wrote one. */
   readonly data: Uint8Array;
+  /** Labels, variables and tag that the log's options name. */
+  readonly attributes: Readonly<Record<string, string>>;
 }

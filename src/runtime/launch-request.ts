@@ -4,6 +4,7 @@ import type { CgroupPlan } from "./cgroup-plan.js";
 import { ClusterError } from "../base/errors.js";
 import type { ContainerConfig, TerminalSize } from "./container-runtime.js";
 import type { ContainerPaths } from "./container-paths.js";
+import type { LogPlan } from "./logs/log-plan.js";
 import type { DeviceNode } from "./devices.js";
 import { bindRecords, mountRecords, validateMount } from "./mount-plan.js";
 import { INIT_PATH, type ProcessConfig } from "./process-config.js";
@@ -36,6 +37,7 @@ export interface Launch {
   readonly config: ContainerConfig;
   readonly process: ProcessConfig;
   readonly paths: ContainerPaths;
+  readonly log: { readonly plan: LogPlan; readonly path: string; readonly compressorPath: string };
   /** Folders, uppermost first. */
   readonly layers: readonly string[];
   readonly cgroups: CgroupPlan;
@@ -160,13 +162,23 @@ export function encode(all: readonly LaunchRecord[]): Buffer {
 
 export type LaunchRecord = readonly [key: string, value: string | number | bigint];
 
-export function* launchRecords({ config, process, paths, layers, cgroups, seccomp, devices, initPath, joined, attachers }: Launch): Generator<LaunchRecord> {
+export function* launchRecords({
+  config,
+  process,
+  paths,
+  log,
+  layers,
+  cgroups,
+  seccomp,
+  devices,
+  initPath,
+  joined,
+  attachers,
+}: Launch): Generator<LaunchRecord> {
   yield ["id", config.id];
   yield ["socket", paths.socket];
   yield ["folder", paths.folder];
-  yield ["log.path", paths.log];
-  yield ["log.size", config.log.sizeBytesMax];
-  yield ["log.files", Math.max(config.log.filesMax, 1)];
+  yield* logRecords(log);
   for (const arg of process.args) yield ["arg", arg];
   for (const entry of process.env) yield ["env", entry];
   yield ["cwd", process.workingDir];
@@ -202,6 +214,17 @@ function* rootRecords(config: ContainerConfig, paths: ContainerPaths, layers: re
   yield ["work", paths.work];
   for (const layer of layers) yield ["layer", layer];
   yield ["root.readonly", flag(config.isRootReadOnly)];
+}
+
+function* logRecords({ plan, path, compressorPath }: Launch["log"]): Generator<LaunchRecord> {
+  if (plan.format === "none") return;
+  yield ["log.path", path];
+  yield ["log.size", plan.sizeBytesMax];
+  yield ["log.files", plan.filesMax];
+  yield ["log.local", flag(plan.format === "local")];
+  const names = Object.keys(plan.attributes).sort();
+  if (names.length > 0) yield ["log.attributes", JSON.stringify(Object.fromEntries(names.map((name) => [name, plan.attributes[name]])))];
+  if (plan.isCompressed) yield ["log.compressor", compressorPath];
 }
 
 export function* execRecords(launch: ExecLaunch): Generator<LaunchRecord> {

@@ -21,6 +21,8 @@ import type {
   StreamChoice,
   TerminalSize,
 } from "./container-runtime.js";
+import { containerLogOf } from "./logs/container-log.js";
+import type { ForwardedLog } from "./logs/log-sending.js";
 import { planDevices } from "./devices.js";
 import { type Outcome, readOutcome } from "./exit-record.js";
 import { encodeExec, encodeLaunch, type ExecLaunch, type Launch } from "./launch-request.js";
@@ -40,6 +42,8 @@ export interface ContainerTools {
   readonly volumes: ContainerVolumes;
   readonly clock: Clock;
   readonly execRoot: string;
+  /** The program swarm-compress. */
+  readonly compressorPath: string;
   /** The compiled filter of a container; null for none. */
   readonly seccompOf: (config: ContainerInfo["config"]) => Promise<Launch["seccomp"]>;
   readonly onChange: (change: ContainerChange, info: ContainerInfo) => void;
@@ -81,12 +85,17 @@ export class LocalContainer {
     this.#tools = tools;
   }
 
+  get log(): ForwardedLog {
+    return containerLogOf(this.#record, this.paths);
+  }
+
   get record(): ContainerRecord {
     return this.#record;
   }
 
   get info(): ContainerInfo {
     const state = this.#state;
+    const { log } = this;
     return {
       config: this.record.config,
       imageId: this.record.imageId,
@@ -97,7 +106,8 @@ export class LocalContainer {
       startedAtMs: this.#startedAtMs,
       exit: state.type === "exited" ? state.exit : null,
       args: this.record.process.args,
-      logPath: this.paths.log,
+      logPath: log.plan.format === "none" ? "" : log.path,
+      isLogReadable: log.plan.isReadable,
       health: this.record.process.health,
     };
   }
@@ -296,7 +306,9 @@ export class LocalContainer {
     const cgroups = this.#planCgroups(config.resources, rules);
     const seccomp = await this.#tools.seccompOf(config);
     for (const use of volumeUses(config)) await this.#tools.volumes.use(use);
-    const launch = { ...surroundings, config, process, paths: this.paths, cgroups, seccomp, devices: nodes, attachers };
+    const { plan, path } = this.log;
+    const log = { plan, path, compressorPath: this.#tools.compressorPath };
+    const launch = { ...surroundings, config, process, paths: this.paths, log, cgroups, seccomp, devices: nodes, attachers };
     try {
       await this.#tools.spawner.start(config.id, runtime === null ? encodeLaunch(launch) : await this.#tools.otherRuntimes.encodeLaunch(runtime, launch));
     } catch (cause) {

@@ -34,7 +34,11 @@ import type {
 import { planDevices } from "./devices.js";
 import { writeEtcFiles } from "./etc-files.js";
 import type { ImageStore } from "./image-store.js";
-import { readJsonFileLog } from "./json-file-log.js";
+import { containerLogOf } from "./logs/container-log.js";
+import { codecOf } from "./logs/log-codec.js";
+import { type LogConfig, withDefaultLog } from "./logs/log-plan.js";
+import { readLog } from "./logs/log-reader.js";
+import { LogSending } from "./logs/log-sending.js";
 import { makeMountPoints } from "./mount-points.js";
 import { encodeFilesView, validateLaunch } from "./launch-request.js";
 import { withImageVolumes } from "./mount-plan.js";
@@ -66,6 +70,10 @@ export interface LocalRuntimeOptions {
   readonly cgroupParent: string;
   /** Beside our own; none when left out. */
   readonly runtimes?: OciRuntimes;
+  /** Sends one datagram to a unix socket (Kernel.sendDatagram). */
+  readonly sendDatagram: (path: string, data: Uint8Array) => void;
+  /** Driver and options of containers that name none. */
+  readonly defaultLog: LogConfig;
   readonly logger: Logger;
   readonly clock: Clock;
 }
@@ -80,6 +88,7 @@ export class LocalRuntime implements ContainerRuntime {
   readonly #otherRuntimes: OtherRuntimes;
   readonly files: LocalFiles;
   #fileUsers = 0;
+  readonly #sending: LogSending;
   readonly #containers = new Map<string, LocalContainer>();
   /** Ids and names that are being created, before they are in #containers. */
   readonly #reserved = new Set<string>();
@@ -100,6 +109,8 @@ export class LocalRuntime implements ContainerRuntime {
     });
     const { execRoot, clock, volumes, runtimes = OWN_RUNTIME_ONLY } = options;
     const seccompOf = (config: ContainerConfig) => this.#seccompOf(config);
+    const compressorPath = join(dirname(options.shimPath), "swarm-compress");
+    this.#sending = new LogSending({ clock, logger: options.logger, sendDatagram: options.sendDatagram });
     this.#otherRuntimes = new OtherRuntimes({ runtimes, execRoot, seccompOf: ociSeccompOf });
     this.#tools = {
       cgroups,
@@ -108,6 +119,7 @@ export class LocalRuntime implements ContainerRuntime {
       volumes,
       clock,
       execRoot,
+      compressorPath,
       seccompOf,
       onChange: (change, info) => this.#tell(change, info),
     };
@@ -128,6 +140,7 @@ export class LocalRuntime implements ContainerRuntime {
 
   /** Containers and shims live on. */
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#sending[Symbol.asyncDispose]();
     await this.files.end();
     for (const container of this.#containers.values()) container.detach();
     await Promise.all(this.#leaving);
@@ -148,7 +161,8 @@ export class LocalRuntime implements ContainerRuntime {
   async create(asked: ContainerConfig): Promise<void> {
     const image = this.#options.images.resolve(asked.image);
     if (image === undefined) throw new ClusterError("not_found", `No such image: ${asked.image}`);
-    const config = { ...asked, runtime: this.#runtimeNameOf(asked), mounts: withImageVolumes(asked.mounts, image.config.volumes) };
+    const log = withDefaultLog(asked.log, this.#options.defaultLog);
+    const config = { ...asked, log, runtime: this.#runtimeNameOf(asked), mounts: withImageVolumes(asked.mounts, image.config.volumes) };
     const layers = this.#options.images.layerFolders(image.id);
     if (!/^[0-9a-f]{64}$/.test(config.id)) throw new ClusterError("invalid_argument", `container id ${config.id} is not 64 hexadecimal characters`);
     requireName(config.name);
@@ -160,6 +174,7 @@ export class LocalRuntime implements ContainerRuntime {
     this.#otherRuntimes.of(config);
     for (const mount of config.mounts) if (mount.type === "bind") await requireBindSource(mount);
     const paths = containerPaths(this.#options, config.id);
+    containerLogOf({ config, imageId: image.id, process }, paths);
     this.#reserve(config);
     let mounts: ContainerConfig["mounts"] = [];
     try {
@@ -260,6 +275,10 @@ export class LocalRuntime implements ContainerRuntime {
     if (container.info.state === "running" && options.force !== true) {
       throw new ClusterError("failed_precondition", `container ${id} is running: stop it before removing it, or force`);
     }
+    if (container.log.plan.forwarding !== null) {
+      await container.stop(0);
+      await this.#sending.forget(id);
+    }
     await container.dispose(() => this.files.end(id));
     if (!this.#containers.delete(id)) return;
     this.#tell("remove", container.info);
@@ -286,7 +305,9 @@ export class LocalRuntime implements ContainerRuntime {
     // A container that was not started yet can be followed too; one that is removed instead has ended.
     const done = () => undefined;
     const ended = container.info.state === "exited" ? Promise.resolve() : container.ended.then(done, done);
-    return readJsonFileLog(container.paths.log, options, ended, signal);
+    const { plan, path } = container.log;
+    if (plan.format === "none" || !plan.isReadable) throw new ClusterError("unimplemented", NOT_READABLE);
+    return withAttributes(readLog(path, codecOf(plan.format), options, ended, signal), plan.attributes);
   }
 
   #get(id: string): LocalContainer {
@@ -373,8 +394,14 @@ export class LocalRuntime implements ContainerRuntime {
   }
 
   #tell(change: ContainerChange, info: ContainerInfo): void {
+    if (change === "start" || change === "exit") this.#sendLog(info.config.id);
     if (change === "exit") this.#leaveVolumes(info.config.id);
     for (const listener of this.#listeners) listener(change, info);
+  }
+
+  #sendLog(id: string): void {
+    const container = this.#containers.get(id);
+    if (container !== undefined && container.info.state !== "created") this.#sending.begin(container.log, container.info.state === "exited");
   }
 
   /** The next start waits for it, volume by volume. */
@@ -411,6 +438,7 @@ export class LocalRuntime implements ContainerRuntime {
       this.#options.volumes.hold(id, use.name);
       if (container.info.state === "running") this.#options.volumes.resume(use);
     }
+    this.#sendLog(id);
   }
 
   /** Ends and removes what carries this owner's name and belongs to no container. */
@@ -464,6 +492,13 @@ function profileOf(config: ContainerConfig) {
   const capabilities = capabilitiesOf(config);
   return { profile, subject: subjectOnThisMachine((name) => hasCapability(capabilities, name)) };
 }
+
+async function* withAttributes(lines: AsyncIterable<LogLine>, attributes: LogLine["attributes"]): AsyncGenerator<LogLine> {
+  for await (const line of lines) yield { ...line, attributes };
+}
+
+/** Docker's words. */
+const NOT_READABLE = "configured logging driver does not support reading";
 
 function requireName(name: string): void {
   if (/^[A-Za-z0-9][A-Za-z0-9_.-]+$/.test(name)) return;

@@ -27,7 +27,7 @@ export function containerConfig(id: string, name: string, change: Partial<Contai
     network: null,
     hosts: [],
     dns: { nameservers: [], search: [], options: [] },
-    log: { sizeBytesMax: 1_000_000, filesMax: 2 },
+    log: { driver: "json-file", options: {} },
     domainname: "",
     terminal: { isTerminal: false, hasInput: false, isInputOnce: false },
     isPrivileged: false,

@@ -9,6 +9,7 @@ import { silentLogger } from "../../src/base/log.js";
 import type { ContainerConfig, ContainerExit, LogLine } from "../../src/runtime/container-runtime.js";
 import type { ImageConfig } from "../../src/runtime/image-store.js";
 import type { OciRuntimes } from "../../src/runtime/oci-runtimes.js";
+import { openKernel } from "../../src/kernel/native-kernel.js";
 import { LocalRuntime } from "../../src/runtime/local-runtime.js";
 import { LocalVolumeStore } from "../../src/volumes/local-volume-store.js";
 import { FolderImages, makeBusyboxRoot } from "./folder-images.js";
@@ -46,7 +47,7 @@ export function containerConfig(changes: Partial<ContainerConfig> = {}): Contain
     network: null,
     hosts: [],
     dns: { nameservers: [], search: [], options: [] },
-    log: { sizeBytesMax: 0, filesMax: 1 },
+    log: { driver: "json-file", options: {} },
     domainname: "",
     terminal: { isTerminal: false, hasInput: false, isInputOnce: false },
     isPrivileged: false,
@@ -139,6 +140,8 @@ export class ContainerWorld {
       shimPath: SHIM_PATH,
       cgroupParent: `${this.cgroup}/nested`,
       ...(this.runtimes === undefined ? {} : { runtimes: this.runtimes }),
+      sendDatagram: (path, data) => openKernel().sendDatagram(path, data),
+      defaultLog: { driver: "json-file", options: {} },
       logger: silentLogger,
       clock: systemClock,
     });

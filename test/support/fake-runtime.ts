@@ -70,6 +70,7 @@ export class FakeRuntime implements ContainerRuntime {
       exit: null,
       args: [...config.entrypoint, ...config.command],
       logPath: "",
+      isLogReadable: true,
       health: planHealth(config.health, { health: null, shell: [] }),
     };
     this.#containers.set(config.id, { info, lines: [], waiters: new Set(), onStopSignal: this.exitCodeOnStop });
@@ -215,7 +216,7 @@ export class FakeRuntime implements ContainerRuntime {
   /** The program writes a line. */
   write(id: string, text: string, stream: "stdout" | "stderr" = "stdout"): void {
     const container = this.#get(id);
-    container.lines.push({ stream, timestampNs: BigInt(this.#clock.now()) * 1_000_000n, data: Buffer.from(`${text}\n`) });
+    container.lines.push({ stream, timestampNs: BigInt(this.#clock.now()) * 1_000_000n, data: Buffer.from(`${text}\n`), attributes: {} });
     this.#wake(container);
   }
 

@@ -21,6 +21,7 @@ export function openAttachment({ backend }: RouteContext, reference: string, que
   const container = containers.inspect(reference);
   if (container === undefined) throw notFound(`No such container: ${reference}`);
   if (container.isPaused) throw new HttpError(409, `container ${container.config.id} is paused, unpause the container before attach`);
+  if (query.flag("logs") && !container.isLogReadable) throw new HttpError(501, "configured logging driver does not support reading");
   const detachKeys = parseDetachKeys(query.text("detachKeys"));
   const streams = { stdin: query.flag("stdin") && container.config.terminal.hasInput, stdout: query.flag("stdout"), stderr: query.flag("stderr") };
   return { container, streams, detachKeys, attachment: query.flag("stream") ? containers.attach(container.config.id, streams) : null };
@@ -35,7 +36,7 @@ export async function writeLog(
 ): Promise<void> {
   const query = { follow: false, stdout, stderr, sinceNs: 0n, untilNs: 0n, tail: -1, timestamps: false, details: false };
   for await (const line of backend.containers.logs(config.id, query, closing)) {
-    const entry = encodeLogEntry({ ...line, attributes: {} }, query, { isTty: config.terminal.isTerminal, endLines: false });
+    const entry = encodeLogEntry(line, query, { isTty: config.terminal.isTerminal, endLines: false });
     if (client.destroyed) return;
     if (!client.write(entry)) await new Promise<void>((resolve) => client.once("drain", resolve).once("close", resolve));
   }

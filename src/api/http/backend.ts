@@ -40,6 +40,8 @@ export interface HostDescription {
   readonly registries: { readonly mirrors: readonly string[]; readonly insecure: readonly string[] };
   readonly runtimes: OciRuntimes;
   readonly cgroupVersion: "1" | "2";
+  /** Of containers that name none. */
+  readonly loggingDriver: string;
   readonly startedAtMs: number;
 }
 

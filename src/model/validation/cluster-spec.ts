@@ -2,7 +2,6 @@ import { NANOSECONDS_PER_SECOND } from "../defaults.js";
 import type { ClusterSpec } from "../objects.js";
 import { invalid } from "./invalid.js";
 import { validateLabels } from "./names.js";
-import { refuseLogDriver } from "./unbuilt.js";
 
 const CERT_EXPIRY_NS_MIN = 3600n * NANOSECONDS_PER_SECOND;
 /** Below this, heartbeats of a large cluster would be its main work. */
@@ -17,5 +16,4 @@ export function validateClusterSpec(spec: ClusterSpec): void {
   if (spec.nodeCertExpiryNs < CERT_EXPIRY_NS_MIN) throw invalid("minimum certificate expiry time is: 1h0m0s");
   const { heartbeatTick = 1, electionTick = 10 } = spec.raft ?? {};
   if (electionTick <= heartbeatTick) throw invalid(`election tick (${electionTick}) must be greater than heartbeat tick (${heartbeatTick})`);
-  refuseLogDriver(spec.defaultLogDriver?.name ?? "");
 }

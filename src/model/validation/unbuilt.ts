@@ -3,7 +3,6 @@ import { notBuilt } from "./invalid.js";
 
 /** Networks of the node itself, which need nothing of the cluster. */
 const BUILT_NETWORKS: readonly string[] = ["bridge", "default", "host", "none"];
-const BUILT_LOG_DRIVERS: readonly string[] = ["", "json-file", "none"];
 
 /** Throws ClusterError `unimplemented` with one sentence for the first thing in the spec that the cluster cannot do. */
 export function refuseUnbuilt(spec: ServiceSpec): void {
@@ -32,12 +31,6 @@ function refuseTask(task: TaskSpec): void {
   if ((task.resources?.reservations?.generic.length ?? 0) > 0) throw notBuilt("generic resources are not supported yet");
   if ((task.resources?.swapBytes ?? 0n) !== 0n) throw notBuilt("swap limits are not supported yet");
   if (task.resources?.memorySwappiness !== undefined && task.resources.memorySwappiness !== -1n) throw notBuilt("memory swappiness is not supported yet");
-  refuseLogDriver(task.logDriver?.name ?? "");
-}
-
-/** Also for the cluster's default log driver. */
-export function refuseLogDriver(name: string): void {
-  if (!BUILT_LOG_DRIVERS.includes(name)) throw notBuilt(`the log driver "${name}" is not supported yet: json-file and none are`);
 }
 
 function refuseContainer(container: ContainerSpec): void {

@@ -167,7 +167,7 @@ test("a client that goes away ends what is done for it, and a failure after the 
   await backend.containers.start(id);
   let isAborted = false;
   backend.containers.logs = async function* (_id, options, signal) {
-    yield { stream: "stdout", timestampNs: 0n, data: Buffer.from("one\n") };
+    yield { stream: "stdout", timestampNs: 0n, data: Buffer.from("one\n"), attributes: {} };
     if (!options.follow) throw new ClusterError("internal", "the log is damaged");
     await new Promise((resolve) => signal.addEventListener("abort", resolve));
     isAborted = true;

@@ -105,6 +105,7 @@ const container = (change: Partial<ContainerInfo>): ContainerInfo => ({
   exit: null,
   args: ["sleep"],
   logPath: "",
+  isLogReadable: true,
   health: null,
   ...change,
 });

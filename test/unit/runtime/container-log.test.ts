@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, statSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ContainerLogOptions } from "../../../src/runtime/container-runtime.js";
+import type { LogConfig } from "../../../src/runtime/logs/log-plan.js";
 import { ContainerWorld } from "../../support/container-world.js";
 import { until } from "../../support/until.js";
 
@@ -20,7 +21,7 @@ async function read(id: string, options: Partial<ContainerLogOptions> = {}): Pro
   return lines;
 }
 
-async function ran(script: string, log = { sizeBytesMax: 0, filesMax: 1 }): Promise<string> {
+async function ran(script: string, log: LogConfig = { driver: "json-file", options: {} }): Promise<string> {
   const id = await world.start({ command: ["sh", "-c", script], log });
   await world.runtime.wait(id);
   return id;
@@ -78,7 +79,10 @@ test("streams, times and the tail select", async () => {
 });
 
 test("the log is cut into files of the given size and number, and read across them", async () => {
-  const id = await ran("i=0; while [ $i -lt 400 ]; do echo line-$i; i=$((i+1)); done", { sizeBytesMax: 8192, filesMax: 3 });
+  const id = await ran("i=0; while [ $i -lt 400 ]; do echo line-$i; i=$((i+1)); done", {
+    driver: "json-file",
+    options: { "max-size": "8192", "max-file": "3" },
+  });
   const folder = dirname(world.runtime.inspect(id)?.logPath ?? "");
   const files = readdirSync(folder)
     .filter((name) => name.includes("-json.log"))
@@ -93,14 +97,17 @@ test("the log is cut into files of the given size and number, and read across th
 });
 
 test("a log of one file begins anew when it is full", async () => {
-  const id = await ran("i=0; while [ $i -lt 400 ]; do echo line-$i; i=$((i+1)); done", { sizeBytesMax: 4096, filesMax: 1 });
+  const id = await ran("i=0; while [ $i -lt 400 ]; do echo line-$i; i=$((i+1)); done", {
+    driver: "json-file",
+    options: { "max-size": "4096", "max-file": "1" },
+  });
   expect(statSync(world.runtime.inspect(id)?.logPath ?? "").size).toBeLessThanOrEqual(4096);
   expect((await read(id)).at(-1)).toBe("line-399\n");
 });
 
 test("following sees everything while files are rotated away, and ends with the container", async () => {
   const script = "i=0; while [ $i -lt 600 ]; do echo line-$i; i=$((i+1)); [ $((i % 50)) -eq 0 ] && sleep 0.02; done";
-  const id = await world.start({ command: ["sh", "-c", script], log: { sizeBytesMax: 16_384, filesMax: 4 } });
+  const id = await world.start({ command: ["sh", "-c", script], log: { driver: "json-file", options: { "max-size": "16384", "max-file": "4" } } });
   expect(await read(id, { follow: true })).toEqual(Array.from({ length: 600 }, (_, index) => `line-${index}\n`));
   expect(world.runtime.inspect(id)?.state).toBe("exited");
 });
@@ -138,7 +145,7 @@ test("output that nobody is there to read goes on", async () => {
 
 test("following a log of one file sees the newest line after it was cut", async () => {
   const script = "i=0; while [ $i -lt 300 ]; do echo line-$i; i=$((i+1)); [ $((i % 20)) -eq 0 ] && sleep 0.02; done";
-  const id = await world.start({ command: ["sh", "-c", script], log: { sizeBytesMax: 4096, filesMax: 1 } });
+  const id = await world.start({ command: ["sh", "-c", script], log: { driver: "json-file", options: { "max-size": "4096", "max-file": "1" } } });
   expect((await read(id, { follow: true })).at(-1)).toBe("line-299\n");
 });
 

@@ -8,7 +8,9 @@ import { containerPaths } from "../../../src/runtime/container-paths.js";
 import { hostsText, resolvConfText } from "../../../src/runtime/etc-files.js";
 import { parseOutcome } from "../../../src/runtime/exit-record.js";
 import { encodeLaunch } from "../../../src/runtime/launch-request.js";
-import { parseLogEntry } from "../../../src/runtime/log-entry.js";
+import { planLog } from "../../../src/runtime/logs/log-plan.js";
+import { LOG_SOURCE } from "../../support/log-source.js";
+import { parseLogEntry } from "../../../src/runtime/logs/log-entry.js";
 import { planProcess } from "../../../src/runtime/process-config.js";
 import { planRlimits } from "../../../src/runtime/rlimits.js";
 import { signalNumber } from "../../../src/runtime/signals.js";
@@ -199,11 +201,31 @@ test("a request is its length and its records", () => {
   const process = planProcess(config, EMPTY_CONFIG);
   const paths = containerPaths({ dataRoot: "/data", execRoot: "/run" }, config.id);
   const cgroups = { group: "g", groups: [], outOfMemoryFile: "", freezer: null, visible: [] };
-  const own = { seccomp: { path: "/f", flags: 4 }, devices: [], initPath: "/init", joined: null, attachers: 0 };
+  const plan = planLog(
+    { driver: "json-file", options: { "max-size": "1m", "max-file": "3", compress: "true", labels: "a" } },
+    { ...LOG_SOURCE, labels: { a: "b" } },
+  );
+  const log = { plan, path: "/data/log", compressorPath: "/compress" };
+  const own = { log, seccomp: { path: "/f", flags: 4 }, devices: [], initPath: "/init", joined: null, attachers: 0 };
   const request = encodeLaunch({ config, process, paths, layers: ["/l1", "/l2"], cgroups, ...own });
   expect(request.readUInt32LE()).toBe(request.length - 4);
   const records = request.subarray(4).toString("utf8").split("\0");
-  expect(records).toEqual(expect.arrayContaining([`id=${config.id}`, "arg=a b", "arg=c=d", "env=E=ü", "layer=/l1", "layer=/l2", "net=none", "seccomp=/f"]));
+  expect(records).toEqual(
+    expect.arrayContaining([
+      `id=${config.id}`,
+      "arg=a b",
+      "arg=c=d",
+      "env=E=ü",
+      "layer=/l1",
+      "layer=/l2",
+      "net=none",
+      "seccomp=/f",
+      "log.size=1048576",
+      "log.files=3",
+      'log.attributes={"a":"b"}',
+      "log.compressor=/compress",
+    ]),
+  );
   expect(records.at(-1)).toBe("");
   expect(() => encodeLaunch({ config: { ...config, domainname: "a\0capabilities=1" }, process, paths, layers: [], cgroups, ...own })).toThrow(
     'setting "domainname" contains a NUL character',
@@ -220,7 +242,12 @@ test("exit records and log entries are parsed, and damage is told from them", ()
   expect(parseOutcome('{"error":"exec: no"}')).toEqual({ type: "failed", reason: "exec: no" });
   for (const damaged of ["", "{", "{}", "null", '{"exitCode":"3"}']) expect(() => parseOutcome(damaged)).toThrow("damaged");
   const entry = '{"log":"a\\n","stream":"stderr","time":"2026-01-02T03:04:05.5Z"}';
-  expect(parseLogEntry(entry)).toEqual({ stream: "stderr", timestampNs: BigInt(Date.UTC(2026, 0, 2, 3, 4, 5, 500)) * 1_000_000n, data: Buffer.from("a\n") });
+  expect(parseLogEntry(entry)).toEqual({
+    stream: "stderr",
+    timestampNs: BigInt(Date.UTC(2026, 0, 2, 3, 4, 5, 500)) * 1_000_000n,
+    data: Buffer.from("a\n"),
+    attributes: {},
+  });
   for (const damaged of [entry.slice(0, 20), "", "7", '{"log":1}', entry.replace("stderr", "other"), entry.replace("Z", "+01:00")])
     expect(parseLogEntry(damaged)).toBeNull();
 });

@@ -2,7 +2,8 @@ import { appendFileSync, mkdtempSync, renameSync, rmSync, truncateSync, writeFil
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { LogFiles } from "../../../src/runtime/log-files.js";
+import { LogFiles } from "../../../src/runtime/logs/log-files.js";
+import { jsonFileCodec } from "../../../src/runtime/logs/json-file-codec.js";
 
 const folder = mkdtempSync(join(tmpdir(), "swarm-log-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -17,7 +18,7 @@ async function next(log: LogFiles): Promise<string[]> {
 
 test("a log that begins after it was opened is read from its first entry", async () => {
   const path = join(folder, "late");
-  const log = await LogFiles.open(path, -1);
+  const log = await LogFiles.open(path, -1, jsonFileCodec);
   expect(await next(log)).toEqual([]);
   writeFileSync(path, entry("a"));
   expect(await next(log)).toEqual(["a"]);
@@ -28,7 +29,7 @@ test("a log that begins after it was opened is read from its first entry", async
 test("an entry that is being written is given when it is whole", async () => {
   const path = join(folder, "partial");
   writeFileSync(path, entry("a") + entry("b").slice(0, 20));
-  const log = await LogFiles.open(path, -1);
+  const log = await LogFiles.open(path, -1, jsonFileCodec);
   expect(await next(log)).toEqual(["a"]);
   appendFileSync(path, entry("b").slice(20) + entry("c"));
   expect(await next(log)).toEqual(["b", "c"]);
@@ -38,7 +39,7 @@ test("an entry that is being written is given when it is whole", async () => {
 test("files that were rotated away meanwhile are read to their end, then the newer ones", async () => {
   const path = join(folder, "rotated");
   writeFileSync(path, entry("a"));
-  const log = await LogFiles.open(path, -1);
+  const log = await LogFiles.open(path, -1, jsonFileCodec);
   expect(await next(log)).toEqual(["a"]);
   appendFileSync(path, entry("b"));
   renameSync(path, `${path}.1`);
@@ -53,7 +54,7 @@ test("files that were rotated away meanwhile are read to their end, then the new
 test("when the file that was read is gone, everything that is left is newer", async () => {
   const path = join(folder, "gone");
   writeFileSync(path, entry("a"));
-  const log = await LogFiles.open(path, -1);
+  const log = await LogFiles.open(path, -1, jsonFileCodec);
   expect(await next(log)).toEqual(["a"]);
   rmSync(path);
   writeFileSync(`${path}.1`, entry("x"));
@@ -66,7 +67,7 @@ test("between two renames of a rotation nothing is missed nor read twice", async
   const path = join(folder, "between");
   writeFileSync(`${path}.1`, entry("a"));
   writeFileSync(path, entry("b"));
-  const log = await LogFiles.open(path, -1);
+  const log = await LogFiles.open(path, -1, jsonFileCodec);
   expect(await next(log)).toEqual(["a", "b"]);
   renameSync(`${path}.1`, `${path}.2`);
   renameSync(path, `${path}.1`);
@@ -79,7 +80,7 @@ test("between two renames of a rotation nothing is missed nor read twice", async
 test("a file that was cut is read from its beginning; damaged lines are left out", async () => {
   const path = join(folder, "cut");
   writeFileSync(path, entry("a") + entry("b"));
-  const log = await LogFiles.open(path, 1);
+  const log = await LogFiles.open(path, 1, jsonFileCodec);
   expect(await next(log)).toEqual(["b"]);
   truncateSync(path, 0);
   appendFileSync(path, `{"log":"dam\n${entry("c")}`);

@@ -188,20 +188,12 @@ function networkFromDocker(host: Fields, fields: Fields, { findContainer }: Cont
   return { container: findContainer(joined).config.id };
 }
 
+/** The runtime knows which drivers there are, and what they take. */
 function logFromDocker(host: Fields): ContainerConfig["log"] {
   const log = host.child("LogConfig");
-  const type = log?.string("Type") ?? "";
-  if (type !== "" && type !== "json-file") throw notSupported(`the log driver "${type}" is not supported yet: json-file is`);
-  const options = log?.record("Config") ?? {};
+  const made = { driver: log?.string("Type") ?? "", options: log?.record("Config") ?? {} };
   log?.end();
-  const unknown = Object.keys(options).find((name) => !["max-size", "max-file"].includes(name));
-  if (unknown !== undefined) throw notSupported(`the log option "${unknown}" is not supported yet`);
-  const [size = "", files = "1"] = [options["max-size"], options["max-file"]];
-  const match = /^(\d+)([kmg]?)b?$/i.exec(size || "0");
-  if (match === null) throw badRequest(`log option max-size "${size}" is not a size`);
-  if (!/^[1-9]\d{0,5}$/.test(files)) throw badRequest(`log option max-file "${files}" is not a number from 1`);
-  const unit = 1024 ** ["", "k", "m", "g"].indexOf((match[2] ?? "").toLowerCase());
-  return { sizeBytesMax: Number(match[1]) * unit, filesMax: Number(files) };
+  return made;
 }
 
 function singleFromDocker(fields: Fields, host: Fields, made: { readonly ports: readonly PortConfig[]; readonly mounts: RequestedMounts }) {

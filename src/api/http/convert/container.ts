@@ -86,7 +86,7 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
     ExecIDs: life.execIds.length === 0 ? null : life.execIds,
     HostConfig: {
       NetworkMode: networkModeOf(container),
-      LogConfig: { Type: "json-file", Config: { "max-size": `${config.log.sizeBytesMax}`, "max-file": `${config.log.filesMax}` } },
+      LogConfig: { Type: config.log.driver, Config: config.log.options },
       RestartPolicy: { Name: single?.restart.name ?? "", MaximumRetryCount: single?.restart.retriesMax ?? 0 },
       AutoRemove: single?.isAutoRemoved ?? false,
       Privileged: config.isPrivileged,

@@ -1,5 +1,6 @@
 import type { Backend, HostDescription } from "../backend.js";
 import { OWN_RUNTIME } from "../../../runtime/oci-runtimes.js";
+import { LOG_DRIVERS } from "../../../runtime/logs/log-plan.js";
 import type { StoreView } from "../../../store/view.js";
 import type { Json } from "../json.js";
 import { API_VERSION, API_VERSION_MIN } from "../version.js";
@@ -36,7 +37,7 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     Images: images.list().length,
     Driver: "overlay2",
     DriverStatus: [["Backing Filesystem", "overlayfs"]],
-    Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: ["json-file"] },
+    Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: LOG_DRIVERS.filter((name) => name !== "none") },
     MemoryLimit: true,
     SwapLimit: false,
     CpuCfsPeriod: true,
@@ -51,7 +52,7 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     NFd: 0,
     NEventsListener: 0,
     SystemTime: timeText(nowMs),
-    LoggingDriver: "json-file",
+    LoggingDriver: host.loggingDriver,
     CgroupDriver: "cgroupfs",
     CgroupVersion: host.cgroupVersion,
     KernelVersion: host.kernelVersion,

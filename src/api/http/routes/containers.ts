@@ -54,6 +54,7 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
   app.get<ById>("/containers/:id/logs", async (request, reply) => {
     const query = logQueryOf(new Query(request));
     const container = found(request.params.id);
+    if (!container.isLogReadable) throw new HttpError(501, "configured logging driver does not support reading");
     const isTty = container.config.terminal.isTerminal;
     const options = {
       contentType: logContentType(isTty, apiMinorOf(request.raw)),
@@ -61,7 +62,7 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
     };
     await sendStream(context, request, reply, options, async (writer, signal) => {
       for await (const line of containers.logs(container.config.id, query, signal)) {
-        await writer.write(encodeLogEntry({ ...line, attributes: {} }, query, { isTty, endLines: false }));
+        await writer.write(encodeLogEntry(line, query, { isTty, endLines: false }));
       }
     });
   });

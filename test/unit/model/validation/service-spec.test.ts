@@ -171,7 +171,6 @@ describe("not built", () => {
       "generic",
     ],
     ["plugins", task({ runtime: "plugin", container: null }), "plugin"],
-    ["another log driver", task({ logDriver: { name: "syslog", options: {} } }), '"syslog"'],
     ["AppArmor", container({ privileges: { ...privileges, apparmorMode: "disabled" } }), "AppArmor"],
     ["isolation", container({ isolation: "hyperv" }), '"hyperv"'],
     ["swap", task({ resources: { limits: { nanoCpus: 0n, memoryBytes: 8n * 1024n ** 2n, pids: 0n }, reservations: null, swapBytes: 1n } }), "swap"],

@@ -2,7 +2,8 @@ import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
-import { readJsonFileLog } from "../../../src/runtime/json-file-log.js";
+import { jsonFileCodec } from "../../../src/runtime/logs/json-file-codec.js";
+import { readLog } from "../../../src/runtime/logs/log-reader.js";
 
 const folder = mkdtempSync(join(tmpdir(), "swarm-log-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -14,7 +15,7 @@ const options = { stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, follow: 
 async function readWhileWriting(path: string, tail: number): Promise<string[]> {
   writeFileSync(path, entry("a") + entry("b") + entry("c"));
   const texts: string[] = [];
-  for await (const line of readJsonFileLog(path, { ...options, tail }, new Promise(() => undefined), new AbortController().signal)) {
+  for await (const line of readLog(path, jsonFileCodec, { ...options, tail }, new Promise(() => undefined), new AbortController().signal)) {
     if (texts.length === 0) appendFileSync(path, entry("d"));
     texts.push(Buffer.from(line.data).toString());
   }

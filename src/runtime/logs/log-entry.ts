@@ -1,4 +1,4 @@
-import type { LogLine } from "./container-runtime.js";
+import type { LogLine } from "../container-runtime.js";
 
 /** One line of a json-file log; null when it is damaged, as a full disk can leave it. */
 export function parseLogEntry(text: string): LogLine | null {
@@ -7,7 +7,7 @@ export function parseLogEntry(text: string): LogLine | null {
   const { log, stream, time } = entry;
   if (typeof log !== "string" || typeof time !== "string" || (stream !== "stdout" && stream !== "stderr")) return null;
   const timestampNs = parseTimestamp(time);
-  return timestampNs === null ? null : { stream, timestampNs, data: Buffer.from(log, "utf8") };
+  return timestampNs === null ? null : { stream, timestampNs, data: Buffer.from(log, "utf8"), attributes: {} };
 }
 
 function parseJson(text: string): unknown {

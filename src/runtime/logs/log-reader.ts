@@ -1,6 +1,7 @@
 import { watch } from "node:fs";
 import { dirname } from "node:path";
-import type { ContainerLogOptions, LogLine } from "./container-runtime.js";
+import type { ContainerLogOptions, LogLine } from "../container-runtime.js";
+import type { LogCodec } from "./log-codec.js";
 import { LogFiles } from "./log-files.js";
 
 /**
@@ -8,8 +9,9 @@ import { LogFiles } from "./log-files.js";
  * entries are there then) or the signal aborts; without it, a `tail` gives no more entries than it says, also when more are written meanwhile. A file that
  * is rotated away while it is read is read to its end.
  */
-export async function* readJsonFileLog(
+export async function* readLog(
   path: string,
+  codec: LogCodec,
   options: ContainerLogOptions,
   ended: Promise<void>,
   signal: AbortSignal,
@@ -20,7 +22,7 @@ export async function* readJsonFileLog(
   let reader: LogFiles | null = null;
   let left = options.follow || options.tail < 0 ? Number.POSITIVE_INFINITY : options.tail;
   try {
-    reader = await LogFiles.open(path, options.tail);
+    reader = await LogFiles.open(path, options.tail, codec);
     for (;;) {
       const isLast = changes.isOver;
       for await (const line of reader.entries()) {
