@@ -107,7 +107,7 @@ function addCommonFlags(command: Command): void {
     .option("--limit-cpu <n>", "most processors a task may use")
     .option("--limit-memory <size>", "most memory a task may use")
     .option("--limit-pids <n>", "most processes of a task; 0 is no limit")
-    .option("--log-driver <name>", "json-file or none")
+    .option("--log-driver <name>", "json-file, local, none, journald or syslog (default the node's)")
     .option("--log-opt <key=value>", "option of the log driver; repeatable", collect)
     .option("-q, --quiet", "print no progress")
     .option("--no-resolve-image", "do not ask the registry which image the name means now")
