@@ -38,7 +38,19 @@ const SLEEP = ["sleep", "100000"];
 mkdirSync(join(folder, "data"), { recursive: true });
 const [dataRoot, execRoot, tasks] = [join(folder, "data"), join(folder, "run"), join(folder, "data/tasks")];
 const volumes = await LocalVolumeStore.open({ folder: join(dataRoot, "volumes"), programPath: join(dirname(SHIM_PATH), "swarm-volume"), clock, logger });
-const runtime = await LocalRuntime.open({ volumes, dataRoot, execRoot, ownerId, images, shimPath: SHIM_PATH, cgroupParent, logger, clock });
+const runtime = await LocalRuntime.open({
+  sendDatagram: (path, data) => openKernel().sendDatagram(path, data),
+  defaultLog: { driver: "json-file", options: {} },
+  volumes,
+  dataRoot,
+  execRoot,
+  ownerId,
+  images,
+  shimPath: SHIM_PATH,
+  cgroupParent,
+  logger,
+  clock,
+});
 const network = new LocalHostNetwork({ ownerId, subnet, kernel: openKernel(), logger });
 await network.start(await loadLiveEndpoints({ folder: tasks, runtime, logger }));
 const engine = new Engine({ runtime, network, volumes, clock, logger, healthRecords: new HealthFolder(join(folder, "data/health")) });
