@@ -46,7 +46,6 @@ describe("hostile containers", () => {
   });
 
   afterAll(async () => {
-    console.log(lab.logOf(1).slice(-3000));
     await lab?.[Symbol.asyncDispose]();
     rmSync(folder, { recursive: true, force: true });
   });
