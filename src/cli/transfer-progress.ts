@@ -23,6 +23,8 @@ export async function showProgress(
   const view = options.isQuiet ? null : process.stderr.isTTY === true ? new TerminalView() : new PlainView();
   for await (const line of jsonLines<ProgressLine>(stream)) {
     if (line.error !== undefined) throw new CommandFailure(EXIT.refused, line.error);
+    // It stands below the rows, which stay as they are from then on.
+    if (line.stream !== undefined || line.id === undefined) view?.close();
     if (line.stream !== undefined) say(line.stream.trimEnd());
     else if (line.status !== undefined && line.id === undefined) say(line.status);
     else if (line.status !== undefined) view?.show(line.id ?? "", line.status, line.progress ?? "");
@@ -30,11 +32,17 @@ export async function showProgress(
 }
 
 interface View {
+  /** What is shown from now on has rows of its own. */
+  close(): void;
   show(id: string, status: string, bar: string): void;
 }
 
 class PlainView implements View {
   readonly #last = new Map<string, string>();
+
+  close(): void {
+    this.#last.clear();
+  }
 
   show(id: string, status: string): void {
     if (this.#last.get(id) === status) return;
@@ -44,10 +52,15 @@ class PlainView implements View {
 }
 
 class TerminalView implements View {
-  readonly #rows: string[] = [];
+  #rows: string[] = [];
+
+  close(): void {
+    this.#rows = [];
+  }
 
   show(id: string, status: string, bar: string): void {
-    const text = `${id}: ${status}${bar === "" ? "" : ` ${bar}`}`;
+    // A row that the terminal would break in two could not be found again.
+    const text = `${id}: ${status}${bar === "" ? "" : ` ${bar}`}`.slice(0, (process.stderr.columns ?? 80) - 1);
     const known = this.#rows.indexOf(id);
     if (known < 0) {
       this.#rows.push(id);
@@ -55,6 +68,6 @@ class TerminalView implements View {
       return;
     }
     const up = this.#rows.length - known;
-    process.stderr.write(`\x1b[${up}A\r\x1b[2K${text.slice(0, (process.stderr.columns ?? 80) - 1)}\x1b[${up}B\r`);
+    process.stderr.write(`\x1b[${up}A\r\x1b[2K${text}\x1b[${up}B\r`);
   }
 }

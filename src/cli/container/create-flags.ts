@@ -1,4 +1,4 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { collect } from "../collect.js";
 import { addResourceFlags, type ResourceFlags } from "./resource-flags.js";
 
@@ -173,11 +173,20 @@ const SWITCHES: readonly (readonly [flag: string, help: string])[] = [
   ["-t, --tty", "give it a terminal"],
 ];
 
+const OLDER_NAMES: Readonly<Record<string, string>> = { "--net": "network", "--net-alias": "networkAlias", "--dns-opt": "dnsOption" };
+
 export function addCreateFlags(command: Command): void {
   // -h is the host name.
   command.helpOption("--help", "show how it is used");
   addResourceFlags(command);
   for (const [flag, help] of [...VALUES, ...SWITCHES]) command.option(flag, help);
   for (const [flag, help] of LISTS) command.option(flag, `${help}; repeatable`, collect);
+  // Older names, which scripts still use.
+  for (const [flag, name] of Object.entries(OLDER_NAMES)) {
+    const store = (value: string) => {
+      command.setOptionValue(name, collect(value, command.getOptionValue(name) as List | undefined));
+    };
+    command.addOption(new Option(`${flag} <value>`).hideHelp().argParser(store));
+  }
   command.option("--pull <when>", "always, missing or never", "missing");
 }

@@ -75,7 +75,7 @@ describe("the flags of create", () => {
       ["--network", "front", "--network-alias", "web", "--ip", "10.0.0.7"],
       { NetworkingConfig: { EndpointsConfig: { front: { Aliases: ["web"], IPAMConfig: { IPv4Address: "10.0.0.7" } } } } },
     ],
-    [["--network", "front", "--network", "name=back,alias=db"], { NetworkingConfig: { EndpointsConfig: { back: { Aliases: ["db"] } } } }],
+    [["--net", "front", "--network", "name=back,alias=db"], { NetworkingConfig: { EndpointsConfig: { back: { Aliases: ["db"] } } } }],
   ])("%j in the body", (args, expected) => {
     expect(bodyOf(...args)).toMatchObject(expected);
   });

@@ -131,6 +131,7 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
       Entrypoint: config.entrypoint.length === 0 ? null : config.entrypoint,
       Labels: config.labels,
       StopSignal: unlessEmpty(config.stopSignal),
+      ...(single === null || single.stopTimeoutMs === 0 ? {} : { StopTimeout: Math.round(single.stopTimeoutMs / 1000) }),
       Healthcheck: healthcheckToDocker(container.health === null ? config.health : container.health),
     },
     NetworkSettings: { Ports: bindings, ...addressesOf(container), Networks: networksToDocker(container) },
