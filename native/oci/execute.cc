@@ -106,12 +106,16 @@ int executeInContainer(const ContainerStore& store, const ExecuteOptions& option
   Pipe report = makePipe();
   const auto prepare = [&] {
     enterCgroups(groups);
+    // Before the container's cgroup namespace is: where namespaces are delegated, as systemd mounts version 2, nobody gets from outside of one into it.
+    for (const CgroupSettings& group : groups) {
+      if (group.isUnified) writeSetting(group.path + "/cgroup.procs", "0");
+    }
     setLimits(process.settings);
     // In sight of the container before it is one of its programs: nobody there may look into it.
     check(prctl(PR_SET_DUMPABLE, 0), "hide from the container");
     check(setns(first.get(), flags), "join the container's namespaces");
   };
-  const pid_t child = cloneApart(0, openUnifiedCgroup(groups), report.write, prepare, [&] { runChild({process, filter, console, report.write, (flags & CLONE_NEWUSER) != 0}); });
+  const pid_t child = cloneApart(0, Fd(), report.write, prepare, [&] { runChild({process, filter, console, report.write, (flags & CLONE_NEWUSER) != 0}); });
   report.write.reset();
   const std::string reason = readToEnd(report.read);
   if (child > 0 && !reason.empty()) waitFor(child);
