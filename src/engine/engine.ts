@@ -127,24 +127,24 @@ export class Engine {
   }
 
   /** False when it does not run. Null is the container's own grace. */
-  async stop(id: string, graceMs: number | null): Promise<boolean> {
+  async stop(id: string, graceMs: number | null, signal = ""): Promise<boolean> {
     const info = this.#get(id);
     const wasWaiting = this.#restarts.isWaiting(id);
     this.#restarts.forget(id);
     await this.#change(info, { isStopped: true });
     if (info.state !== "running") return wasWaiting;
-    await this.#options.runtime.stop(id, graceMs ?? graceOf(info));
+    await this.#options.runtime.stop(id, graceMs ?? graceOf(info), signal);
     this.tell("stop", id);
     return true;
   }
 
   /** Starts it also when it did not run. */
-  async restart(id: string, graceMs: number | null): Promise<void> {
+  async restart(id: string, graceMs: number | null, signal = ""): Promise<void> {
     const info = this.#get(id);
     this.#held.add(id);
     try {
       this.#restarts.forget(id);
-      if (info.state === "running") await this.#options.runtime.stop(id, graceMs ?? graceOf(info));
+      if (info.state === "running") await this.#options.runtime.stop(id, graceMs ?? graceOf(info), signal);
       await this.#settled();
       await this.#change(this.#get(id), { isStopped: false });
       await this.#launch(id);

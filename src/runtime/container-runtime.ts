@@ -19,8 +19,8 @@ export interface ContainerRuntime {
   start(id: string): Promise<void>;
   /** Sends a signal by name (`SIGTERM`). Throws `failed_precondition` when it is not running. */
   kill(id: string, signal: string): Promise<void>;
-  /** Stop signal, then SIGKILL after `gracePeriodMs`; resolves when it is dead. Does nothing when it is not running. */
-  stop(id: string, gracePeriodMs: number): Promise<void>;
+  /** Its stop signal, or the one that is given, then SIGKILL after `gracePeriodMs`; resolves when it is dead. Does nothing when it is not running. */
+  stop(id: string, gracePeriodMs: number, signal?: string): Promise<void>;
   /** Resolves with the exit when the container has ended (at once when it has); rejects with the signal's reason. */
   wait(id: string, signal?: AbortSignal): Promise<ContainerExit>;
   /** Removes it with its files. Throws `failed_precondition` when it is running and `force` is not set. */

@@ -254,11 +254,13 @@ export class LocalContainer {
     return this.#tools.cgroups.plan(shortName(config.id), resources, devices, this.#tools.otherRuntimes.of(config) !== null);
   }
 
-  async stop(gracePeriodMs: number): Promise<void> {
+  /** An empty signal is its own stop signal. */
+  async stop(gracePeriodMs: number, signal = ""): Promise<void> {
+    const first = signalNumber(signal || this.record.process.stopSignal);
     if (this.#state.type === "starting") await this.#state.result.promise.catch(() => undefined);
     if (this.#state.type !== "running") return;
     const cancel = this.#tools.clock.after(gracePeriodMs, () => this.#killIfRunning(SIGKILL));
-    await this.#killIfRunning(signalNumber(this.record.process.stopSignal));
+    await this.#killIfRunning(first);
     await this.ended.finally(cancel);
   }
 

@@ -254,8 +254,8 @@ export class LocalRuntime implements ContainerRuntime {
     await this.#get(id).kill(signalNumber(signal));
   }
 
-  async stop(id: string, gracePeriodMs: number): Promise<void> {
-    await this.#get(id).stop(gracePeriodMs);
+  async stop(id: string, gracePeriodMs: number, signal = ""): Promise<void> {
+    await this.#get(id).stop(gracePeriodMs, signal);
   }
 
   wait(id: string, signal?: AbortSignal): Promise<ContainerExit> {

@@ -194,6 +194,15 @@ describe("files, images of containers, and what they take", () => {
     await must("rm", "-f", "limited");
   });
 
+  test("stop sends the signal that was asked for", async () => {
+    const id = await must("run", "-d", "bb:v1", "sh", "-c", "trap 'exit 7' USR1; echo ready; while :; do sleep 0.1; done");
+    await shell(`until docker logs ${id} | grep -q ready; do sleep 0.1; done`);
+    await expect(sdk.getContainer(id).stop({ signal: "SIGNOTHING" } as object)).rejects.toMatchObject({ statusCode: 400 });
+    await sdk.getContainer(id).stop({ signal: "SIGUSR1", t: 60 } as object);
+    expect(await must("inspect", id, "--format", "{{.State.ExitCode}}")).toBe("7");
+    await must("rm", id);
+  });
+
   test("attaching without an upgrade: by an SDK for the output, and with the body as the input", async () => {
     const container = await sdk.createContainer({ Image: "bb:v1", Cmd: ["sh", "-c", "read a; echo got $a; cat"], OpenStdin: true, StdinOnce: true });
     const output = (await container.attach({ stream: true, stdout: true, stderr: true })) as NodeJS.ReadableStream;

@@ -49,11 +49,11 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
 
   app.post<ById>("/containers/:id/stop", async (request, reply) => {
     const id = idOf(request);
-    return sendEmpty(reply, (await engine.stop(id, graceOf(request))) ? 204 : 304);
+    return sendEmpty(reply, (await engine.stop(id, graceOf(request), new Query(request).text("signal"))) ? 204 : 304);
   });
 
   app.post<ById>("/containers/:id/restart", async (request, reply) => {
-    await engine.restart(idOf(request), graceOf(request));
+    await engine.restart(idOf(request), graceOf(request), new Query(request).text("signal"));
     return sendEmpty(reply, 204);
   });
 

@@ -1,6 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ImageInfo, ImageRemoval } from "../../../runtime/image-store.js";
 import { sendEmpty, sendJson } from "../answer.js";
+import { sendArchive } from "../archive-stream.js";
 import { streamBody } from "../body.js";
 import { imageSharing } from "../image-sharing.js";
 import type { RouteContext } from "../context.js";
@@ -113,14 +114,7 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
 
   async function save(request: FastifyRequest, reply: FastifyReply, names: readonly string[]): Promise<undefined> {
     if (names.length === 0) throw new HttpError(400, "names of images must be given");
-    const archive = await images.save(names);
-    await sendStream(context, request, reply, { contentType: "application/x-tar" }, async (writer, signal) => {
-      for await (const chunk of archive as AsyncIterable<Buffer>) {
-        if (signal.aborted) break;
-        await writer.write(chunk);
-      }
-    });
-    return undefined;
+    return await sendArchive(context, request, reply, await images.save(names));
   }
 
   function resolved(name: string): ImageInfo {
