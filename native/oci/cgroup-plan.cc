@@ -249,7 +249,7 @@ CgroupPlan planCgroups(const std::string& id, const std::string& path, const Jso
     limits.setUnified(file, text.literal());
   }
   CgroupPlan plan = std::move(limits).plan();
-  if (hierarchies.legacy.count("devices") == 0) plan.groups.back().deviceRules = rulesToAllow(resources);
+  if (hierarchies.legacy.count("devices") == 0 && plan.groups.back().isUnified) plan.groups.back().deviceRules = rulesToAllow(resources);
   return plan;
 }
 

@@ -11,6 +11,7 @@ import { benchFailover } from "./failover.js";
 import { benchIdle } from "./idle.js";
 import { benchScenario } from "./scenario.js";
 import { benchStability } from "./stability.js";
+import { benchStart } from "./start.js";
 import { benchState } from "./state.js";
 import { benchUnpack } from "./unpack.js";
 
@@ -38,6 +39,7 @@ export interface BenchOptions {
 const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<readonly Figure[]>>> = {
   scenario: benchScenario,
   idle: benchIdle,
+  start: benchStart,
   state: benchState,
   consensus: benchConsensus,
   failover: benchFailover,

@@ -6,7 +6,9 @@ import { describeContainerRuntime } from "../../conformance/container-runtime.js
 import { ContainerWorld, containerConfig, SHIM_PATH } from "../../support/container-world.js";
 import { until } from "../../support/until.js";
 
-const PEERS = ["runc", "crun"].map((name) => [name, execFileSync("sh", ["-c", `command -v ${name}`], { encoding: "utf8" }).trim()] as const);
+const PEERS = ["runc", "crun"].map(
+  (name) => [name, execFileSync("sh", ["-c", `PATH=$PATH:/usr/sbin command -v ${name}`], { encoding: "utf8" }).trim()] as const,
+);
 /** Our own command line, called as any other. */
 const PROGRAMS = [...PEERS, ["swarm-oci", resolve(SHIM_PATH, "../swarm-oci")] as const];
 const runtimesOf = (defaultName: string) => ({ byName: Object.fromEntries(PROGRAMS.map(([name, path]) => [name, { path, args: [] }])), defaultName });
