@@ -10,7 +10,7 @@ const ROUND_TICKS_MAX = 20;
  * readers never wait.
  */
 const CROWD = 8;
-const CROWD_ROUND_MS = 3;
+const CROWD_ROUND_MS = 4;
 /** Readers that may wait for an answer or for the store to catch up: beyond that, more callers only make all of them late. */
 const READERS_MAX = 100_000;
 

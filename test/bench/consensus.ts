@@ -87,7 +87,6 @@ async function measureEtcd(lab: BenchLab, measure: Measure): Promise<void> {
     await lab.verb("up", "--managers", String(MEMBERS));
     const sockets = await socketsOf(lab);
     using http = etcdHttpTarget(sockets);
-    using grpc = etcdGrpcTarget(sockets);
     const [probe] = http.writes(1);
     await until("etcd takes a write", () =>
       probe?.()
@@ -95,6 +94,7 @@ async function measureEtcd(lab: BenchLab, measure: Measure): Promise<void> {
         .catch(() => false),
     );
     await measureTarget(http, measure);
+    using grpc = etcdGrpcTarget(sockets);
     await measureTarget(grpc, measure);
   } finally {
     await lab.verb("down");
