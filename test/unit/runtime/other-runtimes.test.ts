@@ -99,7 +99,7 @@ describe.each(PROGRAMS)("containers of %s", (name) => {
     const chunks: Buffer[] = [];
     for await (const chunk of stream) chunks.push(chunk as Buffer);
     expect(Buffer.concat(chunks).toString()).toMatch(/\/dev\/(pts\/0|console)\r\n33 99\r\n[\s\S]*got something/);
-    await world.runtime.remove(id);
+    await world.runtime.remove(id, { force: true });
   });
 
   test("out of memory is told, and pause holds them", async () => {
