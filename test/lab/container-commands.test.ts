@@ -117,7 +117,7 @@ describe("swarm container and its short forms", () => {
   test("signals go to the program, and its end is the command's", async () => {
     const running = swarm("run", "--name", "trapped", "bb:v1", "sh", "-c", "trap 'echo caught; exit 9' TERM; echo ready; while :; do sleep 0.1; done");
     await until("it has started", async () => (await swarm("logs", "trapped")).stdout.includes("ready"), 30);
-    await lab.run(["bash", "-c", "for p in /proc/[0-9]*; do grep -qa 'swarm.js.*[t]rapped' $p/cmdline && kill -TERM ${p#/proc/}; done"]);
+    await lab.run(["bash", "-c", "for p in /proc/[0-9]*; do grep -qa 'swarm.js.*[t]rapped' $p/cmdline && kill -TERM $(basename $p); done"]);
     expect(await running).toMatchObject({ code: 9, stdout: "ready\ncaught\n" });
     await must("container", "rm", "trapped");
   });
