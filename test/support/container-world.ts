@@ -13,6 +13,7 @@ import { openKernel } from "../../src/kernel/native-kernel.js";
 import { LocalRuntime } from "../../src/runtime/local-runtime.js";
 import { LocalVolumeStore } from "../../src/volumes/local-volume-store.js";
 import { FolderImages, makeBusyboxRoot } from "./folder-images.js";
+import { containerConfig as plainConfig } from "./container-config.js";
 
 export const SHIM_PATH = resolve(import.meta.dirname, "../../native/build/swarm-shim");
 
@@ -22,44 +23,7 @@ export const PATIENT = ["sh", "-c", "trap 'exit 7' USR1; trap 'exit 0' TERM; ech
 /** Settings of a container that differs from nothing special by `changes`. */
 export function containerConfig(changes: Partial<ContainerConfig> = {}): ContainerConfig {
   const id = newContainerId();
-  return {
-    id,
-    name: `test-${id.slice(0, 12)}`,
-    image: "busybox",
-    labels: {},
-    entrypoint: [],
-    command: PATIENT,
-    env: [],
-    workingDir: "",
-    user: "",
-    groups: [],
-    hostname: "",
-    mounts: [],
-    isRootReadOnly: false,
-    capabilityAdd: [],
-    capabilityDrop: [],
-    noNewPrivileges: false,
-    sysctls: {},
-    ulimits: [],
-    oomScoreAdj: 0,
-    resources: { nanoCpus: 0, memoryBytes: 0, pids: 0 },
-    stopSignal: "",
-    network: null,
-    hosts: [],
-    dns: { nameservers: [], search: [], options: [] },
-    log: { driver: "json-file", options: {} },
-    domainname: "",
-    terminal: { isTerminal: false, hasInput: false, isInputOnce: false },
-    isPrivileged: false,
-    devices: [],
-    seccomp: "default",
-    runtime: "",
-    hasInit: false,
-    sharedMemoryBytes: 0,
-    health: null,
-    single: null,
-    ...changes,
-  };
+  return plainConfig(id, `test-${id.slice(0, 12)}`, { image: "busybox", command: PATIENT, hostname: "", ...changes });
 }
 
 /**
