@@ -2,12 +2,12 @@
 
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "../base/resolve.h"
 #include "../unpack/archive-error.h"
 #include "../unpack/place-contents.h"
 #include "refusal.h"
@@ -40,10 +40,7 @@ std::string joined(const std::vector<std::string>& parts, size_t count) {
 
 /** Links are followed, within the root of this process, which is the container's; but for those of /proc that lead anywhere. */
 Fd openBelow(const Fd& folder, const std::string& path, uint64_t flags) {
-  open_how how = {};
-  how.flags = flags | O_CLOEXEC;
-  how.resolve = RESOLVE_NO_MAGICLINKS;
-  return Fd(retry([&] { return static_cast<int>(syscall(SYS_openat2, folder.get(), path.c_str(), &how, sizeof how)); }));
+  return Fd(openResolved(folder.get(), path, flags, RESOLVE_NO_MAGICLINKS));
 }
 
 bool isOverlays(const std::string& attribute) {

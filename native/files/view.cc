@@ -11,6 +11,7 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "../base/resolve.h"
 #include "../shim/joined-process.h"
 #include "../shim/rootfs.h"
 #include "inode.h"
@@ -19,8 +20,6 @@
 namespace {
 
 constexpr int LINKS_MAX = 40;
-/** A path with ".." is looked up again when somebody renames folders meanwhile (openat2(2), EAGAIN). */
-constexpr int LOOKUPS_MAX = 1000;
 
 void joinMounts(const Settings& settings) {
   const Fd process = openJoined(settings);
@@ -48,15 +47,7 @@ void beApart() {
 
 int lookUp(const std::string& path, uint64_t flags) {
   const Fd root = openFile("/", O_PATH | O_DIRECTORY);
-  open_how how = {};
-  how.flags = flags | O_PATH | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  int result = -1;
-  for (int tries = 0; tries < LOOKUPS_MAX; tries++) {
-    result = retry([&] { return static_cast<int>(syscall(SYS_openat2, root.get(), path.c_str(), &how, sizeof how)); });
-    if (result >= 0 || errno != EAGAIN) return result;
-  }
-  return result;
+  return openResolved(root.get(), path, flags | O_PATH, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS);
 }
 
 }  // namespace

@@ -3,24 +3,19 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <climits>
 
 #include "../base/error.h"
+#include "../base/resolve.h"
 
 namespace {
 
 /** As the kernel follows them. */
 constexpr int LINKS_MAX = 40;
 
-int openResolved(int root, const std::string& path, uint64_t resolve) {
-  open_how how = {};
-  how.flags = O_PATH | O_CLOEXEC;
-  how.resolve = resolve | RESOLVE_NO_MAGICLINKS;
-  return retry([&] { return static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)); });
-}
+int openPath(int root, const std::string& path, uint64_t resolve) { return openResolved(root, path, O_PATH, resolve | RESOLVE_NO_MAGICLINKS); }
 
 /** Makes what is missing; false where a link is that leads to nothing. */
 bool create(const Fd& parent, const std::string& name, bool isFile, const std::string& walked) {
@@ -44,7 +39,7 @@ std::string targetOf(const Fd& parent, const std::string& name, const std::strin
 }
 
 Fd openOrCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve, int links = 0) {
-  Fd parent(check(openResolved(root, ".", resolve), "open", "the container's root"));
+  Fd parent(check(openPath(root, ".", resolve), "open", "the container's root"));
   std::string walked = ".";
   while (!path.empty()) {
     const size_t slash = path.find('/');
@@ -55,14 +50,14 @@ Fd openOrCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve
     const std::string folder = walked;
     walked.append("/").append(name);
     // From the root each time, so that links are resolved as the kernel does it.
-    int next = openResolved(root, walked, resolve);
+    int next = openPath(root, walked, resolve);
     if (next < 0 && errno == ENOENT) {
       if (!create(parent, name, isLast && kind == NodeKind::file, walked)) {
         // A link of the image to what is missing in it (/var/run to /run): that is made, within the root as everything.
         if ((resolve & RESOLVE_NO_SYMLINKS) != 0 || links == LINKS_MAX) fail("open in the container", walked, ELOOP);
         return openOrCreate(root, targetOf(parent, name, folder).append("/").append(path), kind, resolve, links + 1);
       }
-      next = openResolved(root, walked, resolve);
+      next = openPath(root, walked, resolve);
     }
     parent = Fd(check(next, "open in the container", walked));
   }
@@ -75,12 +70,12 @@ std::string pathOf(int fd) { return "/proc/self/fd/" + std::to_string(fd); }
 
 Fd openInRoot(int root, std::string_view path, NodeKind kind) { return openOrCreate(root, path, kind, RESOLVE_IN_ROOT); }
 
-Fd openWithin(int root, const std::string& path) { return Fd(check(openResolved(root, path, RESOLVE_IN_ROOT), "open", path)); }
+Fd openWithin(int root, const std::string& path) { return Fd(check(openPath(root, path, RESOLVE_IN_ROOT), "open", path)); }
 
 Fd openPlainDirectory(int root, std::string_view path) { return openOrCreate(root, path, NodeKind::directory, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS); }
 
 Fd openExisting(const std::string& path) {
-  Fd found(openResolved(AT_FDCWD, path, 0));
+  Fd found(openPath(AT_FDCWD, path, 0));
   if (!found && errno != ENOENT && errno != ENOTDIR) fail("open in the container", path);
   return found;
 }

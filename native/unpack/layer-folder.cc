@@ -3,7 +3,6 @@
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -11,6 +10,7 @@
 #include <climits>
 
 #include "../base/error.h"
+#include "../base/resolve.h"
 #include "archive-error.h"
 
 namespace {
@@ -83,10 +83,7 @@ Fd LayerFolder::openDirectory(const std::string& name) const {
 void LayerFolder::forget() { last_.reset(); }
 
 Fd LayerFolder::open(const std::string& path, int flags, unsigned long resolve) const {
-  open_how how = {};
-  how.flags = static_cast<unsigned>(flags | O_CLOEXEC);
-  how.resolve = resolve | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV;
-  return Fd(retry([&] { return static_cast<int>(syscall(SYS_openat2, root_.get(), path.c_str(), &how, sizeof how)); }));
+  return Fd(openResolved(root_.get(), path, static_cast<unsigned>(flags), resolve | RESOLVE_NO_MAGICLINKS | RESOLVE_NO_XDEV));
 }
 
 /** Follows links by hand, since one that leads nowhere names a folder to be made; each step is opened from the root without any link in it. */

@@ -6,7 +6,6 @@
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -15,6 +14,7 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "../base/resolve.h"
 #include "host-mount.h"
 #include "tree-copy.h"
 #include "tree-walk.h"
@@ -46,10 +46,7 @@ void showImage(const Words& layers, const std::string& place) {
 
 /** What a path names for a process whose root directory is `root`: no link leads out. Empty when there is nothing. */
 Fd openInImage(int root, const std::string& path) {
-  open_how how = {};
-  how.flags = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
-  how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
-  Fd found(retry([&] { return static_cast<int>(syscall(SYS_openat2, root, path.c_str(), &how, sizeof how)); }));
+  Fd found(openResolved(root, path, O_RDONLY | O_DIRECTORY, RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS));
   if (!found && errno == ENOTDIR) failWith("cannot mount volume over existing file, file exists in the image: " + path, ENOTDIR);
   if (!found && errno != ENOENT) fail("open in the image", path);
   return found;

@@ -1,4 +1,5 @@
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { Readable } from "node:stream";
@@ -102,6 +103,32 @@ test("a link in the mount's target, or in a subpath, stays within the root and t
   );
   for (const { config } of world.runtime.list()) await world.runtime.remove(config.id);
   await world.volumes.prune(() => true);
+});
+
+/** Renames a file for as long as it may, 30 s at most: each rename lets the kernel refuse a path with ".." that is being resolved under a root (openat2(2), EAGAIN). */
+const RENAMER = `
+const { renameSync, writeFileSync } = require("node:fs");
+const [file, end] = [process.argv[1], Date.now() + 30_000];
+writeFileSync(file, "");
+process.stdout.write("ready");
+while (Date.now() < end) for (let i = 0; i < 1000; i++) { renameSync(file, file + "x"); renameSync(file + "x", file); }
+`;
+
+test("a path with '..' is found also while somebody renames files without end", async () => {
+  const { folder } = await world.volumes.create({ name: "v-renamed", driver: "", options: {}, labels: {} });
+  mkdirSync(join(folder, "sub"));
+  writeFileSync(join(folder, "sub/file"), "part\n");
+  symlinkSync(`${"sub/../".repeat(20)}sub`, join(folder, "around"));
+  const renamer = spawn(process.execPath, ["-e", RENAMER, join(world.folder, "renamed")], { stdio: ["ignore", "pipe", "inherit"] });
+  try {
+    await once(renamer.stdout, "data");
+    const targets = ["/a", "/b", "/c"];
+    const mounts = targets.map((target) => volume("v-renamed", target, { subpath: "around" }));
+    expect((await world.run("cat /a/file /b/file /c/file", { mounts })).output).toBe("part\npart\npart\n");
+  } finally {
+    renamer.kill("SIGKILL");
+  }
+  await world.volumes.remove("v-renamed");
 });
 
 test("what a volume's options name is mounted while a container runs, also over the daemon's end", async () => {
