@@ -2,12 +2,10 @@ import { readFile, rm, stat, writeFile } from "node:fs/promises";
 import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
-import type { ContainerVolumes } from "../volumes/volume-store.js";
 import type { CgroupTree } from "./cgroup-tree.js";
 import { allCapabilities, capabilitiesOf } from "./capabilities.js";
 import type { CgroupPlan } from "./cgroup-plan.js";
 import { type ContainerPaths, execSocket, shortName } from "./container-paths.js";
-import { volumeUses } from "./container-volumes.js";
 import { type ContainerRecord, writeRecord } from "./container-record.js";
 import type {
   Attachment,
@@ -25,6 +23,7 @@ import { containerLogOf } from "./logs/container-log.js";
 import type { ForwardedLog } from "./logs/log-sending.js";
 import { planDevices } from "./devices.js";
 import { type Outcome, readOutcome } from "./exit-record.js";
+import type { HeldVolumes } from "./held-volumes.js";
 import { encodeExec, encodeLaunch, type ExecLaunch, type Launch } from "./launch-request.js";
 import { startExec } from "./local-exec.js";
 import { mergeEnv } from "./process-config.js";
@@ -39,7 +38,7 @@ export interface ContainerTools {
   readonly cgroups: CgroupTree;
   readonly spawner: Spawner;
   readonly otherRuntimes: OtherRuntimes;
-  readonly volumes: ContainerVolumes;
+  readonly volumes: HeldVolumes;
   readonly clock: Clock;
   readonly execRoot: string;
   /** The program swarm-compress. */
@@ -307,7 +306,7 @@ export class LocalContainer {
     const { nodes, rules } = await planDevices(config);
     const cgroups = this.#planCgroups(config.resources, rules);
     const seccomp = await this.#tools.seccompOf(config);
-    for (const use of volumeUses(config)) await this.#tools.volumes.use(use);
+    await this.#tools.volumes.use(config);
     const { plan, path } = this.log;
     const log = { plan, path, compressorPath: this.#tools.compressorPath };
     const launch = { ...surroundings, config, process, paths: this.paths, log, cgroups, seccomp, devices: nodes, attachers };

@@ -10,6 +10,7 @@ beforeEach(async () => {
 });
 afterEach(() => world[Symbol.asyncDispose]());
 
+const EXEC = { env: [], workingDir: "", user: "", isPrivileged: false, isTerminal: false, size: null, streams: null } as const;
 const isAlive = (pid: number) => existsSync(`/proc/${pid}`);
 
 test("a container runs on without the daemon and is found again", async () => {
@@ -114,6 +115,21 @@ test("what belongs to no container is removed at start: folders, cgroups, and sh
   expect(readdirSync(join(world.folder, "data/containers"))).toEqual([]);
   expect(readdirSync(join(world.folder, "run/shims"))).toEqual([]);
   expect(world.cgroups().filter((path) => path.endsWith(id.slice(0, 32)))).toEqual([]);
+});
+
+test("the socket of a program's shim that was killed is removed at start", async () => {
+  const id = await world.startReady();
+  const inUse = await world.runtime.exec(id, { ...EXEC, args: ["sleep", "1000"] });
+  const sockets = () => readdirSync(join(world.folder, "run/shims")).toSorted();
+  const living = sockets();
+  const before = new Set(world.shims());
+  await world.runtime.exec(id, { ...EXEC, args: ["sleep", "1000"] });
+  for (const shim of world.shims()) if (!before.has(shim)) process.kill(shim, "SIGKILL");
+  await until("its shim is gone", () => world.shims().length === before.size);
+  expect(sockets()).toHaveLength(living.length + 1);
+  await world.reopen();
+  expect(sockets()).toEqual(living);
+  await inUse.kill("SIGKILL");
 });
 
 test("nothing is left of a removed container", async () => {

@@ -1,0 +1,28 @@
+import { capabilitiesOf, hasCapability } from "../capabilities.js";
+import type { ContainerConfig } from "../container-runtime.js";
+import type { Launch } from "../launch-request.js";
+import { DEFAULT_PROFILE } from "./default-policy.js";
+import type { SeccompFilters } from "./filters.js";
+import { ociSeccomp } from "./oci-seccomp.js";
+import { parseSeccompProfile } from "./parse-profile.js";
+import { flagBits, policyText, subjectOnThisMachine } from "./profile.js";
+
+/** The compiled filter of a container's system calls, as our own shim takes it; null for none. Throws `invalid_argument` for a profile that is none. */
+export async function compiledPolicyOf(config: ContainerConfig, filters: SeccompFilters): Promise<Launch["seccomp"]> {
+  const found = policyOf(config);
+  if (found === null) return null;
+  return { path: await filters.fileFor(policyText(found.profile, found.subject)), flags: flagBits(found.profile) };
+}
+
+/** The same as another runtime takes it: `linux.seccomp` of the OCI runtime specification; null for none. Throws as `compiledPolicyOf`. */
+export function ociPolicyOf(config: ContainerConfig): object | null {
+  const found = policyOf(config);
+  return found === null ? null : ociSeccomp(found.profile, found.subject);
+}
+
+function policyOf(config: ContainerConfig) {
+  if (config.isPrivileged || config.seccomp === "unconfined") return null;
+  const profile = config.seccomp === "default" ? DEFAULT_PROFILE : parseSeccompProfile(config.seccomp.profile);
+  const capabilities = capabilitiesOf(config);
+  return { profile, subject: subjectOnThisMachine((name) => hasCapability(capabilities, name)) };
+}
