@@ -173,16 +173,7 @@ export class LocalVolumeStore implements VolumeStore, ContainerVolumes {
   }
 
   async leave(containerId: string): Promise<void> {
-    const leaving = this.#users.namesOf(containerId).map((name) =>
-      this.#lock.run(name, async () => {
-        const places = this.#users.remove(name, containerId);
-        const volume = this.#volumes.get(name);
-        if (volume === undefined) return;
-        for (let told = 0; told < places; told++) this.#tell("unmount", volume, { container: containerId });
-        if (this.#users.of(name).length === 0) await this.#unmount(volume);
-      }),
-    );
-    await Promise.all(leaving);
+    await Promise.all(this.#users.namesOf(containerId).map((name) => this.#lock.run(name, () => this.#leaveLocked(containerId, name))));
   }
 
   async settle(): Promise<void> {
@@ -229,6 +220,18 @@ export class LocalVolumeStore implements VolumeStore, ContainerVolumes {
     this.#volumes.set(name, volume);
     this.#tell("create", volume);
     return volume;
+  }
+
+  async #leaveLocked(containerId: string, name: string): Promise<void> {
+    const volume = this.#volumes.get(name);
+    const users = this.#users.of(name);
+    try {
+      if (volume !== undefined && users.length === 1 && users.includes(containerId)) await this.#unmount(volume);
+    } finally {
+      // A user until then: whoever asks a second time, at the container's removal, waits for it too.
+      const places = this.#users.remove(name, containerId);
+      if (volume !== undefined) for (let told = 0; told < places; told++) this.#tell("unmount", volume, { container: containerId });
+    }
   }
 
   #existing(name: string): Volume {

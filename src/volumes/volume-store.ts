@@ -78,7 +78,7 @@ export interface ContainerVolumes extends Pick<VolumeStore, "remove"> {
   use(use: VolumeUse): Promise<void>;
   /** For a container that was found running. */
   resume(use: VolumeUse): void;
-  /** The container runs no more: what nobody uses is unmounted. */
+  /** The container runs no more: what nobody uses is unmounted when this resolves, also where an earlier call is still at it. */
   leave(containerId: string): Promise<void>;
   /** After the last `resume`: unmounts what an earlier daemon left. */
   settle(): Promise<void>;

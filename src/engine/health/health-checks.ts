@@ -3,7 +3,7 @@ import { messageOf } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
 import type { ContainerChange, ContainerInfo, ContainerRuntime, HealthPlan } from "../../runtime/container-runtime.js";
 import type { ExecRegistry } from "../exec-registry.js";
-import type { HealthRecords } from "./health-records.js";
+import type { HealthRecord, HealthRecords } from "./health-records.js";
 import { afterProbe, type HealthState, type HealthStatus, healthTimesOf, newHealth, probeDelayMs } from "./health-state.js";
 import { runProbe } from "./probe.js";
 
@@ -44,18 +44,14 @@ export class HealthChecks implements HealthSource {
     this.#options = options;
   }
 
-  /**
-   * Goes on with containers of an earlier daemon: what they were found to be stays so until the next result, and failures are counted anew. To be awaited before
-   * anybody acts on a status.
-   */
+  /** Goes on with containers of an earlier daemon: what they were found to be stays so until the next result. To be awaited before anybody acts on a status. */
   async resume(): Promise<void> {
     const tested = this.#options.runtime.list().filter(({ health }) => health !== null);
     const records = await this.#options.records.load(tested.map(({ config }) => config.id));
     for (const info of tested) {
       const record = records.get(info.config.id);
-      const isKnown = record !== undefined && record.startedAtMs === info.startedAtMs;
       if (info.state === "created" || this.#entries.has(info.config.id)) continue;
-      this.#begin(info, isKnown ? { ...newHealth(), status: record.status } : newHealth());
+      this.#begin(info, record?.startedAtMs === info.startedAtMs ? stateOf(record) : newHealth(record?.log));
     }
   }
 
@@ -131,8 +127,8 @@ export class HealthChecks implements HealthSource {
   #take(id: string, entry: Entry, state: HealthState): void {
     const { status } = entry.state;
     entry.state = state;
+    this.#track(this.#options.records.save(id, { ...state, startedAtMs: entry.startedAtMs }));
     if (state.status === status) return;
-    this.#track(this.#options.records.save(id, { startedAtMs: entry.startedAtMs, status: state.status }));
     for (const listener of this.#listeners) listener(id, state.status);
   }
 
@@ -142,6 +138,10 @@ export class HealthChecks implements HealthSource {
       .finally(() => this.#running.delete(done));
     this.#running.add(done);
   }
+}
+
+function stateOf({ status, failingStreak, log }: HealthRecord): HealthState {
+  return { status, failingStreak, log };
 }
 
 /** Ends early when the signal aborts. */

@@ -1,12 +1,11 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCodeOf } from "../../base/errors.js";
-import type { HealthStatus } from "./health-state.js";
+import type { HealthState, HealthStatus, ProbeResult } from "./health-state.js";
 
-/** What is known of one run of a container, which its start tells from others. */
-export interface HealthRecord {
+/** What one run of a container, which its start tells from others, was found to be. */
+export interface HealthRecord extends HealthState {
   readonly startedAtMs: number;
-  readonly status: HealthStatus;
 }
 
 /** Keeps what containers were found to be over restarts of the daemon. */
@@ -62,12 +61,19 @@ export class HealthFolder implements HealthRecords {
   }
 }
 
+function isResult(value: Partial<ProbeResult> | null): boolean {
+  const numbers = [value?.startedAtMs, value?.endedAtMs, value?.exitCode];
+  return numbers.every((each) => typeof each === "number") && typeof value?.output === "string";
+}
+
 /** Null for what is no record: it is only a hint. */
 function parseRecord(text: string): HealthRecord | null {
   try {
     const value = JSON.parse(text) as Partial<HealthRecord> | null;
     const status = STATUSES.find((each) => each === value?.status);
-    return status === undefined || typeof value?.startedAtMs !== "number" ? null : { startedAtMs: value.startedAtMs, status };
+    if (status === undefined || typeof value?.startedAtMs !== "number") return null;
+    const { startedAtMs, failingStreak = 0, log = [] } = value;
+    return typeof failingStreak === "number" && Array.isArray(log) && log.every(isResult) ? { startedAtMs, status, failingStreak, log } : null;
   } catch {
     // Cut or damaged.
     return null;

@@ -90,33 +90,32 @@ test("nothing is tested while it is paused, and a test that was under way says n
   expect([probes(), engine.health.statusOf(A)]).toEqual([2, "healthy"]);
 });
 
-test("after a restart of the daemon each status stays, and failures are counted anew", async () => {
+test("after a restart of the daemon all is as it was found: status, failures in a row, the last results", async () => {
   const { clock, runtime, engine, newEngine } = await world();
   await engine.start(A);
   await clock.advance(1000);
   runtime.exitCodeOfExec = () => 1;
   await clock.advance(1000);
-  expect(engine.health.of(A)).toMatchObject({ status: "healthy", failingStreak: 1 });
+  const found = engine.health.of(A);
+  expect(found).toMatchObject({ status: "healthy", failingStreak: 1, log: [{ exitCode: 0 }, { exitCode: 1 }] });
   await engine[Symbol.asyncDispose]();
   const next = newEngine();
   await next.health.resume();
-  expect(next.health.of(A)).toEqual({ status: "healthy", failingStreak: 0, log: [] });
+  expect(next.health.of(A)).toEqual(found);
   await clock.advance(1000);
-  expect(next.health.of(A)).toMatchObject({ status: "healthy", failingStreak: 1 });
-  await clock.advance(1000);
-  expect(next.health.statusOf(A)).toBe("unhealthy");
+  expect(next.health.of(A)).toMatchObject({ status: "unhealthy", failingStreak: 2 });
   // One that ended meanwhile is remembered, one that was started anew is not taken for the other.
   await next[Symbol.asyncDispose]();
   runtime.exit(A, 143);
   const third = newEngine();
   await third.health.resume();
-  expect(third.health.statusOf(A)).toBe("unhealthy");
+  expect(third.health.of(A)).toEqual(next.health.of(A));
   await third[Symbol.asyncDispose]();
   await clock.advance(5);
   await runtime.start(A);
   const fourth = newEngine();
   await fourth.health.resume();
-  expect(fourth.health.statusOf(A)).toBe("starting");
+  expect(fourth.health.of(A)).toEqual({ status: "starting", failingStreak: 0, log: next.health.of(A)?.log });
 });
 
 test("a container without a test, or with NONE, is not tested", async () => {
@@ -131,10 +130,12 @@ test("records of containers that are gone, and what is no record, are dropped", 
   try {
     const records = new HealthFolder(join(folder, "health"));
     mkdirSync(join(folder, "health"));
-    await records.save("a", { startedAtMs: 7, status: "healthy" });
-    await records.save("b", { startedAtMs: 8, status: "unhealthy" });
+    const record = { startedAtMs: 7, status: "unhealthy", failingStreak: 3, log: [{ startedAtMs: 8, endedAtMs: 9, exitCode: 1, output: "no\n" }] } as const;
+    await records.save("a", record);
+    await records.save("b", { ...record, startedAtMs: 8 });
     writeFileSync(join(folder, "health", "c"), '{"startedAtMs":');
-    expect([...(await records.load(["a", "c"]))]).toEqual([["a", { startedAtMs: 7, status: "healthy" }]]);
+    writeFileSync(join(folder, "health", "d"), JSON.stringify({ ...record, log: [{ ...record.log[0], output: 1 }] }));
+    expect([...(await records.load(["a", "c", "d"]))]).toEqual([["a", record]]);
     expect(readdirSync(join(folder, "health"))).toEqual(["a"]);
     await records.remove("a");
     expect((await records.load(["a"])).size).toBe(0);

@@ -122,6 +122,17 @@ test("options are mounted for the first user and taken off after the last", asyn
   expect(told).toEqual(["create", `mount ${A}`, `mount ${B}`, `unmount ${A}`, `unmount ${B}`]);
 });
 
+test("who says twice that a container has left waits for its volume both times", async () => {
+  await store.create(request("memory", { options: tmpfs("size=1m") }));
+  await store.use(use("memory", A));
+  // As at its end, and then at its removal.
+  const first = store.leave(A);
+  await Promise.resolve();
+  await store.leave(A);
+  expect(mounts()).toEqual([]);
+  await first;
+});
+
 test("a bind of a folder of the host: written through, and not removed with the volume", async () => {
   const device = join(folder, "device");
   mkdirSync(device);
