@@ -3,7 +3,7 @@ import { type Deferred, deferred } from "../base/deferred.js";
 import type { Entry, RaftMessage, SnapshotMeta } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
-import type { DurableLog } from "./durable-log.js";
+import type { DurableLog, LogWrite } from "./durable-log.js";
 import { nextTurn } from "./next-turn.js";
 
 /** One tick of the core: the unit of its heartbeat and election timeouts. */
@@ -30,15 +30,22 @@ export interface DriverHooks {
   readConfirmed(context: number, index: number): void;
 }
 
+/** What the driver needs of DurableLog. */
+export interface DriverLog {
+  append(write: LogWrite): Promise<void> | null;
+  readonly storage: Pick<DurableLog["storage"], "setSnapshot">;
+}
+
 /**
  * Carries out what the core wants done, in the order that its README.md demands. Messages are stepped as they come, also while a
  * write is under way; all that wait are stepped before the next Ready, so that they share one write.
  */
 export class Driver {
   readonly #raft: Raft;
-  readonly #log: DurableLog;
+  readonly #log: DriverLog;
   readonly #clock: Clock;
   readonly #hooks: DriverHooks;
+  readonly #nextTurn: () => Promise<void>;
   readonly #failed: Deferred<never> = deferred<never>();
   readonly #jobs: (() => Promise<void>)[] = [];
   #inbox: RaftMessage[] = [];
@@ -50,11 +57,19 @@ export class Driver {
   #cycle: Promise<void> | null = null;
   #cancelTick: () => void = () => undefined;
 
-  constructor(options: { readonly raft: Raft; readonly log: DurableLog; readonly clock: Clock; readonly hooks: DriverHooks }) {
+  constructor(options: {
+    readonly raft: Raft;
+    readonly log: DriverLog;
+    readonly clock: Clock;
+    readonly hooks: DriverHooks;
+    /** Lets others have a turn between slices of applying. Default: the event loop. */
+    readonly nextTurn?: () => Promise<void>;
+  }) {
     this.#raft = options.raft;
     this.#log = options.log;
     this.#clock = options.clock;
     this.#hooks = options.hooks;
+    this.#nextTurn = options.nextTurn ?? nextTurn;
     this.#failed.promise.catch(() => undefined); // Whoever runs the replica awaits it; before that, nobody has to.
   }
 
@@ -168,7 +183,7 @@ export class Driver {
       // The next change of membership may be proposed at once.
       if (entry.type === "config_change") this.#raft.applied(entry.index);
       if (this.#clock.monotonic() - since < SLICE_MS) continue;
-      await nextTurn();
+      await this.#nextTurn();
       since = this.#clock.monotonic();
     }
     const index = ready.committed.at(-1)?.index ?? ready.snapshot?.index;

@@ -1,19 +1,18 @@
 import { join } from "node:path";
-import { Level } from "level";
 import { assert, defined } from "../base/assert.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { Entry, HardState, SnapshotMeta } from "../raft/message.js";
 import { EntryCodec, type Member } from "../wire/generated/raft.js";
 import { linkOf, linkOfSnapshot } from "./entry-chain.js";
+import type { Disk, LogDatabase } from "./disk.js";
 import { entryKey, STATE_KEY } from "./log-keys.js";
 import { encodeLogState, type LogPosition, type LogState } from "./log-state.js";
-import { setDamagedTablesAside } from "./level-tables.js";
 import { type LinkedEntry, MemoryLog } from "./memory-log.js";
+import { nodeDisk } from "./node-disk.js";
 import { type RecordCodec, STATE_PLACE } from "./record-codec.js";
-import { damagedLog, type LogRecords, recoverLog, unreadableLog, type Witness, witnessOf } from "./recovery.js";
+import { damagedLog, recoverLog, unreadableLog, type Witness, witnessOf } from "./recovery.js";
 import { encodeTailBody, type LogRecord, tailBodyBytes } from "./tail-body.js";
 import type { Tail, TailOpener } from "./tail-file.js";
-import { TAIL_BODY_BYTES_MAX } from "./tail-slot.js";
 
 /** What one Ready wants durable. */
 export interface LogWrite {
@@ -32,14 +31,12 @@ interface EncodedEntry extends LinkedEntry {
 const RESEALED_ENTRIES = 256;
 const RESEALED_BYTES = 1024 * 1024;
 
-type Database = Level<string, Uint8Array>;
-
 /**
  * Log and hard state on disk, with a copy of what is not compacted in memory (`storage`). Each write is one synchronous batch in
  * `level` and one slot of the tail file, both durable before it resolves. After a failed write every later one fails too.
  */
 export class DurableLog {
-  readonly #level: Database;
+  readonly #level: LogDatabase;
   readonly #tail: Tail;
   readonly #codec: RecordCodec;
   #state: LogState | null;
@@ -51,7 +48,7 @@ export class DurableLog {
   readonly storage: MemoryLog;
 
   private constructor(parts: {
-    readonly level: Database;
+    readonly level: LogDatabase;
     readonly tail: Tail;
     readonly codec: RecordCodec;
     readonly state: LogState | null;
@@ -69,14 +66,19 @@ export class DurableLog {
   }
 
   /** Opens or creates the log of a directory that exists. Throws ClusterError `failed_precondition` when what was acknowledged is not there. */
-  static async open(options: { readonly directory: string; readonly codec: RecordCodec; readonly openTail: TailOpener }): Promise<DurableLog> {
-    const { directory, codec, openTail } = options;
+  static async open(options: {
+    readonly directory: string;
+    readonly codec: RecordCodec;
+    readonly openTail: TailOpener;
+    readonly disk?: Disk;
+  }): Promise<DurableLog> {
+    const { directory, codec, openTail, disk = nodeDisk } = options;
     let tail = await openTail(join(directory, "tail"), { create: false });
-    let level: Database | null = null;
+    let level: LogDatabase | null = null;
     try {
-      level = await openLevel({ directory, witness: tail === null ? null : witnessOf(await tail.slots(), { directory, codec }) });
+      level = await openDatabase(disk, { directory, witness: tail === null ? null : witnessOf(await tail.slots(), { directory, codec }) });
       if (tail === null && (await level.get(STATE_KEY)) === undefined) tail = await openTail(join(directory, "tail"), { create: true });
-      const recovered = await recoverLog({ directory, records: recordsOf(level), tail, codec });
+      const recovered = await recoverLog({ directory, records: level, tail, codec });
       const log = new DurableLog({
         level,
         tail: defined(tail, "a log has a tail file"),
@@ -89,7 +91,7 @@ export class DurableLog {
       return log;
     } catch (cause) {
       await tail?.[Symbol.asyncDispose]();
-      await level?.close();
+      await level?.[Symbol.asyncDispose]();
       throw cause;
     }
   }
@@ -164,7 +166,7 @@ export class DurableLog {
     });
     if (records.length === 0) return null;
     // They say what they said before: it does not matter which of the two a crash leaves, nor that the tail does not know.
-    await this.#guard(() => this.#writeLevel(records));
+    await this.#guard(() => this.#level.write(records));
     return first + records.length;
   }
 
@@ -179,7 +181,7 @@ export class DurableLog {
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#clearing;
     await this.#tail[Symbol.asyncDispose]();
-    await this.#level.close();
+    await this.#level[Symbol.asyncDispose]();
   }
 
   async #append(write: LogWrite, state: LogState, hardState: HardState): Promise<void> {
@@ -234,20 +236,16 @@ export class DurableLog {
     const state = this.#seal(next);
     const batch: readonly LogRecord[] = [...entries, { key: STATE_KEY, value: state }];
     await this.#guard(async () => {
-      if (tailBodyBytes({ state, batch }) <= TAIL_BODY_BYTES_MAX) {
+      if (tailBodyBytes({ state, batch }) <= this.#tail.bodyBytesMax) {
         // Side by side: recovery finds the whole batch in the tail, should `level` not have it.
-        await bothOf(this.#writeLevel(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch })));
+        await bothOf(this.#level.write(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch })));
       } else {
-        await this.#writeLevel(batch);
+        await this.#level.write(batch);
         await this.#tail.write(next.sequence, encodeTailBody({ state, batch: null }));
       }
     });
     this.#state = next;
     this.#isStale = false;
-  }
-
-  #writeLevel(batch: readonly LogRecord[]): Promise<void> {
-    return writeBatch(this.#level, batch);
   }
 
   /** A disk that failed once is not trusted again: what it then says may be a lie (fsync drops the pages that it could not write). */
@@ -290,36 +288,17 @@ export class DurableLog {
 }
 
 /** Never makes a database anew where a tail file says that there was one: what is left of that one stays as it is. */
-async function openLevel({ directory, witness }: { readonly directory: string; readonly witness: Witness | null }): Promise<Database> {
-  const damaged = await setDamagedTablesAside(join(directory, "log"));
+async function openDatabase(disk: Disk, { directory, witness }: { readonly directory: string; readonly witness: Witness | null }): Promise<LogDatabase> {
   const createIfMissing = (witness?.state ?? null) === null;
-  const level: Database = new Level(join(directory, "log"), { valueEncoding: "view", compression: false, createIfMissing });
   try {
-    await level.open();
-    return level;
+    return await disk.openDatabase(join(directory, "log"), { createIfMissing });
   } catch (cause) {
-    const reason = cause instanceof Error && cause.cause !== undefined ? cause.cause : cause;
-    const what = ["the database cannot be opened", messageOf(reason), ...damaged].join(": ");
-    const place = { directory, key: "log", index: witness?.state?.last.index ?? 0 };
+    const what = `the database cannot be opened: ${messageOf(cause)}`;
+    const place = { directory, key: "log", index: witness?.state?.last.index ?? 0, what, cause };
     // LevelDB says the same for a disk that is full, one that fails, and a file that is gone. Only what it calls corrupt is lost for sure.
-    if (systemCodeOf(reason) !== "LEVEL_CORRUPTION") throw unreadableLog({ ...place, what, cause });
-    throw damagedLog({ ...place, what, cause });
+    const isCorrupt = cause instanceof Error && systemCodeOf(cause.cause) === "LEVEL_CORRUPTION";
+    throw isCorrupt ? damagedLog(place) : unreadableLog(place);
   }
-}
-
-function recordsOf(level: Database): LogRecords {
-  return {
-    get: (key) => level.get(key),
-    write: (records) => writeBatch(level, records),
-    range: (options) => level.iterator(options),
-  };
-}
-
-function writeBatch(level: Database, records: readonly LogRecord[]): Promise<void> {
-  return level.batch(
-    records.map(({ key, value }) => ({ type: "put" as const, key, value })),
-    { sync: true },
-  );
 }
 
 /** Waits for both even when one fails: nothing is under way when it settles. */

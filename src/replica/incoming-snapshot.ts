@@ -1,6 +1,5 @@
-import { type FileHandle, open } from "node:fs/promises";
 import { ClusterError } from "../base/errors.js";
-import { writeFully } from "./durable-file.js";
+import type { Disk, DiskFile } from "./disk.js";
 import { plainRecords, type RecordCodec } from "./record-codec.js";
 import { FrameWriter, NOTHING_RECEIVED, nextProgress, readFrames, type SnapshotPlace, type SnapshotProgress } from "./snapshot-frames.js";
 
@@ -8,6 +7,7 @@ import { FrameWriter, NOTHING_RECEIVED, nextProgress, readFrames, type SnapshotP
 export class IncomingSnapshot {
   readonly place: SnapshotPlace;
   readonly path: string;
+  readonly #disk: Disk;
   readonly #writer: FrameWriter;
   #position = 0;
   #progress: SnapshotProgress = NOTHING_RECEIVED;
@@ -16,9 +16,10 @@ export class IncomingSnapshot {
   /** One frame is written at a time, whichever attempt brings it. */
   #writing: Promise<void> = Promise.resolve();
 
-  constructor(options: { readonly place: SnapshotPlace; readonly path: string; readonly codec: RecordCodec }) {
+  constructor(options: { readonly place: SnapshotPlace; readonly path: string; readonly codec: RecordCodec; readonly disk: Disk }) {
     this.place = options.place;
     this.path = options.path;
+    this.#disk = options.disk;
     this.#writer = new FrameWriter(options.codec, options.place);
   }
 
@@ -37,7 +38,7 @@ export class IncomingSnapshot {
    */
   async fill(chunks: AsyncIterable<Uint8Array>): Promise<void> {
     const attempt = ++this.#attempt;
-    await using file = await open(this.path, this.#position === 0 ? "w" : "r+", 0o600);
+    await using file = await this.#disk.open(this.path, this.#position === 0 ? "replace" : "extend");
     for await (const plain of readFrames(chunks, plainRecords, this.place, this.#progress)) {
       if (attempt !== this.#attempt) throw new ClusterError("aborted", "another connection brings this snapshot now");
       this.#writing = this.#add(file, plain);
@@ -52,10 +53,10 @@ export class IncomingSnapshot {
     await Promise.allSettled([this.#writing]);
   }
 
-  async #add(file: FileHandle, plain: Uint8Array): Promise<void> {
+  async #add(file: DiskFile, plain: Uint8Array): Promise<void> {
     const frame = this.#writer.frame(plain);
     try {
-      await writeFully(file, frame, this.#position);
+      await file.write(frame, this.#position);
     } catch (cause) {
       this.#isBroken = true;
       throw cause;

@@ -1,5 +1,6 @@
 import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import { EntryCodec } from "../wire/generated/raft.js";
+import type { LogDatabase } from "./disk.js";
 import { LINK_BYTES, linkOf, sameBytes } from "./entry-chain.js";
 import { entryKey, STATE_KEY } from "./log-keys.js";
 import { decodeLogState, type LogState } from "./log-state.js";
@@ -8,14 +9,6 @@ import { type RecordCodec, STATE_PLACE } from "./record-codec.js";
 import { decodeTailBody, type LogRecord } from "./tail-body.js";
 import type { Tail } from "./tail-file.js";
 import type { TailSlot } from "./tail-slot.js";
-
-/** The little that recovery needs of `level`. */
-export interface LogRecords {
-  get(key: string): Promise<Uint8Array | undefined>;
-  /** Writes all or nothing, synchronously. */
-  write(records: readonly LogRecord[]): Promise<void>;
-  range(options: { readonly gte: string; readonly lte: string }): AsyncIterable<readonly [string, Uint8Array]>;
-}
 
 export interface RecoveredLog {
   readonly state: LogState;
@@ -49,7 +42,7 @@ export async function recoverLog({
   records,
   tail,
   ...place
-}: LogPlace & { readonly records: LogRecords; readonly tail: Tail | null }): Promise<RecoveredLog | null> {
+}: LogPlace & { readonly records: Pick<LogDatabase, "get" | "range" | "write">; readonly tail: Tail | null }): Promise<RecoveredLog | null> {
   const witness = tail === null ? null : witnessOf(await tail.slots(), place);
   let stored = await records.get(STATE_KEY);
   const missed = missedBatch(stored, witness, place);

@@ -1,7 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { Clock } from "../base/clock.js";
-import { ClusterError, messageOf } from "../base/errors.js";
+import { ClusterError } from "../base/errors.js";
 import { newRaftId } from "../base/ids.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
@@ -19,6 +19,7 @@ import { Proposals } from "./proposals.js";
 import type { RecordCodec } from "./record-codec.js";
 import { damagedLog } from "./recovery.js";
 import type { Leadership, MemberStatus, ReplicaStatus } from "./replica-status.js";
+import { restoreNewest } from "./newest-snapshot.js";
 import { SnapshotFolder } from "./snapshot-folder.js";
 import { StateMachine } from "./state-machine.js";
 import { TailFile, type TailOpener } from "./tail-file.js";
@@ -238,30 +239,19 @@ export class Replica implements Proposer, RaftInbox, AsyncDisposable {
 
   async #resume(state: LogState): Promise<void> {
     const { storage } = this.#log;
-    const snapshot = await this.#restoreNewest(state);
+    const { dataDir, logger } = this.#options;
+    const snapshot = await restoreNewest(state, {
+      directory: dataDir,
+      storage,
+      folder: this.#folder,
+      logger,
+      restore: (place) => this.#machine.restore(place),
+    });
     if (snapshot !== null) storage.setSnapshot(snapshot);
     else this.#membership.reset(state.seeds, null);
     // What a snapshot holds was committed, even when the log was not told before the stop.
     storage.setHardState({ term: state.term, vote: state.vote, commit: Math.max(state.commit, this.#machine.index) });
     this.#takePlace(state.raftId);
-  }
-
-  /** The newest snapshot that is whole and joins the log; null for a member that never had one. */
-  async #restoreNewest(state: LogState) {
-    const { dataDir, logger } = this.#options;
-    const { storage } = this.#log;
-    for (const place of await this.#folder.list()) {
-      // Beyond the end of the log: received, but not acknowledged before the stop.
-      if (place.index < state.compacted.index || place.index > state.last.index || storage.term(place.index) !== place.term) continue;
-      try {
-        return await this.#machine.restore(place);
-      } catch (cause) {
-        logger.error({ err: cause, index: place.index }, `a snapshot cannot be used: ${messageOf(cause)}`);
-      }
-    }
-    if (state.compacted.index === 0) return null;
-    const { index } = state.compacted;
-    throw damagedLog({ directory: dataDir, key: "snapshots", index, what: `no whole snapshot joins the log, which begins after index ${index}` });
   }
 
   /** A log that is gone leaves its snapshots; only the first may be there before a log is, when founding was cut short. */

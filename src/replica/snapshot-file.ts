@@ -1,12 +1,10 @@
-import { type FileHandle, open, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { StoreObject } from "../model/objects.js";
 import type { SnapshotMeta } from "../raft/message.js";
 import { StoreObjectCodec } from "../wire/generated/objects.js";
 import { type Member, SnapshotHeaderCodec } from "../wire/generated/raft.js";
-import { syncFolder } from "../base/durable-file.js";
-import { readFully, writeFully } from "./durable-file.js";
+import type { Disk, DiskFile } from "./disk.js";
 import type { RecordCodec } from "./record-codec.js";
 import { FrameWriter, readFrames, type SnapshotPlace } from "./snapshot-frames.js";
 
@@ -29,15 +27,16 @@ const END = 2;
 
 /** Writes a snapshot aside and moves it to its name when it is durable. The objects are taken in portions, over many turns. */
 export async function writeSnapshotFile(
+  disk: Disk,
   path: string,
   snapshot: { readonly title: SnapshotTitle; readonly objects: Iterable<StoreObject>; readonly codec: RecordCodec; readonly signal?: AbortSignal },
 ): Promise<void> {
-  await writeAside(path, async (file) => {
+  await writeAside(disk, path, async (file) => {
     const frames = new FrameWriter(snapshot.codec, snapshot.title.meta);
     let position = 0;
     const write = async (body: Uint8Array) => {
       const frame = frames.frame(body);
-      await writeFully(file, frame, position);
+      await file.write(frame, position);
       position += frame.length;
     };
     await write(frameOf(HEADER, SnapshotHeaderCodec.encode({ ...snapshot.title, totalBytes: 0, message: null, received: null })));
@@ -52,18 +51,18 @@ export async function writeSnapshotFile(
 }
 
 /** Creates a file under another name, lets it be written, makes it durable and then visible; a failure leaves nothing. */
-export async function writeAside(path: string, write: (file: FileHandle) => Promise<void>): Promise<void> {
+async function writeAside(disk: Disk, path: string, write: (file: DiskFile) => Promise<void>): Promise<void> {
   const aside = `${path}.part`;
   try {
-    await using file = await open(aside, "w+", 0o600);
+    await using file = await disk.open(aside, "replace");
     await write(file);
     await file.sync();
   } catch (cause) {
-    await rm(aside, { force: true });
+    await disk.remove(aside);
     throw cause;
   }
-  await rename(aside, path);
-  await syncFolder(dirname(path));
+  await disk.rename(aside, path);
+  await disk.syncFolder(dirname(path));
 }
 
 /**
@@ -71,11 +70,12 @@ export async function writeAside(path: string, write: (file: FileHandle) => Prom
  * damaged: only when it resolves may the objects be used.
  */
 export async function readSnapshotFile(
+  disk: Disk,
   path: string,
   options: { readonly place: SnapshotPlace; readonly codec: RecordCodec; readonly onObject: (object: StoreObject) => void },
 ): Promise<SnapshotTitle> {
   try {
-    await using file = await open(path, "r");
+    await using file = await disk.open(path, "read");
     return await readSnapshot(file, options);
   } catch (cause) {
     throw new ClusterError("failed_precondition", `snapshot ${path} cannot be read: ${messageOf(cause)}`, { cause });
@@ -83,7 +83,7 @@ export async function readSnapshotFile(
 }
 
 async function readSnapshot(
-  file: FileHandle,
+  file: DiskFile,
   options: { readonly place: SnapshotPlace; readonly codec: RecordCodec; readonly onObject: (object: StoreObject) => void },
 ): Promise<SnapshotTitle> {
   let title: SnapshotTitle | null = null;
@@ -103,9 +103,9 @@ async function readSnapshot(
 }
 
 /** The bytes of a file from its start to its end. */
-export async function* chunksOf(file: FileHandle): AsyncGenerator<Uint8Array, void, undefined> {
+export async function* chunksOf(file: DiskFile): AsyncGenerator<Uint8Array, void, undefined> {
   for (let position = 0; ; ) {
-    const chunk = await readFully(file, CHUNK_BYTES, position);
+    const chunk = await file.read(CHUNK_BYTES, position);
     if (chunk.length === 0) return;
     yield chunk;
     position += chunk.length;

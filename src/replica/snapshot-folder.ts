@@ -1,11 +1,10 @@
-import { type FileHandle, mkdir, open, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { StoreObject } from "../model/objects.js";
 import type { SnapshotMeta } from "../raft/message.js";
-import { syncFolder } from "../base/durable-file.js";
 import { ClusterError, systemCodeOf } from "../base/errors.js";
-import { writeFully } from "./durable-file.js";
+import type { Disk, DiskFile } from "./disk.js";
 import { IncomingSnapshot } from "./incoming-snapshot.js";
+import { nodeDisk } from "./node-disk.js";
 import { plainRecords, type RecordCodec } from "./record-codec.js";
 import { chunksOf, readSnapshotFile, type SnapshotTitle, writeSnapshotFile } from "./snapshot-file.js";
 import {
@@ -34,37 +33,41 @@ interface SnapshotName {
 export class SnapshotFolder {
   readonly #path: string;
   readonly #codec: RecordCodec;
+  readonly #disk: Disk;
   #made = 0;
   /** What is being written, under the key that was the present one when it began. */
   readonly #writing = new Set<Promise<void>>();
   /** What a peer began to stream and has not finished; at most one. */
   #incoming: IncomingSnapshot | null = null;
 
-  private constructor(path: string, codec: RecordCodec) {
+  private constructor(path: string, codec: RecordCodec, disk: Disk) {
     this.#path = path;
     this.#codec = codec;
+    this.#disk = disk;
   }
 
   /** Makes the folder when it is not there, and removes what was never finished. */
-  static async open(path: string, codec: RecordCodec): Promise<SnapshotFolder> {
-    await mkdir(path, { recursive: true, mode: 0o700 });
-    for (const name of await readdir(path)) if (parseName(name) === null) await rm(join(path, name), { force: true });
-    return new SnapshotFolder(path, codec);
+  static async open(path: string, codec: RecordCodec, disk = nodeDisk): Promise<SnapshotFolder> {
+    await disk.makeFolder(path);
+    for (const name of await disk.namesIn(path)) if (parseName(name) === null) await disk.remove(join(path, name));
+    return new SnapshotFolder(path, codec, disk);
   }
 
   /** Newest first. */
   async list(): Promise<readonly SnapshotName[]> {
-    const names = (await readdir(this.#path)).map(parseName).filter((name) => name !== null);
+    const names = (await this.#disk.namesIn(this.#path)).map(parseName).filter((name) => name !== null);
     return names.sort((a, b) => b.index - a.index || b.term - a.term);
   }
 
   write(title: SnapshotTitle, objects: Iterable<StoreObject>, signal?: AbortSignal): Promise<void> {
-    return this.#tracked(writeSnapshotFile(this.pathOf(title.meta), { title, objects, codec: this.#codec, ...(signal === undefined ? {} : { signal }) }));
+    return this.#tracked(
+      writeSnapshotFile(this.#disk, this.pathOf(title.meta), { title, objects, codec: this.#codec, ...(signal === undefined ? {} : { signal }) }),
+    );
   }
 
   /** See readSnapshotFile. */
   async read(name: SnapshotName, onObject: (object: StoreObject) => void): Promise<SnapshotTitle> {
-    return await readSnapshotFile(this.pathOf(name), { place: name, codec: this.#codec, onObject });
+    return await readSnapshotFile(this.#disk, this.pathOf(name), { place: name, codec: this.#codec, onObject });
   }
 
   /** How much of a snapshot came before its connection broke. Another one, a restart and a new key begin anew. */
@@ -96,14 +99,14 @@ export class SnapshotFolder {
 
   /** Opens a snapshot for a peer, which has a key of its own. It stays readable when it is removed meanwhile. */
   async send(name: SnapshotName): Promise<{ readonly after: (received: SnapshotProgress) => Promise<SnapshotRest>; readonly close: () => Promise<void> }> {
-    const file = await open(this.pathOf(name), "r");
-    return { after: (received) => restOf({ file, codec: this.#codec, name }, received), close: () => file.close() };
+    const file = await this.#disk.open(this.pathOf(name), "read");
+    return { after: (received) => restOf({ file, codec: this.#codec, name }, received), close: () => file[Symbol.asyncDispose]() };
   }
 
   /** Removes all snapshots but the given one and the `older` newest before it. */
   async retain(name: SnapshotName, older: number): Promise<void> {
     const before = (await this.list()).filter((other) => other.index < name.index);
-    for (const other of before.slice(older)) await rm(this.pathOf(other), { force: true });
+    for (const other of before.slice(older)) await this.#disk.remove(this.pathOf(other));
     if (this.#incoming !== null && this.#incoming.place.index <= name.index) await this.#forgetIncoming();
   }
 
@@ -112,7 +115,7 @@ export class SnapshotFolder {
     else if (!isSameProgress(this.received(place), after)) {
       throw new ClusterError("aborted", `another part of the snapshot of index ${place.index} is here by now`);
     }
-    this.#incoming ??= new IncomingSnapshot({ place, path: this.#asidePath(), codec: this.#codec });
+    this.#incoming ??= new IncomingSnapshot({ place, path: this.#asidePath(), codec: this.#codec, disk: this.#disk });
     const incoming = this.#incoming;
     try {
       await incoming.fill(chunks);
@@ -131,11 +134,11 @@ export class SnapshotFolder {
     if (incoming === null) return;
     if (this.#incoming === incoming) this.#incoming = null;
     await incoming.end();
-    await rm(incoming.path, { force: true });
+    await this.#disk.remove(incoming.path);
   }
 
   async #resealOne(name: SnapshotName): Promise<void> {
-    await using file = await open(this.pathOf(name), "r");
+    await using file = await this.#disk.open(this.pathOf(name), "read");
     if (this.#codec.isCurrent(await firstSealed(file))) return;
     await this.#store(name, readFrames(chunksOf(file), this.#codec, name));
   }
@@ -144,27 +147,27 @@ export class SnapshotFolder {
     const aside = this.#asidePath();
     try {
       {
-        await using file = await open(aside, "w", 0o600);
+        await using file = await this.#disk.open(aside, "replace");
         const writer = new FrameWriter(this.#codec, place);
         let position = 0;
         for await (const plain of frames) {
           const frame = writer.frame(plain);
-          await writeFully(file, frame, position);
+          await file.write(frame, position);
           position += frame.length;
         }
         await file.sync();
       }
       await this.#adopt(aside, place);
     } finally {
-      await rm(aside, { force: true });
+      await this.#disk.remove(aside);
     }
   }
 
   /** Gives a durable file its name, when every byte of it is right. */
   async #adopt(aside: string, place: SnapshotPlace): Promise<void> {
-    await readSnapshotFile(aside, { place, codec: this.#codec, onObject: () => undefined });
-    await rename(aside, this.pathOf(place));
-    await syncFolder(this.#path);
+    await readSnapshotFile(this.#disk, aside, { place, codec: this.#codec, onObject: () => undefined });
+    await this.#disk.rename(aside, this.pathOf(place));
+    await this.#disk.syncFolder(this.#path);
   }
 
   #asidePath(): string {
@@ -183,7 +186,7 @@ export class SnapshotFolder {
 }
 
 interface Opened {
-  readonly file: FileHandle;
+  readonly file: DiskFile;
   readonly codec: RecordCodec;
   readonly name: SnapshotName;
 }
@@ -200,8 +203,7 @@ async function restOf(snapshot: Opened, received: SnapshotProgress): Promise<Sna
     skippedBytes += FRAME_HEADER_BYTES + next.value.length;
   }
   if (!isSameProgress(progress, received)) return restOf(snapshot, NOTHING_RECEIVED);
-  const { size } = await file.stat();
-  const totalBytes = size - (await countFrames(file)) * codec.overheadBytes - skippedBytes;
+  const totalBytes = (await file.size()) - (await countFrames(file)) * codec.overheadBytes - skippedBytes;
   return { received: progress, totalBytes, chunks: () => travelling(plain, name, progress) };
 }
 

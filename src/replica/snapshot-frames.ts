@@ -1,10 +1,9 @@
 import { createHash } from "node:crypto";
-import type { FileHandle } from "node:fs/promises";
 import { ClusterError } from "../base/errors.js";
 import type { SnapshotMeta } from "../raft/message.js";
 import type { SnapshotProgress } from "../wire/generated/raft.js";
 import { ByteStream } from "./byte-stream.js";
-import { readFully } from "./durable-file.js";
+import type { DiskFile } from "./disk.js";
 import { sameBytes } from "./entry-chain.js";
 import type { RecordCodec, RecordPlace } from "./record-codec.js";
 
@@ -88,10 +87,10 @@ export async function* readFrames(
 }
 
 /** How many frames a file has; only their lengths are read. */
-export async function countFrames(file: FileHandle): Promise<number> {
+export async function countFrames(file: DiskFile): Promise<number> {
   let position = 0;
   for (let count = 0; ; count++) {
-    const header = await readFully(file, FRAME_HEADER_BYTES, position);
+    const header = await file.read(FRAME_HEADER_BYTES, position);
     if (header.length === 0) return count;
     const length = lengthIn(header);
     if (length === null) throw damagedFrame(position);
@@ -100,8 +99,8 @@ export async function countFrames(file: FileHandle): Promise<number> {
 }
 
 /** The beginning of what the first frame holds, as it is sealed: enough to tell with which key. */
-export async function firstSealed(file: FileHandle): Promise<Uint8Array> {
-  return await readFully(file, SEALED_BEGIN_BYTES, FRAME_HEADER_BYTES);
+export async function firstSealed(file: DiskFile): Promise<Uint8Array> {
+  return await file.read(SEALED_BEGIN_BYTES, FRAME_HEADER_BYTES);
 }
 
 function lengthIn(header: Uint8Array): number | null {

@@ -4,7 +4,6 @@ import type { RaftConfig } from "../model/objects.js";
 import type { SnapshotMeta } from "../raft/message.js";
 import type { DurableLog } from "./durable-log.js";
 import type { SnapshotFolder } from "./snapshot-folder.js";
-import type { StateMachine } from "./state-machine.js";
 
 const DEFAULTS = { snapshotInterval: 10_000, logEntriesForSlowFollowers: 500, keepOldSnapshots: 0 };
 
@@ -13,9 +12,15 @@ const LOG_BYTES_MAX = 64 * 1024 * 1024;
 /** Data kept for slow followers at most. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
 
+/** What there is to be put into a snapshot: StateMachine. */
+export interface SnapshotSource {
+  /** Writes a snapshot of the state as of this call. Resolves with its place when it is durable. */
+  snapshot(signal: AbortSignal): Promise<SnapshotMeta>;
+}
+
 /** Writes a snapshot after so many entries, then forgets the entries that it covers, but for some that slow followers may need. */
 export class Snapshotter {
-  readonly #machine: StateMachine;
+  readonly #machine: SnapshotSource;
   readonly #log: DurableLog;
   readonly #folder: SnapshotFolder;
   readonly #logger: Logger;
@@ -27,7 +32,7 @@ export class Snapshotter {
   #notBefore = 0;
 
   constructor(options: {
-    readonly machine: StateMachine;
+    readonly machine: SnapshotSource;
     readonly log: DurableLog;
     readonly folder: SnapshotFolder;
     readonly logger: Logger;

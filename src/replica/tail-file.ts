@@ -1,13 +1,14 @@
-import { constants } from "node:fs";
-import { type FileHandle, open } from "node:fs/promises";
 import { dirname } from "node:path";
+import { assert } from "../base/assert.js";
 import { systemCodeOf } from "../base/errors.js";
-import { syncFolder } from "../base/durable-file.js";
-import { readFully, writeFully } from "./durable-file.js";
-import { encodeSlot, parseSlot, SLOT_BYTES, type TailSlot } from "./tail-slot.js";
+import type { Disk, DiskFile } from "./disk.js";
+import { nodeDisk } from "./node-disk.js";
+import { encodeSlot, parseSlot, slotBytesOf, TAIL_BODY_BYTES_MAX, type TailSlot } from "./tail-slot.js";
 
 /** The second witness of what was acknowledged: see TailFile. An interface so that a test can make it fail. */
 export interface Tail extends AsyncDisposable {
+  /** What a slot has room for. */
+  readonly bodyBytesMax: number;
   /** Resolves when the slot of the sequence number is on the disk. */
   write(sequence: number, body: Uint8Array): Promise<void>;
   slots(): Promise<readonly TailSlot[]>;
@@ -15,40 +16,52 @@ export interface Tail extends AsyncDisposable {
 
 export type TailOpener = (path: string, options: { readonly create: boolean }) => Promise<Tail | null>;
 
+interface TailFileOptions {
+  readonly create: boolean;
+  readonly disk?: Disk;
+  /** Of one file always the same. */
+  readonly bodyBytesMax?: number;
+}
+
 /** A file of two slots of fixed size, written in turn, so that the one before survives a torn write. */
 export class TailFile implements Tail {
-  readonly #file: FileHandle;
+  readonly #file: DiskFile;
+  readonly bodyBytesMax: number;
 
-  private constructor(file: FileHandle) {
+  private constructor(file: DiskFile, bodyBytesMax: number) {
     this.#file = file;
+    this.bodyBytesMax = bodyBytesMax;
   }
 
   /** Null when there is no such file and none is to be created. */
-  static async open(path: string, options: { readonly create: boolean }): Promise<TailFile | null> {
+  static async open(path: string, options: TailFileOptions): Promise<TailFile | null> {
+    const { disk = nodeDisk, bodyBytesMax = TAIL_BODY_BYTES_MAX } = options;
     try {
-      // O_DSYNC: a write returns when its bytes are durable; the file never grows, so nothing else is needed.
-      return new TailFile(await open(path, constants.O_RDWR | constants.O_DSYNC));
+      // The file never grows: a write that was written through is durable.
+      return new TailFile(await disk.open(path, "write_through"), bodyBytesMax);
     } catch (cause) {
       if (systemCodeOf(cause) !== "ENOENT") throw cause;
     }
     if (!options.create) return null;
-    await using blank = await open(path, "wx", 0o600);
-    await writeFully(blank, new Uint8Array(2 * SLOT_BYTES), 0);
+    await using blank = await disk.open(path, "create");
+    await blank.write(new Uint8Array(2 * slotBytesOf(bodyBytesMax)), 0);
     await blank.sync();
-    await syncFolder(dirname(path));
-    return TailFile.open(path, { create: false });
+    await disk.syncFolder(dirname(path));
+    return TailFile.open(path, { ...options, create: false });
   }
 
-  async write(sequence: number, body: Uint8Array): Promise<void> {
-    await writeFully(this.#file, encodeSlot(sequence, body), (sequence % 2) * SLOT_BYTES);
+  write(sequence: number, body: Uint8Array): Promise<void> {
+    assert(body.length <= this.bodyBytesMax, "the body of a tail slot fits");
+    return this.#file.write(encodeSlot(sequence, body), (sequence % 2) * slotBytesOf(this.bodyBytesMax));
   }
 
   async slots(): Promise<readonly TailSlot[]> {
-    const bytes = await Promise.all([0, 1].map((slot) => readFully(this.#file, SLOT_BYTES, slot * SLOT_BYTES)));
-    return bytes.map((slot) => (slot.length < SLOT_BYTES ? { type: "damaged" } : parseSlot(slot)));
+    const slotBytes = slotBytesOf(this.bodyBytesMax);
+    const bytes = await Promise.all([0, 1].map((slot) => this.#file.read(slotBytes, slot * slotBytes)));
+    return bytes.map((slot) => (slot.length < slotBytes ? { type: "damaged" } : parseSlot(slot)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#file.close();
+    await this.#file[Symbol.asyncDispose]();
   }
 }

@@ -1,13 +1,15 @@
 import { createHash } from "node:crypto";
-import { assert } from "../base/assert.js";
 
-/** Largest body of a slot. A batch that fits is kept whole, and so can be written beside `level` at the same time. */
+/** Largest body of a slot, where nothing else is wanted. A batch that fits is kept whole, and so can be written beside `level` at the same time. */
 export const TAIL_BODY_BYTES_MAX = 256 * 1024;
 
 const HEADER_BYTES = 64;
-export const SLOT_BYTES = HEADER_BYTES + TAIL_BODY_BYTES_MAX;
 const DIGEST_BYTES = 32;
 const MAGIC = Buffer.from("swtail01");
+
+export function slotBytesOf(bodyBytesMax: number): number {
+  return HEADER_BYTES + bodyBytesMax;
+}
 
 /** What one of the two slots of a tail file holds. */
 export type TailSlot =
@@ -17,7 +19,6 @@ export type TailSlot =
 
 /** Magic (8), length of the body (4), sequence (8), SHA-256 of sequence and body (32), body. */
 export function encodeSlot(sequence: number, body: Uint8Array): Uint8Array {
-  assert(body.length <= TAIL_BODY_BYTES_MAX, "the body of a tail slot fits");
   const slot = Buffer.alloc(HEADER_BYTES + body.length);
   MAGIC.copy(slot, 0);
   slot.writeUInt32BE(body.length, 8);
@@ -34,7 +35,7 @@ export function parseSlot(bytes: Uint8Array): TailSlot {
   if (header.length < HEADER_BYTES) return { type: "damaged" };
   if (header.every((byte) => byte === 0)) return { type: "blank" };
   const end = HEADER_BYTES + slot.readUInt32BE(8);
-  if (!header.subarray(0, MAGIC.length).equals(MAGIC) || end > Math.min(slot.length, SLOT_BYTES)) return { type: "damaged" };
+  if (!header.subarray(0, MAGIC.length).equals(MAGIC) || end > slot.length) return { type: "damaged" };
   const body = slot.subarray(HEADER_BYTES, end);
   if (!header.subarray(20, 20 + DIGEST_BYTES).equals(digestOf(header.subarray(12, 20), body))) return { type: "damaged" };
   return { type: "written", sequence: Number(header.readBigUInt64BE(12)), body };

@@ -273,6 +273,7 @@ test("after one failed write nothing is written any more", async () => {
     const tail = await TailFile.open(path, options);
     if (tail === null) return null;
     const failing: Tail = {
+      bodyBytesMax: tail.bodyBytesMax,
       slots: () => tail.slots(),
       write: (sequence, body) => (fails ? Promise.reject(new Error("EIO: input/output error")) : tail.write(sequence, body)),
       [Symbol.asyncDispose]: () => tail[Symbol.asyncDispose](),

@@ -471,6 +471,7 @@ describe("a disk that hangs", () => {
       const tail = await TailFile.open(path, options);
       if (tail === null) return null;
       return {
+        bodyBytesMax: tail.bodyBytesMax,
         slots: () => tail.slots(),
         write: async (sequence, body) => {
           if (isHanging) {
@@ -514,6 +515,7 @@ describe("a disk that fails", () => {
         const tail = await TailFile.open(path, options);
         if (tail === null) return null;
         return {
+          bodyBytesMax: tail.bodyBytesMax,
           slots: () => tail.slots(),
           write: (sequence: number, body: Uint8Array) => (disk.fail ? Promise.reject(new Error("EIO: input/output error, write")) : tail.write(sequence, body)),
           [Symbol.asyncDispose]: () => tail[Symbol.asyncDispose](),
