@@ -28,6 +28,13 @@ function sleepWith(after: Clock["after"], delayMs: number, signal: AbortSignal |
   });
 }
 
+/** As `Clock.sleep`, but one that the signal cuts short is no failure: for loops that look at the signal themselves. */
+export async function pause(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
+  await clock.sleep(delayMs, signal).catch((cause: unknown) => {
+    if (!signal.aborted) throw cause;
+  });
+}
+
 /** Longest delay that setTimeout keeps; a longer one would fire at once. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 

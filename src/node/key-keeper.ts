@@ -1,4 +1,4 @@
-import type { Clock } from "../base/clock.js";
+import { type Clock, pause } from "../base/clock.js";
 import { defined } from "../base/assert.js";
 import { messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
@@ -83,7 +83,7 @@ export class KeyKeeper {
         if (signal.aborted) break;
         isDue = true;
         logger.warn({ err: cause }, `this manager's keys are not as the cluster wants them yet: ${messageOf(cause)}`);
-        await clock.sleep(RETRY_MS, signal).catch(() => undefined); // Woken early by the stop that the loop looks for.
+        await pause(clock, RETRY_MS, signal);
       }
     }
     signal.removeEventListener("abort", stopped);

@@ -30,6 +30,27 @@ export const RAFT_FOLDER = "raft";
 
 const FILE = "state.json";
 
+/** A node's state in memory, and as of its last change on the disk. */
+export class KeptSwarmState {
+  readonly #folder: string;
+  #now: SwarmState;
+
+  constructor(folder: string, state: SwarmState) {
+    this.#folder = folder;
+    this.#now = state;
+  }
+
+  get now(): SwarmState {
+    return this.#now;
+  }
+
+  /** Counts from the call on; resolves when it is durable. */
+  async replace(state: SwarmState): Promise<void> {
+    this.#now = state;
+    await saveSwarmState(this.#folder, state);
+  }
+}
+
 /** Undefined when there is none: the node is in no swarm. Throws `internal` naming the file when it cannot be read. */
 export async function loadSwarmState(folder: string): Promise<SwarmState | undefined> {
   const path = join(folder, FILE);

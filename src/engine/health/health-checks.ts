@@ -1,4 +1,4 @@
-import type { Clock } from "../../base/clock.js";
+import { type Clock, pause } from "../../base/clock.js";
 import { messageOf } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
 import type { ContainerChange, ContainerInfo, ContainerRuntime, HealthPlan } from "../../runtime/container-runtime.js";
@@ -115,7 +115,7 @@ export class HealthChecks implements HealthSource {
     const { clock } = this.#options;
     const times = healthTimesOf(entry.plan);
     while (!signal.aborted) {
-      await delay(clock, probeDelayMs(entry.state, times, clock.now() - entry.startedAtMs), signal);
+      await pause(clock, probeDelayMs(entry.state, times, clock.now() - entry.startedAtMs), signal);
       if (signal.aborted) return;
       const result = await runProbe(info, entry.plan, this.#options, times.timeoutMs, signal);
       // What became of a test whose container ended or was frozen meanwhile says nothing.
@@ -142,11 +142,4 @@ export class HealthChecks implements HealthSource {
 
 function stateOf({ status, failingStreak, log }: HealthRecord): HealthState {
   return { status, failingStreak, log };
-}
-
-/** Ends early when the signal aborts. */
-function delay(clock: Clock, delayMs: number, signal: AbortSignal): Promise<void> {
-  return clock.sleep(delayMs, signal).catch((cause: unknown) => {
-    if (!signal.aborted) throw cause;
-  });
 }

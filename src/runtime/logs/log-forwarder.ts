@@ -1,7 +1,7 @@
 import { type FSWatcher, watch } from "node:fs";
 import { dirname } from "node:path";
 import { Backoff } from "../../base/backoff.js";
-import type { Clock } from "../../base/clock.js";
+import { type Clock, pause } from "../../base/clock.js";
 import { type Deferred, deferred } from "../../base/deferred.js";
 import { messageOf } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
@@ -163,16 +163,9 @@ export class LogForwarder {
         if (this.#isStopping) return false;
         if (!this.#hasFailed) logger.warn({ container: containerId, reason: messageOf(cause) }, "a container's log cannot be sent; it is kept meanwhile");
         this.#hasFailed = true;
-        await this.#pause();
+        await pause(this.#options.clock, this.#backoff.nextMs(), this.#stopping.signal);
       }
     }
-  }
-
-  /** Until the next attempt, or until this stops. */
-  #pause(): Promise<void> {
-    return this.#options.clock.sleep(this.#backoff.nextMs(), this.#stopping.signal).catch((cause: unknown) => {
-      if (!this.#isStopping) throw cause;
-    });
   }
 
   /** Something was written, or is to be done. */

@@ -1,0 +1,146 @@
+import { type Clock, pause } from "../base/clock.js";
+import { isClusterError } from "../base/errors.js";
+import type { Logger } from "../base/log.js";
+import type { Random } from "../base/random.js";
+import { identityOf, isValidAt } from "../pki/identity.js";
+import type { IdentityFiles, NodeCredentials } from "../pki/identity-files.js";
+import { planRenewal } from "../pki/renewal.js";
+import { certificatesIn, chainIn, trustedIssuer } from "../pki/trust.js";
+import { renewCertificate, renewLate } from "../rpc/join.js";
+import type { LiveIdentity } from "../rpc/live-identity.js";
+import type { ManagerRole } from "./manager-role.js";
+import { reissueOwn } from "./own-reissue.js";
+
+export interface CertificateKeeperOptions {
+  readonly files: IdentityFiles;
+  readonly identity: LiveIdentity;
+  /** This node's own manager role, while it has one. */
+  readonly manager: () => Pick<ManagerRole, "store"> | null;
+  /** host:port of managers, in the order in which they are to be asked. */
+  readonly managers: () => readonly string[];
+  /** The roots to trust, as a manager said last; empty while none did. */
+  readonly toldRoots: () => string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+}
+
+/** After a renewal that failed, which has days left. */
+const RETRY_MS = 60_000;
+/** The same for a certificate that is outside its validity: until one succeeds, this node is nobody. */
+const LATE_RETRY_MS = 2_000;
+
+/** Keeps a node's certificate valid, and replaces it with the roots that it trusts when it is told to: on the disk first, then in use. */
+export class CertificateKeeper {
+  readonly #options: CertificateKeeperOptions;
+  #lastChange: Promise<void> = Promise.resolve();
+
+  constructor(options: CertificateKeeperOptions) {
+    this.#options = options;
+  }
+
+  /** Renews it at its time, until the signal aborts. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { identity, clock, random, logger } = this.#options;
+    while (!signal.aborted) {
+      const isLate = !this.#isCertified();
+      const dueMs = isLate ? 0 : planRenewal(identity.identity, random) - clock.now();
+      try {
+        await this.#untilRenewal(dueMs, signal);
+        if (signal.aborted) return;
+        await this.renew(signal);
+        if (this.#isCertified()) continue;
+        logger.warn({ notBeforeMs: identity.identity.notBeforeMs }, "the new certificate does not seem valid either: this host's clock is wrong");
+        await pause(clock, RETRY_MS, signal);
+      } catch (cause) {
+        if (signal.aborted) return;
+        logger.warn({ err: cause, expiresAtMs: identity.identity.expiresAtMs }, "the certificate could not be renewed; trying again");
+        await pause(clock, isLate ? LATE_RETRY_MS : RETRY_MS, signal);
+      }
+    }
+  }
+
+  /** Asks a manager for a certificate: the present role, of the present authority, by what the store says now. Throws what the managers answered. */
+  renew(signal: AbortSignal): Promise<void> {
+    return this.#inTurn(() => this.#renewNow(signal));
+  }
+
+  /** Trusts the roots that a manager named last. A certificate that none of them issued is replaced first: without it, this node would be nobody. Throws as `renew`. */
+  adoptRoots(signal: AbortSignal): Promise<void> {
+    return this.#inTurn(async () => {
+      const { credentials } = this.#options.identity;
+      const rootCertificate = this.#options.toldRoots() || credentials.rootCertificate;
+      if (rootCertificate === credentials.rootCertificate) return;
+      if (trustedIssuer(chainIn(credentials.certificate), certificatesIn(rootCertificate)) === null) return this.#renewNow(signal);
+      await this.#certify({ ...credentials, rootCertificate });
+      this.#options.logger.info({ roots: certificatesIn(rootCertificate).length }, "the roots to trust were replaced");
+    });
+  }
+
+  /** One change at a time: an answer that was overtaken would bring back what was replaced. */
+  #inTurn(change: () => Promise<void>): Promise<void> {
+    const turn = this.#lastChange.then(change);
+    this.#lastChange = turn.catch(() => undefined); // Whoever asked for it hears of it.
+    return turn;
+  }
+
+  async #renewNow(signal: AbortSignal): Promise<void> {
+    if (await this.#reissue()) return;
+    const { identity, logger } = this.#options;
+    let failure: unknown;
+    for (const address of this.#options.managers()) {
+      try {
+        await this.#certify(await this.#askedOf(address, signal));
+        logger.info({ role: identity.identity.role, manager: address }, "certificate renewed");
+        return;
+      } catch (cause) {
+        // That this node is refused says more than that another manager cannot be reached.
+        if (!isClusterError(failure, "permission_denied")) failure = cause;
+      }
+    }
+    throw failure;
+  }
+
+  /** A manager past its certificate makes itself a new one; false when this node cannot or need not. */
+  async #reissue(): Promise<boolean> {
+    const { identity, clock, logger } = this.#options;
+    const manager = this.#options.manager();
+    if (manager === null || this.#isCertified()) return false;
+    const reissued = reissueOwn(manager.store.view, identity.credentials, clock.now());
+    if (reissued === null) return false;
+    await this.#certify(reissued);
+    logger.warn({ expiresAtMs: identity.identity.expiresAtMs }, "this manager's certificate was outside its validity; it issued itself a new one");
+    return true;
+  }
+
+  async #askedOf(address: string, signal: AbortSignal): Promise<NodeCredentials> {
+    const { files, identity, clock } = this.#options;
+    // On the disk before anybody is asked: should the answer be lost, only who asks for the same key again is believed.
+    const asked = { address, clock, identity, signal, key: await files.pendingKey() };
+    return this.#isCertified() ? renewCertificate(asked) : renewLate(asked);
+  }
+
+  async #certify(credentials: NodeCredentials): Promise<void> {
+    const isWorker = identityOf(credentials.certificate).role === "worker";
+    await this.#options.files.replace(credentials, { isWorker });
+    this.#options.identity.replace(credentials);
+  }
+
+  /** False for a node that was off too long, or whose clock is wrong. */
+  #isCertified(): boolean {
+    return isValidAt(this.#options.identity.identity, this.#options.clock.now());
+  }
+
+  /** Waits for the time, or for a certificate that was replaced for another reason and has a time of its own. */
+  async #untilRenewal(dueMs: number, signal: AbortSignal): Promise<void> {
+    const { identity, clock, random } = this.#options;
+    const replaced = new AbortController();
+    const stop = identity.onReplace(() => replaced.abort());
+    try {
+      await pause(clock, dueMs, AbortSignal.any([signal, replaced.signal]));
+      if (replaced.signal.aborted) await this.#untilRenewal(planRenewal(identity.identity, random) - clock.now(), signal);
+    } finally {
+      stop();
+    }
+  }
+}
