@@ -19,7 +19,7 @@ import { joinAsMember, leaveAsMember } from "./join-member.js";
 import { KeyKeeper } from "./key-keeper.js";
 import { ManagerRole, type ManagerStart } from "./manager-role.js";
 import { recordsOfMember } from "./member-records.js";
-import { KeptSwarmState, RAFT_FOLDER, type SwarmState } from "./swarm-state.js";
+import { KeptSwarmState, raftFolderOf, type SwarmState } from "./swarm-state.js";
 
 export interface ActiveNodeOptions {
   /** Holds `certificates/`, `raft/` and the state file; removed as a whole when the node leaves. */
@@ -97,7 +97,7 @@ export class ActiveNode {
   }
 
   get #raftFolder(): string {
-    return join(this.#options.folder, this.state.member?.raftFolder ?? RAFT_FOLDER);
+    return join(this.#options.folder, raftFolderOf(this.state.member));
   }
 
   /** Opens log and server of a manager. To be awaited before `run`; throws what keeps them from opening. */

@@ -61,6 +61,16 @@ export function resolveAdvertiseAddress(text: string, listen: HostPort, interfac
   return { host: only.address, port: listen.port };
 }
 
+/** What a node's state begins with: both as host:port, and the address without its port. Throws as `resolveAdvertiseAddress`. */
+export function resolveOwnAddresses(
+  asked: { readonly listenAddress: string; readonly advertiseAddress: string },
+  interfaces: Interfaces,
+): { readonly listenAddress: string; readonly advertiseAddress: string; readonly nodeAddress: string } {
+  const listen = resolveListenAddress(asked.listenAddress, interfaces);
+  const advertise = resolveAdvertiseAddress(asked.advertiseAddress, listen, interfaces);
+  return { listenAddress: formatHostPort(listen), advertiseAddress: formatHostPort(advertise), nodeAddress: advertise.host };
+}
+
 /** Bridges of container engines are no way for other hosts to reach this one. */
 function isOwnBridge(name: string): boolean {
   return /^(sw[0-9a-f]+|docker\d|br-|veth|cni)/.test(name);

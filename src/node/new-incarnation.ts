@@ -9,7 +9,6 @@ import type { RecordCodec } from "../replica/record-codec.js";
 import { type GroupOrigin, Replica } from "../replica/replica.js";
 import type { RaftTransport } from "../replica/transport.js";
 import { Store } from "../store/store.js";
-import type { StoreView } from "../store/view.js";
 import type { MemberState } from "./swarm-state.js";
 
 /**
@@ -24,28 +23,31 @@ const FORMER_MAX = 100;
 interface Place {
   /** Folder that holds the state file and the folders of raft members. */
   readonly folder: string;
-  readonly codec: RecordCodec;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
 }
 
+interface FirstMember {
+  readonly member: { readonly nodeId: string; readonly address: string };
+  readonly origin: GroupOrigin;
+}
+
 /** Reads all that a stopped member holds. Throws ClusterError `failed_precondition` when its disk is damaged, or holds nothing. */
-export async function salvageMember(place: Place, raftFolder: string): Promise<{ readonly origin: GroupOrigin; readonly view: StoreView }> {
-  const store = new Store({ clock: place.clock });
-  await using replica = await openStopped(place, raftFolder, store);
-  return { origin: replica.salvage(), view: store.view };
+export async function salvageMember(place: Place, codec: RecordCodec, raftFolder: string): Promise<GroupOrigin> {
+  await using replica = await openStopped(place, codec, raftFolder);
+  return replica.salvage();
 }
 
 /**
  * Writes the log of a group of one member that begins with these objects, under an incarnation of its own, in a folder of its own. Nothing is in force
  * before the returned state is saved. What members of earlier incarnations say is refused from then on.
  */
-export async function foundIncarnation(place: Place, member: { readonly nodeId: string; readonly address: string }, origin: GroupOrigin): Promise<MemberState> {
+export async function foundIncarnation(place: Place, codec: RecordCodec, { member, origin }: FirstMember): Promise<MemberState> {
   const incarnation = newId();
   const raftFolder = `raft-${incarnation}`;
   try {
-    await using replica = await openStopped(place, raftFolder, new Store({ clock: place.clock }));
+    await using replica = await openStopped(place, codec, raftFolder);
     const { raftId } = await replica.bootstrap(member, {
       objects: underIncarnation(origin.objects, incarnation),
       index: origin.index + INDEX_GAP,
@@ -58,8 +60,8 @@ export async function foundIncarnation(place: Place, member: { readonly nodeId: 
   }
 }
 
-function openStopped({ folder, codec, clock, random, logger }: Place, raftFolder: string, store: Store): Promise<Replica> {
-  return Replica.open({ dataDir: join(folder, raftFolder), codec, clock, random, logger, store, transport: NOBODY });
+function openStopped({ folder, clock, random, logger }: Place, codec: RecordCodec, raftFolder: string): Promise<Replica> {
+  return Replica.open({ dataDir: join(folder, raftFolder), codec, clock, random, logger, store: new Store({ clock }), transport: NOBODY });
 }
 
 function* underIncarnation(objects: Iterable<StoreObject>, incarnation: string): Generator<StoreObject, void, undefined> {

@@ -26,7 +26,10 @@ export interface MemberState {
   readonly raftFolder?: string;
 }
 
-export const RAFT_FOLDER = "raft";
+/** Name of the folder with a member's log. */
+export function raftFolderOf(member: Pick<MemberState, "raftFolder"> | null): string {
+  return member?.raftFolder ?? "raft";
+}
 
 const FILE = "state.json";
 
