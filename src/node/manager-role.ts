@@ -1,17 +1,10 @@
-import { caHandlers } from "../api/grpc/ca.js";
-import { controlHandlers } from "../api/grpc/control.js";
-import { dispatcherHandlers } from "../api/grpc/dispatcher.js";
-import { logsHandlers } from "../api/grpc/logs.js";
-import { raftHandlers } from "../api/grpc/raft.js";
 import type { MemberStatus } from "../api/http/backend.js";
 import type { Clock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
-import { ClusterError, messageOf } from "../base/errors.js";
+import { ClusterError } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
-import { CfsslClient } from "../pki/cfssl-client.js";
-import type { CertificateIdentity } from "../pki/identity.js";
-import { Manager } from "../manager/manager.js";
+import type { Manager } from "../manager/manager.js";
 import type { RecordCodec } from "../replica/record-codec.js";
 import { type GroupOrigin, Replica } from "../replica/replica.js";
 import type { ReplicaStatus } from "../replica/replica-status.js";
@@ -20,15 +13,14 @@ import { Connection } from "../rpc/connection.js";
 import { ForwardClient } from "../rpc/forward-client.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
 import { GrpcRaftTransport } from "../rpc/raft-transport.js";
-import { RpcServer } from "../rpc/server.js";
+import type { RpcServer } from "../rpc/server.js";
 import { Store } from "../store/store.js";
 import type { StoreEvent, StoreView } from "../store/view.js";
-import { CaService } from "../wire/generated/ca.js";
-import { type ControlReply, type ControlRequest, ControlService } from "../wire/generated/control.js";
-import { DispatcherService, type LogBatch, LogsService, type SubscribeLogsRequest } from "../wire/generated/dispatcher.js";
-import { type Member, RaftService } from "../wire/generated/raft.js";
-import { currentRole } from "./admission.js";
-import { VERSION } from "./version.js";
+import type { ControlReply, ControlRequest } from "../wire/generated/control.js";
+import { type LogBatch, LogsService, type SubscribeLogsRequest } from "../wire/generated/dispatcher.js";
+import type { Member } from "../wire/generated/raft.js";
+import { LeaderTerm } from "./leader-term.js";
+import { managerServer } from "./manager-server.js";
 import { LEADER_PATIENCE_MS, noLeader, type WriteRoute, type WriteTarget, write } from "./writes.js";
 
 /** How often a member that joined looks whether it was made a voter, which the leader does within a tick of its having caught up. */
@@ -65,22 +57,30 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   readonly #replica: Replica;
   readonly #transport: GrpcRaftTransport;
   readonly #forward: ForwardClient;
+  readonly #term: LeaderTerm;
   readonly #server: RpcServer;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<() => void>();
   readonly #failure = deferred<never>();
   #running: Promise<void> = Promise.resolve();
-  /** The leader's loops and when they have ended. */
-  #term: { readonly manager: Manager; readonly stop: AbortController; readonly ended: Promise<void> } | null = null;
 
-  private constructor(options: ManagerRoleOptions, parts: { readonly store: Store; readonly replica: Replica; readonly transport: GrpcRaftTransport }) {
+  private constructor(options: ManagerRoleOptions, store: Store, replica: Replica, transport: GrpcRaftTransport) {
+    const { identity, clock, random, logger } = options;
+    const { incarnation } = options.start;
     this.#options = options;
-    this.store = parts.store;
-    this.incarnation = options.start.incarnation;
-    this.#replica = parts.replica;
-    this.#transport = parts.transport;
-    this.#forward = new ForwardClient({ identity: options.identity, clock: options.clock, incarnation: this.incarnation });
-    this.#server = this.#createServer();
+    this.store = store;
+    this.incarnation = incarnation;
+    this.#replica = replica;
+    this.#transport = transport;
+    this.#forward = new ForwardClient({ identity, clock, incarnation });
+    const parts = { identity, incarnation, store, replica, clock, random, logger };
+    this.#term = new LeaderTerm({ ...parts, onOver: () => this.#follow(), onFailure: (cause) => this.#failure.reject(cause) });
+    this.#server = managerServer({
+      ...parts,
+      leading: () => this.leading(),
+      leaderAddress: () => this.leaderAddress(),
+      write: (request) => this.write(request),
+    });
     // Who waits for it hears of it; nobody has to.
     this.#failure.promise.catch(() => undefined);
   }
@@ -110,7 +110,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
       await replica[Symbol.asyncDispose]();
       throw cause;
     }
-    const role = new ManagerRole(options, { store, replica, transport });
+    const role = new ManagerRole(options, store, replica, transport);
     try {
       await role.#server.listen(options.listenAddress);
     } catch (cause) {
@@ -143,7 +143,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
 
   /** What this member offers while it leads. */
   leading(): Manager | null {
-    return this.#term?.manager ?? null;
+    return this.#term.manager;
   }
 
   /** host:port; "" when none is known. */
@@ -153,7 +153,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
 
   /** Resolves once this member leads and its loops run. */
   async led(): Promise<void> {
-    while (this.#term === null) await Promise.race([this.#changed(), this.failure]);
+    while (this.#term.manager === null) await Promise.race([this.#changed(), this.failure]);
   }
 
   /** Resolves once this member holds what was acknowledged before, and votes: from then on the group can lose another one instead. */
@@ -265,7 +265,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
         stopListening();
         stopWatching();
         stopMinding();
-        this.#endTerm();
+        this.#term.end();
       });
     this.#follow();
   }
@@ -274,45 +274,9 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   #follow(): void {
     const { isLeader, leader } = this.#replica.leadership;
     this.#forward.setLeader(isLeader || leader === undefined ? null : leader);
-    if (!isLeader) this.#endTerm();
-    else if (this.#term === null && !this.#stop.signal.aborted) this.#startTerm();
+    if (!isLeader) this.#term.end();
+    else if (!this.#stop.signal.aborted && this.#term.begin()) this.#server.reauthorize();
     for (const listener of [...this.#listeners]) listener();
-  }
-
-  #startTerm(): void {
-    const { identity, clock, random, logger } = this.#options;
-    const signer = new CfsslClient({ credentials: () => identity.credentials, clock });
-    const manager = new Manager({ store: this.store, clock, random, logger, membership: this.#replica, signer });
-    const stop = new AbortController();
-    logger.info({ term: this.#replica.status().term }, "this manager leads the cluster");
-    const ended = manager.run(stop.signal).then(
-      () => this.#restartTerm(stop.signal),
-      (cause: unknown) => this.#abandonTerm(stop.signal, cause),
-    );
-    this.#term = { manager, stop, ended };
-    this.#server.reauthorize();
-  }
-
-  /** The loops ended because a write of theirs was lost; if this member leads again, or still, they begin afresh. */
-  #restartTerm(ended: AbortSignal): void {
-    if (ended.aborted) return;
-    this.#endTerm();
-    this.#follow();
-  }
-
-  #abandonTerm(ended: AbortSignal, cause: unknown): void {
-    if (ended.aborted) return;
-    this.#options.logger.error({ err: cause }, "a loop of the leader failed; handing leadership over");
-    this.#endTerm();
-    this.#replica.transferLeadership().catch((refusal: unknown) => {
-      this.#failure.reject(new AggregateError([cause, refusal], `the leader's loops failed (${messageOf(cause)}) and nobody took over`));
-    });
-  }
-
-  #endTerm(): void {
-    const term = this.#term;
-    this.#term = null;
-    term?.stop.abort();
   }
 
   #changed(): Promise<void> {
@@ -322,40 +286,6 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
         resolve();
       });
     });
-  }
-
-  #createServer(): RpcServer {
-    const { identity, clock, logger } = this.#options;
-    const { clusterId } = identity.identity;
-    const leaderAddress = () => this.leaderAddress();
-    const incarnation = () => ({ incarnation: this.incarnation, formerIncarnations: this.store.view.cluster?.formerIncarnations ?? [] });
-    const access = { leader: () => leaderParts(this.leading()), leaderAddress };
-    // The loops of the leader run on a store that holds all that was committed before.
-    const admit = (certificate: CertificateIdentity) => currentRole(this.store.view, certificate, this.#term !== null);
-    return new RpcServer({ identity, clock, logger, admit })
-      .add(
-        CaService,
-        caHandlers({
-          clusterId,
-          programVersion: VERSION,
-          clock,
-          rootCertificate: () => identity.credentials.rootCertificate,
-          write: (request) => this.write(request),
-        }),
-      )
-      .add(ControlService, controlHandlers({ control: () => this.leading()?.control ?? null, leaderAddress, incarnation }))
-      .add(DispatcherService, dispatcherHandlers(access))
-      .add(LogsService, logsHandlers(access))
-      .add(
-        RaftService,
-        raftHandlers({
-          clusterId,
-          incarnation,
-          raftId: this.raftId,
-          nodeOf: (raftId) => this.#replica.nodeOf(raftId),
-          inbox: this.#replica,
-        }),
-      );
   }
 
   async #close(): Promise<void> {
@@ -377,8 +307,4 @@ async function takePlace(replica: Replica, { identity, advertiseAddress, dataDir
   if (start.type === "resume" && replica.isNew) {
     throw new ClusterError("failed_precondition", `the raft log in ${dataDir} is gone; remove this node from the swarm, leave by force, and join again`);
   }
-}
-
-function leaderParts(manager: Manager | null): { readonly dispatcher: Manager["dispatcher"]; readonly logs: Manager["logBroker"] } | null {
-  return manager === null ? null : { dispatcher: manager.dispatcher, logs: manager.logBroker };
 }

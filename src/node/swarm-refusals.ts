@@ -12,7 +12,8 @@ export function notPart(): ClusterError {
 }
 
 export function notAManager(isWorker: boolean): ClusterError {
-  if (!isWorker) return refusal('This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.');
+  if (!isWorker)
+    return refusal('This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.');
   return refusal(
     "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
   );
