@@ -3,7 +3,7 @@
 #include <string>
 #include <utility>
 
-/** What was asked cannot be done, and whoever asked is told so: a kind that the daemon knows (src/runtime/files-program.ts) and a sentence. */
+/** What was asked cannot be done, and whoever asked is told so: a kind that the daemon knows (src/runtime/files/files-program.ts) and a sentence. */
 struct Refusal {
   /** missing, invalid, denied */
   const char* kind;

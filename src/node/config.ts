@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { LOG_LEVELS, type LogLevel } from "../base/log.js";
-import { type OciRuntime, type OciRuntimes, OWN_RUNTIME } from "../runtime/oci-runtimes.js";
+import { type OciRuntime, type OciRuntimes, OWN_RUNTIME } from "../runtime/oci/oci-runtimes.js";
 import { type LogConfig, planLog } from "../runtime/logs/log-plan.js";
 import { assertRegistrySettings, type RegistrySettings } from "../runtime/images/registry/endpoints.js";
 

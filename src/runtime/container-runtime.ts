@@ -1,7 +1,7 @@
 import type { Duplex } from "node:stream";
 import type { ContainerNetwork } from "../model/container-network.js";
 import type { PortConfig } from "../model/objects.js";
-import type { ContainerFiles } from "./container-files.js";
+import type { ContainerFiles } from "./files/container-files.js";
 import type { LogConfig } from "./logs/log-plan.js";
 
 /**

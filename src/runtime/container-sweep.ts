@@ -4,8 +4,8 @@ import { messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { CgroupTree } from "./cgroup-tree.js";
 import { EXEC_PREFIX, shortName, socketsFolder } from "./container-paths.js";
-import type { OtherRuntimes } from "./other-runtime.js";
-import { ShimConnection } from "./shim-connection.js";
+import type { OtherRuntimes } from "./oci/other-runtime.js";
+import { ShimConnection } from "./shim/shim-connection.js";
 
 const SIGKILL = 9;
 /** Listens to nothing. */

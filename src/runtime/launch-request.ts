@@ -7,6 +7,7 @@ import type { ContainerPaths } from "./container-paths.js";
 import type { LogPlan } from "./logs/log-plan.js";
 import type { DeviceNode } from "./devices.js";
 import { bindRecords, mountRecords, validateMount } from "./mount-plan.js";
+import { encode, type LaunchRecord } from "./shim/launch-record.js";
 import { INIT_PATH, type ProcessConfig } from "./process-config.js";
 import { planRlimits } from "./rlimits.js";
 import { planSysctls } from "./sysctls.js";
@@ -114,10 +115,7 @@ export function ociParts({ config, paths, joined, initPath }: Launch): Omit<OciP
   };
 }
 
-/**
- * The request that a spawner takes (native/shim/settings.h has the keys): its length, and NUL-terminated records `key=value`. Throws `invalid_argument` for a value
- * with a NUL character, which would begin a record of its author's choice: a mount of the host, say.
- */
+/** The request that a spawner takes (native/shim/settings.h has the keys). Throws as `encode`. */
 export function encodeLaunch(launch: Launch): Buffer {
   return encode([...launchRecords(launch)]);
 }
@@ -147,20 +145,6 @@ function* viewRecords({ config, paths, layers, running }: FilesView): Generator<
   yield* rootRecords(config, paths, layers);
   yield* mountRecords(config, paths.etcFile);
 }
-
-/** Records as a spawner takes them. */
-export function encode(all: readonly LaunchRecord[]): Buffer {
-  const records = all.map(([key, value]) => {
-    if (typeof value === "string" && value.includes("\0")) throw new ClusterError("invalid_argument", `setting "${key}" contains a NUL character`);
-    return `${key}=${value}\0`;
-  });
-  const body = Buffer.from(records.join(""), "utf8");
-  const head = Buffer.alloc(4);
-  head.writeUInt32LE(body.length);
-  return Buffer.concat([head, body]);
-}
-
-export type LaunchRecord = readonly [key: string, value: string | number | bigint];
 
 export function* launchRecords({
   config,

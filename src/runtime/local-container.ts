@@ -22,16 +22,16 @@ import type {
 import { containerLogOf } from "./logs/container-log.js";
 import type { ForwardedLog } from "./logs/log-sending.js";
 import { planDevices } from "./devices.js";
-import { type Outcome, readOutcome } from "./exit-record.js";
+import { type Outcome, readOutcome } from "./shim/exit-record.js";
 import type { HeldVolumes } from "./held-volumes.js";
 import { encodeExec, encodeLaunch, type ExecLaunch, type Launch } from "./launch-request.js";
-import { startExec } from "./local-exec.js";
+import { startExec } from "./shim/local-exec.js";
 import { mergeEnv } from "./process-config.js";
-import { ShimConnection } from "./shim-connection.js";
-import { attachToShim, PendingAttachments } from "./shim-stream.js";
+import { ShimConnection } from "./shim/shim-connection.js";
+import { attachToShim, PendingAttachments } from "./shim/shim-stream.js";
 import { signalNumber } from "./signals.js";
-import type { OtherRuntimes } from "./other-runtime.js";
-import type { Spawner } from "./spawner.js";
+import type { OtherRuntimes } from "./oci/other-runtime.js";
+import type { Spawner } from "./shim/spawner.js";
 
 /** What containers need of their runtime. */
 export interface ContainerTools {

@@ -31,22 +31,22 @@ import type {
 import { ContainerSweep } from "./container-sweep.js";
 import { NO_USAGE, readProcesses, readUsage } from "./container-usage.js";
 import { writeEtcFiles } from "./etc-files.js";
-import { filesOfContainer } from "./files-of-container.js";
+import { filesOfContainer } from "./files/files-of-container.js";
 import { HeldVolumes } from "./held-volumes.js";
 import type { ImageStore } from "./image-store.js";
 import { type ContainerTools, LocalContainer } from "./local-container.js";
-import { LocalFiles } from "./local-files.js";
+import { LocalFiles } from "./files/local-files.js";
 import { containerLogOf, readContainerLog } from "./logs/container-log.js";
 import type { LogConfig } from "./logs/log-plan.js";
 import { LogSending } from "./logs/log-sending.js";
 import { makeMountPoints } from "./mount-points.js";
-import { type OciRuntimes, OWN_RUNTIME_ONLY } from "./oci-runtimes.js";
-import { OtherRuntimes } from "./other-runtime.js";
+import { type OciRuntimes, OWN_RUNTIME_ONLY } from "./oci/oci-runtimes.js";
+import { OtherRuntimes } from "./oci/other-runtime.js";
 import { requireName, resolveContainer } from "./resolve-container.js";
 import { compiledPolicyOf, ociPolicyOf } from "./seccomp/container-policy.js";
 import { SeccompFilters } from "./seccomp/filters.js";
 import { signalNumber } from "./signals.js";
-import { Spawner } from "./spawner.js";
+import { Spawner } from "./shim/spawner.js";
 
 export interface LocalRuntimeOptions {
   readonly dataRoot: string;

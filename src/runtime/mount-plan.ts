@@ -1,7 +1,7 @@
 import { ClusterError } from "../base/errors.js";
 import type { ContainerConfig, ContainerMount } from "./container-runtime.js";
 import { ETC_FILES } from "./etc-files.js";
-import type { LaunchRecord } from "./launch-request.js";
+import type { LaunchRecord } from "./shim/launch-record.js";
 
 const PROPAGATIONS = new Set(["", "rprivate", "private", "rslave", "slave", "rshared", "shared"]);
 /** What a tmpfs has unless its options say otherwise, and the word that does (mount(2)). */

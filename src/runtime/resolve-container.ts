@@ -6,7 +6,7 @@ import type { ImageStore } from "./image-store.js";
 import { validateLaunch } from "./launch-request.js";
 import { type LogConfig, withDefaultLog } from "./logs/log-plan.js";
 import { withImageVolumes } from "./mount-plan.js";
-import { type OciRuntimes, OWN_RUNTIME, runtimeNamed } from "./oci-runtimes.js";
+import { type OciRuntimes, OWN_RUNTIME, runtimeNamed } from "./oci/oci-runtimes.js";
 import { planProcess, type ProcessConfig } from "./process-config.js";
 
 /** What a host has for all its containers. */

@@ -8,7 +8,7 @@ import { newContainerId } from "../../src/base/ids.js";
 import { silentLogger } from "../../src/base/log.js";
 import type { ContainerConfig, ContainerExit, LogLine } from "../../src/runtime/container-runtime.js";
 import type { ImageConfig } from "../../src/runtime/image-store.js";
-import type { OciRuntimes } from "../../src/runtime/oci-runtimes.js";
+import type { OciRuntimes } from "../../src/runtime/oci/oci-runtimes.js";
 import { openKernel } from "../../src/kernel/native-kernel.js";
 import { LocalRuntime } from "../../src/runtime/local-runtime.js";
 import { LocalVolumeStore } from "../../src/volumes/local-volume-store.js";

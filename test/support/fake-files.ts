@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { ClusterError } from "../../src/base/errors.js";
-import type { ContainerFiles, FileArchive, FileChange, FileStat, WriteOptions } from "../../src/runtime/container-files.js";
+import type { ContainerFiles, FileArchive, FileChange, FileStat, WriteOptions } from "../../src/runtime/files/container-files.js";
 
 /** Files by container and path; an archive is the text of the file. */
 export class FakeFiles implements ContainerFiles {

@@ -1,7 +1,7 @@
 import type { ClusterSpec, NodeAvailability, PortConfig } from "../../model/objects.js";
 import type { Engine } from "../../engine/engine.js";
 import type { ContainerRuntime } from "../../runtime/container-runtime.js";
-import type { OciRuntimes } from "../../runtime/oci-runtimes.js";
+import type { OciRuntimes } from "../../runtime/oci/oci-runtimes.js";
 import type { ImageStore } from "../../runtime/image-store.js";
 import type { Store } from "../../store/store.js";
 import type { ImageTransfer } from "../../runtime/image-transfer.js";

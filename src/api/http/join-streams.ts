@@ -1,5 +1,5 @@
 import type { Duplex } from "node:stream";
-import { pipeProgram } from "../../runtime/shim-stream.js";
+import { pipeProgram } from "../../runtime/shim/shim-stream.js";
 import { DetachFilter } from "./detach-keys.js";
 
 export interface JoinOptions {

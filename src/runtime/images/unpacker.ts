@@ -4,7 +4,7 @@ import { type Deferred, deferred } from "../../base/deferred.js";
 import { ClusterError } from "../../base/errors.js";
 import { Limiter } from "../../base/limiter.js";
 import type { Logger } from "../../base/log.js";
-import { LineSplitter } from "../line-splitter.js";
+import { LineSplitter } from "../shim/line-splitter.js";
 
 /** What a layer is known by, and what its archive held. */
 export interface UnpackedLayer {

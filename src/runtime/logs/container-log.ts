@@ -3,7 +3,7 @@ import { ClusterError } from "../../base/errors.js";
 import type { ContainerPaths } from "../container-paths.js";
 import type { ContainerRecord } from "../container-record.js";
 import type { ContainerLogOptions, LogLine } from "../container-runtime.js";
-import { codecOf } from "./log-codec.js";
+import { codecOf } from "./log-formats.js";
 import { planLog } from "./log-plan.js";
 import { readLog } from "./log-reader.js";
 import type { ForwardedLog } from "./log-sending.js";

@@ -1,7 +1,5 @@
 import type { FileHandle } from "node:fs/promises";
 import type { LogLine } from "../container-runtime.js";
-import { jsonFileCodec } from "./json-file-codec.js";
-import { localCodec } from "./local-codec.js";
 
 /** How entries lie in a log's files. */
 export interface LogCodec {
@@ -19,8 +17,4 @@ export interface DecodedEntry {
 export interface FoundTail {
   readonly position: number | null;
   readonly entries: number;
-}
-
-export function codecOf(format: "json-file" | "local"): LogCodec {
-  return format === "local" ? localCodec : jsonFileCodec;
 }

@@ -7,7 +7,7 @@ import { messageOf } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
 import { systemRandom } from "../../base/random.js";
 import type { LogLine } from "../container-runtime.js";
-import { codecOf } from "./log-codec.js";
+import { codecOf } from "./log-formats.js";
 import { LogFiles } from "./log-files.js";
 import type { LogSink } from "./log-sink.js";
 import { SentMark } from "./sent-mark.js";

@@ -7,7 +7,7 @@ import { systemClock } from "../../../src/base/clock.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { goModeOf } from "../../../src/api/http/convert/file-stat.js";
 import { createHttpServer, type HttpServer } from "../../../src/api/http/server.js";
-import { parseArchivePath } from "../../../src/runtime/archive-path.js";
+import { parseArchivePath } from "../../../src/runtime/files/archive-path.js";
 import { containerConfig } from "../../support/container-config.js";
 import { activeBackend, type FakeBackend } from "../../support/fake-backend.js";
 

@@ -5,7 +5,7 @@ import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ExecConfig, StreamChoice } from "../../../src/runtime/container-runtime.js";
-import { pipeProgram } from "../../../src/runtime/shim-stream.js";
+import { pipeProgram } from "../../../src/runtime/shim/shim-stream.js";
 import { ContainerWorld, containerConfig, PATIENT } from "../../support/container-world.js";
 import { until } from "../../support/until.js";
 

@@ -6,7 +6,7 @@ import { parseCgroupMounts } from "../../../src/runtime/cgroup-layout.js";
 import { planCgroups } from "../../../src/runtime/cgroup-plan.js";
 import { containerPaths } from "../../../src/runtime/container-paths.js";
 import { hostsText, resolvConfText } from "../../../src/runtime/etc-files.js";
-import { parseOutcome } from "../../../src/runtime/exit-record.js";
+import { parseOutcome } from "../../../src/runtime/shim/exit-record.js";
 import { encodeLaunch } from "../../../src/runtime/launch-request.js";
 import { planLog } from "../../../src/runtime/logs/log-plan.js";
 import { LOG_SOURCE } from "../../support/log-source.js";

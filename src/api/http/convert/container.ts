@@ -2,7 +2,7 @@ import { durationText } from "../../../base/duration-text.js";
 import type { PortConfig } from "../../../model/objects.js";
 import { bridgeNetworkOf } from "../../../runtime/bridge-network.js";
 import type { ContainerInfo, StorageRequest } from "../../../runtime/container-runtime.js";
-import { OWN_RUNTIME } from "../../../runtime/oci-runtimes.js";
+import { OWN_RUNTIME } from "../../../runtime/oci/oci-runtimes.js";
 import type { ContainerSizes } from "../container-sizes.js";
 import type { Json } from "../json.js";
 import type { HealthState } from "../../../engine/health/health-state.js";

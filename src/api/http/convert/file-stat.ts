@@ -1,4 +1,4 @@
-import type { FileStat } from "../../../runtime/container-files.js";
+import type { FileStat } from "../../../runtime/files/container-files.js";
 import { stringifyJson } from "../json.js";
 
 const TYPE_MASK = 0o170000;

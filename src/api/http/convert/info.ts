@@ -1,5 +1,5 @@
 import type { Backend, HostDescription } from "../backend.js";
-import { OWN_RUNTIME } from "../../../runtime/oci-runtimes.js";
+import { OWN_RUNTIME } from "../../../runtime/oci/oci-runtimes.js";
 import { LOG_DRIVERS } from "../../../runtime/logs/log-plan.js";
 import type { StoreView } from "../../../store/view.js";
 import type { Json } from "../json.js";

@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
 import { isClusterError } from "../../../base/errors.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
-import type { FileChange } from "../../../runtime/container-files.js";
+import type { FileChange } from "../../../runtime/files/container-files.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { sendArchive } from "../archive-stream.js";
 import { streamBody } from "../body.js";

@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
-import { ClusterError, systemCodeOf } from "../base/errors.js";
-import type { ContainerExit } from "./container-runtime.js";
+import { ClusterError, systemCodeOf } from "../../base/errors.js";
+import type { ContainerExit } from "../container-runtime.js";
 
 /** What a shim left behind: how the program ended, or why none was executed. */
 export type Outcome =

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import type { Duplex } from "node:stream";
-import { type Deferred, deferred } from "../base/deferred.js";
-import { ClusterError } from "../base/errors.js";
-import type { Logger } from "../base/log.js";
+import { type Deferred, deferred } from "../../base/deferred.js";
+import { ClusterError } from "../../base/errors.js";
+import type { Logger } from "../../base/log.js";
 import { LineSplitter } from "./line-splitter.js";
 
 /**

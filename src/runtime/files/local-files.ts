@@ -1,7 +1,7 @@
 import type { Readable } from "node:stream";
-import { deferred } from "../base/deferred.js";
-import { ClusterError } from "../base/errors.js";
-import type { Logger } from "../base/log.js";
+import { deferred } from "../../base/deferred.js";
+import { ClusterError } from "../../base/errors.js";
+import type { Logger } from "../../base/log.js";
 import { parseArchivePath } from "./archive-path.js";
 import type { ContainerFiles, FileArchive, FileChange, FileStat, WriteOptions } from "./container-files.js";
 import { ContainerGone, type FilesAnswer, FilesProgram } from "./files-program.js";

@@ -1,8 +1,8 @@
 import { access } from "node:fs/promises";
-import { shortName } from "./container-paths.js";
-import type { HeldVolumes } from "./held-volumes.js";
-import { encodeFilesView } from "./launch-request.js";
-import type { LocalContainer } from "./local-container.js";
+import { shortName } from "../container-paths.js";
+import type { HeldVolumes } from "../held-volumes.js";
+import { encodeFilesView } from "../launch-request.js";
+import type { LocalContainer } from "../local-container.js";
 import type { FilesOf } from "./local-files.js";
 
 /** A container as those see it who read and write its files. `layers` are folders, uppermost first. */

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from "node:child_process";
 import { PassThrough, type Readable, type Writable } from "node:stream";
-import { deferred } from "../base/deferred.js";
-import { ClusterError, type ErrorCode } from "../base/errors.js";
-import { LineSplitter } from "./line-splitter.js";
+import { deferred } from "../../base/deferred.js";
+import { ClusterError, type ErrorCode } from "../../base/errors.js";
+import { LineSplitter } from "../shim/line-splitter.js";
 
 /** The container ended before it could be looked into: what is left of it can be, once its end is known. */
 export class ContainerGone extends Error {}

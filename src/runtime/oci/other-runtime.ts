@@ -1,9 +1,10 @@
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { systemCodeOf } from "../base/errors.js";
-import { EXEC_PREFIX, shortName } from "./container-paths.js";
-import type { ContainerConfig } from "./container-runtime.js";
-import { encode, type ExecLaunch, execRecords, type Launch, type LaunchRecord, launchRecords, ociParts } from "./launch-request.js";
+import { systemCodeOf } from "../../base/errors.js";
+import { EXEC_PREFIX, shortName } from "../container-paths.js";
+import type { ContainerConfig } from "../container-runtime.js";
+import { type ExecLaunch, execRecords, type Launch, launchRecords, ociParts } from "../launch-request.js";
+import { encode, type LaunchRecord } from "../shim/launch-record.js";
 import { ociConfig, ociProcess } from "./oci-config.js";
 import { type OciRuntime, type OciRuntimes, runtimeNamed } from "./oci-runtimes.js";
 

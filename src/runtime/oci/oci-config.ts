@@ -1,9 +1,9 @@
-import { ClusterError } from "../base/errors.js";
-import { capabilitiesOf, capabilityNames } from "./capabilities.js";
-import type { ContainerConfig } from "./container-runtime.js";
-import type { ExecLaunch, Launch, OciParts } from "./launch-request.js";
+import { ClusterError } from "../../base/errors.js";
+import { capabilitiesOf, capabilityNames } from "../capabilities.js";
+import type { ContainerConfig } from "../container-runtime.js";
+import type { ExecLaunch, Launch, OciParts } from "../launch-request.js";
 import { ociMounts } from "./oci-mounts.js";
-import { planRlimits, rlimitName } from "./rlimits.js";
+import { planRlimits, rlimitName } from "../rlimits.js";
 
 const SPECIFICATION = "1.0.2";
 

@@ -1,5 +1,5 @@
 import { posix } from "node:path";
-import { ClusterError } from "../base/errors.js";
+import { ClusterError } from "../../base/errors.js";
 
 export interface ArchivePath {
   /** Absolute; ends with `/` or `/.` where the one that was asked for does. */

@@ -1,8 +1,8 @@
 import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
-import { type Deferred, deferred } from "../base/deferred.js";
-import { ClusterError, messageOf } from "../base/errors.js";
-import type { Attachment, StreamChoice } from "./container-runtime.js";
+import { type Deferred, deferred } from "../../base/deferred.js";
+import { ClusterError, messageOf } from "../../base/errors.js";
+import type { Attachment, StreamChoice } from "../container-runtime.js";
 
 const ATTACHED = "attached\n";
 /** What is read at once from a program. */

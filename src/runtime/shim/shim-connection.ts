@@ -1,6 +1,6 @@
 import { connect, type Socket } from "node:net";
-import { type Deferred, deferred } from "../base/deferred.js";
-import { ClusterError, systemCodeOf } from "../base/errors.js";
+import { type Deferred, deferred } from "../../base/deferred.js";
+import { ClusterError, systemCodeOf } from "../../base/errors.js";
 import { type Outcome, parseOutcome } from "./exit-record.js";
 import { LineSplitter } from "./line-splitter.js";
 

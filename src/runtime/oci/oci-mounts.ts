@@ -1,6 +1,6 @@
-import { ClusterError } from "../base/errors.js";
-import type { CgroupPlan } from "./cgroup-plan.js";
-import type { LaunchRecord } from "./launch-request.js";
+import { ClusterError } from "../../base/errors.js";
+import type { CgroupPlan } from "../cgroup-plan.js";
+import type { LaunchRecord } from "../shim/launch-record.js";
 
 interface OciMount {
   readonly destination: string;

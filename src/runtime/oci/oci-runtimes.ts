@@ -1,4 +1,4 @@
-import { ClusterError } from "../base/errors.js";
+import { ClusterError } from "../../base/errors.js";
 
 /** A program with the OCI runtime command line interface that makes containers in place of our own code, below the same shim. */
 export interface OciRuntime {

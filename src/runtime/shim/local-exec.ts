@@ -1,14 +1,14 @@
 import { randomBytes } from "node:crypto";
 import type { Duplex } from "node:stream";
-import { deferred } from "../base/deferred.js";
-import { ClusterError, isClusterError } from "../base/errors.js";
-import type { ExecProcess } from "./container-runtime.js";
-import type { ExecLaunch } from "./launch-request.js";
+import { deferred } from "../../base/deferred.js";
+import { ClusterError, isClusterError } from "../../base/errors.js";
+import type { ExecProcess } from "../container-runtime.js";
+import type { ExecLaunch } from "../launch-request.js";
 import { ShimConnection } from "./shim-connection.js";
 import { attachToShim } from "./shim-stream.js";
-import { signalNumber } from "./signals.js";
+import { signalNumber } from "../signals.js";
 import type { Spawner } from "./spawner.js";
-import type { StreamChoice } from "./container-runtime.js";
+import type { StreamChoice } from "../container-runtime.js";
 
 /** Exit code of a program whose end nobody saw. */
 const EXIT_CODE_UNKNOWN = 137;
