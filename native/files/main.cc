@@ -13,7 +13,9 @@
 #include "../base/file.h"
 #include "../shim/identity.h"
 #include "../base/json-text.h"
+#include "../shim/rootfs.h"
 #include "../shim/settings.h"
+#include "../shim/user-namespace.h"
 #include "../unpack/archive-error.h"
 #include "../unpack/decompressor.h"
 #include "extraction.h"
@@ -26,7 +28,7 @@
 namespace {
 
 constexpr const char* USAGE =
-    "usage: swarm-files stat PATH | read PATH NAME | write PATH KEEPS-KINDS [USER] | export | layer | changes | sizes FOLDER...\n"
+    "usage: swarm-files stat PATH | read PATH NAME | write PATH KEEPS-KINDS [USER] | export | layer | changes | sizes FOLDER... | check-maps\n"
     "(started by swarmd: the container comes and answers go through descriptor 3, archives through standard input and output)\n";
 constexpr int CONTROL = 3;
 constexpr uint32_t REQUEST_SIZE_MAX = 4U << 20;
@@ -178,6 +180,8 @@ bool serve(const std::vector<std::string>& words) {
     tellChanges(inodes, settings);
   } else if (verb == "sizes") {
     tellSizes(inodes, std::vector<std::string>(words.begin() + 1, words.end()));
+  } else if (verb == "check-maps" && count == 1) {
+    prepareRoot(settings, settings.maps, makeUserNamespace(settings.maps));
   } else {
     return false;
   }

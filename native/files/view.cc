@@ -14,6 +14,7 @@
 #include "../base/resolve.h"
 #include "../shim/joined-process.h"
 #include "../shim/rootfs.h"
+#include "../shim/user-namespace.h"
 #include "inode.h"
 #include "refusal.h"
 
@@ -23,8 +24,10 @@ constexpr int LINKS_MAX = 40;
 
 void joinMounts(const Settings& settings) {
   const Fd process = openJoined(settings);
+  const bool isRemapped = mapsOf(settings.joinedProcess).has_value();
   // Nobody in there may look into this process.
-  check(setns(process.get(), CLONE_NEWNS), "join the container's mount namespace");
+  check(setns(process.get(), CLONE_NEWNS | (isRemapped ? CLONE_NEWUSER : 0)), "join the container's mount namespace");
+  if (isRemapped) becomeRoot();
 }
 
 bool isThere(const std::string& path) { return access(path.c_str(), F_OK) == 0; }

@@ -15,7 +15,7 @@
 #include "../base/file.h"
 #include "../shim/cgroups.h"
 #include "../shim/child.h"
-#include "clone-apart.h"
+#include "../shim/clone-apart.h"
 #include "hooks.h"
 #include "init.h"
 #include "names.h"
@@ -138,13 +138,6 @@ void awaitReport(Pipes& pipes) {
 }
 
 }  // namespace
-
-std::string readToEnd(const Fd& report) {
-  std::string text;
-  char part[512];
-  for (ssize_t count; (count = retry([&] { return read(report.get(), part, sizeof part); })) > 0;) text.append(part, static_cast<size_t>(count));
-  return text;
-}
 
 Fd connectToConsole(const std::string& path, bool isTerminal) {
   if (path.empty() != !isTerminal) failWith(isTerminal ? "process.terminal needs --console-socket" : "--console-socket needs process.terminal", EINVAL);

@@ -21,6 +21,3 @@ Fd connectToConsole(const std::string& path, bool isTerminal);
 
 /** Writes the number whole or not at all; does nothing for an empty path. */
 void writePidFile(const std::string& path, pid_t process);
-
-/** What was written until everyone closed their end. */
-std::string readToEnd(const Fd& report);

@@ -1,7 +1,6 @@
 #include "init.h"
 
 #include <fcntl.h>
-#include <grp.h>
 #include <sched.h>
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
@@ -18,6 +17,7 @@
 #include "../shim/program.h"
 #include "../shim/rootfs.h"
 #include "../shim/terminal.h"
+#include "../shim/user-namespace.h"
 #include "../netlink/links.h"
 #include "hooks.h"
 #include "root.h"
@@ -93,12 +93,6 @@ Json setUp(const Spec& spec, const CgroupPlan& cgroups, InitEnds& ends) {
 }
 
 }  // namespace
-
-void becomeRoot() {
-  check(setgroups(0, nullptr), "drop supplementary groups");
-  check(setresgid(0, 0, 0), "set group", "0");
-  check(setresuid(0, 0, 0), "set user", "0");
-}
 
 void takeConsole(const ProcessSettings& process, const Fd& console, bool isFirst) {
   const Terminal terminal = openTerminal(process.settings.terminal);

@@ -23,8 +23,5 @@ struct InitEnds {
 /** Takes umask, filter and identity and executes the program, in the container already. Returns only by a Failure. */
 [[noreturn]] void becomeProcess(const ProcessSettings& process, const SeccompFilter& filter);
 
-/** Everything that a joined or new user namespace's root may do, as who it is there. */
-void becomeRoot();
-
 /** Opens a terminal in the container, takes it for the standard streams, and sends its other end. */
 void takeConsole(const ProcessSettings& process, const Fd& console, bool isFirst);

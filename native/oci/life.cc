@@ -10,6 +10,7 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "../shim/child.h"
 #include "../shim/cgroups.h"
 #include "create.h"
 #include "hooks.h"

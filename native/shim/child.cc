@@ -83,6 +83,19 @@ ChildStreams makeStreams(const TerminalSettings& settings) {
   return streams;
 }
 
+void giveStreams(const ChildEnds& ends, const HostIds& root) {
+  for (const Fd* end : {&ends.input, &ends.output, &ends.errors}) {
+    if (*end) check(fchown(end->get(), root.user, root.group), "give away a standard stream");
+  }
+}
+
+std::string readToEnd(const Fd& report) {
+  std::string text;
+  char part[512];
+  for (ssize_t count; (count = retry([&] { return read(report.get(), part, sizeof part); })) > 0;) text.append(part, static_cast<size_t>(count));
+  return text;
+}
+
 void beginAnew() {
   for (int number = 1; number < NSIG; number++) signal(number, SIG_DFL);
   sigset_t none;

@@ -5,6 +5,7 @@
 #include "../base/fd.h"
 #include "seccomp.h"
 #include "settings.h"
+#include "user-namespace.h"
 
 /** A process that was cloned to become the program, as its shim holds it. */
 struct Child {
@@ -38,6 +39,12 @@ struct ChildStreams {
   ChildEnds child;
 };
 ChildStreams makeStreams(const TerminalSettings& settings);
+
+/** The program's ends belong to the root of its user namespace, who can give them away there. */
+void giveStreams(const ChildEnds& ends, const HostIds& root);
+
+/** All that a child has to say before it ends, or becomes a program. */
+std::string readToEnd(const Fd& report);
 
 /** Default signal handlers, nothing blocked, a session of its own. */
 void beginAnew();

@@ -26,7 +26,7 @@ constexpr Link LINKS[] = {{"fd", "/proc/self/fd"},     {"stdin", "/proc/self/fd/
                           {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"}};
 
 void mountBelow(const Fd& dev, const char* name, const char* type, unsigned long flags, const char* data) {
-  check(mkdirat(dev.get(), name, 0755), "create directory /dev", name);
+  if (mkdirat(dev.get(), name, 0755) < 0 && errno != EEXIST) fail("create directory /dev", name);
   const Fd target(check(openat(dev.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "open /dev", name));
   check(mount(type, pathOf(target.get()).c_str(), type, flags, data), "mount /dev", name);
 }
@@ -67,10 +67,14 @@ void mountDevices(int root, const Settings& settings) {
   const Fd dev = openPlainDirectory(root, "dev");
   const mode_t mask = umask(0);
   makeUsualDevices(dev.get(), false);
+  for (const DeviceSettings& device : settings.devices) makeDevice(dev.get(), device, false);
+  umask(mask);
+}
+
+void mountDeviceSystems(int root, const Settings& settings) {
+  const Fd dev = openPlainDirectory(root, "dev");
   mountBelow(dev, "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
   const std::string size = "mode=1777,size=" + std::to_string(settings.sharedMemorySize);
   mountBelow(dev, "shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, size.c_str());
   mountBelow(dev, "mqueue", "mqueue", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr);
-  for (const DeviceSettings& device : settings.devices) makeDevice(dev.get(), device, false);
-  umask(mask);
 }

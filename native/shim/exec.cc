@@ -15,13 +15,15 @@
 
 namespace {
 
-[[noreturn]] void runChild(const Settings& settings, const Fd& joined, ChildEnds ends) {
+[[noreturn]] void runChild(const Settings& settings, const Fd& joined, bool isRemapped, ChildEnds ends) {
   try {
     beginAnew();
     enterCgroups(settings.cgroups);
     setLimits(settings);
     const SeccompFilter filter(settings.seccompFilter, settings.seccompFlags);
-    check(setns(joined.get(), CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP), "join the container's namespaces");
+    const int users = isRemapped ? CLONE_NEWUSER : 0;
+    check(setns(joined.get(), users | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP), "join the container's namespaces");
+    if (isRemapped) becomeRoot();
     becomeProgram(settings, ends, filter);
   } catch (const Failure& failure) {
     reportFailure(ends.report.get(), failure.text);
@@ -32,7 +34,9 @@ namespace {
 
 Child join(const Settings& settings) {
   const Fd joined = openJoined(settings);
+  const auto maps = mapsOf(settings.joinedProcess);
   ChildStreams streams = makeStreams(settings.terminal);
+  if (maps) giveStreams(streams.child, rootOf(*maps));
   // The child is in sight of the container before it is one of its programs: nobody there may look into it.
   check(prctl(PR_SET_DUMPABLE, 0), "hide from the container");
   check(setns(joined.get(), CLONE_NEWPID), "join the container's process namespace");
@@ -52,7 +56,7 @@ Child join(const Settings& settings) {
   check(process, "create process");
   if (process == 0) {
     streams.shim = Child();
-    runChild(settings, joined, std::move(streams.child));
+    runChild(settings, joined, maps.has_value(), std::move(streams.child));
   }
   streams.child = ChildEnds();
   Child child = std::move(streams.shim);

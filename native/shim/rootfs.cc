@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -14,6 +15,7 @@
 #include "../base/file.h"
 #include "devices.h"
 #include "paths.h"
+#include "user-namespace.h"
 
 namespace {
 
@@ -23,6 +25,11 @@ void mountAt(const Fd& target, const char* type, unsigned long flags, const char
 
 void setMountAttributes(int fd, const char* path, unsigned flags, const mount_attr& attributes, std::string_view name) {
   check(static_cast<int>(syscall(SYS_mount_setattr, fd, path, flags, &attributes, sizeof attributes)), "set mount attributes of", name);
+}
+
+/** What is mounted nowhere yet gets its place. */
+void attach(const Fd& tree, const Fd& target, std::string_view what, std::string_view name) {
+  check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), what, name);
 }
 
 /** The overlay's own directories. The upper one gives the container's root its mode, whatever the daemon's mask is. */
@@ -38,7 +45,7 @@ void bindGroup(const std::string& source, const Fd& target, std::string_view nam
   attributes.attr_set = (isReadOnly ? MOUNT_ATTR_RDONLY : 0) | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   attributes.propagation = MS_PRIVATE;
   setMountAttributes(tree.get(), "", AT_EMPTY_PATH, attributes, source);
-  check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "bind mount at", name);
+  attach(tree, target, "bind mount at", name);
 }
 
 /** Bound, not mounted anew: a mount of version 1 waits for every group of the machine that is being removed. */
@@ -71,23 +78,21 @@ void refuseProc(const Fd& target, const std::string& path) {
   if (info.f_type == PROC_SUPER_MAGIC) failWith("mount target " + path + " is inside /proc", EINVAL);
 }
 
-/** A copy of a bind's source that is mounted nowhere yet. */
-Fd cloneSource(const MountSettings& mount) {
-  const unsigned flags = OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (mount.isShallow ? 0 : AT_RECURSIVE);
-  const auto clone = [&](int folder, const char* path, unsigned more) {
-    return Fd(check(static_cast<int>(syscall(SYS_open_tree, folder, path, flags | more)), "open bind source", mount.source));
-  };
-  if (mount.subpath.empty()) return clone(AT_FDCWD, mount.source.c_str(), 0);
-  const Fd whole = openFile(mount.source, O_PATH | O_DIRECTORY);
-  const Fd part = openWithin(whole.get(), mount.subpath);
-  return clone(part.get(), "", AT_EMPTY_PATH);
+Fd cloneTree(int folder, const char* path, unsigned flags, std::string_view name) {
+  return Fd(check(static_cast<int>(syscall(SYS_open_tree, folder, path, flags | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)), "open bind source", name));
 }
 
-void mountBind(int root, const MountSettings& mount, const Fd& tree) {
-  struct stat info = {};
-  check(fstat(tree.get(), &info), "stat", mount.source);
-  const Fd target = openInRoot(root, mount.target, S_ISDIR(info.st_mode) ? NodeKind::directory : NodeKind::file);
-  refuseProc(target, mount.target);
+Fd cloneSource(const MountSettings& mount) {
+  const unsigned flags = mount.isShallow ? 0 : AT_RECURSIVE;
+  if (mount.subpath.empty()) return cloneTree(AT_FDCWD, mount.source.c_str(), flags, mount.source);
+  const Fd whole = openFile(mount.source, O_PATH | O_DIRECTORY);
+  const Fd part = openWithin(whole.get(), mount.subpath);
+  return cloneTree(part.get(), "", flags | AT_EMPTY_PATH, mount.source);
+}
+
+/** A copy of a bind's source, as it shall be seen, that is mounted nowhere yet. */
+Fd openSource(const MountSettings& mount) {
+  Fd tree = cloneSource(mount);
   mount_attr attributes = {};
   attributes.propagation = propagationOf(mount.propagation);
   if (attributes.propagation != 0) setMountAttributes(tree.get(), "", AT_EMPTY_PATH | (mount.isShallow ? 0 : AT_RECURSIVE), attributes, mount.source);
@@ -96,7 +101,22 @@ void mountBind(int root, const MountSettings& mount, const Fd& tree) {
     readOnly.attr_set = MOUNT_ATTR_RDONLY;
     setMountAttributes(tree.get(), "", AT_EMPTY_PATH | (mount.isShallow || mount.isReadOnlyShallow ? 0 : AT_RECURSIVE), readOnly, mount.source);
   }
-  check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "bind mount at", mount.target);
+  return tree;
+}
+
+/** Empty for what has no source. */
+std::vector<Fd> openSources(const Settings& settings) {
+  std::vector<Fd> sources;
+  for (const MountSettings& mount : settings.mounts) sources.push_back(mount.type == "bind" ? openSource(mount) : Fd());
+  return sources;
+}
+
+void mountBind(int root, const MountSettings& mount, const Fd& tree) {
+  struct stat info = {};
+  check(fstat(tree.get(), &info), "stat", mount.source);
+  const Fd target = openInRoot(root, mount.target, S_ISDIR(info.st_mode) ? NodeKind::directory : NodeKind::file);
+  refuseProc(target, mount.target);
+  attach(tree, target, "bind mount at", mount.target);
 }
 
 void mountTmpfs(int root, const MountSettings& mount) {
@@ -134,7 +154,7 @@ void makeReadOnly(const std::string& path) {
   mount_attr attributes = {};
   attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
   setMountAttributes(tree.get(), "", AT_EMPTY_PATH | AT_RECURSIVE, attributes, path);
-  check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "write-protect", path);
+  attach(tree, target, "write-protect", path);
 }
 
 void pivotTo(const Fd& root, const std::string& path) {
@@ -151,13 +171,47 @@ void makeRootReadOnly() {
   setMountAttributes(AT_FDCWD, "/", 0, attributes, "/");
 }
 
+void makeDirectories(const Settings& settings) {
+  makeDirectory(settings.root, 0700);
+  makeDirectory(settings.upper, 0755);
+  makeDirectory(settings.work, 0700);
+}
+
+/** Puts a copy of the folder with mapped owners over itself, in the mount namespace of the caller. */
+void showMapped(const std::string& folder, const Fd& users) {
+  const Fd tree = cloneTree(AT_FDCWD, folder.c_str(), 0, folder);
+  mapOwners(tree, users, false, folder);
+  attach(tree, openFile(folder, O_PATH | O_DIRECTORY), "bind mount at", folder);
+}
+
+/** File systems that have no other owners (proc, NFS) keep those of the host. */
+void tryToMapOwners(const Fd& tree, const Fd& users, const MountSettings& mount) {
+  try {
+    mapOwners(tree, users, !mount.isShallow, mount.source);
+  } catch (const Failure& failure) {
+    if (failure.error != EINVAL) throw;
+  }
+}
+
+/** All that is in a root beside layers and devices. */
+void furnish(int root, const Settings& settings, const std::vector<Fd>& sources) {
+  mountAt(openPlainDirectory(root, "proc"), "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr, "/proc");
+  mountDeviceSystems(root, settings);
+  const unsigned long readOnly = settings.isSystemWritable ? 0UL : static_cast<unsigned long>(MS_RDONLY);
+  mountAt(openPlainDirectory(root, "sys"), "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | readOnly, nullptr, "/sys");
+  showCgroups(root, settings);
+  for (size_t i = 0; i < settings.mounts.size(); i++) {
+    const MountSettings& mount = settings.mounts[i];
+    if (mount.type == "bind") mountBind(root, mount, sources[i]);
+    else mountTmpfs(root, mount);
+  }
+}
+
 }  // namespace
 
 /** Layers are named by descriptor: the options stay far below the page that mount(2) takes, and the container learns no path of the host. */
 void mountRoot(const Settings& settings) {
-  makeDirectory(settings.root, 0700);
-  makeDirectory(settings.upper, 0755);
-  makeDirectory(settings.work, 0700);
+  makeDirectories(settings);
   std::vector<Fd> open;
   std::string options = "lowerdir=";
   for (const std::string& layer : settings.layers) {
@@ -174,30 +228,56 @@ void mountRoot(const Settings& settings) {
 
 void enterRoot(const Settings& settings) {
   // As they are on the host, before anything changes: what shall be shared keeps its peers, and none of them has what is mounted here.
-  std::vector<Fd> sources;
-  for (const MountSettings& mount : settings.mounts) sources.push_back(mount.type == "bind" ? cloneSource(mount) : Fd());
+  const std::vector<Fd> sources = openSources(settings);
   // What the host mounts from now on may reach a bind with slave propagation; nothing of ours reaches the host.
   check(mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make / a slave mount");
   mountRoot(settings);
   const Fd root = openFile(settings.root, O_PATH | O_DIRECTORY);
-  mountAt(openPlainDirectory(root.get(), "proc"), "proc", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr, "/proc");
   mountDevices(root.get(), settings);
-  const unsigned long readOnly = settings.isSystemWritable ? 0UL : static_cast<unsigned long>(MS_RDONLY);
-  mountAt(openPlainDirectory(root.get(), "sys"), "sysfs", MS_NOSUID | MS_NOEXEC | MS_NODEV | readOnly, nullptr, "/sys");
-  showCgroups(root.get(), settings);
-  for (size_t i = 0; i < settings.mounts.size(); i++) {
-    const MountSettings& mount = settings.mounts[i];
-    if (mount.type == "bind") mountBind(root.get(), mount, sources[i]);
-    else mountTmpfs(root.get(), mount);
-  }
+  furnish(root.get(), settings, sources);
   pivotTo(root, settings.root);
+}
+
+PreparedRoot prepareRoot(const Settings& settings, const IdMaps& maps, const Fd& users) {
+  check(unshare(CLONE_NEWNS), "unshare mount namespace");
+  // Before sources are opened: what the container mounts below one that is shared would come to the host.
+  check(mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make / a slave mount");
+  PreparedRoot prepared;
+  prepared.sources = openSources(settings);
+  for (size_t i = 0; i < settings.mounts.size(); i++) {
+    if (settings.mounts[i].isOwn) mapOwners(prepared.sources[i], users, false, settings.mounts[i].source);
+  }
+  makeDirectories(settings);
+  for (const std::string& layer : settings.layers) showMapped(layer, users);
+  // Both of the overlay's own directories, which must be of one mount.
+  showMapped(settings.upper.substr(0, settings.upper.rfind('/')), users);
+  {
+    // The overlay writes as who has mounted it.
+    const MakingFilesAs root(rootOf(maps));
+    mountRoot(settings);
+    mountDevices(openFile(settings.root, O_PATH | O_DIRECTORY).get(), settings);
+  }
+  prepared.tree = cloneTree(AT_FDCWD, settings.root.c_str(), AT_RECURSIVE, settings.root);
+  check(chdir(settings.root.c_str()), "enter", settings.root);
+  return prepared;
+}
+
+void enterPreparedRoot(const Settings& settings, const PreparedRoot& prepared) {
+  attach(prepared.tree, openFile(".", O_PATH | O_DIRECTORY), "bind mount at", settings.root);
+  furnish(prepared.tree.get(), settings, prepared.sources);
+  pivotTo(prepared.tree, settings.root);
 }
 
 void enterFilesystem(const Settings& settings) {
   mountRoot(settings);
   const Fd root = openFile(settings.root, O_PATH | O_DIRECTORY);
+  const Fd inside = settings.maps.users.empty() ? Fd() : makeUserNamespace(reversed(settings.maps));
   for (const MountSettings& mount : settings.mounts) {
-    if (mount.type == "bind") mountBind(root.get(), mount, cloneSource(mount));
+    if (mount.type != "bind") continue;
+    const Fd tree = openSource(mount);
+    // The layers have the container's owners, and so shall have what is the host's.
+    if (inside && !mount.isOwn) tryToMapOwners(tree, inside, mount);
+    mountBind(root.get(), mount, tree);
   }
   pivotTo(root, settings.root);
   if (settings.isRootReadOnly) makeRootReadOnly();

@@ -20,9 +20,17 @@ struct MountSettings {
   bool isShallow = false;
   /** What is mounted below the source stays writable. */
   bool isReadOnlyShallow = false;
+  /** Of a bind, in a user namespace: its files are the container's, as those of its layers, not the host's. */
+  bool isOwn = false;
   /** Flags and options of tmpfs, as mount(2) takes them. */
   unsigned long flags = 0;
   std::string data;
+};
+
+/** Of a user namespace, as the kernel takes them (user_namespaces(7)): lines `INSIDE OUTSIDE COUNT`. Empty for a container in the host's. */
+struct IdMaps {
+  std::string users;
+  std::string groups;
 };
 
 /** One directory in one cgroup hierarchy, made for this container and removed with it. */
@@ -135,6 +143,7 @@ struct Settings {
   uint64_t capabilities = 0;
   bool noNewPrivileges = false;
   NetworkSettings network;
+  IdMaps maps;
   std::string domainname;
   TerminalSettings terminal;
   /** File with the program for seccomp(2) that swarm-seccomp made; empty is none. */

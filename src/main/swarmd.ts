@@ -31,6 +31,7 @@ interface Flags {
   readonly insecureRegistry?: readonly string[];
   readonly runtime?: DaemonSettings["runtimes"];
   readonly defaultRuntime?: string;
+  readonly usernsRemap?: string;
   readonly registryCertificates?: string;
   readonly tlscacert?: string;
   readonly tlscert?: string;
@@ -59,6 +60,7 @@ function settingsOf(flags: Flags): DaemonSettings {
     "insecure-registries": flags.insecureRegistry,
     runtimes: flags.runtime,
     "default-runtime": flags.defaultRuntime,
+    "userns-remap": flags.usernsRemap,
     "registry-certificates": flags.registryCertificates,
     tlscacert: flags.tlscacert,
     tlscert: flags.tlscert,
@@ -84,6 +86,10 @@ const program = new Command("swarmd")
   .option("--insecure-registry <host>", "host[:port] or subnet of registries with plain HTTP or a certificate that nobody vouches for; repeatable", collect)
   .option("--runtime <name=path>", "OCI runtime (runc, crun) that containers may ask for; repeatable", collectRuntime)
   .option("--default-runtime <name>", "runtime of containers that ask for none (default swarm-shim, our own)")
+  .option(
+    "--userns-remap <user>",
+    "containers get the user and group ids that /etc/subuid and /etc/subgid give to: default (dockremap), USER or USER:GROUP, by name or number",
+  )
   .option("--registry-certificates <path>", "folder with HOST[:PORT]/*.crt, *.cert and *.key for registries (default /etc/swarmd/certs.d)")
   .option("--tlscacert <path>", "authority that API clients over TCP must have a certificate of")
   .option("--tlscert <path>", "certificate of the API over TCP")

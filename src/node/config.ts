@@ -22,6 +22,8 @@ export interface DaemonConfig {
   readonly bridgeSubnet: string;
   readonly registries: RegistrySettings;
   readonly runtimes: OciRuntimes;
+  /** Whose subordinate identifiers containers get: `default`, USER or USER:GROUP; empty leaves them in the host's user namespace. */
+  readonly usernsRemap: string;
   /** Driver and options of containers that name none. */
   readonly log: LogConfig;
   /** Needed by TCP hosts: clients without a certificate of this authority are refused. */
@@ -37,6 +39,7 @@ export interface DaemonSettings {
   readonly "log-level"?: string;
   readonly "cgroup-parent"?: string;
   readonly "bridge-subnet"?: string;
+  readonly "userns-remap"?: string;
   readonly "registry-mirrors"?: readonly string[];
   readonly "insecure-registries"?: readonly string[];
   /** By name. */
@@ -66,6 +69,7 @@ const KEYS: readonly string[] = [
   "tlskey",
   "default-runtime",
   "runtimes",
+  "userns-remap",
   "registry-certificates",
   ...LISTS,
   ...MAPS,
@@ -146,6 +150,7 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     bridgeSubnet: settings["bridge-subnet"] ?? "172.30.0.0/16",
     registries,
     runtimes: runtimesOf(settings),
+    usernsRemap: settings["userns-remap"] ?? "",
     log: logOf(settings),
     tls,
   };

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { chmod, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadLiveEndpoints } from "../agent/live-endpoints.js";
@@ -23,6 +23,7 @@ import type { LiveIdentity } from "../rpc/live-identity.js";
 import { LocalImageStore } from "../runtime/images/local-image-store.js";
 import { RegistryTransfer } from "../runtime/images/registry-transfer.js";
 import { LocalRuntime } from "../runtime/local-runtime.js";
+import { readUserRemap } from "../runtime/user-remap.js";
 import { LocalVolumeStore } from "../volumes/local-volume-store.js";
 import { parseHostPort } from "./addresses.js";
 import type { DaemonConfig } from "./config.js";
@@ -78,6 +79,9 @@ interface Life {
 async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<number> {
   const { dataRoot, execRoot } = config;
   const [clock, random, ownerId] = [systemClock, systemRandom, ownerIdOf(dataRoot)];
+  const userRemap = await readUserRemap(config.usernsRemap);
+  // As root inside is not root here, but his files are root's: nobody else shall get at a program with set-user-id that he made (CVE-2021-41091).
+  if (userRemap !== null) await chmod(dataRoot, 0o710);
   const images = await LocalImageStore.open({ dataRoot, unpackerPath: UNPACKER, clock, logger });
   const transfer = new RegistryTransfer(images.catalog, { settings: config.registries, environment: process.env, clock, stallMs: REGISTRY_STALL_MS });
   const volumes = await LocalVolumeStore.open({ folder: join(dataRoot, "volumes"), programPath: VOLUME_PROGRAM, clock, logger });
@@ -90,6 +94,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     shimPath: SHIM,
     cgroupParent: config.cgroupParent || "swarm",
     runtimes: config.runtimes,
+    userRemap,
     sendDatagram: (path, data) => life.kernel.sendDatagram(path, data),
     defaultLog: config.log,
     logger,
@@ -128,7 +133,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
       return { running: all.filter((container) => container.state === "running").length, total: all.length };
     },
   });
-  const host = describeHost(config, await engineId(dataRoot), clock.now());
+  const host = describeHost(config, { id: await engineId(dataRoot), userRemap, startedAtMs: clock.now() });
   const backend: Backend = {
     swarm,
     containers: runtime,

@@ -11,9 +11,9 @@ export function machineArchitecture(): string {
   return MACHINES[arch()] ?? arch();
 }
 
-export function describeHost(config: DaemonConfig, id: string, startedAtMs: number): HostDescription {
+export function describeHost(config: DaemonConfig, found: Pick<HostDescription, "id" | "userRemap" | "startedAtMs">): HostDescription {
   return {
-    id,
+    ...found,
     hostname: hostname(),
     version: VERSION,
     gitCommit: "",
@@ -28,7 +28,6 @@ export function describeHost(config: DaemonConfig, id: string, startedAtMs: numb
     runtimes: config.runtimes,
     loggingDriver: config.log.driver,
     cgroupVersion: existsSync("/sys/fs/cgroup/cgroup.controllers") ? "2" : "1",
-    startedAtMs,
   };
 }
 

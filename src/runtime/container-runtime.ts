@@ -108,6 +108,8 @@ export interface ContainerConfig {
   readonly seccomp: SeccompChoice;
   /** Name of the OCI runtime that makes it; empty takes the host's default. */
   readonly runtime: string;
+  /** It stays in the host's user namespace where others are remapped. */
+  readonly usesHostUsers?: boolean;
   /** A small first process reaps and forwards signals. */
   readonly hasInit: boolean;
   /** Size of /dev/shm; 0 is 64 MB. */
@@ -308,6 +310,8 @@ export interface MountedVolume {
   readonly driver: string;
   readonly options: Readonly<Record<string, string>>;
   readonly labels: Readonly<Record<string, string>>;
+  /** Its content is elsewhere, on what its options name. */
+  readonly isElsewhere?: boolean;
 }
 
 /** 0 is no limit. */

@@ -38,8 +38,9 @@ export class HeldVolumes {
           mounts.push(mount);
           continue;
         }
-        const { name, folder } = await this.#volumes.acquire(id, volume);
-        mounts.push({ ...mount, source: folder, volume: { ...volume, name } });
+        const { name, folder, options } = await this.#volumes.acquire(id, volume);
+        const isElsewhere = Object.keys(options).length > 0;
+        mounts.push({ ...mount, source: folder, volume: { ...volume, name, ...(isElsewhere ? { isElsewhere } : {}) } });
         if (volume.isCopied && volume.subpath === "") await this.#volumes.fill(name, { path: normalisePath(mount.target), layers });
       }
       return mounts;

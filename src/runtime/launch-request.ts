@@ -49,8 +49,16 @@ export interface Launch {
   readonly initPath: string;
   /** Process whose network is shared, and the folder with that container's files of /etc; null without. */
   readonly joined: { readonly pid: number; readonly etcFile: (name: string) => string } | null;
+  /** Of its user namespace; null leaves it in the host's. */
+  readonly maps: IdMaps | null;
   /** Attachments that were announced. */
   readonly attachers: number;
+}
+
+/** Of a user namespace, as the kernel takes them (user_namespaces(7)): lines `INSIDE OUTSIDE COUNT`. */
+export interface IdMaps {
+  readonly users: string;
+  readonly groups: string;
 }
 
 /** What another runtime has to be told otherwise than our own shim. */
@@ -95,7 +103,7 @@ export function validateLaunch(config: ContainerConfig, process: ProcessConfig, 
   signalNumber(process.stopSignal);
   capabilitiesOf(config);
   planRlimits(config.ulimits);
-  planSysctls(config.sysctls, sharesNetwork(config));
+  planSysctls(config.sysctls, { isHostNetwork: sharesNetwork(config), isRemapped: false });
   if (layers.length > LAYERS_MAX) throw new ClusterError("invalid_argument", `image ${config.image} has ${layers.length} layers, more than ${LAYERS_MAX}`);
   if (!process.workingDir.startsWith("/"))
     throw new ClusterError("invalid_argument", `the working directory '${process.workingDir}' is invalid, it needs to be an absolute path`);
@@ -105,12 +113,12 @@ export function validateLaunch(config: ContainerConfig, process: ProcessConfig, 
   for (const mount of config.mounts) validateMount(mount);
 }
 
-export function ociParts({ config, paths, joined, initPath }: Launch): Omit<OciParts, "seccomp"> {
+export function ociParts({ config, paths, joined, initPath, maps }: Launch): Omit<OciParts, "seccomp"> {
   return {
     maskedPaths: config.isPrivileged ? [] : MASKED_PATHS,
     readOnlyPaths: config.isPrivileged ? [] : READ_ONLY_PATHS,
-    sysctls: planSysctls(config.sysctls, sharesNetwork(config)),
-    mountRecords: [...mountRecords(config, joined?.etcFile ?? paths.etcFile), ...(config.hasInit ? bindRecords(initPath, INIT_PATH, true) : [])],
+    sysctls: planSysctls(config.sysctls, { isHostNetwork: sharesNetwork(config), isRemapped: maps !== null }),
+    mountRecords: [...mountRecords(config, joined?.etcFile ?? paths.etcFile), ...(config.hasInit ? initRecords(initPath) : [])],
     sharedMemoryBytes: config.sharedMemoryBytes || SHARED_MEMORY_BYTES,
   };
 }
@@ -129,6 +137,7 @@ export interface FilesView {
   readonly config: ContainerConfig;
   readonly paths: ContainerPaths;
   readonly layers: readonly string[];
+  readonly maps: IdMaps | null;
   /** Null for a container that does not run. */
   readonly running: { readonly pid: number; readonly group: string } | null;
 }
@@ -137,13 +146,14 @@ export function encodeFilesView(view: FilesView): Buffer {
   return encode([...viewRecords(view)]);
 }
 
-function* viewRecords({ config, paths, layers, running }: FilesView): Generator<LaunchRecord> {
+function* viewRecords({ config, paths, layers, maps, running }: FilesView): Generator<LaunchRecord> {
   if (running !== null) {
     yield ["join.process", running.pid];
     yield ["join.group", running.group];
   }
   yield* rootRecords(config, paths, layers);
   yield* mountRecords(config, paths.etcFile);
+  yield* mapRecords(maps);
 }
 
 export function* launchRecords({
@@ -157,6 +167,7 @@ export function* launchRecords({
   devices,
   initPath,
   joined,
+  maps,
   attachers,
 }: Launch): Generator<LaunchRecord> {
   yield ["id", config.id];
@@ -171,7 +182,8 @@ export function* launchRecords({
   yield ["hostname", process.hostname];
   yield* rootRecords(config, paths, layers);
   yield* mountRecords(config, joined?.etcFile ?? paths.etcFile);
-  if (config.hasInit) yield* bindRecords(initPath, INIT_PATH, true);
+  if (config.hasInit) yield* initRecords(initPath);
+  yield* mapRecords(maps);
   if (!config.isPrivileged) {
     for (const path of MASKED_PATHS) yield ["mask", path];
     for (const path of READ_ONLY_PATHS) yield ["readonly", path];
@@ -180,7 +192,8 @@ export function* launchRecords({
   yield* deviceRecords(devices);
   yield ["shm.size", config.sharedMemoryBytes || SHARED_MEMORY_BYTES];
   yield* cgroupRecords(cgroups);
-  for (const [name, value] of Object.entries(planSysctls(config.sysctls, sharesNetwork(config)))) yield ["sysctl", `${name}=${value}`];
+  const sysctls = planSysctls(config.sysctls, { isHostNetwork: sharesNetwork(config), isRemapped: maps !== null });
+  for (const [name, value] of Object.entries(sysctls)) yield ["sysctl", `${name}=${value}`];
   yield* limitRecords(config);
   yield ["capabilities", capabilitiesOf(config)];
   yield* seccompRecords(seccomp);
@@ -190,6 +203,16 @@ export function* launchRecords({
   yield ["stdin.once", flag(config.terminal.isInputOnce)];
   yield ["attachers", attachers];
   yield* networkRecords(config, joined?.pid ?? 0);
+}
+
+function initRecords(initPath: string): Generator<LaunchRecord> {
+  return bindRecords(initPath, INIT_PATH, { isReadOnly: true, isOwn: false });
+}
+
+function* mapRecords(maps: IdMaps | null): Generator<LaunchRecord> {
+  if (maps === null) return;
+  yield ["map.users", maps.users];
+  yield ["map.groups", maps.groups];
 }
 
 function* rootRecords(config: ContainerConfig, paths: ContainerPaths, layers: readonly string[]): Generator<LaunchRecord> {

@@ -59,7 +59,7 @@ type State =
   | { readonly type: "exited"; readonly exit: ContainerExit };
 
 /** What a start needs that is not the container's own. */
-export type LaunchSurroundings = Pick<Launch, "layers" | "joined" | "initPath">;
+export type LaunchSurroundings = Pick<Launch, "layers" | "joined" | "initPath" | "maps">;
 
 /** One container and the connection to its shim. Invariant: there is a connection if and only if a shim may be alive. */
 export class LocalContainer {

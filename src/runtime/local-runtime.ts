@@ -47,6 +47,7 @@ import { compiledPolicyOf, ociPolicyOf } from "./seccomp/container-policy.js";
 import { SeccompFilters } from "./seccomp/filters.js";
 import { signalNumber } from "./signals.js";
 import { Spawner } from "./shim/spawner.js";
+import { mapsOf, requireMaps, requireRemap, type UserRemap } from "./user-remap.js";
 
 export interface LocalRuntimeOptions {
   readonly dataRoot: string;
@@ -60,6 +61,8 @@ export interface LocalRuntimeOptions {
   readonly shimPath: string;
   /** Name of the group below each cgroup hierarchy's root that holds the owners' groups: `swarm`. */
   readonly cgroupParent: string;
+  /** Containers that do not ask for the host's user namespace get one with these maps; null leaves all in the host's. */
+  readonly userRemap?: UserRemap | null;
   /** Beside our own; none when left out. */
   readonly runtimes?: OciRuntimes;
   /** Sends one datagram to a unix socket (Kernel.sendDatagram). */
@@ -89,7 +92,8 @@ export class LocalRuntime implements ContainerRuntime {
       program: join(programs, "swarm-files"),
       container: (id) => {
         const container = this.#containers.get(id);
-        return filesOfContainer(container, this.#tools.volumes, this.#layersOf(container.record.imageId));
+        const maps = mapsOf(container.record.config, this.#userRemap);
+        return filesOfContainer(container, { volumes: this.#tools.volumes, layers: this.#layersOf(container.record.imageId), maps });
       },
       has: (id) => this.#containers.has(id),
       logger,
@@ -113,6 +117,9 @@ export class LocalRuntime implements ContainerRuntime {
     await mkdir(containersFolder(options.dataRoot), { recursive: true, mode: 0o710 });
     await mkdir(socketsFolder(options.execRoot), { recursive: true, mode: 0o700 });
     await makeMountPoints(mountPointsFolder(options.dataRoot));
+    const { userRemap = null, dataRoot } = options;
+    const program = join(dirname(options.shimPath), "swarm-files");
+    if (userRemap !== null) await requireRemap(userRemap, { dataRoot, layer: mountPointsFolder(dataRoot), program });
     const hasOtherRuntimes = Object.keys(options.runtimes?.byName ?? {}).length > 0;
     const cgroups = await CgroupTree.open({ parent: options.cgroupParent, ownerId: options.ownerId, clock: options.clock, hasOtherRuntimes });
     const runtime = new LocalRuntime(options, cgroups);
@@ -145,6 +152,7 @@ export class LocalRuntime implements ContainerRuntime {
   async create(asked: ContainerConfig): Promise<void> {
     const { images, defaultLog, runtimes = OWN_RUNTIME_ONLY, clock } = this.#options;
     const { config, imageId, process } = await resolveContainer(asked, { images, defaultLog, runtimes });
+    requireMaps(config, this.#userRemap);
     await this.#tools.seccompOf(config);
     const paths = containerPaths(this.#options, config.id);
     containerLogOf({ config, imageId, process }, paths);
@@ -161,7 +169,8 @@ export class LocalRuntime implements ContainerRuntime {
     const container = this.#get(id);
     const layers = this.#layersOf(container.record.imageId);
     const initPath = join(dirname(this.#options.shimPath), "swarm-init");
-    await container.start({ layers, initPath, joined: this.#joinedBy(container.record.config) });
+    const { config } = container.record;
+    await container.start({ layers, initPath, joined: this.#joinedBy(config), maps: requireMaps(config, this.#userRemap) });
   }
 
   attach(id: string, streams: StreamChoice): Attachment {
@@ -287,6 +296,10 @@ export class LocalRuntime implements ContainerRuntime {
       await volumes.release(record.config, { withAnonymous: true });
       throw cause;
     }
+  }
+
+  get #userRemap(): UserRemap | null {
+    return this.#options.userRemap ?? null;
   }
 
   #joinedBy({ network }: ContainerConfig) {

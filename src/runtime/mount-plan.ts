@@ -40,11 +40,13 @@ export function anonymousMount(target: string): ContainerMount {
   return { type: "volume", source: "", target, isReadOnly: false, propagation: "", sizeBytes: 0, mode: 0, volume };
 }
 
-export function* bindRecords(source: string, target: string, isReadOnly: boolean): Generator<LaunchRecord> {
+/** `isOwn` says that the container's own owners are in it, not the host's, where these differ. */
+export function* bindRecords(source: string, target: string, { isReadOnly, isOwn }: { isReadOnly: boolean; isOwn: boolean }): Generator<LaunchRecord> {
   yield ["mount", "bind"];
   yield ["mount.source", source];
   yield ["mount.target", target];
   yield ["mount.readonly", flag(isReadOnly)];
+  yield ["mount.own", flag(isOwn)];
 }
 
 /** What the shim is asked to mount, in this order. */
@@ -52,7 +54,7 @@ export function* mountRecords(config: ContainerConfig, etcFile: (name: string) =
   const taken = new Set(config.mounts.map((mount) => normalisePath(mount.target)));
   for (const name of ETC_FILES) {
     if (taken.has(`/etc/${name}`)) continue;
-    yield* bindRecords(etcFile(name), `/etc/${name}`, config.isRootReadOnly);
+    yield* bindRecords(etcFile(name), `/etc/${name}`, { isReadOnly: config.isRootReadOnly, isOwn: true });
   }
   // A mount below another one's target must come after it.
   const depth = (mount: ContainerMount) => normalisePath(mount.target).split("/").length;
@@ -70,6 +72,12 @@ function* sourceRecords(mount: ContainerMount): Generator<LaunchRecord> {
   yield ["mount.propagation", mount.propagation];
   yield ["mount.shallow", flag(mount.isShallow ?? false)];
   yield ["mount.readonly.shallow", flag(mount.isReadOnlyShallow ?? false)];
+  yield ["mount.own", flag(isOwn(mount))];
+}
+
+/** A volume's files are containers' unless they come from somewhere else. */
+function isOwn({ volume }: ContainerMount): boolean {
+  return volume !== undefined && !(volume.isElsewhere ?? Object.keys(volume.options).length > 0);
 }
 
 function* tmpfsRecords({ options = [], sizeBytes, mode }: ContainerMount): Generator<LaunchRecord> {

@@ -13,13 +13,21 @@ const OF_IPC_NAMESPACE = new Set([
 ]);
 
 /** As Docker: a container's programs may bind low ports and ping without being root. */
+const LOW_PORTS = { "net.ipv4.ip_unprivileged_port_start": "0" };
 const NETWORK_DEFAULTS: Readonly<Record<string, string>> = {
-  "net.ipv4.ip_unprivileged_port_start": "0",
+  ...LOW_PORTS,
   "net.ipv4.ping_group_range": "0 2147483647",
 };
 
+/** Where the settings go. */
+export interface SysctlPlace {
+  readonly isHostNetwork: boolean;
+  /** In a user namespace, where most groups of that range do not exist. */
+  readonly isRemapped: boolean;
+}
+
 /** What to write below /proc/sys, after checking that it cannot change the host. Throws `invalid_argument`. */
-export function planSysctls(wanted: Readonly<Record<string, string>>, isHostNetwork: boolean): Readonly<Record<string, string>> {
+export function planSysctls(wanted: Readonly<Record<string, string>>, { isHostNetwork, isRemapped }: SysctlPlace): Readonly<Record<string, string>> {
   for (const name of Object.keys(wanted)) {
     if (!/^[a-z]+([./][A-Za-z0-9_-]+)+$/.test(name)) throw new ClusterError("invalid_argument", `sysctl "${name}" is not a setting's name`);
     const dotted = name.replaceAll("/", ".");
@@ -29,5 +37,5 @@ export function planSysctls(wanted: Readonly<Record<string, string>>, isHostNetw
       throw new ClusterError("invalid_argument", `sysctl "${name}" is not in a separate kernel namespace`);
     }
   }
-  return isHostNetwork ? wanted : { ...NETWORK_DEFAULTS, ...wanted };
+  return isHostNetwork ? wanted : { ...(isRemapped ? LOW_PORTS : NETWORK_DEFAULTS), ...wanted };
 }

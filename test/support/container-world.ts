@@ -11,6 +11,7 @@ import type { ImageConfig } from "../../src/runtime/image-store.js";
 import type { OciRuntimes } from "../../src/runtime/oci/oci-runtimes.js";
 import { openKernel } from "../../src/kernel/native-kernel.js";
 import { LocalRuntime } from "../../src/runtime/local-runtime.js";
+import type { UserRemap } from "../../src/runtime/user-remap.js";
 import { LocalVolumeStore } from "../../src/volumes/local-volume-store.js";
 import { FolderImages, makeBusyboxRoot } from "./folder-images.js";
 import { containerConfig as plainConfig } from "./container-config.js";
@@ -53,6 +54,7 @@ export class ContainerWorld {
   readonly images = new FolderImages();
   readonly #guardian;
   runtimes: OciRuntimes | undefined;
+  userRemap: UserRemap | null = null;
   #isMounted = false;
   #runtime: LocalRuntime | null = null;
   #volumes: LocalVolumeStore | null = null;
@@ -64,9 +66,12 @@ export class ContainerWorld {
   }
 
   /** `dataSizeBytes` puts the data root on a file system of that size. */
-  static async open(options: { readonly dataSizeBytes?: number; readonly runtimes?: OciRuntimes } = {}): Promise<ContainerWorld> {
+  static async open(
+    options: { readonly dataSizeBytes?: number; readonly runtimes?: OciRuntimes; readonly userRemap?: UserRemap } = {},
+  ): Promise<ContainerWorld> {
     const world = new ContainerWorld();
     world.runtimes = options.runtimes;
+    world.userRemap = options.userRemap ?? null;
     if (options.dataSizeBytes !== undefined) {
       mkdirSync(join(world.folder, "data"));
       execFileSync("mount", ["-t", "tmpfs", "-o", `size=${options.dataSizeBytes}`, "tmpfs", join(world.folder, "data")]);
@@ -104,6 +109,7 @@ export class ContainerWorld {
       shimPath: SHIM_PATH,
       cgroupParent: `${this.cgroup}/nested`,
       ...(this.runtimes === undefined ? {} : { runtimes: this.runtimes }),
+      userRemap: this.userRemap,
       sendDatagram: (path, data) => openKernel().sendDatagram(path, data),
       defaultLog: { driver: "json-file", options: {} },
       logger: silentLogger,

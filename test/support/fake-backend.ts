@@ -80,6 +80,7 @@ export class FakeBackend implements Backend {
     labels: [],
     registries: { mirrors: [], insecure: [] },
     runtimes: { byName: {}, defaultName: "swarm-shim" },
+    userRemap: null,
     loggingDriver: "json-file",
     cgroupVersion: "2",
     startedAtMs: 1_700_000_000_000,

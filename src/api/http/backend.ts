@@ -2,6 +2,7 @@ import type { ClusterSpec, NodeAvailability, PortConfig } from "../../model/obje
 import type { Engine } from "../../engine/engine.js";
 import type { ContainerRuntime } from "../../runtime/container-runtime.js";
 import type { OciRuntimes } from "../../runtime/oci/oci-runtimes.js";
+import type { UserRemap } from "../../runtime/user-remap.js";
 import type { ImageStore } from "../../runtime/image-store.js";
 import type { Store } from "../../store/store.js";
 import type { ImageTransfer } from "../../runtime/image-transfer.js";
@@ -39,6 +40,8 @@ export interface HostDescription {
   readonly labels: readonly string[];
   readonly registries: { readonly mirrors: readonly string[]; readonly insecure: readonly string[] };
   readonly runtimes: OciRuntimes;
+  /** Null where containers are in the host's user namespace. */
+  readonly userRemap: UserRemap | null;
   readonly cgroupVersion: "1" | "2";
   /** Of containers that name none. */
   readonly loggingDriver: string;

@@ -117,7 +117,7 @@ const VALUES: readonly (readonly [flag: string, help: string])[] = [
   ["--stop-signal <signal>", "signal that asks it to end"],
   ["--stop-timeout <seconds>", "time to end after that signal"],
   ["-u, --user <user>", "user[:group], by name or number"],
-  ["--userns <mode>", "user namespace: host"],
+  ["--userns <mode>", "user namespace: host keeps it in the host's where the daemon remaps users"],
   ["--uts <mode>", "UTS namespace: host"],
   ["--volume-driver <name>", "driver of volumes that have to be made"],
   ["-w, --workdir <path>", "working directory"],

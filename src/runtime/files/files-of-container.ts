@@ -1,12 +1,20 @@
 import { access } from "node:fs/promises";
 import { shortName } from "../container-paths.js";
 import type { HeldVolumes } from "../held-volumes.js";
-import { encodeFilesView } from "../launch-request.js";
+import { encodeFilesView, type IdMaps } from "../launch-request.js";
 import type { LocalContainer } from "../local-container.js";
 import type { FilesOf } from "./local-files.js";
 
-/** A container as those see it who read and write its files. `layers` are folders, uppermost first. */
-export function filesOfContainer(container: LocalContainer, volumes: HeldVolumes, layers: readonly string[]): FilesOf {
+/** What a container does not know of its own files. */
+export interface FileSurroundings {
+  readonly volumes: HeldVolumes;
+  /** Folders, uppermost first. */
+  readonly layers: readonly string[];
+  readonly maps: IdMaps | null;
+}
+
+/** A container as those see it who read and write its files. */
+export function filesOfContainer(container: LocalContainer, { volumes, layers, maps }: FileSurroundings): FilesOf {
   const { record, paths } = container;
   const { config } = record;
   return {
@@ -22,7 +30,7 @@ export function filesOfContainer(container: LocalContainer, volumes: HeldVolumes
       const mounts = config.mounts.filter((_, index) => present[index]);
       const { pid } = container.info;
       const running = pid === 0 ? null : { pid, group: `/${shortName(config.id)}` };
-      return encodeFilesView({ config: { ...config, mounts }, paths, layers, running });
+      return encodeFilesView({ config: { ...config, mounts }, paths, layers, maps, running });
     },
   };
 }

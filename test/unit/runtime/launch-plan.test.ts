@@ -174,11 +174,13 @@ test("limits take Docker's names; negative is unlimited", () => {
   expect(() => planRlimits([{ name: "openfiles", soft: 1, hard: 1 }])).toThrow("invalid ulimit type: openfiles");
 });
 
+const OWN = { isHostNetwork: false, isRemapped: false };
 test("kernel settings are those of the container's own namespaces", () => {
-  expect(planSysctls({ "net.core.somaxconn": "5", "kernel.shmmax": "1", "fs.mqueue.msg_max": "1" }, false)).toMatchObject({ "net.core.somaxconn": "5" });
-  expect(planSysctls({}, true)).toEqual({});
-  expect(() => planSysctls({ "net.core.somaxconn": "5" }, true)).toThrow("not allowed in host network");
-  expect(() => planSysctls({ "vm.swappiness": "5" }, false)).toThrow("not in a separate kernel namespace");
+  expect(planSysctls({ "net.core.somaxconn": "5", "kernel.shmmax": "1", "fs.mqueue.msg_max": "1" }, OWN)).toMatchObject({ "net.core.somaxconn": "5" });
+  expect(planSysctls({}, { ...OWN, isHostNetwork: true })).toEqual({});
+  expect(() => planSysctls({ "net.core.somaxconn": "5" }, { ...OWN, isHostNetwork: true })).toThrow("not allowed in host network");
+  expect(planSysctls({}, { ...OWN, isRemapped: true })).toEqual({ "net.ipv4.ip_unprivileged_port_start": "0" });
+  expect(() => planSysctls({ "vm.swappiness": "5" }, OWN)).toThrow("not in a separate kernel namespace");
 });
 
 test("resolvers of the host's own loopback are left out", () => {
@@ -206,7 +208,7 @@ test("a request is its length and its records", () => {
     { ...LOG_SOURCE, labels: { a: "b" } },
   );
   const log = { plan, path: "/data/log", compressorPath: "/compress" };
-  const own = { log, seccomp: { path: "/f", flags: 4 }, devices: [], initPath: "/init", joined: null, attachers: 0 };
+  const own = { log, seccomp: { path: "/f", flags: 4 }, devices: [], initPath: "/init", joined: null, maps: null, attachers: 0 };
   const request = encodeLaunch({ config, process, paths, layers: ["/l1", "/l2"], cgroups, ...own });
   expect(request.readUInt32LE()).toBe(request.length - 4);
   const records = request.subarray(4).toString("utf8").split("\0");

@@ -23,6 +23,8 @@ export interface ContainerRequestContext {
   readonly image: ImageConfig | null;
   /** By what a person calls it; throws 404. */
   readonly findContainer: (reference: string) => ContainerInfo;
+  /** Containers that do not ask for the host's user namespace get their own. */
+  readonly isRemapped: boolean;
 }
 
 const RESTART_NAMES = { no: "no", always: "always", "unless-stopped": "unless-stopped", "on-failure": "on-failure" } as const;
@@ -44,7 +46,7 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
     name: context.name,
     ...programFromDocker(fields),
     ...hostNamesFromDocker(host),
-    ...isolationFromDocker(host),
+    ...isolationFromDocker(host, context.isRemapped),
     ...security,
     mounts: mounts.mounts,
     resources: resourcesFromDocker(host),
@@ -115,7 +117,15 @@ function hostNamesFromDocker(host: Fields) {
   return { hosts, dns: { nameservers: host.strings("Dns"), search: host.strings("DnsSearch"), options: host.strings("DnsOptions") } };
 }
 
-function isolationFromDocker(host: Fields) {
+/** Throws 400 in Docker's words, of which it has none for the last. */
+function requireOwnNamespaces(host: Fields): void {
+  if (host.string("PidMode") === "host") throw badRequest("cannot share the host PID namespace when user namespaces are enabled");
+  if (host.string("IpcMode") === "host") throw badRequest("cannot share the host's IPC namespace when user namespaces are enabled");
+}
+
+function isolationFromDocker(host: Fields, isRemapped: boolean) {
+  const usesHostUsers = host.string("UsernsMode") === "host";
+  if (isRemapped && !usesHostUsers) requireOwnNamespaces(host);
   for (const [name, own] of [
     ["PidMode", ["", "private"]],
     ["IpcMode", ["", "private", "shareable"]],
@@ -150,6 +160,7 @@ function isolationFromDocker(host: Fields) {
     oomScoreAdj: Number(host.integer("OomScoreAdj")),
     hasInit: host.boolean("Init"),
     runtime: host.string("Runtime"),
+    usesHostUsers,
     sharedMemoryBytes: host.count("ShmSize"),
   };
 }

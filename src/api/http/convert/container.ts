@@ -103,6 +103,7 @@ export function containerToDocker(container: ContainerInfo, ports: readonly Port
       ExtraHosts: unlessEmpty(config.hosts.map((host) => `${host.name}:${host.address}`)) ?? null,
       SecurityOpt: unlessEmpty(securityOptions(config)) ?? null,
       ReadonlyRootfs: config.isRootReadOnly,
+      UsernsMode: config.usesHostUsers === true ? "host" : "",
       CapAdd: config.capabilityAdd,
       CapDrop: config.capabilityDrop,
       ...resourcesOfContainer(config.resources),

@@ -79,7 +79,7 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     LiveRestoreEnabled: true,
     Isolation: "",
     InitBinary: "",
-    SecurityOptions: [],
+    SecurityOptions: host.userRemap === null ? [] : ["name=userns"],
     Warnings: warningsOf(backend),
   };
 }

@@ -1,6 +1,7 @@
-import { mkdir } from "node:fs/promises";
+import { lchown, mkdir } from "node:fs/promises";
+import { dirname, resolve } from "node:path";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { isClusterError } from "../../../base/errors.js";
+import { isClusterError, messageOf, systemCodeOf } from "../../../base/errors.js";
 import { newContainerId } from "../../../base/ids.js";
 import { systemRandom } from "../../../base/random.js";
 import type { WaitCondition } from "../../../engine/engine.js";
@@ -28,7 +29,8 @@ const CONDITIONS: readonly WaitCondition[] = ["not-running", "next-exit", "remov
 
 /** Makes, drives and removes containers of this host. */
 export function containerLifeRoutes(app: FastifyInstance, context: RouteContext): void {
-  const { containers, engine, images } = context.backend;
+  const { containers, engine, images, host } = context.backend;
+  const { userRemap } = host;
 
   app.post("/containers/create", async (request, reply) => {
     const query = new Query(request);
@@ -39,8 +41,9 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
     if (image === undefined) throw notFound(`No such image: ${/[:@]/.test(reference.split("/").at(-1) ?? "") ? reference : `${reference}:latest`}`);
     const id = newContainerId();
     const name = query.text("name").replace(/^\//, "") || randomName(systemRandom, (candidate) => containers.inspect(candidate) !== undefined);
-    const made = containerFromDocker(body, { id, name, image: image.config, findContainer: found });
-    for (const folder of made.foldersToMake) await mkdir(folder, { recursive: true }).catch(ignoreExisting);
+    const made = containerFromDocker(body, { id, name, image: image.config, findContainer: found, isRemapped: userRemap !== null });
+    const owner = made.config.usesHostUsers === true ? null : (userRemap?.root ?? null);
+    for (const folder of made.foldersToMake) await makeFolder(folder, owner);
     await engine.create(made.config, made.network);
     return sendJson(reply, { Id: id, Warnings: [] }, 201);
   });
@@ -167,8 +170,15 @@ function conditionOf(text: string): WaitCondition {
 }
 
 /** A source that is there, a file or a link for instance, is as good. */
-function ignoreExisting(cause: NodeJS.ErrnoException): void {
-  if (cause.code !== "EEXIST") throw badRequest(`cannot make the bind source: ${cause.message}`);
+/** With the folders above it; what is made belongs to `owner`. What is there stays as it is. */
+async function makeFolder(folder: string, owner: { readonly uid: number; readonly gid: number } | null): Promise<void> {
+  try {
+    const first = await mkdir(folder, { recursive: true });
+    if (first === undefined || owner === null) return;
+    for (let made = resolve(folder); made.length >= first.length; made = dirname(made)) await lchown(made, owner.uid, owner.gid);
+  } catch (cause) {
+    if (systemCodeOf(cause) !== "EEXIST") throw badRequest(`cannot make the bind source: ${messageOf(cause)}`);
+  }
 }
 
 function ignoreUse(cause: unknown): false {

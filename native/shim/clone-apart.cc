@@ -7,7 +7,7 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
-#include "../shim/child.h"
+#include "child.h"
 
 namespace {
 
