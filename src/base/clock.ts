@@ -1,3 +1,5 @@
+import { nextTurn } from "./next-turn.js";
+
 /** The only place with timers. Everything that waits takes a Clock, so that a test can move time by hand. */
 export interface Clock {
   /** Milliseconds since the epoch: for timestamps that people see. */
@@ -108,5 +110,5 @@ export class FakeClock implements Clock {
 
 /** Lets everything that is ready to run do so. */
 async function settle(): Promise<void> {
-  for (let turn = 0; turn < 3; turn++) await new Promise<void>((resolve) => setImmediate(resolve));
+  for (let turn = 0; turn < 3; turn++) await nextTurn();
 }

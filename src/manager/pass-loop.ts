@@ -1,4 +1,4 @@
-import { nextTurn } from "./turn.js";
+import { nextTurn } from "../base/next-turn.js";
 
 /**
  * Runs one pass at a time, whenever something asked for one: at once when idle, and once more for everything that asked while

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, randomBytes, scrypt } from "node:crypto";
 import { promisify } from "node:util";
 import { ClusterError } from "../base/errors.js";
+import { nextTurn } from "../base/next-turn.js";
 import type { StoreObject } from "../model/objects.js";
 import type { GroupOrigin } from "../replica/replica.js";
 import { StoreObjectCodec } from "../wire/generated/objects.js";
@@ -58,7 +59,7 @@ export async function* encodeBackup(header: BackupHeader, objects: Iterable<Stor
     count++;
     if (size < PORTION_BYTES) continue;
     yield frame(OBJECTS, Buffer.concat(portion));
-    await new Promise((resolve) => setImmediate(resolve));
+    await nextTurn();
     portion = [];
     size = 0;
   }

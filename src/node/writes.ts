@@ -33,7 +33,7 @@ export function noLeader(): ClusterError {
 export async function write(request: ControlRequest, route: WriteRoute, clock: Clock): Promise<ControlReply> {
   const deadline = clock.monotonic() + LEADER_PATIENCE_MS;
   for (;;) {
-    let refusal = noLeader();
+    let refusal: ClusterError | null = null;
     const target = route.target();
     if (target.type !== "none") {
       try {
@@ -44,7 +44,7 @@ export async function write(request: ControlRequest, route: WriteRoute, clock: C
       }
     }
     const patienceMs = deadline - clock.monotonic();
-    if (patienceMs <= 0) throw refusal;
+    if (patienceMs <= 0) throw refusal ?? noLeader();
     await changeOf(route, clock, Math.min(RETRY_MS, patienceMs));
   }
 }

@@ -4,7 +4,7 @@ import type { Entry, RaftMessage, SnapshotMeta } from "../raft/message.js";
 import type { Raft } from "../raft/raft.js";
 import type { Ready } from "../raft/ready.js";
 import type { DurableLog, LogWrite } from "./durable-log.js";
-import { nextTurn } from "./next-turn.js";
+import { nextTurn } from "../base/next-turn.js";
 
 /** One tick of the core: the unit of its heartbeat and election timeouts. */
 export const TICK_MS = 100;
@@ -170,6 +170,8 @@ export class Driver {
     if (written !== null) await written;
     if (ready.snapshot !== null) this.#log.storage.setSnapshot(ready.snapshot);
     this.#raft.persisted(ready);
+    // What came meanwhile goes out before the rest is applied, and carries the news of what is committed.
+    this.#hooks.propose(false);
     this.#hooks.send([...ready.messagesAfterPersist, ...this.#raft.takeMessages()]);
     if (ready.snapshot !== null) await this.#hooks.install(ready.snapshot);
     await this.#apply(ready);

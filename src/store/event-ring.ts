@@ -36,11 +36,11 @@ export class EventRing {
     return this.#floor;
   }
 
-  add(past: PastEvent): void {
-    const { object, previous } = past.event;
+  add({ sequence, revision, atMs, event }: PastEvent): void {
+    const { object, previous } = event;
     const bytes = roughBytes(object) + (previous === object ? 0 : roughBytes(previous));
     if (this.#next - this.#first === this.#eventsMax) this.#dropOldest();
-    this.#events[this.#next++ % this.#eventsMax] = { ...past, bytes };
+    this.#events[this.#next++ % this.#eventsMax] = { sequence, revision, atMs, event, bytes };
     this.#bytes += bytes;
     while (this.#bytes > this.#bytesMax) this.#dropOldest();
   }

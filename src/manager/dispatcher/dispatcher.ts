@@ -21,7 +21,7 @@ import type {
 } from "../../wire/generated/dispatcher.js";
 import type { Membership } from "../control/membership.js";
 import { aborted } from "../leadership.js";
-import { nextTurn } from "../turn.js";
+import { nextTurn } from "../../base/next-turn.js";
 import { AssignmentSet } from "./assignment-set.js";
 import type { Caller } from "./caller.js";
 import { NodeWatch } from "./node-watch.js";

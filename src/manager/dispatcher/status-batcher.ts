@@ -5,7 +5,7 @@ import type { TaskStatus } from "../../model/objects.js";
 import { isBefore } from "../../model/task-state.js";
 import type { Store } from "../../store/store.js";
 import type { StoreTransaction } from "../../store/view.js";
-import { nextTurn } from "../turn.js";
+import { nextTurn } from "../../base/next-turn.js";
 
 interface Report {
   readonly nodeId: string;

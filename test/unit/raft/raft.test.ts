@@ -124,6 +124,18 @@ describe("messages that join", () => {
   });
 });
 
+test("entries that are proposed right after a commit rose take its news along", () => {
+  const { raft, hear, lead, drive } = member([1, 2]);
+  lead();
+  hear("append_reply", 2, { index: 2 });
+  drive();
+  raft.propose([bytes("a")]);
+  drive();
+  hear("append_reply", 2, { index: 3 });
+  raft.propose([bytes("b")]);
+  expect(raft.takeMessages()).toMatchObject([{ type: "append", to: 2, index: 3, entries: [{ index: 4 }], commit: 3 }]);
+});
+
 describe("one Ready at a time", () => {
   test("a second one is refused until the first is persisted", () => {
     const { raft, hear, write } = member([1, 2, 3]);

@@ -1,4 +1,0 @@
-/** Resolves in the next turn of the event loop: all that this turn brings is seen first, and an idle cluster waits for nothing. */
-export function nextTurn(): Promise<void> {
-  return new Promise((resolve) => setImmediate(resolve));
-}
