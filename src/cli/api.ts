@@ -4,9 +4,9 @@ import { request as tlsRequest } from "node:https";
 import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { stringify as stringifyLossless } from "lossless-json";
-import { systemCodeOf } from "../base/errors.js";
+import { messageOf, systemCodeOf } from "../base/errors.js";
 import { parseExact } from "./exact-json.js";
-import { CommandFailure, EXIT } from "./failure.js";
+import { CommandFailure, EXIT, misuse } from "./failure.js";
 
 const API_VERSION = "v1.47";
 
@@ -22,13 +22,22 @@ export interface ApiRequest {
   readonly signal?: AbortSignal;
 }
 
+/** Files with the certificates for a TCP host, where they are not those of the folder DOCKER_CERT_PATH. */
+export interface CertificateFiles {
+  readonly ca?: string | undefined;
+  readonly cert?: string | undefined;
+  readonly key?: string | undefined;
+}
+
 /** The HTTP API of one daemon. Every failure is a CommandFailure with the daemon's own words. */
 export class Api {
   readonly #host: string;
+  readonly #certificates: CertificateFiles;
 
-  /** `unix:///path`, or `tcp://host:port` with the client certificate in DOCKER_CERT_PATH. */
-  constructor(host: string) {
+  /** `unix:///path`, or `tcp://host:port` with a client certificate. */
+  constructor(host: string, certificates: CertificateFiles = {}) {
     this.#host = host;
+    this.#certificates = certificates;
   }
 
   /** The answer as JSON, integers beyond 2^53 as bigint; undefined when the answer is empty. */
@@ -86,14 +95,22 @@ export class Api {
     if (this.#host.startsWith("unix://")) return { send: plainRequest, options: { socketPath: this.#host.slice("unix://".length) } };
     const url = URL.canParse(this.#host) ? new URL(this.#host) : undefined;
     if (url?.protocol !== "tcp:") throw new CommandFailure(EXIT.misuse, `host "${this.#host}" is neither unix:///path nor tcp://host:port`);
+    const files = { ca: this.#certificate("ca"), cert: this.#certificate("cert"), key: this.#certificate("key") };
+    return { send: tlsRequest, options: { host: url.hostname, port: url.port, ...files } as RequestOptions };
+  }
+
+  #certificate(name: keyof CertificateFiles): Buffer {
     const folder = process.env.DOCKER_CERT_PATH;
-    if (folder === undefined)
-      throw new CommandFailure(EXIT.misuse, "a tcp host needs a client certificate: set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem");
-    const read = (name: string) => readFileSync(join(folder, name));
-    return {
-      send: tlsRequest,
-      options: { host: url.hostname, port: url.port, ca: read("ca.pem"), cert: read("cert.pem"), key: read("key.pem") } as RequestOptions,
-    };
+    const path = this.#certificates[name] ?? (folder === undefined ? undefined : join(folder, `${name}.pem`));
+    if (path === undefined)
+      throw misuse(
+        "a tcp host needs a client certificate: set DOCKER_CERT_PATH to the folder with ca.pem, cert.pem and key.pem, or give --tlscacert, --tlscert and --tlskey",
+      );
+    try {
+      return readFileSync(path);
+    } catch (cause) {
+      throw misuse(`cannot read the certificate ${path}: ${messageOf(cause)}`);
+    }
   }
 
   #unreachable(cause: Error): CommandFailure {

@@ -23,8 +23,7 @@ export function action<Args extends unknown[]>(run: Action<Args>, options: Actio
   return async (...all) => {
     const command = all[all.length - 1] as Command;
     // Only the one before the command: `service create --host` is something else.
-    const { host } = rootOf(command).opts<{ host?: string }>();
-    const api = new Api(host ?? process.env.SWARM_HOST ?? process.env.DOCKER_HOST ?? "unix:///run/swarmd.sock");
+    const api = apiOf(rootOf(command).opts<GlobalFlags>());
     const interrupt = new AbortController();
     const onInterrupt = () => interrupt.abort(new CommandFailure(EXIT.interrupted, "interrupted; what was asked for goes on"));
     if (options.ownSignals !== true) process.once("SIGINT", onInterrupt);
@@ -35,6 +34,21 @@ export function action<Args extends unknown[]>(run: Action<Args>, options: Actio
       process.removeListener("SIGINT", onInterrupt);
     }
   };
+}
+
+interface GlobalFlags {
+  readonly config?: string;
+  readonly host?: string;
+  readonly tlscacert?: string;
+  readonly tlscert?: string;
+  readonly tlskey?: string;
+}
+
+/** The daemon that the flags and the environment name. */
+export function apiOf({ config, host, tlscacert: ca, tlscert: cert, tlskey: key }: GlobalFlags): Api {
+  // As docker's: whatever reads the configuration finds it there.
+  if (config !== undefined) process.env.DOCKER_CONFIG = config;
+  return new Api(host ?? process.env.SWARM_HOST ?? process.env.DOCKER_HOST ?? "unix:///run/swarmd.sock", { ca, cert, key });
 }
 
 function rootOf(command: Command): Command {

@@ -39,6 +39,11 @@ export class DockerCommand extends Command {
   }
 }
 
+/** For commands that change what there is: what is not given stays as it is. */
+export function withoutDefaults(command: Command): void {
+  for (const option of command.options) option.description = option.description.replace(/ \(default [^)]*\)$/, "");
+}
+
 /** A command line that is wrong ends this command with docker's own 125: any other code may be the program's. */
 export function misusedAsDocker(command: Command): Command {
   return command.exitOverride((error: CommanderError) => {

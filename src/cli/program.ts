@@ -7,7 +7,7 @@ import { addClusterCommands } from "./commands/cluster.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addContainerCommands } from "./commands/container.js";
 import { addImageCommands } from "./commands/image.js";
-import { addTransferCommands } from "./commands/image-transfer.js";
+import { addInspectCommand } from "./commands/inspect.js";
 import { addLoginCommands } from "./commands/login.js";
 import { addNodeCommands } from "./commands/node.js";
 import { addServiceCommands } from "./commands/service.js";
@@ -21,21 +21,30 @@ export function createProgram(version: string): Command {
   const program = new DockerCommand("swarm")
     .description("Manages a swarm: a cluster of hosts that keep containers running.")
     .version(version, "-v, --version")
-    .option("-H, --host <url>", "daemon to talk to (default $SWARM_HOST, $DOCKER_HOST, or unix:///run/swarmd.sock)")
+    .option("-H, --host <url>", "unix:///PATH or tcp://HOST:PORT of the daemon to talk to (default $SWARM_HOST, $DOCKER_HOST, or unix:///run/swarmd.sock)")
+    .option("--config <folder>", "where credentials and keys to detach are kept (default $DOCKER_CONFIG or ~/.docker)")
+    .option("--tls", "as --tlsverify")
+    .option("--tlsverify", "of a tcp host, verify the certificate: it always is")
+    .option("--tlscacert <file>", "root that a tcp host's certificate is of (default ca.pem in $DOCKER_CERT_PATH)")
+    .option("--tlscert <file>", "certificate of this client (default cert.pem there)")
+    .option("--tlskey <file>", "its key (default key.pem there)")
     .enablePositionalOptions()
     .showSuggestionAfterError()
     .showHelpAfterError("--help shows how it is used")
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "swarm: ")) });
-  addClusterCommands(program);
-  addAutolockCommands(program);
-  addCaCommand(program);
+  // For who writes `docker swarm init`, too.
+  for (const parent of [program, program.command("swarm", { hidden: true }).description("the same commands as without this word")]) {
+    addClusterCommands(parent);
+    addAutolockCommands(parent);
+    addCaCommand(parent);
+  }
   addBackupCommands(program);
   addNodeCommands(program);
   addServiceCommands(program);
   addContainerCommands(program);
   addImageCommands(program);
-  addTransferCommands(program);
+  addInspectCommand(program);
   addLoginCommands(program);
   addVolumeCommands(program);
   addSystemCommands(program, version);

@@ -1,7 +1,8 @@
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
+import { collect } from "./collect.js";
+import { withoutDefaults } from "./docker-command.js";
+import { misuse } from "./failure.js";
 import { addHealthFlags, type HealthFlags } from "./health-flags.js";
-
-const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
 
 /** The flags that `service create` and `service update` share, as they were given. */
 export interface CommonFlags extends HealthFlags {
@@ -11,7 +12,10 @@ export interface CommonFlags extends HealthFlags {
   readonly detach?: boolean;
   readonly endpointMode?: string;
   readonly entrypoint?: string;
+  readonly envFile?: readonly string[];
   readonly hostname?: string;
+  readonly init?: boolean;
+  readonly isolation?: string;
   readonly limitCpu?: string;
   readonly limitMemory?: string;
   readonly limitPids?: string;
@@ -32,6 +36,7 @@ export interface CommonFlags extends HealthFlags {
   readonly restartWindow?: string;
   readonly stopGracePeriod?: string;
   readonly stopSignal?: string;
+  readonly tty?: boolean;
   readonly updateDelay?: string;
   readonly updateFailureAction?: string;
   readonly updateMaxFailureRatio?: string;
@@ -86,14 +91,38 @@ const LIST_HELP: Readonly<Record<ListFlag, string>> = {
   ulimit: "limit: name=soft[:hard]",
 };
 
+/** What names the one to remove, where it is not the whole value. */
+const REMOVED_BY: Partial<Readonly<Record<ListFlag, string>>> = {
+  "container-label": "remove, by its key",
+  env: "remove, by its name",
+  label: "remove, by its key",
+  mount: "remove, by its target",
+  publish: "remove, by its target port",
+  sysctl: "remove, by its key",
+  ulimit: "remove, by its name",
+};
+
+const CREATE_EXAMPLES = `
+Examples:
+  swarm service create --name web --replicas 3 --publish mode=host,target=80,published=8080 web:v1
+  swarm service create --name agent --mode global --mount type=bind,source=/var/log,target=/logs,readonly agent:v2 /agent --verbose
+  swarm service create --name db --constraint node.labels.disk==ssd --mount type=volume,source=data,target=/data db:v1
+What follows the image belongs to the container: flags of this command come before it.`;
+
+const UPDATE_EXAMPLES = `
+Examples:
+  swarm service update --image web:v2 --update-parallelism 2 --update-delay 10s --update-failure-action rollback web
+  swarm service update --env-add MODE=live --env-rm DEBUG --publish-rm 80 web
+  swarm service update --force web               # replaces the tasks although nothing changed`;
+
 function addRolloutFlags(command: Command, kind: "update" | "rollback"): void {
   command
-    .option(`--${kind}-parallelism <n>`, `tasks per step of ${kind === "update" ? "an update" : "a rollback"}; 0 is all`)
-    .option(`--${kind}-delay <duration>`, "pause between steps")
+    .option(`--${kind}-parallelism <n>`, `tasks per step of ${kind === "update" ? "an update" : "a rollback"}; 0 is all (default 1)`)
+    .option(`--${kind}-delay <duration>`, "pause between steps (default 0s)")
     .option(`--${kind}-monitor <duration>`, "how long a task is watched for failure (default 5s)")
-    .option(`--${kind}-failure-action <action>`, kind === "update" ? "pause, continue or rollback" : "pause or continue")
-    .option(`--${kind}-max-failure-ratio <ratio>`, "share of failed tasks that is tolerated")
-    .option(`--${kind}-order <order>`, "start-first or stop-first");
+    .option(`--${kind}-failure-action <action>`, `${kind === "update" ? "pause, continue or rollback" : "pause or continue"} (default pause)`)
+    .option(`--${kind}-max-failure-ratio <ratio>`, "share of failed tasks that is tolerated (default 0)")
+    .option(`--${kind}-order <order>`, "start-first or stop-first (default stop-first)");
 }
 
 function addCommonFlags(command: Command): void {
@@ -101,9 +130,11 @@ function addCommonFlags(command: Command): void {
     .option("--cap-add <capability>", "capability to add; repeatable", collect)
     .option("--cap-drop <capability>", "capability to drop; repeatable", collect)
     .option("-d, --detach", "return at once instead of waiting until the service has converged")
-    .option("--endpoint-mode <mode>", "vip or dnsrr")
+    .option("--endpoint-mode <mode>", "vip or dnsrr (default vip)")
     .option("--entrypoint <command>", "replaces the image's entrypoint")
     .option("--hostname <name>", "host name of the containers")
+    .option("--init", "run an init that reaps processes and passes signals on")
+    .option("--isolation <technology>", "default is the only one on Linux")
     .option("--limit-cpu <n>", "most processors a task may use")
     .option("--limit-memory <size>", "most memory a task may use")
     .option("--limit-pids <n>", "most processes of a task; 0 is no limit")
@@ -123,6 +154,7 @@ function addCommonFlags(command: Command): void {
     .option("--restart-window <duration>", "window in which restarts are counted")
     .option("--stop-grace-period <duration>", "time to end after the stop signal (default 10s)")
     .option("--stop-signal <signal>", "signal that asks a container to end")
+    .option("-t, --tty", "give the tasks a terminal")
     .option("-u, --user <user>", "user[:group] of the process")
     .option("-w, --workdir <path>", "working directory of the process");
   addHealthFlags(command);
@@ -132,13 +164,19 @@ function addCommonFlags(command: Command): void {
 
 export function addCreateFlags(command: Command): void {
   addCommonFlags(command);
-  command.option("--name <name>", "name of the service").option("--mode <mode>", "replicated or global (default replicated)");
+  command
+    .option("--name <name>", "name of the service")
+    .option("--mode <mode>", "replicated or global (default replicated)")
+    .option("--env-file <file>", "file with a variable a line; repeatable", collect);
   const short: Partial<Record<ListFlag, string>> = { env: "-e, ", label: "-l, ", publish: "-p, " };
   for (const flag of LIST_FLAGS) command.option(`${short[flag] ?? ""}--${flag} <value>`, `${LIST_HELP[flag]}; repeatable`, collect);
+  addUnbuiltFlags(command, [""]);
+  command.addHelpText("after", CREATE_EXAMPLES);
 }
 
 export function addUpdateFlags(command: Command): void {
   addCommonFlags(command);
+  withoutDefaults(command);
   command
     .option("--args <words>", "arguments of the command")
     .option("--force", "replace the tasks even if nothing changed")
@@ -146,8 +184,25 @@ export function addUpdateFlags(command: Command): void {
     .option("--rollback", "go back to the spec before; combines with -d and -q only");
   for (const flag of LIST_FLAGS) {
     command.option(`--${flag}-add <value>`, `add: ${LIST_HELP[flag]}; repeatable`, collect);
-    command.option(`--${flag}-rm <value>`, `remove; repeatable`, collect);
+    command.option(`--${flag}-rm <value>`, `${REMOVED_BY[flag] ?? "remove"}; repeatable`, collect);
   }
+  addUnbuiltFlags(command, ["-add", "-rm"]);
+  command.addHelpText("after", UPDATE_EXAMPLES);
+}
+
+const UNBUILT: Readonly<Record<string, string>> = { config: "configs", secret: "secrets", "generic-resource": "generic resources" };
+
+/** Flags of docker's for what the cluster does not have yet: who gives them is told so, and not that there is no such flag. */
+function addUnbuiltFlags(command: Command, endings: readonly string[]): void {
+  const refuse = (flag: string, what: string) =>
+    command.addOption(
+      new Option(`--${flag} <value>`).hideHelp().argParser(() => {
+        throw misuse(`--${flag}: ${what} are not supported yet`);
+      }),
+    );
+  for (const [name, what] of Object.entries(UNBUILT)) for (const ending of endings) refuse(`${name}${ending}`, what);
+  refuse("max-concurrent", "jobs");
+  refuse("credential-spec", "credentials of Windows services");
 }
 
 const camel = (flag: string) => flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());

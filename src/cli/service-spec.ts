@@ -1,4 +1,4 @@
-import { withOwnValue } from "./container/env-file.js";
+import { readPairFiles, withOwnValue } from "./container/env-file.js";
 import { misuse } from "./failure.js";
 import { parseMount } from "./mount-flag.js";
 import { healthFromFlags } from "./health-flags.js";
@@ -32,6 +32,7 @@ function applyTask(task: TaskSpecJson, flags: CommonFlags): void {
   applyResources(task, flags);
   applyRestart(task, flags);
   applyPlacement(task, flags);
+  if (flags.logDriver === undefined && flags.logOpt !== undefined) throw misuse("--log-opt needs the driver that it is for: --log-driver");
   if (flags.logDriver !== undefined)
     task.LogDriver = { Name: flags.logDriver, Options: Object.fromEntries((flags.logOpt ?? []).map((option) => parsePair(option, "log-opt"))) };
   const networks = listEdits(flags, "network");
@@ -50,12 +51,15 @@ function applyContainer(container: ContainerSpecJson, flags: CommonFlags): void 
   if (flags.readOnly !== undefined) container.ReadOnly = flags.readOnly;
   if (flags.stopSignal !== undefined) container.StopSignal = flags.stopSignal;
   if (flags.stopGracePeriod !== undefined) container.StopGracePeriod = parseDuration(flags.stopGracePeriod, "stop-grace-period");
-  if (flags.capAdd !== undefined) container.CapabilityAdd = [...flags.capAdd];
-  if (flags.capDrop !== undefined) container.CapabilityDrop = [...flags.capDrop];
+  if (flags.init !== undefined) container.Init = flags.init;
+  if (flags.isolation !== undefined) container.Isolation = flags.isolation;
+  if (flags.tty !== undefined) container.TTY = flags.tty;
+  applyCapabilities(container, flags);
   const health = healthFromFlags(flags, container.Healthcheck);
   if (health !== undefined) container.Healthcheck = health;
   editPairs(flags, "container-label", (labels) => Object.assign(container, { Labels: labels }), container.Labels);
   editPairs(flags, "sysctl", (sysctls) => Object.assign(container, { Sysctls: sysctls }), container.Sysctls);
+  if (flags.envFile !== undefined) container.Env = [...readPairFiles(flags.envFile, "env-file")];
   editList(
     flags,
     "env",
@@ -102,6 +106,18 @@ function applyContainer(container: ContainerSpecJson, flags: CommonFlags): void 
   if (Object.keys(dns).length > 0) container.DNSConfig = dns;
   applyMounts(container, flags);
   applyUlimits(container, flags);
+}
+
+/** One that is added is dropped no more, and the other way round; those that the flags do not name stay. */
+function applyCapabilities(container: ContainerSpecJson, { capAdd = [], capDrop = [] }: CommonFlags): void {
+  if (capAdd.length + capDrop.length === 0) return;
+  const bare = (name: string) => name.toUpperCase().replace(/^CAP_/, "");
+  const edited = (present: readonly string[] | undefined, more: readonly string[], less: readonly string[]) => {
+    const named = new Set([...more, ...less].map(bare));
+    return [...(present ?? []).filter((name) => !named.has(bare(name))), ...more];
+  };
+  container.CapabilityAdd = edited(container.CapabilityAdd, capAdd, capDrop);
+  container.CapabilityDrop = edited(container.CapabilityDrop, capDrop, capAdd);
 }
 
 function applyMounts(container: ContainerSpecJson, flags: CommonFlags): void {

@@ -20,8 +20,19 @@ export interface TlsInfoJson {
 export interface NodeInfo {
   readonly ID: string;
   readonly Version: { readonly Index: number };
+  readonly CreatedAt: string;
   readonly Spec: { readonly Name?: string; readonly Labels: Readonly<Record<string, string>> | null; readonly Role: string; readonly Availability: string };
-  readonly Description: { readonly Hostname: string; readonly Engine: { readonly EngineVersion: string }; readonly TLSInfo?: TlsInfoJson };
+  readonly Description: {
+    readonly Hostname: string;
+    readonly Platform?: { readonly Architecture: string; readonly OS: string };
+    readonly Resources?: { readonly NanoCPUs?: number | bigint; readonly MemoryBytes?: number | bigint };
+    readonly Engine: {
+      readonly EngineVersion: string;
+      readonly Labels?: Readonly<Record<string, string>> | null;
+      readonly Plugins?: readonly { readonly Type: string; readonly Name: string }[] | null;
+    };
+    readonly TLSInfo?: TlsInfoJson;
+  };
   readonly Status: { readonly State: string; readonly Addr: string; readonly Message?: string };
   readonly ManagerStatus?: { readonly Leader?: boolean; readonly Reachability: string; readonly Addr: string };
 }
@@ -70,6 +81,9 @@ export interface ContainerSpecJson {
   ReadOnly?: boolean;
   StopSignal?: string;
   StopGracePeriod?: bigint;
+  Init?: boolean;
+  Isolation?: string;
+  TTY?: boolean;
   Healthcheck?: HealthJson;
   Mounts?: MountJson[];
   Hosts?: string[];
@@ -124,8 +138,10 @@ export interface ServiceInfo {
   readonly Version: { readonly Index: number };
   readonly Spec: ServiceSpecJson;
   readonly PreviousSpec?: ServiceSpecJson;
+  readonly CreatedAt: string;
+  readonly UpdatedAt: string;
   readonly Endpoint?: { readonly Ports?: readonly PortJson[] };
-  readonly UpdateStatus?: { readonly State: string; readonly Message: string };
+  readonly UpdateStatus?: { readonly State: string; readonly Message: string; readonly StartedAt?: string; readonly CompletedAt?: string };
   readonly ServiceStatus?: { readonly RunningTasks: number; readonly DesiredTasks: number };
 }
 
@@ -149,8 +165,13 @@ export interface TaskInfo {
 export interface ImageSummary {
   readonly Id: string;
   readonly RepoTags: readonly string[] | null;
+  readonly RepoDigests?: readonly string[] | null;
   readonly Created: number;
   readonly Size: number;
+  readonly VirtualSize?: number;
+  /** -1: not counted. */
+  readonly SharedSize: number;
+  readonly Containers: number;
 }
 
 export interface HostInfo {

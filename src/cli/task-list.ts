@@ -7,6 +7,8 @@ export interface TaskListOptions extends ListOptions {
   readonly filter?: readonly string[];
   /** commander's form of `--no-trunc`: false when it was given. */
   readonly trunc: boolean;
+  /** The same of `--no-resolve`. */
+  readonly resolve: boolean;
 }
 
 interface Row {
@@ -26,12 +28,13 @@ export async function printTasks(api: Api, selection: Readonly<Record<string, re
   ]);
   const serviceNames = new Map(services.map((service) => [service.ID, service.Spec.Name]));
   const nodeNames = new Map(nodes.map((node) => [node.ID, node.Description.Hostname]));
-  const slotName = (task: TaskInfo) => `${serviceNames.get(task.ServiceID) ?? task.ServiceID}.${task.Slot ? task.Slot : task.NodeID}`;
+  const named = (names: ReadonlyMap<string, string>, id: string) => (options.resolve ? (names.get(id) ?? id) : id);
+  const slotName = (task: TaskInfo) => `${named(serviceNames, task.ServiceID)}.${task.Slot ? task.Slot : task.NodeID}`;
   const sorted = tasks.toSorted((a, b) => slotName(a).localeCompare(slotName(b), undefined, { numeric: true }) || b.CreatedAt.localeCompare(a.CreatedAt));
   const rows = sorted.map((task, index): Row => {
     const before = sorted[index - 1];
     const isOlder = before !== undefined && slotName(before) === slotName(task);
-    return { task, name: slotName(task), isOlder, node: task.NodeID === undefined ? "" : (nodeNames.get(task.NodeID) ?? task.NodeID) };
+    return { task, name: slotName(task), isOlder, node: task.NodeID === undefined ? "" : named(nodeNames, task.NodeID) };
   });
   printList(rows, columns(!options.trunc), ({ task }) => task.ID, options);
 }

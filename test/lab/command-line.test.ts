@@ -1,3 +1,6 @@
+import { mkdtemp, rm, symlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { type Outcome, TestLab } from "../support/lab.js";
 import { busyboxTar } from "../support/root-filesystem.js";
@@ -119,15 +122,22 @@ describe("the command line swarm", () => {
     );
     expect(lines(await must(3, "service", "ps", "-q", "web"))).toHaveLength(3);
     expect(lines(await must(1, "node", "ps", "-q", "node-1", "node-2", "node-3"))).toHaveLength(3);
+    expect(await must(1, "service", "inspect", "--pretty", "web")).toMatch(/^Service Mode: +Replicated\n Replicas: +3\n Running: +3 of 3\n/m);
+    expect(await must(1, "node", "inspect", "--pretty", "self")).toMatch(
+      /^Manager Status:\n Address: +10\.88\.0\.1:2377\n Raft Status: +Reachable\n Leader: +Yes$/m,
+    );
     expect((await json(1, "service", "inspect", "web"))[0].Spec).toMatchObject({ Name: "web", TaskTemplate: { ContainerSpec: { Env: ["COLOUR=blue"] } } });
   });
 
   test("service logs, of a service and of one task", async () => {
     const all = lines(await must(3, "service", "logs", "web"));
-    expect(all.map((line) => line.replace(/@node-\d/, "")).sort()).toEqual(["web.1 | blue", "web.2 | blue", "web.3 | blue"]);
+    expect(all.map((line) => line.replace(/\.[0-9a-z]{12}@node-\d {4}/, " ")).sort()).toEqual(["web.1 | blue", "web.2 | blue", "web.3 | blue"]);
+    expect(lines(await must(3, "service", "logs", "--no-task-ids", "web"))[0]).toMatch(/^web\.\d@node-\d {4}\| blue$/);
     expect(lines(await must(3, "service", "logs", "--raw", "web"))).toEqual(["blue", "blue", "blue"]);
     const [task = ""] = lines(await must(1, "service", "ps", "-q", "web"));
-    expect(lines(await must(1, "service", "logs", "--tail", "1", "--timestamps", task))[0]).toMatch(/^\d{4}-\d\d-\d\dT\S+Z web\.\d@node-\d \| blue$/);
+    expect(lines(await must(1, "service", "logs", "--tail", "1", "--timestamps", task))[0]).toMatch(
+      /^\d{4}-\d\d-\d\dT\S+Z web\.\d\.[0-9a-z]{12}@node-\d {4}\| blue$/,
+    );
     await fails(1, 1, /nowhere/, "service", "logs", "nowhere");
     await fails(1, 2, /--tail "x" is neither a number nor all/, "service", "logs", "--tail", "x", "web");
   });
@@ -192,17 +202,27 @@ describe("the command line swarm", () => {
     expect(some).toMatchObject({ code: 1, stdout: "web\n", stderr: "nowhere: service nowhere not found\nswarm: 1 of 2 failed\n" });
   });
 
-  test("info, version and completion", async () => {
+  test("info and version", async () => {
     expect(await must(1, "info")).toMatch(/^Swarm: +active$/m);
     expect((await json(2, "info"))[0].Swarm).toMatchObject({ LocalNodeState: "active", ControlAvailable: false });
     expect(await must(1, "version")).toMatch(/^Command line: \S+\nDaemon: +\S+ \(API 1\.24 to 1\.47, linux\//);
     const unreachable = await swarm(1, "-H", "unix:///no/such.sock", "version");
     expect(unreachable).toMatchObject({ code: 3, stdout: expect.stringMatching(/^Command line: \S+\n$/) });
-    const setUp = `source <(node dist/main/swarm.js completion bash); complete_words() { COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _swarm; echo "\${COMPREPLY[@]}"; }`;
-    const complete = async (words: string) => (await lab.run(["bash", "-c", `${setUp}; complete_words ${words}`])).stdout.trim();
-    expect(await complete("swarm serv")).toBe("service");
-    expect(await complete("swarm service sc")).toBe("scale");
-    expect(await complete("swarm service create --repl")).toBe("--replicas --replicas-max-per-node");
+  });
+
+  test("completion in a real bash, at a prompt: of commands, of flags, and of names that the daemon knows", async () => {
+    const bin = await mkdtemp(join(tmpdir(), "swarm-bin-"));
+    try {
+      await symlink(resolve("dist/main/swarm.js"), join(bin, "swarm"));
+      const host = await lab.lab("socket", "1");
+      await must(1, "volume", "create", "data");
+      const typed = ["source <(swarm completion bash)", `swarm -H ${host} vol\tinsp\t--form\t'<{{.Name}}>' da\t`, "exit", ""].join("\n");
+      const shell = `env PATH=${bin}:$PATH INPUTRC=/dev/null TERM=dumb bash --noprofile --norc -i`;
+      const { stdout } = await lab.run(["script", "-qec", shell, "/dev/null"], { input: typed });
+      expect(stdout).toContain("\n<data>");
+    } finally {
+      await rm(bin, { recursive: true });
+    }
   });
 
   test("leave and node rm take the swarm down", async () => {

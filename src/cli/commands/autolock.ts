@@ -9,7 +9,8 @@ import { readSecret } from "../read-secret.js";
 import type { HostInfo, SwarmInfo } from "../shapes.js";
 
 interface UpdateFlags {
-  readonly autolock?: string;
+  /** Given without a value, it is true. */
+  readonly autolock?: string | true;
   readonly certExpiry?: string;
   readonly externalCa?: readonly string[];
   readonly dispatcherHeartbeat?: string;
@@ -30,7 +31,7 @@ export function addAutolockCommands(program: Command): void {
   program
     .command("update")
     .description("change the settings of the swarm")
-    .option("--autolock <true|false>", "lock the managers' keys on their disks: after a restart a manager needs the unlock key")
+    .option("--autolock [true|false]", "lock the managers' keys on their disks: after a restart a manager needs the unlock key")
     .option("--cert-expiry <duration>", "validity of node certificates")
     .option(
       EXTERNAL_CA_FLAG,
@@ -45,6 +46,15 @@ export function addAutolockCommands(program: Command): void {
     .option("--heartbeat-tick <n>", "tenths of a second between two heartbeats of the leader")
     .option("--election-tick <n>", "tenths of a second without a heartbeat after which another manager stands for election")
     .option("--rotate-data-keys", "have every manager seal its log and snapshots with a new key")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  swarm update --task-history-limit 2
+  swarm update --autolock=false
+These are the settings of the swarm; limits of containers are changed by 'swarm container update'.`,
+    )
+    .showHelpAfterError("--help shows how it is used; for containers there is 'swarm container update'")
     .action(action<[UpdateFlags]>(update));
   program
     .command("unlock-key")
@@ -78,7 +88,10 @@ function changedSpec(spec: SpecPart, flags: UpdateFlags, externalCas: readonly E
   const { autolock, certExpiry, dispatcherHeartbeat } = flags;
   return {
     ...spec,
-    ...part("EncryptionConfig", autolock === undefined ? {} : { AutoLockManagers: parseChoice(autolock, "autolock", ["true", "false"]) === "true" }),
+    ...part(
+      "EncryptionConfig",
+      autolock === undefined ? {} : { AutoLockManagers: autolock === true || parseChoice(autolock, "autolock", ["true", "false"]) === "true" },
+    ),
     ...part("CAConfig", {
       ...(certExpiry === undefined ? {} : { NodeCertExpiry: parseDuration(certExpiry, "cert-expiry") }),
       ...(externalCas.length === 0 ? {} : { ExternalCAs: externalCas }),

@@ -1,9 +1,10 @@
 import type { Command } from "commander";
+import { collect } from "../collect.js";
 import { action, type CliContext } from "../context.js";
 import { collectExternalCa, EXTERNAL_CA_FLAG, parseExternalCas } from "../external-ca.js";
 import { EXIT, CommandFailure } from "../failure.js";
 import { print } from "../output.js";
-import { parseChoice, parseDuration } from "../quantities.js";
+import { parseChoice, parseCount, parseDuration } from "../quantities.js";
 import type { HostInfo, NodeInfo, SwarmInfo } from "../shapes.js";
 import { showUnlockKey } from "./autolock.js";
 
@@ -19,6 +20,12 @@ interface InitFlags {
   readonly taskHistoryLimit?: string;
   readonly forceNewCluster?: boolean;
   readonly autolock?: boolean;
+  readonly dataPathAddr?: string;
+  readonly dataPathPort?: string;
+  readonly defaultAddrPool?: readonly string[];
+  readonly defaultAddrPoolMaskLength?: string;
+  readonly maxSnapshots?: string;
+  readonly snapshotInterval?: string;
 }
 
 interface JoinFlags {
@@ -26,7 +33,13 @@ interface JoinFlags {
   readonly listenAddr: string;
   readonly advertiseAddr?: string;
   readonly availability: string;
+  readonly dataPathAddr?: string;
 }
+
+const DATA_PATH = [
+  "--data-path-addr <address>",
+  "ip|interface for the traffic of overlay networks, once there are such (default as --advertise-addr)",
+] as const;
 
 /** init, join, join-token and leave: how a cluster comes to be. */
 export function addClusterCommands(program: Command): void {
@@ -44,8 +57,21 @@ export function addClusterCommands(program: Command): void {
     )
     .option("--dispatcher-heartbeat <duration>", "period of the nodes' heartbeats (default 2s)")
     .option("--task-history-limit <n>", "tasks kept per slot (default 5)")
+    .option(...DATA_PATH)
+    .option("--data-path-port <port>", "port for that traffic (default 4789)")
+    .option("--default-addr-pool <subnet>", "addresses that overlay networks are cut from, as in 10.20.0.0/16; repeatable", collect)
+    .option("--default-addr-pool-mask-length <n>", "size of each such network (default 24)")
+    .option("--max-snapshots <n>", "snapshots kept beside the newest one (default 0)")
+    .option("--snapshot-interval <n>", "log entries between two snapshots (default 10000)")
     .option("--force-new-cluster", "make this manager the only one, with the state that it has, when the others are gone for good")
     .option("--autolock", "lock the managers' keys on their disks: after a restart a manager needs the unlock key")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  swarm init --advertise-addr eth1                       # on a host with several addresses, say which one the others dial
+  swarm init --force-new-cluster --advertise-addr eth1   # on the last manager, when most of them are gone for good`,
+    )
     .action(action<[InitFlags]>(init));
   program
     .command("join")
@@ -55,6 +81,8 @@ export function addClusterCommands(program: Command): void {
     .option("--listen-addr <address>", "ip|interface[:port] to listen on", "0.0.0.0:2377")
     .option("--advertise-addr <address>", "ip|interface[:port] that other nodes dial")
     .option("--availability <availability>", "active, pause or drain", "active")
+    .option(...DATA_PATH)
+    .addHelpText("after", "\nExample: what 'swarm join-token worker' prints on a manager\n  swarm join --token SWMTKN-1-… 10.0.0.1:2377")
     .action(action<[string, JoinFlags]>(join));
   program
     .command("join-token")
@@ -75,14 +103,23 @@ async function init({ api }: CliContext, flags: InitFlags): Promise<void> {
     ...(flags.certExpiry === undefined ? {} : { NodeCertExpiry: parseDuration(flags.certExpiry, "cert-expiry") }),
     ...(flags.externalCa === undefined ? {} : { ExternalCAs: await parseExternalCas(flags.externalCa) }),
   };
+  const raft = {
+    ...(flags.maxSnapshots === undefined ? {} : { KeepOldSnapshots: parseCount(flags.maxSnapshots, "max-snapshots") }),
+    ...(flags.snapshotInterval === undefined ? {} : { SnapshotInterval: parseCount(flags.snapshotInterval, "snapshot-interval") }),
+  };
   const spec = {
-    ...(flags.taskHistoryLimit === undefined ? {} : { Orchestration: { TaskHistoryRetentionLimit: Number(flags.taskHistoryLimit) } }),
+    ...(flags.taskHistoryLimit === undefined ? {} : { Orchestration: { TaskHistoryRetentionLimit: parseCount(flags.taskHistoryLimit, "task-history-limit") } }),
+    ...(Object.keys(raft).length === 0 ? {} : { Raft: raft }),
     ...(flags.dispatcherHeartbeat === undefined ? {} : { Dispatcher: { HeartbeatPeriod: parseDuration(flags.dispatcherHeartbeat, "dispatcher-heartbeat") } }),
     ...(Object.keys(caConfig).length === 0 ? {} : { CAConfig: caConfig }),
   };
   const body = {
     ListenAddr: flags.listenAddr,
     AdvertiseAddr: flags.advertiseAddr ?? "",
+    DataPathAddr: flags.dataPathAddr ?? "",
+    DataPathPort: flags.dataPathPort === undefined ? 0 : parseCount(flags.dataPathPort, "data-path-port"),
+    DefaultAddrPool: flags.defaultAddrPool ?? [],
+    SubnetSize: flags.defaultAddrPoolMaskLength === undefined ? 0 : parseCount(flags.defaultAddrPoolMaskLength, "default-addr-pool-mask-length"),
     ForceNewCluster: flags.forceNewCluster === true,
     AutoLockManagers: flags.autolock === true,
     Availability: parseChoice(flags.availability, "availability", AVAILABILITIES),
@@ -108,6 +145,7 @@ async function join({ api }: CliContext, address: string, flags: JoinFlags): Pro
     JoinToken: flags.token,
     ListenAddr: flags.listenAddr,
     AdvertiseAddr: flags.advertiseAddr ?? "",
+    DataPathAddr: flags.dataPathAddr ?? "",
     Availability: parseChoice(flags.availability, "availability", AVAILABILITIES),
   };
   await api.call({ method: "POST", path: "/swarm/join", body });

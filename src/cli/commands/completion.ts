@@ -1,49 +1,56 @@
 import type { Command } from "commander";
-import { misuse } from "../failure.js";
+import { apiOf } from "../context.js";
+import { wordsOf } from "../completion/command-words.js";
+import { complete, type Completion } from "../completion/complete.js";
+import { SCRIPTS, type Shell } from "../completion/scripts.js";
+import { parseChoice } from "../quantities.js";
 import { print } from "../output.js";
 
-/** completion: a script for the shell, made from the commands themselves, so that it never lags behind them. */
+const SHELLS = Object.keys(SCRIPTS) as Shell[];
+
+/** completion: a script for the shell, which asks `__complete` for each word. */
 export function addCompletionCommand(program: Command): void {
   program
     .command("completion")
-    .description("print a completion script: source <(swarm completion bash)")
-    .argument("<shell>", "bash or zsh")
-    .action((shell: string) => {
-      if (shell !== "bash" && shell !== "zsh") throw misuse(`"${shell}" is neither bash nor zsh`);
-      if (shell === "zsh") print("autoload -Uz bashcompinit && bashcompinit");
-      print(bashScript(program));
+    .description("print a completion script for the shell: commands, flags, their values, and names of objects")
+    .argument("<shell>", "bash, zsh or fish")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  source <(swarm completion bash)                                     # in this shell; in ~/.bashrc for all
+  swarm completion bash >/etc/bash_completion.d/swarm                 # for everybody on this host
+  swarm completion zsh >/usr/local/share/zsh/site-functions/_swarm
+  swarm completion fish >~/.config/fish/completions/swarm.fish`,
+    )
+    .action((shell: string) => print(SCRIPTS[parseChoice(shell, "shell", SHELLS)]));
+  program
+    .command("__complete", { hidden: true })
+    .argument("<shell>")
+    .argument("[words...]")
+    .passThroughOptions()
+    .allowUnknownOption()
+    .action(async (shell: string, words: readonly string[]) => {
+      const [line = "", breaks = ""] = words;
+      // bash alone takes words apart at colons and equal signs, so that it hands the line on.
+      const typed = shell === "bash" ? wordsOf(line).slice(1) : words;
+      const completion = await complete(program, typed, (given) => apiOf(globalFlags(given)));
+      for (const answer of answerLines(completion, shell === "bash" ? brokenPrefix(typed.at(-1) ?? "", breaks) : "")) print(answer);
     });
 }
 
-interface Path {
-  readonly words: string;
-  readonly candidates: readonly string[];
+function globalFlags(given: ReadonlyMap<string, string>) {
+  return Object.fromEntries([...given].map(([flag, value]) => [flag.replace(/^--/, ""), value]));
 }
 
-function bashScript(program: Command): string {
-  const cases = pathsOf(program, "").map(({ words, candidates }) => `    "${words}") candidates="${candidates.join(" ")}" ;;`);
-  return `_swarm() {
-  local path="" word candidates=""
-  for word in "\${COMP_WORDS[@]:1:COMP_CWORD-1}"; do
-    case $word in -*) ;; *) path="$path $word" ;; esac
-  done
-  case "\${path# }" in
-${cases.join("\n")}
-    *) case "\${path# }" in
-${pathsOf(program, "")
-  .filter(({ words }) => words !== "")
-  .toSorted((a, b) => b.words.length - a.words.length)
-  .map(({ words, candidates }) => `      "${words} "*) candidates="${candidates.filter((candidate) => candidate.startsWith("-")).join(" ")}" ;;`)
-  .join("\n")}
-    esac ;;
-  esac
-  mapfile -t COMPREPLY < <(compgen -W "$candidates" -- "\${COMP_WORDS[COMP_CWORD]}")
-}
-complete -o default -F _swarm swarm`;
+/** What bash takes for words of their own, and will not have again. */
+function brokenPrefix(word: string, breaks: string): string {
+  const at = Math.max(...[...breaks].filter((letter) => ":=".includes(letter)).map((letter) => word.lastIndexOf(letter)), -1);
+  return word.slice(0, at + 1);
 }
 
-function pathsOf(command: Command, words: string): readonly Path[] {
-  const flags = command.options.map((option) => option.long).filter((flag) => flag !== undefined && flag !== null);
-  const own = { words, candidates: [...command.commands.map((child) => child.name()), ...flags, "--help"] };
-  return [own, ...command.commands.flatMap((child) => pathsOf(child, words === "" ? child.name() : `${words} ${child.name()}`))];
+function answerLines({ words, hasFiles }: Completion, prefix: string): readonly string[] {
+  // What ends like this is to be gone on with.
+  const isOpen = words.length > 0 && words.every((word) => /[=:,]$/.test(word));
+  return [`words${isOpen ? " nospace" : ""}${hasFiles ? " files" : ""}`, ...words.map((word) => word.slice(prefix.length))];
 }

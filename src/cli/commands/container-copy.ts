@@ -59,7 +59,7 @@ export function addContainerImageCommands(container: Command): void {
     .option("-c, --change <instruction>", "Dockerfile instruction such as CMD or ENV; repeatable", collect)
     .option("-m, --message <text>", "comment")
     .option("--no-pause", "do not let it stand still meanwhile")
-    .option("-p, --pause", "let it stand still meanwhile (the default)")
+    .option("-p, --pause", "let it stand still meanwhile (default true)")
     .action(action<[string, string | undefined, CommitFlags]>(commit));
 }
 

@@ -4,6 +4,7 @@ import { collect } from "../collect.js";
 import { addResourceFlags, type ResourceFlags, resourcesOf } from "../container/resource-flags.js";
 import { watchExit } from "../container/wait.js";
 import { action, type CliContext } from "../context.js";
+import { withoutDefaults } from "../docker-command.js";
 import { CommandFailure, misuse } from "../failure.js";
 import { filtersOf } from "../filters.js";
 import { forEachName } from "../for-each-name.js";
@@ -27,7 +28,7 @@ export interface PruneFlags {
   readonly force?: boolean;
 }
 
-/** container stop, restart, kill, pause, unpause, wait, rename, update, rm and prune. */
+/** stop, restart, kill, pause, unpause, wait, rename and rm, also without the word `container`. */
 export function addContainerLifeCommands(container: Command): void {
   for (const [name, description] of [
     ["stop", "ask containers to end, and end them when they do not"],
@@ -62,9 +63,6 @@ export function addContainerLifeCommands(container: Command): void {
     .argument("<container...>")
     .action(action<[string[]]>(wait));
   container.command("rename").description("give a container another name").argument("<container>").argument("<name>").action(action<[string, string]>(rename));
-  const update = container.command("update").description("change the limits and restart policy of containers").argument("<container...>");
-  addResourceFlags(update);
-  update.action(action<[string[], ResourceFlags]>(updateContainers));
   container
     .command("rm")
     .alias("remove")
@@ -74,6 +72,15 @@ export function addContainerLifeCommands(container: Command): void {
     .option("-l, --link", "remove a link alone")
     .option("-v, --volumes", "remove the volumes without a name that were made with it")
     .action(action<[string[], RemoveFlags]>(remove));
+}
+
+/** container update and prune. Without the word `container`, `update` is that of the swarm. */
+export function addContainerUpkeepCommands(container: Command): void {
+  const update = container.command("update").description("change the limits and restart policy of containers").argument("<container...>");
+  addResourceFlags(update);
+  withoutDefaults(update);
+  update.addHelpText("after", "\nExample:\n  swarm container update --memory 512m --memory-swap 512m --restart unless-stopped web");
+  update.action(action<[string[], ResourceFlags]>(updateContainers));
   container
     .command("prune")
     .description("remove all containers that do not run")

@@ -2,9 +2,9 @@ import type { Command } from "commander";
 import { collect } from "../collect.js";
 import { containerColumns } from "../container/list.js";
 import { action, type CliContext } from "../context.js";
-import { CommandFailure, EXIT } from "../failure.js";
 import { filtersOf } from "../filters.js";
-import { type ListOptions, note, printList, printObjects, shorten } from "../output.js";
+import { inspectEach } from "../inspect-each.js";
+import { type ListOptions, printList, shorten } from "../output.js";
 import { parseInteger } from "../container/resource-flags.js";
 import type { ContainerSummary } from "../shapes.js";
 import { containerPath } from "./container-life.js";
@@ -54,18 +54,7 @@ async function list({ api }: CliContext, flags: ListFlags): Promise<void> {
   printList(containers, containerColumns({ isWhole: !flags.trunc, hasSize }), ({ Id }) => shorten(Id, !flags.trunc), flags);
 }
 
-/** What is found is shown, also when something else is not. */
 async function inspect({ api }: CliContext, names: readonly string[], flags: { readonly format?: string; readonly size?: boolean }): Promise<void> {
-  const [found, failures]: [unknown[], CommandFailure[]] = [[], []];
-  for (const name of names) {
-    try {
-      found.push(await api.call({ method: "GET", path: `${containerPath(name)}/json`, query: { size: flags.size === true ? "1" : undefined } }));
-    } catch (cause) {
-      if (!(cause instanceof CommandFailure) || cause.exitCode !== EXIT.refused) throw cause;
-      failures.push(cause);
-    }
-  }
-  printObjects(found, flags);
-  for (const failure of failures.slice(1)) note(`swarm: ${failure.message}`);
-  if (failures[0] !== undefined) throw failures[0];
+  const query = { size: flags.size === true ? "1" : undefined };
+  await inspectEach(names, (name) => api.call({ method: "GET", path: `${containerPath(name)}/json`, query }), flags);
 }

@@ -33,7 +33,7 @@ export function addRunCommand(parent: Command): void {
     .addHelpText("after", "\nExit codes: those of the program; 125 it could not be made, 126 not be run, 127 not be found.");
   addCreateFlags(run);
   // As docker spells it: --sig-proxy=false.
-  run.option("--sig-proxy", "pass signals on to the program (the default)");
+  run.option("--sig-proxy", "pass signals on to the program (default true)");
   run.action(action<[string, string[], RunFlags]>((...args) => failingWith(ownCode, () => runContainer(...args)), { ownSignals: true }));
 }
 

@@ -38,7 +38,7 @@ export function addContainerStartCommands(container: Command): void {
     .option("--detach-keys <keys>", "keys that leave it running: ctrl-p,ctrl-q")
     .option("--no-stdin", "pass no input on")
     .option("--no-sig-proxy", "do not pass signals on to the program")
-    .option("--sig-proxy", "pass signals on to the program (the default)")
+    .option("--sig-proxy", "pass signals on to the program (default true)")
     .action(action<[string, AttachFlags]>(attach, { ownSignals: true }));
 }
 

@@ -1,14 +1,15 @@
 import type { Command } from "commander";
 import { collect } from "../collect.js";
 import { confirm } from "../confirm.js";
-import { type DiskUsageJson, type ImageUsage, USAGE_COLUMNS, usageRows, type VolumeUsage } from "../container/disk-usage.js";
+import { type DiskUsageJson, USAGE_COLUMNS, usageRows, type VolumeUsage } from "../container/disk-usage.js";
 import { containerColumns } from "../container/list.js";
 import { action, type CliContext } from "../context.js";
 import { CommandFailure } from "../failure.js";
 import { filtersOf } from "../filters.js";
 import { sizeText, splitReference } from "../image-words.js";
 import { ago, type Column, type ListOptions, print, printList, shorten } from "../output.js";
-import type { ContainerSummary } from "../shapes.js";
+import type { ContainerSummary, ImageSummary } from "../shapes.js";
+import { type ImageRemoval, removalWords } from "./image-prune.js";
 
 interface DiskFlags extends ListOptions {
   readonly verbose?: boolean;
@@ -53,9 +54,9 @@ async function showUsage({ api, signal }: CliContext, flags: DiskFlags): Promise
   printList(usage.Volumes ?? [], VOLUME_COLUMNS, ({ Name }) => Name, flags);
 }
 
-const nameOf = ({ RepoTags }: ImageUsage) => splitReference(RepoTags?.[0] ?? "<none>:<none>");
+const nameOf = ({ RepoTags }: ImageSummary) => splitReference(RepoTags?.[0] ?? "<none>:<none>");
 
-const IMAGE_COLUMNS: readonly Column<ImageUsage>[] = [
+const IMAGE_COLUMNS: readonly Column<ImageSummary>[] = [
   { title: "REPOSITORY", key: "Repository", cell: (image) => nameOf(image)[0] },
   { title: "TAG", key: "Tag", cell: (image) => nameOf(image)[1] },
   { title: "IMAGE ID", key: "ID", cell: ({ Id }) => shorten(Id.replace("sha256:", "")) },
@@ -85,7 +86,7 @@ const VOLUME_COLUMNS: readonly Column<VolumeUsage>[] = [
   },
 ];
 
-type Removed = string | { readonly Untagged?: string; readonly Deleted?: string };
+type Removed = string | ImageRemoval;
 
 /** What is pruned, in the order in which one sets the next free; `key` is that of the answer's list. */
 const KINDS = [
@@ -118,6 +119,5 @@ function ignoreUnbuilt(cause: unknown): Readonly<Record<string, unknown>> {
 }
 
 function removedWords(removed: Removed): string {
-  if (typeof removed === "string") return removed;
-  return removed.Untagged === undefined ? `deleted: ${removed.Deleted}` : `untagged: ${removed.Untagged}`;
+  return typeof removed === "string" ? removed : removalWords(removed, "small");
 }

@@ -4,10 +4,10 @@ import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
 import { messageOf } from "../../base/errors.js";
 import { action, type CliContext } from "../context.js";
+import { assertNoContentTrust, type ContentTrustFlag, contentTrustOption } from "../content-trust.js";
 import { CommandFailure, EXIT, misuse } from "../failure.js";
 import { pullImage } from "../image-pull.js";
-import { encodeReference, openFile, sizeText, splitReference } from "../image-words.js";
-import { ago, type Column, type ListOptions, print, printList } from "../output.js";
+import { encodeReference, openFile, splitReference } from "../image-words.js";
 import { registryHeaders } from "../registry-auth.js";
 import { showProgress } from "../transfer-progress.js";
 
@@ -15,7 +15,7 @@ interface QuietFlag {
   readonly quiet?: boolean;
 }
 
-interface PullFlags extends QuietFlag {
+interface PullFlags extends QuietFlag, ContentTrustFlag {
   readonly allTags?: boolean;
   readonly platform?: string;
 }
@@ -28,6 +28,7 @@ export function addTransferCommands(parent: Command): void {
     .argument("<image>", "name[:tag] or name@digest")
     .option("-a, --all-tags", "every tag that the registry has of it")
     .option("--platform <platform>", "os[/arch[/variant]] (default this node's)")
+    .addOption(contentTrustOption())
     .option("-q, --quiet", "no progress")
     .action(action<[string, PullFlags]>(pull));
   parent
@@ -35,43 +36,35 @@ export function addTransferCommands(parent: Command): void {
     .description("send an image to the registry of its name")
     .argument("<image>", "name[:tag]")
     .option("-a, --all-tags", "every tag of it that is here")
+    .addOption(contentTrustOption())
     .option("-q, --quiet", "no progress")
     .action(action<[string, PullFlags]>(push));
 }
 
-/** image pull, push, save, load, history and prune. */
-export function addImageTransferCommands(image: Command): void {
-  addTransferCommands(image);
-  image
+/** save and load, also without the word `image`. */
+export function addArchiveCommands(parent: Command): void {
+  parent
     .command("save")
     .description("write images into an archive")
     .argument("<image...>")
-    .requiredOption("-o, --output <file>", "- is standard output")
-    .action(action<[string[], { output: string }]>(save));
-  image
+    .option("-o, --output <file>", "instead of standard output; - is that, too")
+    .addHelpText("after", "\nExample: an image for a host that reaches no registry\n  swarm save web:v1 | ssh other swarm load")
+    .action(action<[string[], { output?: string }]>(save));
+  parent
     .command("load")
     .description("bring the images of an archive to this node")
-    .requiredOption("-i, --input <file>", "what save wrote, or an OCI layout; - is standard input")
-    .action(action<[{ input: string }]>(load));
-  image
-    .command("history")
-    .description("show how an image came about")
-    .argument("<image>")
-    .option("--format <format>", "table, json, or a template such as {{.ID}}")
-    .option("--no-trunc", "do not shorten what created a layer")
-    .action(action<[string, ListOptions & { trunc: boolean }]>(history));
-  image
-    .command("prune")
-    .description("remove images that have no name and that no container uses, and downloads that broke off")
-    .option("-a, --all", "also those that have a name")
-    .action(action<[{ all?: boolean }]>(prune));
+    .option("-i, --input <file>", "what save wrote, or an OCI layout, instead of standard input; - is that, too")
+    .option("-q, --quiet", "print names alone")
+    .action(action<[{ input?: string; quiet?: boolean }]>(load));
 }
 
-async function pull(context: CliContext, name: string, { platform, quiet, allTags }: PullFlags): Promise<void> {
+async function pull(context: CliContext, name: string, { platform, quiet, allTags, ...trust }: PullFlags): Promise<void> {
+  assertNoContentTrust(trust);
   await pullImage(context, name, { platform, isQuiet: quiet === true, isAll: allTags === true, output: "stdout" });
 }
 
-async function push({ api, signal }: CliContext, name: string, { quiet, allTags }: PullFlags): Promise<void> {
+async function push({ api, signal }: CliContext, name: string, { quiet, allTags, ...trust }: PullFlags): Promise<void> {
+  assertNoContentTrust(trust);
   const [repository, tag] = splitReference(name);
   if (allTags === true && tag !== "") throw misuse(`--all-tags takes a name without a tag, and not "${name}"`);
   const path = `/images/${encodeReference(repository)}/push`;
@@ -81,8 +74,8 @@ async function push({ api, signal }: CliContext, name: string, { quiet, allTags 
 }
 
 /** Into a file beside it first: what has the name is whole. */
-async function save({ api, signal }: CliContext, names: readonly string[], { output }: { readonly output: string }): Promise<void> {
-  if (output === "-" && process.stdout.isTTY) throw misuse("an archive is not for a terminal: give -o a file");
+async function save({ api, signal }: CliContext, names: readonly string[], { output = "-" }: { readonly output?: string }): Promise<void> {
+  if (output === "-" && process.stdout.isTTY) throw misuse("an archive is not for a terminal: give -o a file, or pipe it");
   const reply = await api.open({ method: "GET", path: "/images/get", query: { names }, signal });
   if (output === "-") return await pipeline(reply, process.stdout, { end: false });
   const aside = `${output}.part`;
@@ -95,41 +88,8 @@ async function save({ api, signal }: CliContext, names: readonly string[], { out
   }
 }
 
-async function load({ api, signal }: CliContext, { input }: { readonly input: string }): Promise<void> {
+async function load({ api, signal }: CliContext, { input = "-", quiet }: { readonly input?: string; readonly quiet?: boolean }): Promise<void> {
+  if (input === "-" && process.stdin.isTTY) throw misuse("an archive is not typed at a terminal: give -i a file, or pipe one in");
   const stream = input === "-" ? process.stdin : await openFile(input);
-  await showProgress(await api.open({ method: "POST", path: "/images/load", stream, signal }), { isQuiet: false });
-}
-
-interface Step {
-  readonly Id: string;
-  readonly Created: number;
-  readonly CreatedBy: string;
-  readonly Size: number;
-  readonly Comment: string;
-}
-
-async function history({ api }: CliContext, name: string, options: ListOptions & { readonly trunc: boolean }): Promise<void> {
-  const steps = await api.call<readonly Step[]>({ method: "GET", path: `/images/${encodeReference(name)}/history` });
-  const brief = (text: string) => (options.trunc && text.length > 60 ? `${text.slice(0, 59)}…` : text);
-  const columns: readonly Column<Step>[] = [
-    { title: "CREATED", key: "CreatedSince", cell: ({ Created }) => (Created === 0 ? "" : ago(new Date(Created * 1000).toISOString())) },
-    { title: "CREATED BY", key: "CreatedBy", cell: (step) => brief(step.CreatedBy) },
-    { title: "SIZE", key: "Size", cell: (step) => sizeText(step.Size) },
-    { title: "COMMENT", key: "Comment", cell: (step) => step.Comment },
-  ];
-  printList(steps, columns, (step) => step.Id, options);
-}
-
-async function prune({ api }: CliContext, { all }: { readonly all?: boolean }): Promise<void> {
-  const filters = JSON.stringify({ dangling: [all === true ? "false" : "true"] });
-  const outcome = await api.call<{
-    readonly ImagesDeleted: readonly { readonly Untagged?: string; readonly Deleted?: string }[] | null;
-    readonly SpaceReclaimed: number;
-  }>({
-    method: "POST",
-    path: "/images/prune",
-    query: { filters },
-  });
-  for (const removal of outcome.ImagesDeleted ?? []) print(removal.Untagged === undefined ? `Deleted: ${removal.Deleted}` : `Untagged: ${removal.Untagged}`);
-  print(`${sizeText(outcome.SpaceReclaimed)} freed`);
+  await showProgress(await api.open({ method: "POST", path: "/images/load", stream, signal }), { isQuiet: quiet === true });
 }

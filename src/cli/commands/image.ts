@@ -1,11 +1,15 @@
 import type { Command } from "commander";
+import { collect } from "../collect.js";
 import { action, type CliContext } from "../context.js";
 import { CommandFailure, EXIT } from "../failure.js";
-import { encodeReference, openFile, sizeText, splitReference } from "../image-words.js";
 import { forEachName } from "../for-each-name.js";
-import { ago, type Column, type ListOptions, print, printList, shorten } from "../output.js";
-import type { ImageSummary } from "../shapes.js";
-import { addImageTransferCommands } from "./image-transfer.js";
+import { encodeReference, openFile, splitReference } from "../image-words.js";
+import { inspectEach } from "../inspect-each.js";
+import { print } from "../output.js";
+import { addImageListCommand } from "./image-list.js";
+import { addImagePruneCommand, type ImageRemoval, removalWords } from "./image-prune.js";
+import { addArchiveCommands, addTransferCommands } from "./image-transfer.js";
+import { addHistoryCommand } from "./image-history.js";
 
 interface ImportFlags {
   readonly change?: readonly string[];
@@ -13,12 +17,37 @@ interface ImportFlags {
   readonly platform?: string;
 }
 
-const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
+interface RemoveFlags {
+  readonly force?: boolean;
+  /** commander's form of `--no-prune`: false when it was given. */
+  readonly prune: boolean;
+}
 
-/** image import, ls, tag and rm; the rest is in image-transfer.ts. */
+/** The group `image`, and what is used most without the word `image`. */
 export function addImageCommands(program: Command): void {
   const image = program.command("image").description("manage the images of this node");
+  addImageListCommand(image, "ls");
+  addRemoveCommand(image, "rm");
   image
+    .command("inspect")
+    .description("show all that is known of images")
+    .argument("<image...>")
+    .option("-f, --format <format>", "json: one line each, or a template such as {{.Config.Cmd}}")
+    .action(action<[string[], { format?: string }]>(inspectImages));
+  addImagePruneCommand(image);
+  addImageListCommand(program, "images");
+  addRemoveCommand(program, "rmi");
+  for (const parent of [image, program]) {
+    addTagCommand(parent);
+    addImportCommand(parent);
+    addHistoryCommand(parent);
+    addTransferCommands(parent);
+    addArchiveCommands(parent);
+  }
+}
+
+function addImportCommand(parent: Command): void {
+  parent
     .command("import")
     .description("make an image of a root file system tar")
     .argument("<file>", "tar, plain or gzipped; - is standard input")
@@ -26,24 +55,22 @@ export function addImageCommands(program: Command): void {
     .option("-c, --change <instruction>", "Dockerfile instruction such as CMD or ENV; repeatable", collect)
     .option("-m, --message <text>", "comment")
     .option("--platform <platform>", "os[/arch[/variant]]")
+    .addHelpText("after", `\nExample:\n  tar -C rootfs -c . | swarm import --change 'CMD ["/web"]' --change 'ENV MODE=live' - web:v1`)
     .action(action<[string, string | undefined, ImportFlags]>(importImage));
-  image
-    .command("ls")
-    .alias("list")
-    .description("list images")
-    .option("--format <format>", "table, json, or a template such as {{.ID}}")
-    .option("-q, --quiet", "print ids alone")
-    .option("--no-trunc", "do not shorten ids")
-    .action(action<[ListOptions & { trunc: boolean }]>(listImages));
-  image.command("tag").description("give an image one more name").argument("<source>").argument("<target>").action(action<[string, string, object]>(tagImage));
-  image
-    .command("rm")
-    .alias("remove")
-    .description("remove names of images, and an image with its last name")
+}
+
+function addTagCommand(parent: Command): void {
+  parent.command("tag").description("give an image one more name").argument("<source>").argument("<target>").action(action<[string, string, object]>(tagImage));
+}
+
+function addRemoveCommand(parent: Command, name: "rm" | "rmi"): void {
+  const command = parent.command(name).description("remove names of images, and an image with its last name");
+  if (name === "rm") command.aliases(["remove", "rmi"]);
+  command
     .argument("<image...>")
     .option("-f, --force", "even if a container uses it")
-    .action(action<[string[], { force?: boolean }]>(removeImages));
-  addImageTransferCommands(image);
+    .option("--no-prune", "leave the images below it: an image has none here")
+    .action(action<[string[], RemoveFlags]>(removeImages));
 }
 
 async function importImage({ api, signal }: CliContext, file: string, reference: string | undefined, flags: ImportFlags): Promise<void> {
@@ -64,29 +91,8 @@ async function importImage({ api, signal }: CliContext, file: string, reference:
   }
 }
 
-interface Row {
-  readonly image: ImageSummary;
-  readonly name: string;
-  readonly tag: string;
-}
-
-async function listImages({ api }: CliContext, options: ListOptions & { readonly trunc: boolean }): Promise<void> {
-  const images = await api.call<readonly ImageSummary[]>({ method: "GET", path: "/images/json" });
-  const rows = images.flatMap((image): Row[] => {
-    const tags = image.RepoTags ?? [];
-    return (tags.length > 0 ? tags : ["<none>:<none>"]).map((reference) => {
-      const [name, tag] = splitReference(reference);
-      return { image, name, tag };
-    });
-  });
-  const columns: readonly Column<Row>[] = [
-    { title: "REPOSITORY", key: "Repository", cell: (row) => row.name },
-    { title: "TAG", key: "Tag", cell: (row) => row.tag },
-    { title: "IMAGE ID", key: "ID", cell: ({ image }) => (options.trunc ? shorten(image.Id.replace("sha256:", "")) : image.Id) },
-    { title: "CREATED", key: "CreatedSince", cell: ({ image }) => ago(new Date(image.Created * 1000).toISOString()) },
-    { title: "SIZE", key: "Size", cell: ({ image }) => sizeText(image.Size) },
-  ];
-  printList(rows, columns, ({ image }) => (options.trunc ? shorten(image.Id.replace("sha256:", "")) : image.Id), options);
+async function inspectImages({ api }: CliContext, names: readonly string[], options: { readonly format?: string }): Promise<void> {
+  await inspectEach(names, (name) => api.call({ method: "GET", path: `/images/${encodeReference(name)}/json` }), options);
 }
 
 async function tagImage({ api }: CliContext, source: string, target: string): Promise<void> {
@@ -94,13 +100,10 @@ async function tagImage({ api }: CliContext, source: string, target: string): Pr
   await api.call({ method: "POST", path: `/images/${encodeReference(source)}/tag`, query: { repo, tag } });
 }
 
-async function removeImages({ api }: CliContext, names: readonly string[], options: { readonly force?: boolean }): Promise<void> {
+async function removeImages({ api }: CliContext, names: readonly string[], { force, prune }: RemoveFlags): Promise<void> {
   await forEachName(names, async (name) => {
-    const removals = await api.call<readonly { readonly Untagged?: string; readonly Deleted?: string }[]>({
-      method: "DELETE",
-      path: `/images/${encodeReference(name)}`,
-      query: options.force === true ? { force: "1" } : {},
-    });
-    for (const removal of removals) print(removal.Untagged === undefined ? `Deleted: ${removal.Deleted}` : `Untagged: ${removal.Untagged}`);
+    const query = { force: force === true ? "1" : undefined, noprune: prune ? undefined : "1" };
+    const removals = await api.call<readonly ImageRemoval[]>({ method: "DELETE", path: `/images/${encodeReference(name)}`, query });
+    for (const removal of removals) print(removalWords(removal, "capital"));
   });
 }

@@ -1,13 +1,21 @@
 import type { Command } from "commander";
 import type { Api } from "../api.js";
+import { collect } from "../collect.js";
 import { action, type CliContext } from "../context.js";
-import { CommandFailure, EXIT } from "../failure.js";
-import { type Column, type ListOptions, note, print, printList, printObjects } from "../output.js";
+import { CommandFailure, EXIT, misuse } from "../failure.js";
+import { inspectEach } from "../inspect-each.js";
+import { type Column, type ListOptions, note, print, printList } from "../output.js";
+import { prettyNode } from "../pretty/node.js";
 import { parseChoice, parsePair } from "../quantities.js";
 import type { HostInfo, NodeInfo } from "../shapes.js";
 import { filtersOf } from "../filters.js";
 import { forEachName } from "../for-each-name.js";
 import { printTasks, type TaskListOptions } from "../task-list.js";
+
+interface InspectFlags {
+  readonly format?: string;
+  readonly pretty?: boolean;
+}
 
 interface UpdateFlags {
   readonly availability?: string;
@@ -15,8 +23,6 @@ interface UpdateFlags {
   readonly labelAdd?: readonly string[];
   readonly labelRm?: readonly string[];
 }
-
-const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
 
 /** node ls, inspect, ps, update, promote, demote and rm. */
 export function addNodeCommands(program: Command): void {
@@ -33,14 +39,16 @@ export function addNodeCommands(program: Command): void {
     .command("inspect")
     .description("show all that is known of nodes")
     .argument("<node...>", "id, host name, or self")
-    .option("--format <format>", "json: one line each, or a template such as {{.ID}}")
-    .action(action<[string[], { format?: string }]>(inspectNodes));
+    .option("-f, --format <format>", "json: one line each, or a template such as {{.ID}}")
+    .option("--pretty", "for people")
+    .action(action<[string[], InspectFlags]>(inspectNodes));
   node
     .command("ps")
     .description("list the tasks of nodes")
     .argument("[node...]", "id, host name, or self (the default)")
     .option("-f, --filter <key=value>", "name, id, label or desired-state; repeatable", collect)
     .option("--format <format>", "table, json, or a template such as {{.ID}}")
+    .option("--no-resolve", "show ids instead of names")
     .option("--no-trunc", "do not shorten ids and errors")
     .option("-q, --quiet", "print ids alone")
     .action(action<[string[], TaskListOptions]>(listNodeTasks));
@@ -52,6 +60,13 @@ export function addNodeCommands(program: Command): void {
     .option("--role <role>", "worker or manager")
     .option("--label-add <key=value>", "add or replace a label; repeatable", collect)
     .option("--label-rm <key>", "remove a label; repeatable", collect)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  swarm node update --availability drain node-4      # its tasks move to other nodes
+  swarm node update --label-add disk=ssd node-4      # for --constraint node.labels.disk==ssd`,
+    )
     .action(action<[string, UpdateFlags]>(updateNode));
   for (const [name, role] of [
     ["promote", "manager"],
@@ -108,16 +123,18 @@ async function nodeNamed(api: Api, name: string): Promise<NodeInfo> {
   return api.call<NodeInfo>({ method: "GET", path: `/nodes/${encodeURIComponent(id)}` });
 }
 
-async function inspectNodes({ api }: CliContext, names: readonly string[], options: { readonly format?: string }): Promise<void> {
-  const nodes: NodeInfo[] = [];
-  for (const name of names) nodes.push(await nodeNamed(api, name));
-  printObjects(nodes, options);
+async function inspectNodes({ api }: CliContext, names: readonly string[], options: InspectFlags): Promise<void> {
+  const { format, pretty } = options;
+  if (pretty === true && format !== undefined) throw misuse("--format and --pretty do not go together");
+  const show = (nodes: readonly NodeInfo[]) => process.stdout.write(nodes.map(prettyNode).join("\n"));
+  await inspectEach(names, (name) => nodeNamed(api, name), { ...(format === undefined ? {} : { format }), ...(pretty === true ? { show } : {}) });
 }
 
 async function listNodeTasks({ api }: CliContext, names: readonly string[], options: TaskListOptions): Promise<void> {
-  const nodes: string[] = [];
-  for (const name of names.length > 0 ? names : ["self"]) nodes.push((await nodeNamed(api, name)).ID);
-  await printTasks(api, { node: nodes }, options);
+  const show = async (nodes: readonly NodeInfo[]) => {
+    if (nodes.length > 0) await printTasks(api, { node: nodes.map(({ ID }) => ID) }, options);
+  };
+  await inspectEach(names.length > 0 ? names : ["self"], (name) => nodeNamed(api, name), { show });
 }
 
 async function updateNode({ api }: CliContext, name: string, flags: UpdateFlags): Promise<void> {

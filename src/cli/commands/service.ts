@@ -1,17 +1,17 @@
 import type { Command } from "commander";
 import type { Api } from "../api.js";
+import { collect } from "../collect.js";
 import { action, type CliContext, followService } from "../context.js";
 import { CommandFailure, EXIT, misuse } from "../failure.js";
 import { filtersOf } from "../filters.js";
 import { forEachName } from "../for-each-name.js";
-import { type Column, type ListOptions, print, printList, printObjects, shorten } from "../output.js";
+import { type Column, type ListOptions, print, printList, shorten } from "../output.js";
 import { addCreateFlags, addUpdateFlags, type CommonFlags } from "../service-flags.js";
 import { pinImage } from "../pin-image.js";
 import { registryHeaders } from "../registry-auth.js";
-import { printServiceLogs, type LogFlags } from "../service-logs.js";
 import { applyFlags, emptySpec } from "../service-spec.js";
 import type { ServiceInfo, ServiceSpecJson } from "../shapes.js";
-import { printTasks, type TaskListOptions } from "../task-list.js";
+import { addServiceWatchCommands, getService } from "./service-watch.js";
 
 interface CreateFlags extends CommonFlags {
   readonly name?: string;
@@ -29,9 +29,7 @@ interface WaitFlags {
   readonly quiet?: boolean;
 }
 
-const collect = (value: string, values: readonly string[] | undefined) => [...(values ?? []), value];
-
-/** service create, update, scale, rollback, ls, ps, inspect, logs and rm. */
+/** service create, update, scale, rollback, ls and rm; ps, inspect and logs are in service-watch.ts. */
 export function addServiceCommands(program: Command): void {
   const service = program.command("service").description("manage services");
   const create = service.command("create").description("create a service").argument("<image>").argument("[command...]", "command and arguments");
@@ -64,36 +62,8 @@ export function addServiceCommands(program: Command): void {
     .option("--format <format>", "table, json, or a template such as {{.ID}}")
     .option("-q, --quiet", "print ids alone")
     .action(action<[ListOptions & { filter?: readonly string[] }]>(listServices));
-  service
-    .command("ps")
-    .description("list the tasks of services, with the reason why one does not run")
-    .argument("<service...>")
-    .option("-f, --filter <key=value>", "id, name, node or desired-state; repeatable", collect)
-    .option("--format <format>", "table, json, or a template such as {{.ID}}")
-    .option("--no-trunc", "do not shorten ids and errors")
-    .option("-q, --quiet", "print ids alone")
-    .action(action<[string[], TaskListOptions]>(listServiceTasks));
-  service
-    .command("inspect")
-    .description("show all that is known of services")
-    .argument("<service...>")
-    .option("--format <format>", "json: one line each, or a template such as {{.ID}}")
-    .action(action<[string[], { format?: string }]>(inspectServices));
-  service
-    .command("logs")
-    .description("show what the tasks of a service, or one task, wrote")
-    .argument("<service|task>")
-    .option("-f, --follow", "go on with what comes")
-    .option("-n, --tail <lines>", "lines from the end of each task's log", "all")
-    .option("-t, --timestamps", "show when each line was written")
-    .option("--since <time>", "RFC 3339 or seconds since the epoch")
-    .option("--raw", "the lines alone, without the task that wrote them")
-    .action(action<[string, LogFlags]>(printServiceLogs));
+  addServiceWatchCommands(service);
   service.command("rm").alias("remove").description("remove services").argument("<service...>").action(action<[string[], object]>(removeServices));
-}
-
-export function getService(api: Api, name: string): Promise<ServiceInfo> {
-  return api.call<ServiceInfo>({ method: "GET", path: `/services/${encodeURIComponent(name)}` });
 }
 
 async function createService(context: CliContext, image: string, words: readonly string[], flags: CreateFlags): Promise<void> {
@@ -196,18 +166,6 @@ async function listServices({ api }: CliContext, options: ListOptions & { readon
     (service) => service.ID,
     options,
   );
-}
-
-async function listServiceTasks({ api }: CliContext, names: readonly string[], options: TaskListOptions): Promise<void> {
-  const services: string[] = [];
-  for (const name of names) services.push((await getService(api, name)).ID);
-  await printTasks(api, { service: services }, options);
-}
-
-async function inspectServices({ api }: CliContext, names: readonly string[], options: { readonly format?: string }): Promise<void> {
-  const services: ServiceInfo[] = [];
-  for (const name of names) services.push(await getService(api, name));
-  printObjects(services, options);
 }
 
 async function removeServices({ api }: CliContext, names: readonly string[]): Promise<void> {

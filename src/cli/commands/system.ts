@@ -25,7 +25,7 @@ export function addSystemCommands(program: Command, version: string): void {
   program
     .command("version")
     .description("show the versions of command line and daemon")
-    .option("--format <format>", "json: on one line, or a template such as {{.Server.Version}}")
+    .option("-f, --format <format>", "json: on one line, or a template such as {{.Server.Version}}")
     .action(action<[{ format?: string }]>((context, options) => showVersion(context, options, version)));
 }
 
@@ -33,7 +33,7 @@ function addInfoCommand(parent: Command): void {
   parent
     .command("info")
     .description("show this node and its part in the swarm")
-    .option("--format <format>", "json: everything, on one line, or a template such as {{.ServerVersion}}")
+    .option("-f, --format <format>", "json: everything, on one line, or a template such as {{.ServerVersion}}")
     .action(action<[{ format?: string }]>(showInfo));
 }
 

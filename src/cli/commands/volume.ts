@@ -4,8 +4,9 @@ import { confirm } from "../confirm.js";
 import { action, type CliContext } from "../context.js";
 import { filtersOf } from "../filters.js";
 import { forEachName } from "../for-each-name.js";
+import { inspectEach } from "../inspect-each.js";
 import { sizeText } from "../image-words.js";
-import { type Column, type ListOptions, print, printList, printObjects } from "../output.js";
+import { type Column, type ListOptions, print, printList } from "../output.js";
 import { parsePair } from "../quantities.js";
 import type { VolumeJson } from "../shapes.js";
 
@@ -36,14 +37,14 @@ export function addVolumeCommands(program: Command): void {
     .command("inspect")
     .description("show all that is known of volumes")
     .argument("<volume...>")
-    .option("--format <format>", "json: one line each")
+    .option("-f, --format <format>", "json: one line each, or a template such as {{.Mountpoint}}")
     .action(action<[string[], { format?: string }]>(inspectVolumes));
   volume
     .command("ls")
     .alias("list")
     .description("list volumes")
     .option("-f, --filter <key=value>", "dangling, driver, label or name; repeatable", collect)
-    .option("--format <format>", "table or json")
+    .option("--format <format>", "table, json, or a template such as {{.Name}}")
     .option("-q, --quiet", "print names alone")
     .action(action<[ListOptions & { filter?: readonly string[] }]>(listVolumes));
   volume
@@ -69,14 +70,7 @@ async function createVolume({ api }: CliContext, name: string | undefined, { dri
 }
 
 async function inspectVolumes({ api }: CliContext, names: readonly string[], options: { readonly format?: string }): Promise<void> {
-  const found: VolumeJson[] = [];
-  try {
-    await forEachName(names, async (name) => {
-      found.push(await api.call<VolumeJson>({ method: "GET", path: pathOf(name) }));
-    });
-  } finally {
-    printObjects(found, options);
-  }
+  await inspectEach(names, (name) => api.call<VolumeJson>({ method: "GET", path: pathOf(name) }), options);
 }
 
 const COLUMNS: readonly Column<VolumeJson>[] = [

@@ -1,11 +1,12 @@
 import { type Command, Option } from "commander";
 import { collect } from "../collect.js";
+import { type ContentTrustFlag, contentTrustOption } from "../content-trust.js";
 import { addResourceFlags, type ResourceFlags } from "./resource-flags.js";
 
 type List = readonly string[];
 
 /** The flags of `create`, which `run` has too, as they were given. */
-export interface CreateFlags extends ResourceFlags {
+export interface CreateFlags extends ResourceFlags, ContentTrustFlag {
   readonly addHost?: List;
   readonly attach?: List;
   readonly blkioWeightDevice?: List;
@@ -114,7 +115,7 @@ const VALUES: readonly (readonly [flag: string, help: string])[] = [
   ["--platform <platform>", "os[/arch[/variant]] of the image"],
   ["--runtime <name>", "OCI runtime"],
   ["--shm-size <size>", "size of /dev/shm"],
-  ["--stop-signal <signal>", "signal that asks it to end"],
+  ["--stop-signal <signal>", "signal that asks it to end (default the image's, or SIGTERM)"],
   ["--stop-timeout <seconds>", "time to end after that signal"],
   ["-u, --user <user>", "user[:group], by name or number"],
   ["--userns <mode>", "user namespace: host keeps it in the host's where the daemon remaps users"],
@@ -188,5 +189,6 @@ export function addCreateFlags(command: Command): void {
     };
     command.addOption(new Option(`${flag} <value>`).hideHelp().argParser(store));
   }
+  command.addOption(contentTrustOption());
   command.option("--pull <when>", "always, missing or never", "missing");
 }

@@ -1,25 +1,14 @@
 import { sizeText } from "../image-words.js";
 import type { Column } from "../output.js";
-import type { ContainerSummary } from "../shapes.js";
+import type { ContainerSummary, ImageSummary } from "../shapes.js";
 
 /** GET /system/df. */
 export interface DiskUsageJson {
   readonly LayersSize?: number;
-  readonly Images: readonly ImageUsage[] | null;
+  readonly Images: readonly ImageSummary[] | null;
   readonly Containers: readonly ContainerSummary[] | null;
   readonly Volumes: readonly VolumeUsage[] | null;
   readonly BuildCache?: readonly { readonly Size: number; readonly InUse: boolean; readonly Shared: boolean }[] | null;
-}
-
-export interface ImageUsage {
-  readonly Id: string;
-  readonly RepoTags: readonly string[] | null;
-  readonly Created: number;
-  readonly Size: number;
-  /** -1 is not known. */
-  readonly SharedSize: number;
-  readonly VirtualSize?: number;
-  readonly Containers: number;
 }
 
 export interface VolumeUsage {
@@ -53,7 +42,7 @@ export function usageRows(usage: DiskUsageJson): readonly UsageRow[] {
 const sizeOf = ({ Size }: { readonly Size: number }) => Size;
 
 /** Layers that images share are there once. */
-function imagesRow(images: readonly ImageUsage[], sizeBytes: number): UsageRow {
+function imagesRow(images: readonly ImageSummary[], sizeBytes: number): UsageRow {
   const active = images.filter(({ Containers }) => Containers > 0);
   const known = active.filter(({ VirtualSize = 0, SharedSize }) => VirtualSize !== -1 && SharedSize !== -1);
   const usedBytes = sum(known, ({ Size, VirtualSize = Size, SharedSize }) => VirtualSize - SharedSize);

@@ -35,7 +35,7 @@ export function addResourceFlags(command: Command): void {
     .option("--memory-reservation <size>", "memory that stays when it is short")
     .option("--memory-swap <size>", "most memory and swap together; -1 is no limit")
     .option("--pids-limit <n>", "most processes; -1 is no limit")
-    .option("--restart <policy>", "no, on-failure[:retries], always or unless-stopped");
+    .option("--restart <policy>", "no, on-failure[:retries], always or unless-stopped (default no)");
 }
 
 /** The same as fields of a HostConfig. Throws a CommandFailure that names the flag. */

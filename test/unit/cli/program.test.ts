@@ -1,56 +1,21 @@
-import { createServer, type Server } from "node:http";
-import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { rotationOf } from "../../../src/cli/rotation.js";
-import { createProgram, runCommandLine } from "../../../src/cli/program.js";
+import { runCommandLine } from "../../../src/cli/program.js";
+import { CommandLineWorld } from "../../support/command-line-world.js";
 
-/** A daemon that answers from a table: the real one is met in the lab tests. */
 describe("a command line", () => {
-  const answers = new Map<string, { readonly status: number; readonly body: unknown }>();
-  const seen: { readonly method: string; readonly url: string; readonly body: string }[] = [];
-  let folder: string;
-  let server: Server;
-  let out = "";
-  let err = "";
-  const swarm = (...args: string[]) => runCommandLine(["node", "swarm", "-H", `unix://${join(folder, "s.sock")}`, ...args], "1.2.3");
-  const answer = (route: string, body: unknown, status = 200) => answers.set(route, { status, body });
+  let world: CommandLineWorld;
+  const swarm = (...args: string[]) => world.swarm(...args);
+  const answer = (route: string, body: unknown, status = 200) => world.answer(route, body, status);
 
   beforeEach(async () => {
-    folder = mkdtempSync(join(tmpdir(), "cli-"));
-    answers.clear();
-    seen.length = 0;
-    [out, err] = ["", ""];
-    vi.spyOn(process.stdout, "write").mockImplementation((text) => {
-      out += text;
-      return true;
-    });
-    vi.spyOn(process.stderr, "write").mockImplementation((text) => {
-      err += text;
-      return true;
-    });
-    server = createServer((request, reply) => {
-      let body = "";
-      request.on("data", (chunk) => {
-        body += chunk;
-      });
-      request.on("end", () => {
-        seen.push({ method: request.method ?? "", url: request.url ?? "", body });
-        const found = answers.get(`${request.method} ${(request.url ?? "").replace(/^\/v1\.47/, "").replace(/\?.*/, "")}`);
-        reply
-          .writeHead(found?.status ?? 404, { "content-type": "application/json" })
-          .end(typeof found?.body === "string" && found.body !== "" ? found.body : JSON.stringify(found?.body ?? { message: "page not found" }));
-      });
-    });
-    await new Promise<void>((done) => server.listen(join(folder, "s.sock"), done));
+    world = await CommandLineWorld.open();
   });
 
   afterEach(async () => {
-    vi.restoreAllMocks();
-    server.closeAllConnections();
-    await new Promise((done) => server.close(done));
-    rmSync(folder, { recursive: true });
+    await world[Symbol.asyncDispose]();
   });
 
   test("turns the lock on and shows the key once; what is not named in the spec stays", async () => {
@@ -58,29 +23,29 @@ describe("a command line", () => {
     answer("POST /swarm/update", "");
     answer("GET /swarm/unlockkey", { UnlockKey: "SWMKEY-1-x" });
     expect(await swarm("update", "--autolock", "true", "--max-snapshots", "2")).toBe(0);
-    const [, update] = seen;
+    const [, update] = world.seen;
     expect(update?.url).toContain("version=7");
     expect(JSON.parse(update?.body ?? "")).toEqual({
       Name: "default",
       Raft: { SnapshotInterval: 5, KeepOldSnapshots: 2 },
       EncryptionConfig: { AutoLockManagers: true },
     });
-    expect(out).toContain("SWMKEY-1-x");
-    [out, err] = ["", ""];
+    expect(world.out).toContain("SWMKEY-1-x");
+    [world.out, world.err] = ["", ""];
     expect(await swarm("unlock-key", "--rotate")).toBe(1);
-    expect(err).toBe("swarm: cannot rotate the unlock key because autolock is not turned on\n");
+    expect(world.err).toBe("swarm: cannot rotate the unlock key because autolock is not turned on\n");
     expect(await swarm("update", "--autolock", "maybe")).toBe(2);
   });
 
   test("names external authorities, each with its root, in the place of those before", async () => {
-    const root = join(folder, "root.pem");
+    const root = join(world.folder, "root.pem");
     writeFileSync(root, "a root");
     answer("GET /swarm", { Version: { Index: 7 }, Spec: { Name: "default", CAConfig: { NodeCertExpiry: 1, ExternalCAs: [{ URL: "https://old" }] } } });
     answer("POST /swarm/update", "");
     expect(await swarm("update", "--external-ca", `protocol=cfssl,url=https://ca/sign,cacert=${root}`, "--external-ca", "protocol=cfssl,url=https://b")).toBe(
       0,
     );
-    expect(JSON.parse(seen.at(-1)?.body ?? "").CAConfig).toEqual({
+    expect(JSON.parse(world.seen.at(-1)?.body ?? "").CAConfig).toEqual({
       NodeCertExpiry: 1,
       ExternalCAs: [
         { Protocol: "cfssl", URL: "https://ca/sign", CACert: "a root" },
@@ -95,7 +60,7 @@ describe("a command line", () => {
     answer("GET /swarm/unlockkey", { UnlockKey: "" });
     expect(await swarm("unlock")).toBe(1);
     expect(await swarm("unlock-key", "-q")).toBe(1);
-    expect(err).toBe("swarm: this node is not locked\nswarm: no unlock key is set\n");
+    expect(world.err).toBe("swarm: this node is not locked\nswarm: no unlock key is set\n");
   });
 
   test("shows a table, JSON lines, or ids", async () => {
@@ -109,23 +74,23 @@ describe("a command line", () => {
     answer("GET /nodes", [node]);
     answer("GET /info", { Swarm: { NodeID: "n1" } });
     expect(await swarm("node", "ls")).toBe(0);
-    expect(out).toMatch(/^ID +HOSTNAME +STATUS.*\nn1 \* +a +Ready +Active +Leader +1\n$/);
-    out = "";
+    expect(world.out).toMatch(/^ID +HOSTNAME +STATUS.*\nn1 \* +a +Ready +Active +Leader +1\n$/);
+    world.out = "";
     expect(await swarm("node", "ls", "--format", "json")).toBe(0);
-    expect(JSON.parse(out)).toMatchObject({ Hostname: "a", ManagerStatus: "Leader" });
-    out = "";
+    expect(JSON.parse(world.out)).toMatchObject({ Hostname: "a", ManagerStatus: "Leader" });
+    world.out = "";
     expect(await swarm("node", "ls", "-q")).toBe(0);
-    expect(out).toBe("n1\n");
+    expect(world.out).toBe("n1\n");
   });
 
   test("puts what follows the image into the container", async () => {
     answer("POST /services/create", { ID: "s1" }, 201);
     expect(await swarm("service", "create", "-d", "--name", "web", "--replicas", "2", "bb:v1", "sh", "-c", "sleep 1")).toBe(0);
-    expect(out).toBe("s1\n");
+    expect(world.out).toBe("s1\n");
     const distribution = { url: "/v1.47/distribution/docker.io/library/bb:v1/json" };
-    expect(seen.map(({ url }) => ({ url }))).toEqual([distribution, { url: "/v1.47/services/create" }]);
-    expect(err).toContain("no registry says which bb:v1 is the newest");
-    expect(JSON.parse(seen[1]?.body ?? "")).toMatchObject({
+    expect(world.seen.map(({ url }) => ({ url }))).toEqual([distribution, { url: "/v1.47/services/create" }]);
+    expect(world.err).toContain("no registry says which bb:v1 is the newest");
+    expect(JSON.parse(world.seen[1]?.body ?? "")).toMatchObject({
       Name: "web",
       Mode: { Replicated: { Replicas: 2 } },
       TaskTemplate: { ContainerSpec: { Image: "bb:v1", Args: ["sh", "-c", "sleep 1"] } },
@@ -141,7 +106,7 @@ describe("a command line", () => {
     ];
     answer("GET /distribution/registry:5000/team/bb:v1/json", { Descriptor: { digest: `sha256:${"d".repeat(64)}` }, Platforms: platforms });
     expect(await swarm("service", "create", "-d", "registry:5000/team/bb:v1")).toBe(0);
-    const pinned = JSON.parse(seen[1]?.body ?? "") as { readonly TaskTemplate: object };
+    const pinned = JSON.parse(world.seen[1]?.body ?? "") as { readonly TaskTemplate: object };
     expect(pinned.TaskTemplate).toMatchObject({
       ContainerSpec: { Image: `registry:5000/team/bb:v1@sha256:${"d".repeat(64)}` },
       Placement: {
@@ -151,24 +116,24 @@ describe("a command line", () => {
         ],
       },
     });
-    seen.length = 0;
+    world.seen.length = 0;
     expect(await swarm("service", "create", "-d", "--no-resolve-image", "registry:5000/team/bb:v1")).toBe(0);
-    expect(seen).toHaveLength(1);
+    expect(world.seen).toHaveLength(1);
   });
 
   test("keeps integers beyond 2^53 exact on their way through", async () => {
     const spec = { Name: "web", Labels: {}, TaskTemplate: { ContainerSpec: { Image: "bb:v1" } }, Mode: { Replicated: { Replicas: 1 } } };
-    answers.set("GET /services/web", { status: 200, body: { ID: "s1", Version: { Index: 7 }, Spec: spec } });
+    world.answers.set("GET /services/web", { status: 200, body: { ID: "s1", Version: { Index: 7 }, Spec: spec } });
     answer("POST /services/s1/update", {});
     expect(await swarm("service", "update", "-d", "--restart-delay", "2502h1ns", "web")).toBe(0);
-    expect(seen.at(-1)?.url).toContain("version=7");
-    expect(seen.at(-1)?.body).toContain('"Delay":9007200000000001');
+    expect(world.seen.at(-1)?.url).toContain("version=7");
+    expect(world.seen.at(-1)?.body).toContain('"Delay":9007200000000001');
   });
 
   test("ends with 1 and the daemon's words when it refuses", async () => {
     answer("GET /services/web", { message: "service web not found" }, 404);
     expect(await swarm("service", "inspect", "web")).toBe(1);
-    expect(err).toBe("swarm: service web not found\n");
+    expect(world.err).toBe("swarm: service web not found\n");
   });
 
   test.each([
@@ -181,12 +146,12 @@ describe("a command line", () => {
   ])("puts what is meant for users of docker into its own words: %s", async (message, shown) => {
     answer("GET /services/web", { message }, 503);
     expect(await swarm("service", "inspect", "web")).toBe(1);
-    expect(err).toBe(`swarm: ${shown}\n`);
+    expect(world.err).toBe(`swarm: ${shown}\n`);
   });
 
   test("shows the versions that it knows when nobody answers", async () => {
     expect(await runCommandLine(["node", "swarm", "-H", "unix:///nowhere.sock", "version"], "1.2.3")).toBe(3);
-    expect(out).toBe("Command line: 1.2.3\n");
+    expect(world.out).toBe("Command line: 1.2.3\n");
   });
 
   test("a list in JSON has plain values", async () => {
@@ -206,7 +171,7 @@ describe("a command line", () => {
     answer("GET /tasks", [task("old", "2026-01-01T00:00:00Z", "x".repeat(200)), task("new", "2026-01-02T00:00:00Z", "")]);
     expect(await swarm("service", "ps", "--format", "json", "web")).toBe(0);
     expect(
-      out
+      world.out
         .trim()
         .split("\n")
         .map((line) => JSON.parse(line)),
@@ -214,9 +179,9 @@ describe("a command line", () => {
       { ID: "new", Name: "web.1", Error: "" },
       { ID: "old", Name: "web.1", Error: "x".repeat(200) },
     ]);
-    out = "";
+    world.out = "";
     expect(await swarm("service", "ps", "web")).toBe(0);
-    expect(out).toMatch(/^old +\\_ web\.1 .*"x{99}…"/m);
+    expect(world.out).toMatch(/^old +\\_ web\.1 .*"x{99}…"/m);
   });
 
   describe("ca", () => {
@@ -234,7 +199,7 @@ describe("a command line", () => {
       Description: { Hostname: `host-${id}`, TLSInfo: tlsInfo("pem\n", issuer) },
       Status: { State: "down" },
     });
-    const specSent = () => JSON.parse(seen.find(({ method }) => method === "POST")?.body ?? "{}");
+    const specSent = () => JSON.parse(world.seen.find(({ method }) => method === "POST")?.body ?? "{}");
 
     beforeEach(() => {
       answer("GET /swarm", swarmOf(false));
@@ -244,15 +209,15 @@ describe("a command line", () => {
 
     test("shows the root", async () => {
       expect(await swarm("ca")).toBe(0);
-      expect(out).toBe("pem\n");
+      expect(world.out).toBe("pem\n");
     });
 
     test("rotates to a new root, and waits until all have changed over", async () => {
       expect(await swarm("ca", "--rotate", "--cert-expiry", "2h")).toBe(0);
-      expect(seen[1]).toMatchObject({ method: "POST", url: "/v1.47/swarm/update?version=7" });
+      expect(world.seen[1]).toMatchObject({ method: "POST", url: "/v1.47/swarm/update?version=7" });
       expect(specSent()).toEqual({ Name: "default", CAConfig: { NodeCertExpiry: 7_200_000_000_000, ForceRotate: 5 } });
-      expect(err).toBe("1 of 1 nodes have a certificate of the desired root, 1 trust it alone\n");
-      expect(out).toBe("pem\n");
+      expect(world.err).toBe("1 of 1 nodes have a certificate of the desired root, 1 trust it alone\n");
+      expect(world.out).toBe("pem\n");
     });
 
     test("says for whom it waits", () => {
@@ -261,16 +226,16 @@ describe("a command line", () => {
     });
 
     test("rotates to a given root, also one of an external authority", async () => {
-      const [root, key] = [join(folder, "root.pem"), join(folder, "key.pem")];
+      const [root, key] = [join(world.folder, "root.pem"), join(world.folder, "key.pem")];
       writeFileSync(root, "a root");
       writeFileSync(key, "a key");
       expect(await swarm("ca", "--rotate", "--detach", "--ca-cert", root, "--ca-key", key)).toBe(0);
       expect(specSent().CAConfig).toEqual({ NodeCertExpiry: 1, ForceRotate: 4, SigningCACert: "a root", SigningCAKey: "a key" });
-      seen.length = 0;
+      world.seen.length = 0;
       expect(await swarm("ca", "--rotate", "--detach", "--ca-cert", root, "--external-ca", "protocol=cfssl,url=https://ca/sign")).toBe(0);
       const external = { Protocol: "cfssl", URL: "https://ca/sign", CACert: "a root" };
       expect(specSent().CAConfig).toEqual({ NodeCertExpiry: 1, ForceRotate: 4, ExternalCAs: [external], SigningCACert: "a root", SigningCAKey: "" });
-      expect(out).toBe("");
+      expect(world.out).toBe("");
     });
 
     test.each([
@@ -283,16 +248,16 @@ describe("a command line", () => {
       [["--rotate", "--ca-cert", "/dev/null", "--external-ca", "protocol=cfssl,url=https://ca,label=x"], /"label=x" is none of/],
     ])("with %j is the caller's mistake", async (args, text) => {
       expect(await swarm("ca", ...args)).toBe(2);
-      expect(err).toMatch(text);
-      expect(seen.filter(({ method }) => method === "POST")).toEqual([]);
+      expect(world.err).toMatch(text);
+      expect(world.seen.filter(({ method }) => method === "POST")).toEqual([]);
     });
   });
 
   test("goes on past names that fail, and says how many did", async () => {
     answer("DELETE /services/b", {});
     expect(await swarm("service", "rm", "a", "b", "c")).toBe(1);
-    expect(out).toBe("b\n");
-    expect(err).toContain("2 of 3 failed");
+    expect(world.out).toBe("b\n");
+    expect(world.err).toContain("2 of 3 failed");
   });
 
   test.each([
@@ -305,28 +270,21 @@ describe("a command line", () => {
     answer("GET /nodes", []);
     answer("GET /info", { Swarm: {} });
     expect(await swarm(...args)).toBe(2);
-    expect(err).toMatch(text);
+    expect(world.err).toMatch(text);
   });
 
   test("ends with 3 when nobody answers", async () => {
     expect(await runCommandLine(["node", "swarm", "-H", "unix:///nowhere.sock", "info"], "1.2.3")).toBe(3);
-    expect(err).toBe("swarm: cannot reach the daemon at unix:///nowhere.sock: is swarmd running?\n");
+    expect(world.err).toBe("swarm: cannot reach the daemon at unix:///nowhere.sock: is swarmd running?\n");
   });
 
   test("shows events to the nanosecond, in docker's line", async () => {
     const event = `{"Type":"container","Action":"start","Actor":{"ID":"c1","Attributes":{"name":"web","image":"bb"}},"time":1700000000,"timeNano":1700000000561000001}`;
-    answers.set("GET /events", { status: 200, body: event });
+    world.answers.set("GET /events", { status: 200, body: event });
     expect(await swarm("events", "--until", "0s")).toBe(0);
-    expect(out).toMatch(/^\S+T\S+:20\.561000001(Z|[+-]\d\d:\d\d) container start c1 \(image=bb, name=web\)\n$/);
-    out = "";
+    expect(world.out).toMatch(/^\S+T\S+:20\.561000001(Z|[+-]\d\d:\d\d) container start c1 \(image=bb, name=web\)\n$/);
+    world.out = "";
     expect(await swarm("events", "--format", "{{.Action}} {{.timeNano}}")).toBe(0);
-    expect(out).toBe("start 1700000000561000001\n");
-  });
-
-  test("completes every command and flag that there is", async () => {
-    expect(await swarm("completion", "bash")).toBe(0);
-    for (const command of createProgram("1").commands) expect(out).toContain(command.name());
-    expect(out).toContain("--update-parallelism");
-    expect(await swarm("completion", "fish")).toBe(2);
+    expect(world.out).toBe("start 1700000000561000001\n");
   });
 });
