@@ -24,7 +24,7 @@ namespace {
 using Words = std::vector<std::string>;
 
 constexpr const char* USAGE =
-    "usage: swarm-volume copy PATH FOLDER LAYER…   |  size FOLDER  |  remove FOLDER  |  mount TYPE DEVICE OPTIONS FOLDER  |  unmount FOLDER   (started by swarmd)\n";
+    "usage: swarm-volume copy PATH FOLDER LAYER…   |  size FOLDER  |  remove FOLDER  |  mount TYPE DEVICE FOLDER <OPTIONS  |  unmount FOLDER   (started by swarmd)\n";
 
 /** Shows the layers as one root at `place`, to this process alone; the uppermost is the first. */
 void showImage(const Words& layers, const std::string& place) {
@@ -67,12 +67,24 @@ void copyFromImage(const Words& words) {
   check(hasContent ? syncfs(target.get()) : fsync(target.get()), "sync", folder);
 }
 
+/** All of standard input: what nobody shall see among the arguments. */
+std::string readInput() {
+  std::string text;
+  char part[4096];
+  for (;;) {
+    const ssize_t count = retry([&] { return read(STDIN_FILENO, part, sizeof part); });
+    if (count < 0) fail("read", "standard input");
+    if (count == 0) return text;
+    text.append(part, static_cast<size_t>(count));
+  }
+}
+
 bool run(const Words& words) {
   const std::string& verb = words.empty() ? "" : words[0];
   if (verb == "copy" && words.size() > 3) copyFromImage(words);
   else if (verb == "size" && words.size() == 2) printf("%llu\n", static_cast<unsigned long long>(sizeOfTree(words[1])));
   else if (verb == "remove" && words.size() == 2) removeTree(words[1]);
-  else if (verb == "mount" && words.size() == 5) mountOnHost(words[1], words[2], words[3], words[4]);
+  else if (verb == "mount" && words.size() == 4) mountOnHost(words[1], words[2], readInput(), words[3]);
   else if (verb == "unmount" && words.size() == 2) unmountFromHost(words[1]);
   else return false;
   return true;

@@ -1,13 +1,10 @@
 import { execFile } from "node:child_process";
-import { lookup } from "node:dns/promises";
-import { isIP } from "node:net";
-import { ClusterError, messageOf } from "../base/errors.js";
+import { ClusterError } from "../base/errors.js";
+import { withServerAddress } from "./mount-options.js";
 import type { Volume } from "./volume-store.js";
 
 /** A server that does not answer is given up after this. */
 const MOUNT_TIMEOUT_MS = 120_000;
-/** File systems whose server the kernel must be given as a number, by the option `addr`. */
-const OF_SERVERS = /^(nfs4?|cifs|smb3)$/;
 
 /** `swarm-volume` (native/volume): what is done to the folders of volumes, in a process of its own for each. Rejects with ClusterError `failed_precondition`. */
 export class VolumeProgram {
@@ -31,42 +28,29 @@ export class VolumeProgram {
     await this.#run(["remove", folder]);
   }
 
-  async mount({ options, folder }: Volume): Promise<void> {
-    const { type = "", device = "", o = "" } = options;
-    await this.#run(["mount", type, device, OF_SERVERS.test(type) ? await withNumericAddress(o) : o, folder], MOUNT_TIMEOUT_MS);
+  async mount({ options: { type = "", device = "", o = "" }, folder }: Volume): Promise<void> {
+    const options = await withServerAddress({ type, device, o });
+    // Arguments are for everybody to see, and a password may be among the options.
+    await this.#run(["mount", type, options.device, folder], { timeoutMs: MOUNT_TIMEOUT_MS, input: options.o });
   }
 
   async unmount(folder: string): Promise<void> {
-    await this.#run(["unmount", folder], MOUNT_TIMEOUT_MS);
+    await this.#run(["unmount", folder], { timeoutMs: MOUNT_TIMEOUT_MS });
   }
 
-  #run(args: readonly string[], timeoutMs = 0): Promise<string> {
+  #run(args: readonly string[], { timeoutMs = 0, input = "" } = {}): Promise<string> {
     return new Promise((resolve, reject) => {
-      execFile(this.#path, [...args], { env: {}, cwd: "/", timeout: timeoutMs, killSignal: "SIGKILL" }, (error, stdout, stderr) => {
+      const child = execFile(this.#path, [...args], { env: {}, cwd: "/", timeout: timeoutMs, killSignal: "SIGKILL" }, (error, stdout, stderr) => {
         if (error === null) resolve(stdout.trim());
         else if (error.killed === true) reject(new ClusterError("failed_precondition", `${args[0]} took longer than ${timeoutMs / 1000} s`));
         else reject(failureOf(stderr.trim() || error.message));
       });
+      // It may end before it has read that: its reason is what counts.
+      child.stdin?.on("error", () => undefined).end(input);
     });
   }
 }
 
 function failureOf(reason: string): ClusterError {
   return new ClusterError(reason.startsWith("cannot mount volume over existing file") ? "invalid_argument" : "failed_precondition", reason);
-}
-
-async function withNumericAddress(options: string): Promise<string> {
-  const words = options.split(",").map(async (word) => {
-    const host = /^addr=(.+)$/.exec(word)?.[1];
-    return host === undefined || isIP(host) !== 0 ? word : `addr=${await addressOf(host)}`;
-  });
-  return (await Promise.all(words)).join(",");
-}
-
-async function addressOf(host: string): Promise<string> {
-  try {
-    return (await lookup(host)).address;
-  } catch (cause) {
-    throw new ClusterError("failed_precondition", `the server "${host}" cannot be found: ${messageOf(cause)}`, { cause });
-  }
 }

@@ -1,4 +1,5 @@
 import { ClusterError } from "../base/errors.js";
+import { withoutPasswords } from "./mount-options.js";
 import { LOCAL_DRIVER, type Volume, type VolumeRequest } from "./volume-store.js";
 
 /** What the local driver takes, and what else each of them needs (moby: volume/local). */
@@ -23,7 +24,8 @@ export function requireSameOptions(volume: Volume, options: VolumeRequest["optio
   if (Object.keys(options).length === 0) return;
   const names = Object.keys(OPTIONS).filter((name) => (volume.options[name] ?? "") !== (options[name] ?? ""));
   if (names.length === 0) return;
-  const differences = names.map((name) => `${name} is "${volume.options[name] ?? ""}", not "${options[name] ?? ""}"`).join(", ");
+  const [present, asked] = [withoutPasswords(volume.options), withoutPasswords(options)];
+  const differences = names.map((name) => `${name} is "${present[name] ?? ""}", not "${asked[name] ?? ""}"`).join(", ");
   throw new ClusterError("conflict", `a volume named ${volume.name} already exists with other options: ${differences}`);
 }
 

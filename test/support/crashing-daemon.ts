@@ -1,9 +1,9 @@
 /**
  * A daemon's container parts, that sweep what an earlier one left, look whether anything is left over, remove everything, and then lead one container from its
- * making to its end, but are killed at the n-th step of that: `crashing-daemon FOLDER OWNER CGROUP SUBNET single|task N`. Prints a JSON line when it has looked, and
- * one at the end if it came so far.
+ * making to its end: `crashing-daemon FOLDER OWNER CGROUP SUBNET single|task KNOWN N`. They are killed at the first change of the sweep that is not among the lines of
+ * the file KNOWN, when that is there, and at the n-th of the container's life. Prints a JSON line when it has looked, and one at the end if it came so far.
  */
-import { mkdirSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { Worker } from "../../src/agent/worker.js";
 import { loadLiveEndpoints } from "../../src/agent/live-endpoints.js";
@@ -27,8 +27,10 @@ import { differences, type Owner } from "./owned-objects.js";
 import { assignedTask, taskSpec } from "./tasks.js";
 import { until } from "./until.js";
 
-const [folder = "", ownerId = "", cgroupParent = "", subnet = "", kind = "", crashAt = "0"] = process.argv.slice(2);
-const steps = new CrashSteps(Number(crashAt));
+const [folder = "", ownerId = "", cgroupParent = "", subnet = "", kind = "", known = "", crashAt = ""] = process.argv.slice(2);
+const steps = new CrashSteps(folder);
+if (existsSync(known)) steps.armUnknown(new Set(readFileSync(known, "utf8").split("\n")), known);
+else steps.armAt(0);
 const [clock, logger, random] = [systemClock, silentLogger, systemRandom];
 const images = new FolderImages();
 images.add("bb:v1", [join(folder, "image")]);
@@ -51,7 +53,9 @@ const runtime = await LocalRuntime.open({
   logger,
   clock,
 });
-const network = new LocalHostNetwork({ ownerId, subnet, kernel: openKernel(), logger });
+const kernel = openKernel();
+steps.watch(kernel, ["createBridge", "addAddress", "setLinkUp", "deleteLink"]);
+const network = new LocalHostNetwork({ ownerId, subnet, kernel, logger });
 await network.start(await loadLiveEndpoints({ folder: tasks, runtime, logger }));
 const engine = new Engine({ runtime, network, volumes, clock, logger, healthRecords: new HealthFolder(join(folder, "data/health")) });
 await engine.health.resume();
@@ -71,17 +75,18 @@ async function leftovers(): Promise<readonly string[]> {
 const print = (what: object) => process.stdout.write(`${JSON.stringify(what)}\n`);
 
 await until("tasks that go on run", () => worker.tasks().every(({ status }) => status?.state === "running" || isTerminal(status?.state ?? "new")), 30);
+const swept = steps.disarm();
 const states = runtime.list().map(({ state }) => state);
 const afterCrash = await leftovers();
 worker.apply({ kind: "complete", changes: [], appliesTo: "", resultsIn: "" });
 for (const { config } of runtime.list()) if (config.single !== null) await engine.remove(config.id, { force: true });
 await until("tasks are gone", () => worker.tasks().length === 0 && runtime.list().length === 0, 30);
-print({ states, afterCrash, afterRemoval: await leftovers() });
+print({ swept, states, afterCrash, afterRemoval: await leftovers() });
 
-steps.arm();
+steps.armAt(Number(crashAt));
 await (kind === "task" ? playTask() : playSingle());
 steps.disarm();
-print({ steps: steps.count, afterRemoval: await leftovers() });
+print({ afterRemoval: await leftovers() });
 process.exit(0);
 
 async function playSingle(): Promise<void> {

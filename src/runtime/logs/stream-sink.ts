@@ -3,6 +3,8 @@ import { ClusterError, messageOf } from "../../base/errors.js";
 import type { LogLine } from "../container-runtime.js";
 import type { LogSink } from "./log-sink.js";
 
+const GOODBYE_MS = 1_000;
+
 /** Sends lines over a connection that is made with the first of them. */
 export class StreamSink implements LogSink {
   readonly #connect: () => Promise<Socket>;
@@ -30,8 +32,10 @@ export class StreamSink implements LogSink {
 
   close(): void {
     this.#isClosed = true;
+    const isSending = this.#reject !== null;
     this.#fail(new ClusterError("unavailable", "the connection was closed"));
-    this.#socket?.then((socket) => socket.destroy()).catch(() => undefined); // Whoever waits for it hears of it.
+    // Whoever waits for it hears of it.
+    this.#socket?.then((socket) => (isSending ? socket.destroy() : takeLeave(socket))).catch(() => undefined);
   }
 
   #connected(): Promise<Socket> {
@@ -50,4 +54,10 @@ export class StreamSink implements LogSink {
   #fail(cause: Error): void {
     this.#reject?.(cause);
   }
+}
+
+/** Says goodbye, which TLS asks for (RFC 8446, section 6.1), to a receiver that takes it in time. */
+function takeLeave(socket: Socket): void {
+  socket.setTimeout(GOODBYE_MS, () => socket.destroy());
+  socket.destroySoon();
 }

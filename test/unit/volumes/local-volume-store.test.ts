@@ -54,6 +54,14 @@ test("what is already there is answered, unless other options are asked for", as
   });
 });
 
+test("what is said about other options has no password in it", async () => {
+  const options = (o: string) => ({ type: "cifs", device: "//host/share", o });
+  await store.create(request("data", { options: options("username=a,password=secret") }));
+  await expect(store.create(request("data", { options: options("username=b,password=other") }))).rejects.toMatchObject({
+    message: 'a volume named data already exists with other options: o is "username=a,password=********", not "username=b,password=********"',
+  });
+});
+
 test.each([
   [request("../x"), 'create ../x: "../x" includes invalid characters for a local volume name'],
   [request("x"), "volume name is too short"],

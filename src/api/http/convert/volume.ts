@@ -1,5 +1,6 @@
 import type { ContainerConfig, ContainerMount } from "../../../runtime/container-runtime.js";
 import { normalisePath } from "../../../runtime/mount-plan.js";
+import { withoutPasswords } from "../../../volumes/mount-options.js";
 import { LOCAL_DRIVER, type Volume, type VolumeRequest, type VolumeUsage } from "../../../volumes/volume-store.js";
 import type { Json } from "../json.js";
 import { Fields } from "./fields.js";
@@ -21,7 +22,7 @@ export function volumeToDocker(volume: Volume): { readonly [name: string]: Json 
     Labels: unlessEmpty(volume.labels) ?? null,
     Mountpoint: volume.folder,
     Name: volume.name,
-    Options: unlessEmpty(volume.options) ?? null,
+    Options: unlessEmpty(withoutPasswords(volume.options)) ?? null,
     Scope: "local",
   };
 }
