@@ -3,6 +3,7 @@
 #include <linux/if_link.h>
 #include <linux/veth.h>
 #include <net/if.h>
+#include <sys/socket.h>
 
 #include "../base/error.h"
 #include "address.h"
@@ -54,11 +55,24 @@ Request vethRequest(const VethSettings& settings, unsigned bridge) {
   Request request;
   request.begin(RTM_NEWLINK, NLM_F_ACK | NLM_F_CREATE | NLM_F_EXCL, linkHeader(0, IFF_UP, IFF_UP));
   request.add(IFLA_IFNAME, settings.hostName).add(IFLA_MTU, settings.mtu).add(IFLA_MASTER, bridge);
+  // One queue on each side: the kernel would make one for each of the machine's processors, and use the first.
+  request.add(IFLA_NUM_TX_QUEUES, 1U).add(IFLA_NUM_RX_QUEUES, 1U);
   // The peer is brought up from inside: IFF_UP on it here fails with ENOTCONN.
   request.open(IFLA_LINKINFO).add(IFLA_INFO_KIND, std::string("veth")).open(IFLA_INFO_DATA).open(VETH_INFO_PEER, &peer, sizeof peer);
   request.add(IFLA_IFNAME, settings.peerName).add(IFLA_MTU, settings.mtu).add(IFLA_NET_NS_PID, static_cast<uint32_t>(settings.peerProcess));
+  request.add(IFLA_NUM_TX_QUEUES, 1U).add(IFLA_NUM_RX_QUEUES, 1U);
   request.add(IFLA_ADDRESS, mac.data(), mac.size()).close().close().close();
   return request;
+}
+
+/** A port of a bridge sends nothing of its own: without an address it looks for no neighbours. A kernel without IPv6 refuses, and need not be told. */
+void leaveWithoutIpv6Address(Netlink& netlink, const std::string& name) {
+  const uint8_t none = IN6_ADDR_GEN_MODE_NONE;
+  Request request;
+  request.begin(RTM_NEWLINK, NLM_F_ACK, linkHeader(0)).add(IFLA_IFNAME, name);
+  request.open(IFLA_AF_SPEC).open(AF_INET6).add(IFLA_INET6_ADDR_GEN_MODE, &none, sizeof none).close().close();
+  const int error = netlink.tryRun(request, "set address generation");
+  if (error != 0 && error != EAFNOSUPPORT) fail("set address generation", name, error);
 }
 
 LinkInfo parseLink(const nlmsghdr& head) {
@@ -98,6 +112,7 @@ void createVeth(Netlink& netlink, const VethSettings& settings) {
     error = netlink.tryRun(request, "create veth");
   }
   if (error != 0) fail("create veth", settings.hostName, error);
+  leaveWithoutIpv6Address(netlink, settings.hostName);
 }
 
 void bringUp(Netlink& netlink, const std::string& name, const std::string& address, const std::string& gateway) {

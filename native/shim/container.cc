@@ -10,33 +10,23 @@
 
 #include <algorithm>
 #include <optional>
+#include <tuple>
 
 #include "../base/error.h"
 #include "../base/file.h"
-#include "../netlink/links.h"
 #include "cgroups.h"
 #include "clone-apart.h"
+#include "network.h"
 #include "rootfs.h"
 #include "user-namespace.h"
 
 namespace {
 
-void joinNetwork(pid_t process) {
-  const Fd network = openFile("/proc/" + std::to_string(process) + "/ns/net", O_RDONLY);
-  check(setns(network.get(), CLONE_NEWNET), "join the network of process", std::to_string(process));
-}
-
-void setUpNetwork(const NetworkSettings& network, const Fd& go) {
+/** Until the shim has made the network; it closes its end when it could not, and tells why itself. */
+void awaitNetwork(const NetworkSettings& network, const Fd& go) {
   if (network.mode == "host" || network.mode == "container") return;
-  Netlink netlink;
-  if (network.mode == "none") {
-    bringUp(netlink, "", "", "");
-    return;
-  }
   char byte;
-  // The parent closes its end when it failed, and tells why itself.
   if (retry([&] { return read(go.get(), &byte, 1); }) != 1) _exit(1);
-  bringUp(netlink, "eth0", network.address, network.gateway);
 }
 
 void setSysctls(const Settings& settings) {
@@ -63,7 +53,7 @@ void setNames(const Settings& settings) {
   const SeccompFilter filter(settings.seccompFilter, settings.seccompFlags);
   if (settings.network.mode == "container") joinNetwork(settings.network.process);
   enterRoot(settings);
-  setUpNetwork(settings.network, ends.go);
+  awaitNetwork(settings.network, ends.go);
   setSysctls(settings);
   becomeProgram(settings, ends, filter);
 }
@@ -83,7 +73,7 @@ struct Remapped {
   check(unshare(CLONE_NEWCGROUP), "unshare cgroup namespace");
   setNames(settings);
   enterPreparedRoot(settings, remapped.root);
-  setUpNetwork(settings.network, ends.go);
+  awaitNetwork(settings.network, ends.go);
   setSysctls(settings);
   becomeProgram(settings, ends, *remapped.filter);
 }
@@ -174,19 +164,13 @@ void letGo(const Fd& go) {
   if (retry([&] { return write(go.get(), "+", 1); }) < 0 && errno != EPIPE) fail("write to", "the container");
 }
 
-void connectNetwork(const NetworkSettings& network, pid_t process, const Fd& go) {
-  if (network.mode != "bridge") return;
-  Netlink netlink;
-  createVeth(netlink, {network.hostInterface, network.bridge, "eth0", network.mac, network.mtu, process});
-  letGo(go);
-}
-
 void connect(const Settings& settings, pid_t process, const Fd& go) {
   if (!settings.maps.users.empty()) {
     if (settings.network.mode != "container") writeMaps(process, settings.maps);
     letGo(go);
   }
-  connectNetwork(settings.network, process, go);
+  connectNetwork(settings.network, process);
+  letGo(go);
 }
 
 pid_t makeProcess(const Settings& settings, ChildStreams& streams, Pipe& go, int& processFd) {
@@ -221,6 +205,9 @@ Child launch(const Settings& settings) {
   } catch (const Failure&) {
     kill(process, SIGKILL);
     retry([&] { return waitpid(process, nullptr, 0); });
+    // What the child said before it ended is why its network could not be made.
+    const std::string reason = readToEnd(child.report);
+    if (!reason.empty()) failWith(reason);
     throw;
   }
   return child;

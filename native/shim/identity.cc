@@ -89,8 +89,11 @@ void setCapabilities(const CapabilitySets& sets) {
 
 template <typename Function>
 void forEach(uint64_t set, Function function) {
-  for (int number = 0; number < 64 && prctl(PR_CAPBSET_READ, number) >= 0; number++) {
-    if ((set >> number & 1) != 0) function(number);
+  for (int number = 0; number < 64; number++) {
+    if ((set >> number & 1) == 0) continue;
+    // Beyond the last that this kernel knows.
+    if (prctl(PR_CAPBSET_READ, number) < 0) return;
+    function(number);
   }
 }
 

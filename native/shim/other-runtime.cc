@@ -15,11 +15,11 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
-#include "../netlink/links.h"
 #include "apart.h"
 #include "bundle.h"
 #include "cgroups.h"
 #include "joined-process.h"
+#include "network.h"
 #include "program.h"
 #include "rootfs.h"
 
@@ -103,25 +103,6 @@ void adopt(Child& child, const Bundle& bundle) {
   child.processFd = Fd(check(static_cast<int>(syscall(SYS_pidfd_open, child.process, 0)), "open process", std::to_string(child.process)));
   siginfo_t info = {};
   check(waitid(P_PID, static_cast<id_t>(child.process), &info, WEXITED | WNOHANG | WNOWAIT), "become the parent of process", std::to_string(child.process));
-}
-
-void enterNetwork(pid_t process) {
-  const Fd network = openFile("/proc/" + std::to_string(process) + "/ns/net", O_RDONLY);
-  check(setns(network.get(), CLONE_NEWNET), "join the network of process", std::to_string(process));
-}
-
-void connectNetwork(const NetworkSettings& network, pid_t process) {
-  if (network.mode == "host" || network.mode == "container") return;
-  const bool isBridged = network.mode == "bridge";
-  if (isBridged) {
-    Netlink netlink;
-    createVeth(netlink, {network.hostInterface, network.bridge, "eth0", network.mac, network.mtu, process});
-  }
-  runApart("setting up the container's network", CALL_MS, [&] {
-    enterNetwork(process);
-    Netlink netlink;
-    bringUp(netlink, isBridged ? "eth0" : "", network.address, network.gateway);
-  });
 }
 
 Streams streamsOf(const ChildEnds& ends) {

@@ -38,7 +38,8 @@ std::string targetOf(const Fd& parent, const std::string& name, const std::strin
   return target[0] == '/' ? target : folder + "/" + target;
 }
 
-Fd openOrCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve, int links = 0) {
+/** Step by step, so that what is missing on the way is made. */
+Fd walkAndCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve, int links = 0) {
   Fd parent(check(openPath(root, ".", resolve), "open", "the container's root"));
   std::string walked = ".";
   while (!path.empty()) {
@@ -55,13 +56,19 @@ Fd openOrCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve
       if (!create(parent, name, isLast && kind == NodeKind::file, walked)) {
         // A link of the image to what is missing in it (/var/run to /run): that is made, within the root as everything.
         if ((resolve & RESOLVE_NO_SYMLINKS) != 0 || links == LINKS_MAX) fail("open in the container", walked, ELOOP);
-        return openOrCreate(root, targetOf(parent, name, folder).append("/").append(path), kind, resolve, links + 1);
+        return walkAndCreate(root, targetOf(parent, name, folder).append("/").append(path), kind, resolve, links + 1);
       }
       next = openPath(root, walked, resolve);
     }
     parent = Fd(check(next, "open in the container", walked));
   }
   return parent;
+}
+
+Fd openOrCreate(int root, std::string_view path, NodeKind kind, uint64_t resolve) {
+  // Nearly always all of it is there.
+  Fd found(openPath(root, "./" + std::string(path), resolve));
+  return found ? std::move(found) : walkAndCreate(root, path, kind, resolve);
 }
 
 }  // namespace

@@ -48,19 +48,27 @@ void bindGroup(const std::string& source, const Fd& target, std::string_view nam
   attach(tree, target, "bind mount at", name);
 }
 
+/** A folder of the tmpfs that was mounted there just before. */
+Fd makeGroupFolder(const Fd& groups, const std::string& name) {
+  check(mkdirat(groups.get(), name.c_str(), 0755), "create directory", "/sys/fs/cgroup/" + name);
+  return openPlainDirectory(groups.get(), name);
+}
+
 /** Bound, not mounted anew: a mount of version 1 waits for every group of the machine that is being removed. */
 void showCgroups(int root, const Settings& settings) {
   if (settings.visibleCgroups.empty()) return;
-  const bool isAlone = settings.visibleCgroups.front().first.empty();
-  if (!isAlone) mountAt(openPlainDirectory(root, "sys/fs/cgroup"), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k", "/sys/fs/cgroup");
-  for (const auto& [name, source] : settings.visibleCgroups) {
-    const std::string target = "sys/fs/cgroup/" + name;
-    bindGroup(source, openPlainDirectory(root, target), target, !settings.isSystemWritable);
+  constexpr const char* FOLDER = "sys/fs/cgroup";
+  const auto& [firstName, firstSource] = settings.visibleCgroups.front();
+  if (firstName.empty()) {
+    bindGroup(firstSource, openPlainDirectory(root, FOLDER), FOLDER, !settings.isSystemWritable);
+    return;
   }
-  if (isAlone) return;
+  mountAt(openPlainDirectory(root, FOLDER), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k", "/sys/fs/cgroup");
+  const Fd groups = openPlainDirectory(root, FOLDER);
+  for (const auto& [name, source] : settings.visibleCgroups) bindGroup(source, makeGroupFolder(groups, name), name, !settings.isSystemWritable);
   mount_attr attributes = {};
   attributes.attr_set = MOUNT_ATTR_RDONLY;
-  setMountAttributes(root, "sys/fs/cgroup", 0, attributes, "/sys/fs/cgroup");
+  setMountAttributes(groups.get(), "", AT_EMPTY_PATH, attributes, "/sys/fs/cgroup");
 }
 
 /** 0 leaves what the host has: a shared mount stays one with its peers there. */

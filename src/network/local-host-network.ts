@@ -62,6 +62,8 @@ export class LocalHostNetwork implements HostNetwork {
     await this.#setSysctl("net.ipv4.ip_forward", "1", { isOptional: false });
     // For published ports at 127.0.0.1: without it the kernel drops what is translated to the bridge.
     await this.#setSysctl(`net.ipv4.conf.${this.bridge}.route_localnet`, "1", { isOptional: false });
+    // What a container sends may name a router: without IPv6 the host believes none (CVE-2020-13401).
+    await this.#setSysctl(`net.ipv6.conf.${this.bridge}.disable_ipv6`, "1", { isOptional: true });
     // Frames within the bridge are none of the IP rules' business; each network namespace begins with 1.
     for (const family of ["iptables", "ip6tables"]) await this.#setSysctl(`net.bridge.bridge-nf-call-${family}`, "0", { isOptional: true });
     await this.#packetFilter.apply(replaceTable(this.#rules, live.flatMap(publishedBy)));

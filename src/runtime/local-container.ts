@@ -64,6 +64,8 @@ export type LaunchSurroundings = Pick<Launch, "layers" | "joined" | "initPath" |
 /** One container and the connection to its shim. Invariant: there is a connection if and only if a shim may be alive. */
 export class LocalContainer {
   #record: ContainerRecord;
+  /** What the record says of the log; null until it is asked for. */
+  #log: ForwardedLog | null = null;
   readonly paths: ContainerPaths;
   readonly #tools: ContainerTools;
   #state: State = { type: "created" };
@@ -85,7 +87,8 @@ export class LocalContainer {
   }
 
   get log(): ForwardedLog {
-    return containerLogOf(this.#record, this.paths);
+    this.#log ??= containerLogOf(this.#record, this.paths);
+    return this.#log;
   }
 
   get record(): ContainerRecord {
@@ -237,6 +240,7 @@ export class LocalContainer {
     }
     await writeRecord(this.paths.record, record);
     this.#record = record;
+    this.#log = null;
     this.#tools.onChange("update", this.info);
   }
 

@@ -11,7 +11,11 @@ import { flagBits, policyText, subjectOnThisMachine } from "./profile.js";
 export async function compiledPolicyOf(config: ContainerConfig, filters: SeccompFilters): Promise<Launch["seccomp"]> {
   const found = policyOf(config);
   if (found === null) return null;
-  return { path: await filters.fileFor(policyText(found.profile, found.subject)), flags: flagBits(found.profile) };
+  const { profile, subject } = found;
+  const text = () => policyText(profile, subject);
+  // The default's depends on nothing but the capabilities, for as long as the machine runs.
+  const path = profile === DEFAULT_PROFILE ? filters.fileNamed(`${capabilitiesOf(config)}`, text) : filters.fileFor(text());
+  return { path: await path, flags: flagBits(profile) };
 }
 
 /** The same as another runtime takes it: `linux.seccomp` of the OCI runtime specification; null for none. Throws as `compiledPolicyOf`. */

@@ -12,6 +12,7 @@ export class SeccompFilters {
   readonly #folder: string;
   readonly #compilerPath: string;
   readonly #files = new Map<string, Promise<string>>();
+  readonly #named = new Map<string, Promise<string>>();
 
   constructor(options: { readonly folder: string; readonly compilerPath: string }) {
     this.#folder = options.folder;
@@ -27,6 +28,16 @@ export class SeccompFilters {
     this.#files.set(name, made);
     // One that failed is tried again by the next who asks.
     made.catch(() => this.#files.delete(name));
+    return made;
+  }
+
+  /** The same for a policy that is asked for with each start: `policy` is called when the name is new. Throws as `fileFor`. */
+  fileNamed(name: string, policy: () => string): Promise<string> {
+    const known = this.#named.get(name);
+    if (known !== undefined) return known;
+    const made = this.fileFor(policy());
+    this.#named.set(name, made);
+    made.catch(() => this.#named.delete(name));
     return made;
   }
 

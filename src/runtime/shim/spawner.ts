@@ -72,7 +72,9 @@ export class Spawner {
   }
 
   #onAnswer(pending: Map<string, Deferred<void>>, line: string): void {
-    const [word, id = "", ...reason] = line.split(" ");
+    const [word, named = "", ...reason] = line.split(" ");
+    // Answers come in the order of requests; one that it cannot read has no id.
+    const id = named === "-" ? ([...pending.keys()][0] ?? "") : named;
     const answer = pending.get(id);
     pending.delete(id);
     if (word === "listening") answer?.resolve();

@@ -45,6 +45,7 @@ test("starting makes the bridge and sets the host up for it", () => {
     "createBridge swabc0 172.30.0.1/16 1500",
     "net.ipv4.ip_forward=1",
     "net.ipv4.conf.swabc0.route_localnet=1",
+    "net.ipv6.conf.swabc0.disable_ipv6=1",
     "net.bridge.bridge-nf-call-iptables=0",
     "net.bridge.bridge-nf-call-ip6tables=0",
   ]);

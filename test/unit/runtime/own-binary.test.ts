@@ -1,6 +1,6 @@
 import { execFileSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { cpSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, openSync, readFileSync, readlinkSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { ContainerWorld, SHIM_PATH } from "../../support/container-world.js";
@@ -20,8 +20,8 @@ const before = digestOf(SHIM_PATH);
 beforeAll(async () => {
   world = await ContainerWorld.open();
   const image = join(world.folder, "image");
-  // The container has all that the host's program needs to run there, and a library of its own beside.
-  for (const path of execFileSync("ldd", [SHIM_PATH], { encoding: "utf8" }).match(/\/\S+\.so\S*/g) ?? []) {
+  // A loader of the container's, and a library for whatever is run by it: the host's program must need neither.
+  for (const path of execFileSync("ldd", [process.execPath], { encoding: "utf8" }).match(/\/\S+\/(ld-linux|libc\.so)\S*/g) ?? []) {
     mkdirSync(join(image, dirname(path)), { recursive: true });
     cpSync(path, join(image, path), { dereference: true });
   }
@@ -32,15 +32,21 @@ beforeAll(async () => {
 });
 afterAll(() => world[Symbol.asyncDispose]());
 
-/** The attack ran, with a file that is not the host's and that takes no write. */
+/** The program that entered ran in the container, and loaded nothing that the container has. */
 function expectHarmless(output: string): void {
-  const host = statSync(SHIM_PATH);
-  expect(output).toMatch(/dd: .*(Operation not permitted|Text file busy)/);
-  expect(output).not.toContain("overwritten");
-  expect(output).toContain("memfd:swarm-shim (deleted)");
-  expect(output).not.toMatch(new RegExp(`^ *${host.ino} `, "m"));
+  expect(output).toContain("usage: swarm-shim");
+  expect(output).not.toMatch(/overwritten|refused|memfd/);
   expect(digestOf(SHIM_PATH)).toBe(before);
 }
+
+test("what makes containers, and enters them, is a copy in memory that takes no write", async () => {
+  await world.startReady();
+  for (const pid of [world.runtime.spawnerPid, ...world.shims()]) {
+    const program = `/proc/${pid}/exe`;
+    expect(readlinkSync(program)).toBe("/memfd:swarm-shim (deleted)");
+    expect(() => openSync(program, "r+")).toThrow(/EPERM|ETXTBSY/);
+  }
+});
 
 test.each([["/proc/self/exe"], ["/bin/innocent"]])("a container whose program is %s gets no hold of the host's binary", async (program) => {
   const id = await world.start({ command: [program] });

@@ -1,0 +1,15 @@
+#pragma once
+
+#include <sys/types.h>
+
+#include "settings.h"
+
+/** Makes the calling thread a member of another process's network namespace, for good. */
+void joinNetwork(pid_t process);
+
+/**
+ * Makes the network of a container whose first process has a new network namespace, from outside: so it goes on while that process mounts its files. Loopback,
+ * and in mode bridge `eth0` with its address and default route. IPv6 is off on eth0, as under Docker where a network has none: else each container would
+ * ask all others of the bridge for addresses and routers, and take those that any of them tells. Does nothing for namespaces that are not the container's own.
+ */
+void connectNetwork(const NetworkSettings& network, pid_t process);

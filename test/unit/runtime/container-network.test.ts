@@ -1,0 +1,57 @@
+import { randomBytes } from "node:crypto";
+import { mkdirSync, rmdirSync } from "node:fs";
+import { join } from "node:path";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openKernel } from "../../../src/kernel/native-kernel.js";
+import { ContainerWorld } from "../../support/container-world.js";
+import { describeAsRoot } from "../../support/privileges.js";
+
+const SHOW = "cat /proc/net/if_inet6; for name in lo eth0; do cat /proc/sys/net/ipv6/conf/$name/disable_ipv6; done; ip -4 -o addr show eth0; ip -4 route";
+
+describeAsRoot("a container on a bridge", () => {
+  const tag = randomBytes(4).toString("hex");
+  const kernel = openKernel();
+  const network = {
+    bridge: `swb${tag}`,
+    hostInterface: `swv${tag}`,
+    macAddress: "02:42:0a:fd:00:02",
+    address: "10.253.0.2/24",
+    gateway: "10.253.0.1",
+    mtu: 1400,
+  };
+  let world: ContainerWorld;
+
+  beforeAll(async () => {
+    world = await ContainerWorld.open();
+    await kernel.createBridge({ name: network.bridge, address: "10.253.0.1/24", mtu: 1400 });
+  });
+
+  afterAll(async () => {
+    await world[Symbol.asyncDispose]();
+    await kernel.deleteLink(network.bridge);
+  });
+
+  test("has its address and route, and no IPv6 but that of loopback: none that another container could tell it", async () => {
+    const { output } = await world.run(SHOW, { network });
+    const lines = output.trim().split("\n");
+    expect(lines.slice(0, 3)).toEqual([expect.stringMatching(/^0{31}1 .* lo$/), "0", "1"]);
+    expect(lines.slice(3).join("\n")).toMatch(/10\.253\.0\.2\/24.*default via 10\.253\.0\.1 dev eth0/s);
+  });
+
+  test("has IPv6 when its settings ask for it", async () => {
+    const { output } = await world.run(SHOW, { network, sysctls: { "net.ipv6.conf.all.disable_ipv6": "0" } });
+    expect(output).toMatch(/^fe80\w+ .* eth0$/m);
+  });
+
+  test("is told why its first process failed, not that the network of what had ended could not be made", async () => {
+    const source = join(world.folder, "gone");
+    mkdirSync(source);
+    const id = await world.create({
+      network,
+      mounts: [{ type: "bind", source, target: "/x", isReadOnly: false, propagation: "rprivate", sizeBytes: 0, mode: 0 }],
+    });
+    rmdirSync(source);
+    await expect(world.runtime.start(id)).rejects.toThrow(`open bind source ${source}`);
+    await world.runtime.remove(id);
+  });
+});
