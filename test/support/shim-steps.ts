@@ -1,5 +1,5 @@
 /**
- * Kills shims, and what is to become a program, at each of their steps: `shim-steps FOLDER CGROUP`, in a network namespace of its own. `strace` ends whichever process below the
+ * Kills shims, and what is to become a program, at each of their steps: `shim-steps FOLDER CGROUP [MAP]`, of containers in a user namespace with that map if there is one, in a network namespace of its own. `strace` ends whichever process below the
  * spawner comes to a certain call for the n-th time, before it is carried out. Prints a JSON line for each, the last of every call with nothing killed.
  */
 import { type ChildProcess, spawn } from "node:child_process";
@@ -20,7 +20,7 @@ import { FolderImages } from "./folder-images.js";
 import { differences } from "./owned-objects.js";
 import { until } from "./until.js";
 
-const [folder = "", cgroupParent = ""] = process.argv.slice(2);
+const [folder = "", cgroupParent = "", map = ""] = process.argv.slice(2);
 /** By what shims and their children change the kernel's objects. */
 const CHANGES = [
   ...[
@@ -41,6 +41,8 @@ const CHANGES = [
   ],
   ...["execve", "pwrite64", "fdatasync", "rename", "rmdir"],
 ];
+/** What a user namespace adds. */
+const CHANGES_REMAPPED = ["clone", "clone3", "unshare", "mount_setattr", "setresuid", "execve"];
 const STEPS_MAX = 50;
 const trace = join(folder, "trace");
 const [clock, logger, ownerId] = [systemClock, silentLogger, "shimstep"];
@@ -57,6 +59,7 @@ const runtime = await LocalRuntime.open({
   images,
   shimPath: SHIM_PATH,
   cgroupParent,
+  userRemap: map === "" ? null : { user: "somebody", maps: { users: map, groups: map }, root: { uid: 0, gid: 0 } },
   logger,
   clock,
 });
@@ -100,7 +103,7 @@ async function play(call: string, step: number): Promise<boolean> {
   return readFileSync(trace, "utf8").includes("killed by SIGKILL");
 }
 
-for (const call of CHANGES) {
+for (const call of map === "" ? CHANGES : CHANGES_REMAPPED) {
   let step = 1;
   while (step < STEPS_MAX && (await play(call, step))) step++;
 }

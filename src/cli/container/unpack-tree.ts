@@ -7,6 +7,7 @@ import { extract, type Header } from "tar-stream";
 import { messageOf, systemCodeOf } from "../../base/errors.js";
 import { CommandFailure, EXIT } from "../failure.js";
 import { feed } from "./feed.js";
+import { makeNode } from "./make-node.js";
 
 export interface UnpackOptions {
   /** What the archive's first entry, and all below it, becomes. */
@@ -14,6 +15,9 @@ export interface UnpackOptions {
   /** Users and groups by their numbers in the archive; else they are this process's. */
   readonly keepsOwners: boolean;
 }
+
+/** What has no mode of its own, or gets it last. */
+const UNCHANGED: ReadonlySet<string> = new Set(["directory", "symlink", "link"]);
 
 /**
  * Unpacks what a container gave, which is not believed: nothing is written outside of the target, nor through a link below it. Throws a CommandFailure that names the path.
@@ -32,7 +36,7 @@ export async function unpackTree(archive: Readable, { target, keepsOwners }: Unp
       if (header.type === "directory") folders.push({ path, header });
       await make(path, header, Readable.from(entry), target);
       if (keepsOwners) await lchown(path, header.uid ?? 0, header.gid ?? 0);
-      if (header.type === "file" || header.type === "contiguous-file") await chmod(path, header.mode ?? 0o644);
+      if (!UNCHANGED.has(header.type ?? "file")) await chmod(path, header.mode ?? 0o644);
       if (header.type !== "directory" && header.type !== "link") await setTime(path, header);
     } catch (cause) {
       throw cause instanceof CommandFailure ? cause : new CommandFailure(EXIT.refused, `cannot write ${path}: ${messageOf(cause)}`, { cause });
@@ -79,6 +83,7 @@ async function make(path: string, header: Header, content: Readable, target: str
     await assertNoLinks(target, dirname(original));
     return await link(original, path);
   }
+  if (await makeNode(path, header)) return;
   if (header.type !== "file" && header.type !== "contiguous-file") throw new CommandFailure(EXIT.refused, `${path} is a ${header.type}: it cannot be copied`);
   await pipeline(content, createWriteStream(path, { flags: "wx", mode: 0o600 }));
 }

@@ -53,14 +53,14 @@ describeAsRoot("containers in user namespaces", () => {
   test("root inside is root of its files, and nobody on the host", async () => {
     const id = await world.startReady({
       command: ["sh", "-c", `touch /made; chown 3:4 /etc/passwd; mkdir /tmp/d; ${PATIENT[2]}`],
-      sysctls: { "net.core.somaxconn": "99" },
+      sysctls: { "net.ipv4.ip_default_ttl": "99" },
     });
     const { pid } = world.runtime.inspect(id) ?? { pid: 0 };
     expect(ids(statSync(`/proc/${pid}`))).toBe(ids({ uid: ROOT, gid: ROOT }));
     expect(readFileSync(`/proc/${pid}/uid_map`, "utf8").trim().split(/\s+/).join(" ")).toBe(MAP.trim());
     const seen = await execute(
       id,
-      "id -u; stat -c %u:%g / /made /etc/passwd /bin/busybox /dev /dev/null /dev/shm /etc/hosts /proc/self/; cat /proc/sys/net/core/somaxconn",
+      "id -u; stat -c %u:%g / /made /etc/passwd /bin/busybox /dev /dev/null /dev/shm /etc/hosts /proc/self/; cat /proc/sys/net/ipv4/ip_default_ttl",
     );
     expect(seen).toEqual({ output: ["0", "0:0", "0:0", "3:4", ...Array(6).fill("0:0"), "99", ""].join("\n"), code: 0 });
     // What is on disk is what the container sees: another mapping, or none, changes nothing about it.
