@@ -3,6 +3,7 @@ import { newId } from "../base/ids.js";
 import type { Meta } from "../model/objects.js";
 import { createCsr } from "../pki/csr.js";
 import type { NodeCredentials } from "../pki/identity-files.js";
+import { readGivenRoot } from "../pki/given-root.js";
 import { identityOf } from "../pki/identity.js";
 import { withNewTokens } from "../pki/root-rotation.js";
 import { createNodeKey } from "../pki/keys.js";
@@ -18,11 +19,11 @@ export interface FirstCredentials {
   readonly credentials: NodeCredentials;
 }
 
-/** A new cluster's certificate authority, and the certificate of its first manager. */
-export function firstCredentials(nowMs: number, validityMs: number = NODE_VALIDITY_MS): FirstCredentials {
-  const rootCa = createRootCa({ nowMs });
+/** A new cluster's certificate authority, the operator's own when one is given, and the certificate of its first manager. Throws like readGivenRoot. */
+export function firstCredentials(nowMs: number, signingCa: InitOptions["signingCa"]): FirstCredentials {
+  const rootCa = signingCa === undefined ? createRootCa({ nowMs }) : readGivenRoot({ ...signingCa, nowMs });
   const [clusterId, nodeId, key] = [newId(), newId(), createNodeKey()];
-  const certificate = issueNodeCertificate({ rootCa, csr: createCsr(key), nodeId, role: "manager", clusterId, validityMs, nowMs });
+  const certificate = issueNodeCertificate({ rootCa, csr: createCsr(key), nodeId, role: "manager", clusterId, validityMs: NODE_VALIDITY_MS, nowMs });
   return { clusterId, nodeId, rootCa, credentials: { rootCertificate: rootCa.certificate, certificate, key } };
 }
 

@@ -20,7 +20,7 @@ export async function foundSwarm(place: SwarmPlace, options: InitOptions): Promi
   validateClusterSpec(spec);
   const { listenAddress, advertiseAddress, nodeAddress } = resolveOwnAddresses(options, networkInterfaces());
   const incarnation = newId();
-  const first = firstCredentials(place.clock.now());
+  const first = firstCredentials(place.clock.now(), options.signingCa);
   const managers = [{ nodeId: first.nodeId, address: advertiseAddress }];
   return place.orNothing(async () => {
     const parts = await place.settle(first.credentials, { listenAddress, advertiseAddress, managers, member: null });

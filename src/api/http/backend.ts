@@ -115,6 +115,8 @@ export interface InitOptions {
   readonly forceNewCluster: boolean;
   readonly availability: NodeAvailability;
   readonly spec: ClusterSpec;
+  /** The root to begin with and its key, PEM. Default: a new one. */
+  readonly signingCa?: { readonly certificate: string; readonly key: string };
 }
 
 export interface RestoreOptions {

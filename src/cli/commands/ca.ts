@@ -69,7 +69,8 @@ async function rotatedSpec(spec: SwarmInfo["Spec"], flags: CaFlags): Promise<Swa
   };
 }
 
-async function fileOf(path: string | undefined, flag: string): Promise<string> {
+/** What a file of a flag holds; "" without the flag. */
+export async function fileOf(path: string | undefined, flag: string): Promise<string> {
   if (path === undefined) return "";
   try {
     return await readFile(path, "utf8");

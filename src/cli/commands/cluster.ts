@@ -2,11 +2,12 @@ import type { Command } from "commander";
 import { collect } from "../collect.js";
 import { action, type CliContext } from "../context.js";
 import { collectExternalCa, EXTERNAL_CA_FLAG, parseExternalCas } from "../external-ca.js";
-import { EXIT, CommandFailure } from "../failure.js";
+import { EXIT, CommandFailure, misuse } from "../failure.js";
 import { print } from "../output.js";
 import { parseChoice, parseCount, parseDuration } from "../quantities.js";
 import type { HostInfo, NodeInfo, SwarmInfo } from "../shapes.js";
 import { showUnlockKey } from "./autolock.js";
+import { fileOf } from "./ca.js";
 
 const AVAILABILITIES = ["active", "pause", "drain"] as const;
 
@@ -14,6 +15,8 @@ interface InitFlags {
   readonly listenAddr: string;
   readonly advertiseAddr?: string;
   readonly availability: string;
+  readonly caCert?: string;
+  readonly caKey?: string;
   readonly certExpiry?: string;
   readonly externalCa?: readonly string[];
   readonly dispatcherHeartbeat?: string;
@@ -49,6 +52,8 @@ export function addClusterCommands(program: Command): void {
     .option("--listen-addr <address>", "ip|interface[:port] to listen on", "0.0.0.0:2377")
     .option("--advertise-addr <address>", "ip|interface[:port] that other nodes dial")
     .option("--availability <availability>", "active, pause or drain", "active")
+    .option("--ca-cert <file>", "root certificate (PEM) of the swarm, instead of a new one")
+    .option("--ca-key <file>", "its key (PEM, ECDSA P-256)")
     .option("--cert-expiry <duration>", "validity of node certificates (default 2160h)")
     .option(
       EXTERNAL_CA_FLAG,
@@ -99,7 +104,10 @@ Examples:
 }
 
 async function init({ api }: CliContext, flags: InitFlags): Promise<void> {
+  if ((flags.caCert === undefined) !== (flags.caKey === undefined))
+    throw misuse("--ca-cert and --ca-key go together: a swarm begins with a root that it can sign with");
   const caConfig = {
+    ...(flags.caCert === undefined ? {} : { SigningCACert: await fileOf(flags.caCert, "ca-cert"), SigningCAKey: await fileOf(flags.caKey, "ca-key") }),
     ...(flags.certExpiry === undefined ? {} : { NodeCertExpiry: parseDuration(flags.certExpiry, "cert-expiry") }),
     ...(flags.externalCa === undefined ? {} : { ExternalCAs: await parseExternalCas(flags.externalCa) }),
   };

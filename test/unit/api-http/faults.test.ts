@@ -117,7 +117,7 @@ test("the last manager says what leaving means", async () => {
   expect(await outside.call("POST", "/swarm/leave")).toMatchObject({ status: 503, json: { message: "This node is not part of a swarm" } });
 });
 
-const OWN_ROOT = 'a new swarm begins with a root of its own: initialize it first, then rotate to another root with "docker swarm ca --rotate"';
+const NO_KEY = 'SigningCACert needs its SigningCAKey: a root whose key stays elsewhere is for a swarm that is there, by "docker swarm ca --rotate"';
 const NO_PEM = "the CA certificate of the external CA at https://ca is not a certificate in PEM form";
 
 test.each([
@@ -127,7 +127,8 @@ test.each([
   [{ CAConfig: { ExternalCAs: [{ Protocol: "acme", URL: "https://ca" }] } }, 400, 'invalid Protocol of an external CA: "acme" is not "cfssl"'],
   [{ CAConfig: { ExternalCAs: [{ URL: "https://ca", Options: { a: "b" } }] } }, 501, "Spec.CAConfig.ExternalCAs[0].Options is not supported"],
   [{ CAConfig: { ExternalCAs: [{ URL: "https://ca", CACert: "x" }] } }, 400, NO_PEM],
-  [{ CAConfig: { SigningCACert: "pem" } }, 501, OWN_ROOT],
+  [{ CAConfig: { SigningCACert: "pem" } }, 400, NO_KEY],
+  [{ CAConfig: { SigningCAKey: "pem" } }, 400, "SigningCAKey needs the certificate that it belongs to: SigningCACert"],
   [{ Raft: { ElectionTick: -1 } }, 400, "Spec.Raft.ElectionTick must be an integer from 0 to 2147483647"],
 ])("init with the spec %j is refused", async (spec, status, message) => {
   const { call, backend } = await inactiveFixture();
@@ -144,6 +145,15 @@ test("init takes external authorities, for the root that is named with each or f
     { url: "https://ca/sign", rootCertificate: certificate },
     { url: "https://own/sign", rootCertificate: "" },
   ]);
+});
+
+test("init takes a root to begin with, but not for a swarm that has one", async () => {
+  const { call, backend } = await inactiveFixture();
+  const { certificate, key } = createRootCa({ nowMs: Date.now() });
+  const Spec = { CAConfig: { SigningCACert: certificate, SigningCAKey: key } };
+  expect(await call("POST", "/swarm/init", { ForceNewCluster: true, Spec })).toMatchObject({ status: 400 });
+  expect((await call("POST", "/swarm/init", { Spec })).status).toBe(200);
+  expect(backend.inits.map(({ signingCa }) => signingCa)).toEqual([{ certificate, key }]);
 });
 
 test("init fills in defaults, and zero is a history limit", async () => {

@@ -33,7 +33,7 @@ async function managerWithSecond() {
   const address = `127.0.0.1:${await freePort()}`;
   const dataDir = await mkdtemp(join(tmpdir(), "manager-role-"));
   opened.add(() => rm(dataDir, { recursive: true, force: true }));
-  const first = firstCredentials(Date.now());
+  const first = firstCredentials(Date.now(), undefined);
   const role = await ManagerRole.open({
     identity: new LiveIdentity(first.credentials),
     dataDir,

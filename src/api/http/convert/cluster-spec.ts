@@ -1,7 +1,7 @@
 import { DEFAULT_CLUSTER_SPEC, withClusterDefaults } from "../../../model/defaults.js";
 import type { ClusterSpec, RaftConfig } from "../../../model/objects.js";
 import { validateExternalRoots } from "../../../pki/external-authority.js";
-import { badRequest, notSupported } from "../errors.js";
+import { badRequest } from "../errors.js";
 import { type Json, jsonInteger } from "../json.js";
 import { caConfigToDocker, externalCaFromDocker, type SigningCa, signingCaFromDocker } from "./ca-config.js";
 import { driverFromDocker, driverToDocker } from "./driver.js";
@@ -44,15 +44,17 @@ export function clusterSpecFromDocker(fields: Fields): ClusterSpecOfClient {
 
 /**
  * The spec that a new cluster begins with; the request's body may leave it out. External authorities may be named at once, as for Swarm (swarm-surface 1): for the root
- * that the cluster is rotated to later, or, with none named, for that of the cluster, whose key they must have.
+ * that the cluster is rotated to later, or, with none named, for that of the cluster, whose key they must have. So may a root to begin with, with its key: the first manager's
+ * certificate is of it.
  */
-export function firstClusterSpec(fields: Fields | null): ClusterSpec {
+export function firstClusterSpec(fields: Fields | null): ClusterSpecOfClient {
   const { spec, signingCa } = clusterSpecFromDocker(fields ?? new Fields({}, "Spec"));
-  if (signingCa.certificate !== "" || signingCa.key !== "") {
-    throw notSupported('a new swarm begins with a root of its own: initialize it first, then rotate to another root with "docker swarm ca --rotate"');
+  if (signingCa.certificate !== "" && signingCa.key === "") {
+    throw badRequest('SigningCACert needs its SigningCAKey: a root whose key stays elsewhere is for a swarm that is there, by "docker swarm ca --rotate"');
   }
+  if (signingCa.key !== "" && signingCa.certificate === "") throw badRequest("SigningCAKey needs the certificate that it belongs to: SigningCACert");
   validateExternalRoots(spec.externalCas);
-  return spec;
+  return { spec, signingCa };
 }
 
 function raftFromDocker(fields: Fields | null): RaftConfig | null {

@@ -30,7 +30,8 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
     if (!forceNewCluster) requireOutside();
     const isLocking = fields.boolean("AutoLockManagers");
     if (isLocking && forceNewCluster) throw badRequest("AutoLockManagers does not go with ForceNewCluster: update the swarm when it is founded");
-    const spec = firstClusterSpec(fields.child("Spec"));
+    const { spec, signingCa } = firstClusterSpec(fields.child("Spec"));
+    if (signingCa.certificate !== "" && forceNewCluster) throw badRequest("SigningCACert does not go with ForceNewCluster: the swarm keeps its root");
     const options = {
       listenAddress: fields.string("ListenAddr"),
       advertiseAddress: fields.string("AdvertiseAddr"),
@@ -41,6 +42,7 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
       forceNewCluster,
       availability: availabilityFromDocker(fields),
       spec: { ...spec, autoLockManagers: spec.autoLockManagers || isLocking },
+      ...(signingCa.certificate === "" ? {} : { signingCa }),
     };
     fields.end();
     return sendJson(reply, await backend.swarm.init(options));
