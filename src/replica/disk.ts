@@ -6,7 +6,7 @@ import type { LogRecord } from "./tail-body.js";
  * everything that it may lose. test/conformance/disk.ts runs on both.
  */
 export interface Disk {
-  /** Rejects with the `code` ENOENT when there is no such file, and is none to be made; EEXIST when one is to be made that is there. */
+  /** Rejects with the `code` ENOENT when there is no such file, and is none to be made. */
   open(path: string, use: FileUse): Promise<DiskFile>;
   /** Opens a database, or makes it. Rejects with a `cause` that says why. */
   openDatabase(path: string, options: { readonly createIfMissing: boolean }): Promise<LogDatabase>;
@@ -23,10 +23,10 @@ export interface Disk {
 }
 
 /**
- * `read`: only that. `replace`: written from the beginning, made when it is not there, emptied when it is. `create`: the same, but nothing may be there. `extend`: written
+ * `read`: only that. `replace`: written from the beginning, made when it is not there, emptied when it is. `extend`: written
  * further. `write_through`: each write is durable when it resolves, as long as the file does not grow (O_DSYNC).
  */
-export type FileUse = "read" | "replace" | "create" | "extend" | "write_through";
+export type FileUse = "read" | "replace" | "extend" | "write_through";
 
 export interface DiskFile {
   /** Up to `length` bytes at the position: fewer only at the end of the file. */

@@ -7,21 +7,28 @@ import { damagedLog } from "./recovery.js";
 import type { SnapshotFolder } from "./snapshot-folder.js";
 import type { SnapshotPlace } from "./snapshot-frames.js";
 
+interface Resumed {
+  readonly directory: string;
+  readonly storage: MemoryLog;
+  readonly folder: SnapshotFolder;
+  readonly logger: Logger;
+  readonly restore: (place: SnapshotPlace) => Promise<SnapshotMeta>;
+}
+
 /**
- * Restores, after a start, the newest snapshot that is whole and joins the log; null for a member that never had one. Throws ClusterError
- * `failed_precondition` with the details of recoverLog when there is none and there should be.
+ * Restores, after a start, the newest snapshot that is whole and joins the log, and makes the log ready for the core; null for a member that never had a
+ * snapshot. Throws ClusterError `failed_precondition` with the details of recoverLog when there is none and there should be.
  */
-export async function restoreNewest(
-  state: LogState,
-  member: {
-    readonly directory: string;
-    readonly storage: MemoryLog;
-    readonly folder: SnapshotFolder;
-    readonly logger: Logger;
-    readonly restore: (place: SnapshotPlace) => Promise<SnapshotMeta>;
-  },
-): Promise<SnapshotMeta | null> {
-  const { directory, storage, folder, logger, restore } = member;
+export async function resume(state: LogState, member: Resumed): Promise<SnapshotMeta | null> {
+  const { storage } = member;
+  const snapshot = await restoreNewest(state, member);
+  if (snapshot !== null) storage.setSnapshot(snapshot);
+  // What a snapshot holds was committed, even when the log was not told before the stop.
+  storage.setHardState({ term: state.term, vote: state.vote, commit: Math.max(state.commit, snapshot?.index ?? 0) });
+  return snapshot;
+}
+
+async function restoreNewest(state: LogState, { directory, storage, folder, logger, restore }: Resumed): Promise<SnapshotMeta | null> {
   for (const place of await folder.list()) {
     // Beyond the end of the log: received, but not acknowledged before the stop.
     if (place.index < state.compacted.index || place.index > state.last.index || storage.term(place.index) !== place.term) continue;

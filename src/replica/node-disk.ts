@@ -7,7 +7,6 @@ import { openLevelDatabase } from "./level-database.js";
 const FLAGS: Readonly<Record<FileUse, string | number>> = {
   read: "r",
   replace: "w",
-  create: "wx",
   extend: "r+",
   write_through: constants.O_RDWR | constants.O_DSYNC,
 };

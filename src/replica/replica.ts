@@ -19,7 +19,7 @@ import { Proposals } from "./proposals.js";
 import type { RecordCodec } from "./record-codec.js";
 import { damagedLog } from "./recovery.js";
 import type { Leadership, MemberStatus, ReplicaStatus } from "./replica-status.js";
-import { restoreNewest } from "./newest-snapshot.js";
+import { resume } from "./newest-snapshot.js";
 import { SnapshotFolder } from "./snapshot-folder.js";
 import { StateMachine } from "./state-machine.js";
 import { TailFile, type TailOpener } from "./tail-file.js";
@@ -238,19 +238,15 @@ export class Replica implements Proposer, RaftInbox, AsyncDisposable {
   }
 
   async #resume(state: LogState): Promise<void> {
-    const { storage } = this.#log;
     const { dataDir, logger } = this.#options;
-    const snapshot = await restoreNewest(state, {
+    const snapshot = await resume(state, {
       directory: dataDir,
-      storage,
+      storage: this.#log.storage,
       folder: this.#folder,
       logger,
       restore: (place) => this.#machine.restore(place),
     });
-    if (snapshot !== null) storage.setSnapshot(snapshot);
-    else this.#membership.reset(state.seeds, null);
-    // What a snapshot holds was committed, even when the log was not told before the stop.
-    storage.setHardState({ term: state.term, vote: state.vote, commit: Math.max(state.commit, this.#machine.index) });
+    if (snapshot === null) this.#membership.reset(state.seeds, null);
     this.#takePlace(state.raftId);
   }
 

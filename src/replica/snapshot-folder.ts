@@ -121,12 +121,17 @@ export class SnapshotFolder {
       await incoming.fill(chunks);
     } catch (cause) {
       if (incoming.isBroken) await this.#forgetIncoming(incoming);
+      else if (this.#incoming !== incoming) throw overtaken(cause);
       throw cause;
     }
+    // Two connections may have brought the end of it; one of them gives it its name.
+    if (this.#incoming !== incoming) throw overtaken();
+    this.#incoming = null;
+    await incoming.end();
     try {
       await this.#adopt(incoming.path, place);
     } finally {
-      await this.#forgetIncoming(incoming);
+      await this.#disk.remove(incoming.path);
     }
   }
 
@@ -213,6 +218,10 @@ async function* travelling(plain: AsyncIterable<Uint8Array>, name: SnapshotName,
     const frame = frames.frame(bytes);
     for (let at = 0; at < frame.length; at += CHUNK_BYTES) yield frame.subarray(at, at + CHUNK_BYTES);
   }
+}
+
+function overtaken(cause?: unknown): ClusterError {
+  return new ClusterError("aborted", "another connection brought this snapshot, or another one", { cause });
 }
 
 function isSamePlace(a: SnapshotPlace, b: SnapshotPlace): boolean {

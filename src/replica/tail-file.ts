@@ -43,9 +43,14 @@ export class TailFile implements Tail {
       if (systemCodeOf(cause) !== "ENOENT") throw cause;
     }
     if (!options.create) return null;
-    await using blank = await disk.open(path, "create");
-    await blank.write(new Uint8Array(2 * slotBytesOf(bodyBytesMax)), 0);
-    await blank.sync();
+    // It has its name when it is whole: a crash meanwhile leaves none, and not one that vouches for nothing.
+    const aside = `${path}.part`;
+    {
+      await using blank = await disk.open(aside, "replace");
+      await blank.write(new Uint8Array(2 * slotBytesOf(bodyBytesMax)), 0);
+      await blank.sync();
+    }
+    await disk.rename(aside, path);
     await disk.syncFolder(dirname(path));
     return TailFile.open(path, { ...options, create: false });
   }

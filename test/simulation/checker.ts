@@ -104,13 +104,11 @@ export class Checker {
   }
 
   /** Durability of one member: it starts with what it had waited for, or with that and the write that its stop caught. */
-  recovers(raftId: number, found: LogState, { promised, attempted }: { readonly promised: LogState; readonly attempted: LogState | null }): void {
-    if (isKept(found, promised) || (attempted !== null && isKept(found, attempted))) return;
-    const { sequence, term, vote, commit, last } = found;
-    throw new PropertyViolated(
-      `durability: ${raftId} starts with write ${sequence}, term ${term}, vote ${vote}, commit ${commit}, log up to ${last.index}, and had waited for ` +
-        `write ${promised.sequence}, term ${promised.term}, vote ${promised.vote}, commit ${promised.commit}, log up to ${promised.last.index}`,
-    );
+  recovers(raftId: number, found: LogState | null, { promised, attempted }: { readonly promised: LogState | null; readonly attempted: Attempt | null }): void {
+    if (promised === null) return;
+    if (found !== null && found.sequence === promised.sequence && isKept(found, promised) && sameBytes(found.last.link, promised.last.link)) return;
+    if (found !== null && attempted !== null && found.sequence === promised.sequence + 1 && isKept(found, attempted)) return;
+    throw new PropertyViolated(`durability: ${raftId} starts with ${found === null ? "nothing" : describe(found)}, and had waited for ${describe(promised)}`);
   }
 
   /** A member that does not start says at which record it found what, and only when something happened to its disk. */
@@ -136,8 +134,19 @@ export class Checker {
   }
 }
 
+/** A write that is to be durable. */
+export interface Attempt {
+  readonly term: number;
+  readonly vote: number;
+  readonly commit: number;
+  readonly last: { readonly index: number; readonly term: number };
+}
+
 /** The same write, and no less committed: that may be written later. */
-function isKept(found: LogState, { sequence, term, vote, commit, last }: LogState): boolean {
-  const isSameLog = found.last.index === last.index && found.last.term === last.term && sameBytes(found.last.link, last.link);
-  return found.sequence === sequence && found.term === term && found.vote === vote && found.commit >= commit && isSameLog;
+function isKept(found: LogState, { term, vote, commit, last }: Attempt): boolean {
+  return found.term === term && found.vote === vote && found.commit >= commit && found.last.index === last.index && found.last.term === last.term;
+}
+
+function describe({ sequence, term, vote, commit, last }: LogState): string {
+  return `write ${sequence}, term ${term}, vote ${vote}, commit ${commit}, log up to ${last.index}`;
 }

@@ -1,151 +1,120 @@
-import { defined } from "../../src/base/assert.js";
 import { integerBetween, type Random } from "../../src/base/random.js";
-import type { Entry } from "../../src/raft/message.js";
-import { linkOf, sameBytes } from "../../src/replica/entry-chain.js";
-import { entryKey, STATE_KEY } from "../../src/replica/log-keys.js";
-import { encodeLogState, type LogState } from "../../src/replica/log-state.js";
-import type { LinkedEntry } from "../../src/replica/memory-log.js";
-import { STATE_PLACE } from "../../src/replica/record-codec.js";
-import { encodeTailBody, type LogRecord } from "../../src/replica/tail-body.js";
-import { encodeSlot } from "../../src/replica/tail-slot.js";
-import { EntryCodec } from "../../src/wire/generated/raft.js";
-import { checkedRecords as codec } from "./checked-records.js";
+import type { KeyRange } from "../../src/replica/disk.js";
+import type { LogRecord } from "../../src/replica/tail-body.js";
+import { flipByte } from "./flipping.js";
 
-/** An entry as it is in `level`. */
-export interface StoredEntry extends LinkedEntry {
-  readonly record: Uint8Array;
-}
-
-/** What is written to `level` at once. */
-export interface Batch {
-  readonly state: LogState;
-  readonly entries: readonly StoredEntry[];
-  /** Entries up to here are deleted; 0 is none. */
-  readonly clearThrough: number;
-}
+/** What LevelDB writes at once: records, or the end of some. */
+type Batch = { readonly put: readonly LogRecord[] } | { readonly remove: readonly string[] };
 
 /** Batches that LevelDB has in its log only: damage there loses all that come after it. */
 const JOURNAL_MAX = 8;
+/** Keys that a `clear` removes at a time. */
+const CLEARED_KEYS = 4;
 
-/**
- * `level` as far as the log's safety depends on it: batches that are there or not, in their order, by LevelDB's own checksums. Bytes are made only when somebody reads
- * them, for the sake of speed.
- */
+/** `level` as far as the log's safety depends on it: batches that are there or not, in their order, by LevelDB's own checksums. */
 export class Database {
+  /** As a reader sees it. */
+  readonly #seen = new Map<string, Uint8Array>();
   /** What is in tables: safe from anything but damage to a record. */
-  #state: LogState | null = null;
-  readonly #entries = new Map<number, StoredEntry>();
+  readonly #tables = new Map<string, Uint8Array>();
+  /** Batches after those in the tables. */
   #journal: Batch[] = [];
+  /** The last so many batches of the journal are not durable. */
   #unsynced = 0;
-  /** Damaged records, by key; null is one that is gone. */
-  readonly #damaged = new Map<string, Uint8Array | null>();
 
-  write(batch: Batch, isSync: boolean): void {
-    this.#journal.push(batch);
-    this.#unsynced = isSync ? 0 : this.#unsynced + 1;
-    while (this.#journal.length > JOURNAL_MAX + this.#unsynced) this.#settle();
+  get(key: string): Uint8Array | undefined {
+    return this.#seen.get(key);
   }
 
-  /** Begins anew with what was found good. */
-  reset(batch: Batch): void {
-    this.#entries.clear();
-    this.#damaged.clear();
-    this.#journal = [batch];
+  keysIn({ gte, lte }: KeyRange): readonly string[] {
+    const keys: string[] = [];
+    for (const key of this.#seen.keys()) if (key >= gte && key <= lte) keys.push(key);
+    return keys.sort();
+  }
+
+  put(records: readonly LogRecord[]): void {
+    this.#add({ put: records });
+  }
+
+  clear(range: KeyRange): void {
+    const keys = this.keysIn(range);
+    for (let at = 0; at < keys.length; at += CLEARED_KEYS) this.#add({ remove: keys.slice(at, at + CLEARED_KEYS) });
+  }
+
+  /** All that is here is durable. */
+  sync(): void {
     this.#unsynced = 0;
-    this.#settle();
+    while (this.#journal.length > JOURNAL_MAX) this.#settle();
   }
 
-  /** What is stored for an index; undefined when it is another entry, or none. */
-  find({ entry, link }: LinkedEntry): StoredEntry | undefined {
-    const stored = this.#entries.get(entry.index);
-    return stored !== undefined && sameBytes(stored.link, link) ? stored : undefined;
+  /** The machine is off: what is not durable is gone from some batch on. */
+  lose(random: Random): void {
+    this.#drop(integerBetween(random, 0, this.#unsynced));
   }
 
-  loseUnsynced(random: Random): void {
-    this.#journal.length -= integerBetween(random, 0, this.#unsynced);
+  /** Who opens it writes anew what is in its log. */
+  open(): void {
+    while (this.#journal.length > 0) this.#settle();
     this.#unsynced = 0;
   }
 
   /** Damage in LevelDB's log: it opens, and does not say that batches are missing. */
   loseLatest(random: Random): string {
     const lost = integerBetween(random, 0, this.#journal.length);
-    this.#journal.length -= lost;
+    this.#drop(lost);
     return `the last ${lost} batches are gone`;
   }
 
   loseRecord(random: Random): string {
     const key = this.#anyKey(random);
-    this.#damaged.set(key, null);
+    this.#replace((map) => map.delete(key));
     return `${key} is gone`;
   }
 
   flip(random: Random): string {
     const key = this.#anyKey(random);
-    const value = Uint8Array.from(defined(this.records().get(key), `${key} is a key`));
+    const value = Uint8Array.from(this.#seen.get(key) ?? []);
+    if (value.length === 0) return "nothing happened";
     const at = flipByte(value, random);
-    this.#damaged.set(key, value);
+    this.#replace((map) => map.set(key, value));
     return `byte ${at} of ${key} is another`;
   }
 
-  /** All there is to read. */
-  records(): Map<string, Uint8Array> {
-    while (this.#journal.length > 0) this.#settle();
-    const records = new Map<string, Uint8Array>();
-    if (this.#state !== null)
-      for (const { key, value } of batchOf({ state: this.#state, entries: [...this.#entries.values()], clearThrough: 0 })) records.set(key, value);
-    for (const [key, value] of this.#damaged) {
-      if (value === null) records.delete(key);
-      else if (records.has(key)) records.set(key, value);
-    }
-    return records;
+  #add(batch: Batch): void {
+    this.#journal.push(batch);
+    this.#unsynced++;
+    apply(batch, this.#seen);
+  }
+
+  #drop(count: number): void {
+    this.#journal.length -= count;
+    this.#unsynced = 0;
+    if (count === 0) return;
+    this.#seen.clear();
+    for (const [key, value] of this.#tables) this.#seen.set(key, value);
+    for (const batch of this.#journal) apply(batch, this.#seen);
+  }
+
+  /** Damage is done to what is at rest: everything that is left. */
+  #replace(change: (map: Map<string, Uint8Array>) => void): void {
+    this.open();
+    change(this.#tables);
+    change(this.#seen);
   }
 
   /** The oldest batch goes into the tables. */
   #settle(): void {
     const batch = this.#journal.shift();
-    if (batch === undefined) return;
-    this.#state = batch.state;
-    for (const entry of batch.entries) this.#entries.set(entry.entry.index, entry);
-    if (batch.clearThrough > 0) for (const index of this.#entries.keys()) if (index <= batch.clearThrough) this.#entries.delete(index);
+    if (batch !== undefined) apply(batch, this.#tables);
   }
 
   #anyKey(random: Random): string {
-    const keys = [...this.records().keys()];
-    return keys[integerBetween(random, 0, keys.length - 1)] ?? STATE_KEY;
+    const keys = [...this.#seen.keys()];
+    return keys[integerBetween(random, 0, keys.length - 1)] ?? "";
   }
 }
 
-/** Changes one bit; says in which byte. */
-export function flipByte(bytes: Uint8Array, random: Random): number {
-  const at = integerBetween(random, 0, bytes.length - 1);
-  bytes[at] = (bytes[at] ?? 0) ^ (1 << integerBetween(random, 0, 7));
-  return at;
-}
-
-/** The records of a batch, as `level` gets them. */
-export function batchOf({ state, entries }: Batch): readonly LogRecord[] {
-  const records = entries.map(({ entry, record }) => ({ key: entryKey(entry.index), value: record }));
-  return [...records, { key: STATE_KEY, value: codec.seal(STATE_PLACE, encodeLogState(state)) }];
-}
-
-/** Members write the same entries behind the same ones: each is sealed once. */
-const sealed = new WeakMap<Entry, { readonly before: Uint8Array; readonly stored: StoredEntry }>();
-
-/** The entry behind one with this link. */
-export function storedAfter(before: Uint8Array, entry: Entry): StoredEntry {
-  const known = sealed.get(entry);
-  if (known !== undefined && sameBytes(known.before, before)) return known.stored;
-  const encoded = EntryCodec.encode(entry);
-  const link = linkOf(before, encoded);
-  const record = codec.seal({ kind: "entry", index: entry.index, term: entry.term, part: 0 }, Buffer.concat([link, encoded]));
-  const stored = { entry, link, record };
-  sealed.set(entry, { before, stored });
-  return stored;
-}
-
-/** A slot of the tail file: with the batch itself, or with the state alone. */
-export function encodeTail(batch: Batch, isKept: boolean): Uint8Array {
-  const records = batchOf(batch);
-  const state = records.at(-1)?.value ?? new Uint8Array(0);
-  return encodeSlot(batch.state.sequence, encodeTailBody({ state, batch: isKept ? records : null }));
+function apply(batch: Batch, map: Map<string, Uint8Array>): void {
+  if ("put" in batch) for (const { key, value } of batch.put) map.set(key, value);
+  else for (const key of batch.remove) map.delete(key);
 }

@@ -1,132 +1,283 @@
-import type { Random } from "../../src/base/random.js";
-import type { ConfigState, Entry, HardState, SnapshotMeta } from "../../src/raft/message.js";
-import type { LogStorage, Ready } from "../../src/raft/ready.js";
-import type { RecoveredLog } from "../../src/replica/recovery.js";
-import type { MachineState } from "./machine.js";
+import { dirname, join } from "node:path";
+import { integerBetween, type Random } from "../../src/base/random.js";
+import type { Disk, DiskFile, FileUse, KeyRange, LogDatabase } from "../../src/replica/disk.js";
+import type { LogRecord } from "../../src/replica/tail-body.js";
+import { Database } from "./database.js";
+import { Folders } from "./folders.js";
+import { StoredFile } from "./stored-file.js";
 
-export interface StoredSnapshot {
-  readonly meta: SnapshotMeta & { readonly config: ConfigState };
-  readonly state: MachineState;
+/** Where a member has its log. */
+export const DATA_FOLDER = "/data";
+export const TAIL_PATH = join(DATA_FOLDER, "tail");
+export const LOG_PATH = join(DATA_FOLDER, "log");
+export const SNAPSHOTS_PATH = join(DATA_FOLDER, "snapshots");
+
+/** What a disk needs of the world. */
+export interface DiskWorld {
+  readonly random: Random;
+  now(): number;
+  /** Steps that whatever makes something durable takes: 0 to this many. */
+  readonly delayMax: number;
+}
+
+interface Operation {
+  readonly doneAt: number;
+  readonly finish: () => void;
+  /** The machine goes off meanwhile. */
+  readonly cut: () => void;
 }
 
 /**
- * A member's disk as its core sees it. A write is a whole Ready: it is there when `complete` was called. In a simulation `Platter` has the bytes, and says what
- * they are good for after a stop. A conversation has this alone: a write that is under way at a crash is there entirely or not at all, and a hard state that was
- * written without sync may fall back to the last synced one.
+ * A member's disk. What was written is seen at once, and durable when a sync that began afterwards has ended, which takes its time; when the machine goes off, of
+ * whatever else was written some is there and some is not: see StoredFile, Folders and Database.
  */
-export class SimulatedDisk implements LogStorage {
-  #synced: HardState;
-  #hardState: HardState;
-  #snapshot: StoredSnapshot | null;
-  /** Position before the first entry that is kept. */
-  #base: { readonly index: number; readonly term: number };
-  #entries: Entry[] = [];
-  #underWay: { readonly ready: Ready; readonly snapshot: StoredSnapshot | null } | null = null;
+export class SimulatedDisk {
+  readonly #world: DiskWorld;
+  readonly #folders = new Folders(DATA_FOLDER);
+  #underWay: Operation[] = [];
+  #session = 0;
+  /** What was done to it since somebody started from it. */
+  damage: string | null = null;
 
-  constructor(hardState: HardState, snapshot: StoredSnapshot | null) {
-    this.#synced = hardState;
-    this.#hardState = hardState;
-    this.#snapshot = snapshot;
-    this.#base = snapshot === null ? { index: 0, term: 0 } : { index: snapshot.meta.index, term: snapshot.meta.term };
+  constructor(world: DiskWorld) {
+    this.#world = world;
   }
 
-  get storedSnapshot(): StoredSnapshot | null {
-    return this.#snapshot;
+  /** What a process sees of the disk. Once the machine was off, nothing of what that process began ends any more. */
+  open(): Disk {
+    return new Session(++this.#session, this);
   }
 
-  get hardState(): HardState {
-    return this.#hardState;
+  get folders(): Folders {
+    return this.#folders;
   }
 
-  begin(ready: Ready, snapshot: StoredSnapshot | null): void {
-    this.#underWay = { ready, snapshot };
+  isCurrent(session: number): boolean {
+    return session === this.#session;
   }
 
-  complete(): void {
-    const write = this.#underWay!;
-    this.#underWay = null;
-    this.#write(write.ready, write.snapshot);
-    if (write.ready.mustSync) this.#synced = this.#hardState;
+  /** Whether something is under way. */
+  get isBusy(): boolean {
+    return this.#underWay.length > 0;
   }
 
-  /** The machine is off and on again. */
-  crash(random: Random): void {
-    if (this.#underWay !== null && random.next() < 0.5) this.complete();
-    this.#underWay = null;
-    if (random.next() < 0.5) this.#hardState = this.#synced;
-    else this.#synced = this.#hardState;
+  /** Ends what is due. */
+  runDue(): void {
+    if (this.#underWay.length === 0) return;
+    const now = this.#world.now();
+    const due = this.#underWay.filter(({ doneAt }) => doneAt <= now);
+    this.#underWay = this.#underWay.filter(({ doneAt }) => doneAt > now);
+    for (const { finish } of due) finish();
   }
 
-  /** What was found after a stop takes the place of what was remembered, with the newest snapshot that joins it (Replica does the same with its files). */
-  restart({ state, entries }: RecoveredLog): void {
-    const snapshots = [this.#underWay?.snapshot ?? null, this.#snapshot];
-    this.#underWay = null;
-    this.#base = state.compacted;
-    this.#entries = entries.map(({ entry }) => entry);
-    this.#snapshot = snapshots.find((snapshot) => snapshot !== null && this.#joins(snapshot.meta)) ?? null;
-    if (this.#snapshot === null && state.compacted.index > 0) throw new Error(`no snapshot joins the log, which begins after index ${state.compacted.index}`);
-    const commit = Math.max(state.commit, this.#snapshot?.meta.index ?? 0);
-    this.#hardState = this.#synced = { term: state.term, vote: state.vote, commit };
-  }
-
-  /** Takes a snapshot and drops entries, except the last `tail` before it. */
-  compact(snapshot: StoredSnapshot, tail: number): void {
-    this.#snapshot = snapshot;
-    const baseIndex = snapshot.meta.index - tail;
-    if (baseIndex <= this.#base.index) return;
-    const term = this.term(baseIndex)!;
-    this.#entries = this.#entries.slice(baseIndex - this.#base.index);
-    this.#base = { index: baseIndex, term };
-  }
-
-  initialState(): { readonly hardState: HardState; readonly config: ConfigState } {
-    const none: ConfigState = { voters: [], learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
-    return { hardState: this.#hardState, config: this.#snapshot?.meta.config ?? none };
-  }
-
-  firstIndex(): number {
-    return this.#base.index + 1;
-  }
-
-  lastIndex(): number {
-    return this.#base.index + this.#entries.length;
-  }
-
-  term(index: number): number | undefined {
-    return index === this.#base.index ? this.#base.term : this.#entries[index - this.firstIndex()]?.term;
-  }
-
-  entries(low: number, high: number, bytesMax: number): readonly Entry[] | undefined {
-    if (low < this.firstIndex()) return undefined;
-    let bytes = 0;
-    const all = this.#entries.slice(low - this.firstIndex(), high - this.firstIndex());
-    const end = all.findIndex((entry, position) => {
-      bytes += entry.data.length;
-      return bytes > bytesMax && position > 0;
+  /** Resolves after some steps, when `finish` was called; when the machine goes off meanwhile, `cut` was called instead, and it never settles. */
+  later(finish: () => void, cut: () => void = () => undefined): Promise<void> {
+    const delay = integerBetween(this.#world.random, 0, this.#world.delayMax);
+    if (delay === 0) {
+      finish();
+      return Promise.resolve();
+    }
+    return new Promise((resolve) => {
+      const done = () => {
+        finish();
+        resolve();
+      };
+      this.#underWay.push({ doneAt: this.#world.now() + delay, finish: done, cut });
     });
-    return end === -1 ? all : all.slice(0, end);
   }
 
-  snapshot(): SnapshotMeta | null {
-    return this.#snapshot?.meta ?? null;
+  /** The machine is off. */
+  crash(): void {
+    this.#session++;
+    for (const { cut } of this.#underWay.splice(0)) cut();
+    this.#folders.lose(this.#world.random);
   }
 
-  #joins({ index, term }: SnapshotMeta): boolean {
-    return index >= this.#base.index && index <= this.lastIndex() && this.term(index) === term;
+  /** Something happens to what is stored, while nobody looks. */
+  corrupt(): void {
+    const { random } = this.#world;
+    const database = this.#folders.get(LOG_PATH);
+    const tail = this.#folders.get(TAIL_PATH);
+    const snapshot = this.#folders.filesBelow(SNAPSHOTS_PATH).at(-1);
+    const kind = integerBetween(random, 0, 8);
+    if (kind === 0 && database instanceof Database) this.damage = database.loseLatest(random);
+    else if (kind === 2 && database instanceof Database) this.damage = database.loseRecord(random);
+    else if (kind <= 4 && database instanceof Database) this.damage = database.flip(random);
+    else if (kind === 1) this.damage = this.#lose(TAIL_PATH);
+    else if (kind <= 6 && tail instanceof StoredFile) this.damage = `${tail.flip(random)} in the tail file`;
+    else if (snapshot !== undefined) this.damage = kind === 7 ? this.#lose(snapshot[0]) : `${snapshot[1].flip(random)} in ${snapshot[0]}`;
+    else this.damage = this.#lose(TAIL_PATH);
   }
 
-  #write(ready: Ready, snapshot: StoredSnapshot | null): void {
-    if (snapshot !== null) {
-      this.#snapshot = snapshot;
-      this.#base = { index: snapshot.meta.index, term: snapshot.meta.term };
-      this.#entries = [];
+  #lose(path: string): string {
+    this.#folders.forget(path);
+    return `${path} is gone`;
+  }
+}
+
+const NEVER = new Promise<never>(() => undefined);
+
+class Session implements Disk {
+  readonly #number: number;
+  readonly #disk: SimulatedDisk;
+
+  constructor(number: number, disk: SimulatedDisk) {
+    this.#number = number;
+    this.#disk = disk;
+  }
+
+  /** What a process asks for that is gone never happens. */
+  run<T>(ask: (folders: Folders) => T | Promise<T>): Promise<T> {
+    if (!this.#disk.isCurrent(this.#number)) return NEVER;
+    try {
+      return Promise.resolve(ask(this.#disk.folders));
+    } catch (cause) {
+      return Promise.reject(cause);
     }
-    const first = ready.entries[0];
-    if (first !== undefined) {
-      if (first.index > this.lastIndex() + 1 || first.index <= this.#base.index) throw new Error(`entry ${first.index} does not follow ${this.lastIndex()}`);
-      this.#entries.length = first.index - this.firstIndex();
-      for (const entry of ready.entries) this.#entries.push(entry);
-    }
-    if (ready.hardState !== null) this.#hardState = ready.hardState;
   }
+
+  later(finish: () => void, cut?: () => void): Promise<void> {
+    return this.#disk.later(finish, cut);
+  }
+
+  open(path: string, use: FileUse): Promise<DiskFile> {
+    return this.run((folders) => new OpenFile(this, fileFor(folders, path, use), use === "write_through"));
+  }
+
+  openDatabase(path: string, { createIfMissing }: { readonly createIfMissing: boolean }): Promise<LogDatabase> {
+    return this.run((folders) => {
+      const found = folders.get(path);
+      if (found instanceof Database) {
+        found.open();
+        return new OpenDatabase(this, found);
+      }
+      if (!createIfMissing) throw new Error(`${path}: there is no database`);
+      const made = new Database();
+      folders.add(path, made);
+      return new OpenDatabase(this, made);
+    });
+  }
+
+  makeFolder(path: string): Promise<boolean> {
+    return this.run((folders) => {
+      if (folders.get(path) !== undefined) return false;
+      folders.add(path, "folder");
+      return true;
+    });
+  }
+
+  namesIn(path: string): Promise<readonly string[]> {
+    return this.run((folders) => folders.namesIn(path));
+  }
+
+  rename(from: string, to: string): Promise<void> {
+    return this.run((folders) => {
+      if (folders.get(from) === undefined) throw systemError("ENOENT", from);
+      folders.rename(from, to);
+    });
+  }
+
+  remove(path: string): Promise<void> {
+    return this.run((folders) => folders.remove(path));
+  }
+
+  syncFolder(path: string): Promise<void> {
+    return this.run((folders) => this.later(folders.syncing(path)));
+  }
+}
+
+class OpenFile implements DiskFile {
+  readonly #session: Session;
+  readonly #file: StoredFile;
+  readonly #isWrittenThrough: boolean;
+
+  constructor(session: Session, file: StoredFile, isWrittenThrough: boolean) {
+    this.#session = session;
+    this.#file = file;
+    this.#isWrittenThrough = isWrittenThrough;
+  }
+
+  read(length: number, position: number): Promise<Uint8Array> {
+    return this.#session.run(() => this.#file.read(length, position));
+  }
+
+  write(bytes: Uint8Array, position: number): Promise<void> {
+    return this.#session.run(() => {
+      this.#file.write(bytes, position);
+      if (this.#isWrittenThrough) return this.#session.later(this.#file.syncing());
+    });
+  }
+
+  sync(): Promise<void> {
+    return this.#session.run(() => this.#session.later(this.#file.syncing()));
+  }
+
+  size(): Promise<number> {
+    return this.#session.run(() => this.#file.size);
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#session.run(() => undefined);
+  }
+}
+
+class OpenDatabase implements LogDatabase {
+  readonly #session: Session;
+  readonly #database: Database;
+
+  constructor(session: Session, database: Database) {
+    this.#session = session;
+    this.#database = database;
+  }
+
+  get(key: string): Promise<Uint8Array | undefined> {
+    return this.#session.run(() => this.#database.get(key));
+  }
+
+  async *range(range: KeyRange): AsyncGenerator<readonly [string, Uint8Array], void, undefined> {
+    const keys = await this.#session.run(() => this.#database.keysIn(range));
+    for (const key of keys) {
+      const value = this.#database.get(key);
+      if (value !== undefined) yield [key, value];
+    }
+  }
+
+  write(records: readonly LogRecord[]): Promise<void> {
+    return this.#session.run(() => {
+      const put = () => this.#database.put(records);
+      // A batch that a power cut catches may be there: it is then the last one.
+      return this.#session.later(() => {
+        put();
+        this.#database.sync();
+      }, put);
+    });
+  }
+
+  put(key: string, value: Uint8Array): Promise<void> {
+    return this.#session.run(() => this.#database.put([{ key, value }]));
+  }
+
+  clear(range: KeyRange): Promise<void> {
+    return this.#session.run(() => this.#database.clear(range));
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.#session.run(() => undefined);
+  }
+}
+
+function fileFor(folders: Folders, path: string, use: FileUse): StoredFile {
+  const found = folders.get(path);
+  if (found instanceof StoredFile) {
+    if (use === "replace") found.empty();
+    return found;
+  }
+  if (use !== "replace" || folders.get(dirname(path)) !== "folder") throw systemError("ENOENT", path);
+  const made = new StoredFile();
+  folders.add(path, made);
+  return made;
+}
+
+function systemError(code: string, path: string): Error {
+  return Object.assign(new Error(`${code}: ${path}`), { code });
 }

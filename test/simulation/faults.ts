@@ -48,7 +48,7 @@ export function injectFaults(world: FaultyWorld): void {
   if (profile.fleetingRate > 0) fleet(world);
   for (const member of members.values()) if (member.isVoting) sometimes(profile.crashInVoteRate, () => world.crash(member));
   sometimes(profile.damageRate, damageSome);
-  for (const member of members.values()) if (!member.isAlive && !member.hasLeft && !member.isLost) sometimes(profile.restartRate, () => member.start());
+  for (const member of members.values()) if (!member.isUp && !member.hasLeft && !member.isLost) sometimes(profile.restartRate, () => member.start());
   sometimes(profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
   if (profile.slowClock < 1) sometimes(0.02, drift);
   sometimes(profile.partitionRate, partition);
@@ -117,7 +117,7 @@ function alarm(world: FaultyWorld, leader: SimulatedMember): void {
 /** Usually one member, with a taste for those in the middle of a write; sometimes all at once, as in a power cut. */
 function crashSome(world: FaultyWorld): void {
   const { random } = world;
-  const alive = [...world.members.values()].filter((member) => member.isAlive);
+  const alive = [...world.members.values()].filter((member) => member.isUp);
   const writing = alive.filter((member) => member.isWriting);
   const victim = pick(random, writing.length > 0 && random.next() < 0.7 ? writing : alive);
   const victims = random.next() < 0.15 || victim === undefined ? alive : [victim];
@@ -128,12 +128,12 @@ function crashSome(world: FaultyWorld): void {
 function damageSome(world: FaultyWorld): void {
   const { random, members, profile } = world;
   const member = pick(random, [...members.values()]);
-  const gone = [...members.values()].filter(({ isLost, platter }) => isLost || platter.damage !== null).length;
+  const gone = [...members.values()].filter(({ isLost, disk }) => isLost || disk.damage !== null).length;
   if (member === undefined || member.isGone || gone >= Math.floor((profile.memberCount - 1) / 2) || !world.canGoOnWithout(member)) return;
   world.crash(member);
-  member.platter.corrupt(random);
+  member.disk.corrupt();
   world.checker.counts.damaged++;
-  world.trace(() => `the disk of ${member.id} is damaged: ${member.platter.damage}`);
+  world.trace(() => `the disk of ${member.id} is damaged: ${member.disk.damage}`);
 }
 
 /** The leader crashes in the middle of a write, and somebody who may have what it loses is out of reach when it comes back. */
@@ -243,7 +243,7 @@ function changeMembership(world: FaultyWorld): void {
 
 /** Where members are lost for good, a change must not make a majority of them. */
 function isBearable(world: FaultyWorld, next: ConfigState): boolean {
-  const hasLosses = [...world.members.values()].some(({ isLost, platter }) => isLost || platter.damage !== null);
+  const hasLosses = [...world.members.values()].some(({ isLost, disk }) => isLost || disk.damage !== null);
   return !hasLosses || world.canGoOnWithout(null, next);
 }
 

@@ -1,3 +1,5 @@
+import { defined } from "../../src/base/assert.js";
+import type { StoreObject } from "../../src/model/objects.js";
 import type { Entry } from "../../src/raft/message.js";
 import { decodeCommand } from "./command.js";
 
@@ -14,10 +16,13 @@ export const EMPTY_STATE: MachineState = { index: 0, digest: 0, registers: new M
 /** The replicated state: one register per key. */
 export class Machine {
   #index: number;
+  #term: number;
   #digest: number;
   #registers: Map<number, number>;
 
-  constructor(state: MachineState) {
+  /** `term` is that of the last entry. */
+  constructor(state: MachineState, term: number) {
+    this.#term = term;
     this.#index = state.index;
     this.#digest = state.digest;
     this.#registers = new Map(state.registers);
@@ -25,6 +30,11 @@ export class Machine {
 
   get index(): number {
     return this.#index;
+  }
+
+  /** Of the last entry that was applied. */
+  get term(): number {
+    return this.#term;
   }
 
   get digest(): number {
@@ -40,12 +50,25 @@ export class Machine {
     const command = decodeCommand(entry.data);
     if (command?.type === "write") this.#registers.set(command.key, command.value);
     this.#index = entry.index;
+    this.#term = entry.term;
     this.#digest = chain(this.#digest, entry);
   }
 
   state(): MachineState {
     return { index: this.#index, digest: this.#digest, registers: new Map(this.#registers) };
   }
+}
+
+/** As snapshots hold it. */
+export function encodeState({ index, digest, registers }: MachineState): StoreObject {
+  const data = Buffer.from(JSON.stringify({ index, digest, registers: [...registers] }));
+  return { type: "config", config: { id: "state", meta: null, spec: { name: "state", labels: {}, data, templating: null } } };
+}
+
+export function decodeState(object: StoreObject): MachineState {
+  const data = object.type === "config" ? object.config.spec?.data : undefined;
+  const { index, digest, registers } = JSON.parse(Buffer.from(defined(data, "a snapshot holds a state")).toString());
+  return { index, digest, registers: new Map(registers) };
 }
 
 /** A 32-bit digest (FNV-1a) of a log's prefix: equal prefixes give equal digests, others hardly ever. */

@@ -1,4 +1,5 @@
 import { parseArgs } from "node:util";
+import { messageOf } from "../../src/base/errors.js";
 import { PLANTED_BUGS, type PlantedBug } from "./planted-bugs.js";
 import { hunt, SEEDS_MAX } from "./planting.js";
 import { type SimulationResult, simulate } from "./simulation.js";
@@ -34,7 +35,7 @@ async function main(): Promise<void> {
   const results: SimulationResult[] = [];
   const startedAt = performance.now();
   for (let seed = range.first; seed <= range.last; seed++) {
-    const result = simulate({ seed, steps, ...(values.trace ? { onTrace: print } : {}) });
+    const result = await simulate({ seed, steps, ...(values.trace ? { onTrace: print } : {}) });
     if (result.failure !== null) print(`seed ${seed} failed at step ${result.failure.step}: ${result.failure.message}`);
     results.push(result);
   }
@@ -47,10 +48,9 @@ async function huntAll(bugs: readonly PlantedBug[]): Promise<void> {
   let hidden = 0;
   for (const bug of bugs) {
     const startedAt = performance.now();
-    const { found } = await hunt(bug);
-    if (found === null) hidden++;
-    const how = found === null ? `NOT FOUND in ${SEEDS_MAX} seeds` : `seed ${found.seed}: ${found.failure?.message}`;
-    print(`${bug.name}: ${how} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`);
+    const how = await hunt(bug).then(({ found }) => (found === null ? null : `seed ${found.seed}: ${found.failure?.message}`), messageOf);
+    if (how?.startsWith("seed ") !== true) hidden++;
+    print(`${bug.name}: ${how ?? `NOT FOUND in ${SEEDS_MAX} seeds`} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`);
   }
   print(`${bugs.length} planted defects, ${hidden} not found`);
   if (hidden > 0) process.exitCode = 1;

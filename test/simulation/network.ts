@@ -1,14 +1,21 @@
 import { integerBetween, type Random } from "../../src/base/random.js";
 import type { RaftMessage } from "../../src/raft/message.js";
-import type { MachineState } from "./machine.js";
+import type { SnapshotProgress } from "../../src/replica/snapshot-frames.js";
+
+/** A snapshot on its way, and who waits for its end. */
+export interface Transfer {
+  readonly chunks: readonly Uint8Array[];
+  /** What the chunks follow. */
+  readonly after: SnapshotProgress;
+  arrived(): void;
+  failed(cause: unknown): void;
+}
 
 export interface Envelope {
   readonly message: RaftMessage;
-  /** Content of a snapshot message. */
-  readonly content: MachineState | null;
-  /** Which life of the sender it comes from. */
-  readonly incarnation: number;
-  /** Never arrives; the sender of a snapshot notices. */
+  /** Of a snapshot message. */
+  readonly transfer: Transfer | null;
+  /** Never arrives, or a part of it; the sender of a snapshot notices. */
   readonly isLost: boolean;
 }
 

@@ -52,7 +52,7 @@ const SETTINGS: Profile["settings"] = {
   inflightBytesMax: 1_000_000,
   snapshotEvery: 100,
   tailMax: 10,
-  keptBytesMax: 100_000,
+  tailBodyMax: 8_000,
 };
 
 /** Little else than split votes and crashes. */
@@ -175,6 +175,16 @@ const CRASHING: Partial<Profile> = { ...QUIET, memberCount: 3, crashRate: 0.05, 
 /** Disks that change what is on them. */
 const DAMAGED: Partial<Profile> = { ...CRASHING, memberCount: 5, crashRate: 0.01, damageRate: 0.02, settings: SETTINGS };
 
+/** Snapshots all the time, and members that fall behind so far that they need one. */
+const SNAPPING: Partial<Profile> = {
+  ...CRASHING,
+  partitionRate: 0.02,
+  healRate: 0.05,
+  membershipRate: 0.05,
+  writeRate: 0.5,
+  settings: { ...SETTINGS, writeDelayMax: 4, snapshotEvery: 10, tailMax: 2 },
+};
+
 /** Members come one after the other, some are slow to apply that, and the network breaks. */
 const GROWING: Partial<Profile> = {
   ...QUIET,
@@ -186,6 +196,184 @@ const GROWING: Partial<Profile> = {
   readRate: 0.02,
   settings: { ...SETTINGS, electionTicks: 12, heartbeatTicks: 2, heartbeatMs: (2 + 3) * STEP_MS, writeDelayMax: 0, applyDelayMax: 150, snapshotEvery: 1_000 },
 };
+
+/** What src/replica does to be durable, left out. Only a simulation that runs it can tell. */
+const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
+  {
+    name: "goes on before its write is durable",
+    edits: [
+      {
+        file: "src/replica/driver.ts",
+        find: "if (written !== null) await written;",
+        replace: "void written;",
+      },
+    ],
+    profile: CRASHING,
+  },
+  {
+    name: "sends at once what must wait for the disk",
+    edits: [
+      {
+        file: "src/replica/driver.ts",
+        find: "this.#hooks.send(ready.messages);",
+        replace: "this.#hooks.send([...ready.messages, ...ready.messagesAfterPersist]);",
+      },
+    ],
+    profile: CRASHING,
+  },
+  {
+    name: "does not wait for its tail file",
+    edits: [
+      {
+        file: "src/replica/durable-log.ts",
+        find: "await bothOf(this.#level.write(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch })));",
+        replace: "void this.#tail.write(next.sequence, encodeTailBody({ state, batch }));\n        await this.#level.write(batch);",
+      },
+    ],
+    profile: CRASHING,
+  },
+  {
+    name: "does not wait for its database",
+    edits: [
+      {
+        file: "src/replica/durable-log.ts",
+        find: "await bothOf(this.#level.write(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch })));",
+        replace: "void this.#level.write(batch);\n        await this.#tail.write(next.sequence, encodeTailBody({ state, batch }));",
+      },
+    ],
+    profile: CRASHING,
+  },
+  {
+    name: "does not write its tail file through",
+    edits: [
+      {
+        file: "src/replica/tail-file.ts",
+        find: 'await disk.open(path, "write_through")',
+        replace: 'await disk.open(path, "extend")',
+      },
+    ],
+    profile: CRASHING,
+  },
+  {
+    name: "writes one slot of the tail file again and again",
+    edits: [
+      {
+        file: "src/replica/tail-file.ts",
+        find: "(sequence % 2) * slotBytesOf",
+        replace: "(sequence % 1) * slotBytesOf",
+      },
+    ],
+    profile: CRASHING,
+  },
+  {
+    name: "makes its tail file under its own name",
+    edits: [
+      { file: "src/replica/tail-file.ts", find: 'await disk.open(aside, "replace")', replace: 'await disk.open(path, "replace")' },
+      { file: "src/replica/tail-file.ts", find: "    await disk.rename(aside, path);\n", replace: "    void aside;\n" },
+    ],
+    profile: { ...MOVING, crashRate: 0.05 },
+  },
+  {
+    name: "does not sync the folder of a new tail file",
+    edits: [
+      {
+        file: "src/replica/tail-file.ts",
+        find: "    await disk.syncFolder(dirname(path));\n",
+        replace: "    dirname(path);\n",
+      },
+    ],
+    profile: CRASHING,
+  },
+  {
+    name: "cuts its log before the new entries are durable",
+    edits: [
+      {
+        file: "src/replica/durable-log.ts",
+        find: "    await this.#write(\n      next,\n      linked.map(",
+        replace:
+          "    if (linked[0] !== undefined) await this.#level.clear({ gte: entryKey(linked[0].entry.index), lte: entryKey(Number.MAX_SAFE_INTEGER) });\n    await this.#write(\n      next,\n      linked.map(",
+      },
+    ],
+    profile: { ...CHURN, crashRate: 0.05 },
+  },
+  {
+    name: "clears entries before it is durable that they are not needed",
+    edits: [
+      {
+        file: "src/replica/durable-log.ts",
+        find: "    this.#state = { ...state, compacted: this.storage.compact(index) };",
+        replace: "    this.#state = { ...state, compacted: this.storage.compact(index) };\n    this.#clearCompacted();",
+      },
+    ],
+    profile: SNAPPING,
+  },
+  {
+    name: "compacts before its snapshot is durable",
+    edits: [
+      {
+        file: "src/replica/snapshot-folder.ts",
+        find: "    return this.#tracked(\n      writeSnapshotFile(",
+        replace: "    return void this.#tracked(\n      writeSnapshotFile(",
+      },
+    ],
+    profile: SNAPPING,
+  },
+  {
+    name: "names a snapshot that is not synced",
+    edits: [
+      {
+        file: "src/replica/snapshot-file.ts",
+        find: "    await file.sync();\n",
+        replace: "",
+      },
+    ],
+    profile: SNAPPING,
+  },
+  {
+    name: "does not sync the folder of a new snapshot",
+    edits: [
+      {
+        file: "src/replica/snapshot-file.ts",
+        find: "  await disk.syncFolder(dirname(path));\n",
+        replace: "  dirname(path);\n",
+      },
+    ],
+    profile: SNAPPING,
+  },
+  {
+    name: "takes in a snapshot that is not synced",
+    edits: [
+      {
+        file: "src/replica/incoming-snapshot.ts",
+        find: "    await file.sync();\n",
+        replace: "",
+      },
+    ],
+    profile: SNAPPING,
+  },
+  {
+    name: "does not sync the folder of a snapshot that it took in",
+    edits: [
+      {
+        file: "src/replica/snapshot-folder.ts",
+        find: "    await this.#disk.syncFolder(this.#path);\n",
+        replace: "",
+      },
+    ],
+    profile: SNAPPING,
+  },
+  {
+    name: "removes its old snapshot as soon as it has received another",
+    edits: [
+      {
+        file: "src/replica/snapshot-folder.ts",
+        find: "    await this.#disk.syncFolder(this.#path);\n",
+        replace: "    await this.#disk.syncFolder(this.#path);\n    await this.retain(place, 0);\n",
+      },
+    ],
+    profile: SNAPPING,
+  },
+];
 
 /** Each breaks one rule that the safety, or the calm, of the protocol rests on. The checkers must find every one of them. */
 export const PLANTED_BUGS: readonly PlantedBug[] = [
@@ -223,6 +411,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "sends a vote before it is persisted",
+    isRare: true,
     edits: [
       {
         file: "src/raft/outbox.ts",
@@ -364,8 +553,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "serves reads as of an index that is not applied yet",
     edits: [
       {
-        file: "test/simulation/member.ts",
-        find: "const due = this.#reads.filter((read) => read.index <= this.#machine.index);",
+        file: "test/simulation/process.ts",
+        find: "const due = this.#reads.filter((read) => read.index <= index);",
         replace: "const due = this.#reads;",
       },
     ],
@@ -532,10 +721,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "comes back under its old raft id without its log",
     edits: [
       {
-        file: "test/simulation/platter.ts",
-        find: "    this.#database.loseUnsynced(random);",
+        file: "test/simulation/member.ts",
+        find: "    this.disk.crash();",
         replace:
-          "    if (random.next() < 0.05) {\n      this.#format({ hardState: { term: 0, vote: 0, commit: 0 }, origin: { index: 0, term: 0 } });\n      this.#underWay = null;\n      return;\n    }\n    this.#database.loseUnsynced(random);",
+          "    this.disk.crash();\n    if (this.#world.random.next() < 0.05) {\n      for (const path of ['/data/tail', '/data/log', '/data/snapshots']) this.disk.folders.forget(path);\n      this.#promised = null;\n    }",
       },
     ],
   },
@@ -544,9 +733,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: "test/simulation/member.ts",
-        find: "    this.#machine = new Machine(snapshot.state);\n    this.#config = snapshot.meta.config;",
-        replace:
-          "    this.#machine = new Machine({ ...snapshot.state, registers: this.#machine.state().registers });\n    this.#config = snapshot.meta.config;",
+        find: "    this.machine = machine;",
+        replace: "    this.machine = new Machine({ ...machine.state(), registers: this.machine.state().registers }, machine.term);",
       },
     ],
   },
@@ -555,9 +743,10 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     isRare: true,
     edits: [
       {
-        file: "test/simulation/platter.ts",
-        find: "ready.mustSync ? this.#synced(ready)",
-        replace: "ready.entries.length > 0 || ready.snapshot !== null ? this.#synced(ready)",
+        file: "src/replica/durable-log.ts",
+        find: "    if (write.mustSync) return this.#append(write, state, hardState);",
+        replace:
+          "    if (write.entries.length > 0 || write.snapshot !== null) return this.#append(write, state, hardState);\n    if (write.mustSync) {\n      this.#state = { ...state, ...hardState };\n      this.#isStale = true;\n      this.storage.setHardState(hardState);\n      return null;\n    }",
       },
     ],
     profile: CONTENDED,
@@ -566,9 +755,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "leaves a torn slot of the tail file as it is",
     edits: [
       {
-        file: "test/simulation/platter.ts",
-        find: "if (!isVouchedFor) this",
-        replace: "if (!isVouchedFor && state.sequence === 1) this",
+        file: "src/replica/durable-log.ts",
+        find: "if (recovered?.isVouchedFor === false) await",
+        replace: "if (recovered?.isVouchedFor === false && recovered.state.sequence === 0) await",
       },
     ],
     profile: CRASHING,
@@ -588,12 +777,12 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     name: "writes the slot of a batch that it does not keep beside the batch",
     edits: [
       {
-        file: "test/simulation/platter.ts",
-        find: "if (isKept || isInLevel) this",
-        replace: "if (isKept || isInLevel || !isKept) this",
+        file: "src/replica/durable-log.ts",
+        find: "        await this.#level.write(batch);\n        await this.#tail.write(next.sequence, encodeTailBody({ state, batch: null }));",
+        replace: "        await bothOf(this.#level.write(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch: null })));",
       },
     ],
-    profile: { ...CRASHING, settings: { ...SETTINGS, keptBytesMax: 0 } },
+    profile: { ...CRASHING, settings: { ...SETTINGS, tailBodyMax: 600 } },
   },
   {
     name: "starts with less than the tail file vouches for",
@@ -615,6 +804,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     ],
     profile: DAMAGED,
   },
+  ...PLANTED_IN_DURABILITY,
   {
     // Each of the two checks makes up for the lack of the other: only without both is the rule broken.
     name: "counts votes by a configuration that it knows to be old",
@@ -644,6 +834,7 @@ export const PLANTING_PROFILES = {
   FLAPPING,
   ALARMS,
   CRASHING,
+  SNAPPING,
   DAMAGED,
   GROWING,
 } as const;

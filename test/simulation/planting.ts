@@ -23,7 +23,7 @@ export async function hunt(bug: PlantedBug, seedsMax = SEEDS_MAX): Promise<Hunt>
   try {
     const simulateBroken = await plant(bug, folder);
     for (let seed = 1; seed <= seedsMax; seed++) {
-      const result = simulateBroken({ seed, steps: STEPS, ...(bug.profile === undefined ? {} : { profile: bug.profile }) });
+      const result = await simulateBroken({ seed, steps: STEPS, ...(bug.profile === undefined ? {} : { profile: bug.profile }) });
       if (result.failure === null) continue;
       // What fails in another way than by a check is a copy that does not run.
       if (!FOUND_BY.has(result.failure.kind)) throw new Error(`"${bug.name}" cannot be planted like this: ${result.failure.message}`);
@@ -40,8 +40,7 @@ async function plant(bug: PlantedBug, folder: string): Promise<typeof simulate> 
   const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
   await mkdir(join(folder, "src"));
   await writeFile(join(folder, "package.json"), '{ "type": "module" }\n');
-  await symlink(join(root, "src/base"), join(folder, "src/base"));
-  await symlink(join(root, "src/wire"), join(folder, "src/wire"));
+  for (const shared of ["node_modules", "src/base", "src/wire", "src/model"]) await symlink(join(root, shared), join(folder, shared));
   for (const part of ["src/raft", "src/replica", "test/simulation"]) await cp(join(root, part), join(folder, part), { recursive: true });
   for (const { file, find, replace } of bug.edits) {
     const path = join(folder, file);

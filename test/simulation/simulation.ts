@@ -1,17 +1,19 @@
+import { ClusterError, messageOf } from "../../src/base/errors.js";
 import { integerBetween, SeededRandom } from "../../src/base/random.js";
-import { type ClusterError, messageOf } from "../../src/base/errors.js";
 import { isJoint, memberIds } from "../../src/raft/config-change.js";
-import type { ConfigState, RaftMessage } from "../../src/raft/message.js";
+import type { ConfigState, RaftMessage, SnapshotMeta } from "../../src/raft/message.js";
 import { voteResult } from "../../src/raft/quorum.js";
+import { NOTHING_RECEIVED } from "../../src/replica/snapshot-frames.js";
+import type { OutgoingSnapshot } from "../../src/replica/transport.js";
+import { nextTurn } from "../../src/base/next-turn.js";
 import { Checker, PropertyViolated } from "./checker.js";
 import { Clients } from "./clients.js";
-import { SimulatedDisk, type StoredSnapshot } from "./disk.js";
 import { type FaultyWorld, injectFaults } from "./faults.js";
 import { describeMessage } from "./describe-message.js";
 import { LeaderHealth } from "./leader-health.js";
 import { EMPTY_STATE } from "./machine.js";
 import { type MemberWorld, SimulatedMember } from "./member.js";
-import { type Envelope, SimulatedNetwork } from "./network.js";
+import { type Envelope, SimulatedNetwork, type Transfer } from "./network.js";
 import { drawProfile, type Profile } from "./profile.js";
 
 export interface SimulationOptions {
@@ -41,11 +43,11 @@ const IN_TOUCH: ReadonlySet<RaftMessage["type"]> = new Set(["append", "heartbeat
 const NO_FAULTS = { dropRate: 0, duplicateRate: 0, delayMax: 1 };
 
 /** Runs one seed: the same options give the same result and the same trace. */
-export function simulate(options: SimulationOptions): SimulationResult {
+export async function simulate(options: SimulationOptions): Promise<SimulationResult> {
   const world = new World(options);
   let failure: SimulationResult["failure"] = null;
   try {
-    world.run(options.steps);
+    await world.run(options.steps);
   } catch (cause) {
     failure = { step: world.now(), message: messageOf(cause), kind: cause instanceof Error ? cause.name : typeof cause };
     options.onTrace?.(`${world.now()} FAILED ${cause instanceof Error ? cause.stack : String(cause)}`);
@@ -63,6 +65,8 @@ class World implements MemberWorld, FaultyWorld {
   readonly #health: LeaderHealth;
   readonly #onTrace: ((line: string) => void) | undefined;
   #now = 0;
+  #isBegun = false;
+  #failure: { readonly cause: unknown } | null = null;
   messageCount = 0;
   fate = { term: 0, isFleeting: false };
   readonly proposed: { readonly index: number; readonly config: ConfigState }[] = [];
@@ -76,7 +80,11 @@ class World implements MemberWorld, FaultyWorld {
     this.#clients = new Clients({ random: this.random, checker: this.checker, trace: (line) => this.trace(line) });
     this.#health = new LeaderHealth(healthLimits(this.profile));
     this.trace(() => `profile ${JSON.stringify(this.profile)}`);
-    this.#begin();
+  }
+
+  /** Of disks. */
+  get delayMax(): number {
+    return this.#isBegun ? this.profile.settings.writeDelayMax : 0;
   }
 
   get settings() {
@@ -95,10 +103,10 @@ class World implements MemberWorld, FaultyWorld {
     this.#onTrace?.(`${this.#now} ${line()}`);
   }
 
-  run(steps: number): void {
-    for (const member of this.members.values()) member.start();
+  async run(steps: number): Promise<void> {
+    await this.#begin();
     while (this.#now < steps) {
-      this.#step(this.profile.tickRate);
+      await this.#step(this.profile.tickRate);
       injectFaults(this);
       // Only there, for the sake of speed.
       if (this.profile.flapRate > 0) this.#health.check(this.members, this.leader(), this.#now);
@@ -106,18 +114,32 @@ class World implements MemberWorld, FaultyWorld {
       if (this.random.next() < this.profile.readRate) this.#read();
     }
     this.#heal();
-    this.#awaitProgress();
+    await this.#awaitProgress();
     this.checker.finish();
     this.#clients.finish();
   }
 
-  send(from: SimulatedMember, messages: readonly RaftMessage[]): void {
-    for (const message of messages) {
-      this.messageCount++;
-      if (message.type === "append" || message.type === "heartbeat") this.checker.leads(from.id, message.term, from.disk);
-      const content = message.type === "snapshot" ? from.disk.storedSnapshot!.state : null;
-      this.network.send(this.#now, { message, content, incarnation: from.incarnation, isLost: false });
-    }
+  send(from: SimulatedMember, message: RaftMessage): void {
+    this.messageCount++;
+    if (message.type === "append" || message.type === "heartbeat") this.checker.leads(from.id, message.term, from.process.storage);
+    this.network.send(this.#now, { message, transfer: null, isLost: false });
+  }
+
+  /** What is read while the sender lives arrives, if at all, later and at once. */
+  async sendSnapshot(to: number, { message, after }: OutgoingSnapshot): Promise<void> {
+    const meta = snapshotIn(message);
+    const rest = await after(this.members.get(to)?.received(meta) ?? NOTHING_RECEIVED);
+    const chunks: Uint8Array[] = [];
+    for await (const chunk of rest.chunks()) chunks.push(chunk);
+    this.messageCount++;
+    await new Promise<void>((arrived, failed) => {
+      const transfer: Transfer = { chunks, after: rest.received, arrived, failed };
+      this.network.send(this.#now, { message, transfer, isLost: false });
+    });
+  }
+
+  onFailed(cause: unknown): void {
+    this.#failure ??= { cause };
   }
 
   onApplied(member: SimulatedMember): void {
@@ -130,7 +152,7 @@ class World implements MemberWorld, FaultyWorld {
   }
 
   onRefused(member: SimulatedMember, refusal: ClusterError): void {
-    this.checker.refuses(member.id, refusal, member.platter.damage);
+    this.checker.refuses(member.id, refusal, member.disk.damage);
     member.isLost = true;
     this.trace(() => `${member.id} refuses to start: ${refusal.message}`);
   }
@@ -147,7 +169,7 @@ class World implements MemberWorld, FaultyWorld {
   }
 
   get #hasLosses(): boolean {
-    return [...this.members.values()].some(({ isLost, platter }) => isLost || platter.damage !== null);
+    return [...this.members.values()].some(({ isLost, disk }) => isLost || disk.damage !== null);
   }
 
   /** The running member that leads in the highest term. */
@@ -158,16 +180,16 @@ class World implements MemberWorld, FaultyWorld {
   }
 
   addBlank(except: readonly number[]): SimulatedMember {
-    const unused = [...this.members.values()].find((member) => !member.wasProposed && member.disk.lastIndex() === 0 && !except.includes(member.id));
+    const unused = [...this.members.values()].find((member) => !member.wasProposed && member.isBlank && !except.includes(member.id));
     if (unused !== undefined) return unused;
-    const member = new SimulatedMember(this.members.size + 1, new SimulatedDisk({ term: 0, vote: 0, commit: 0 }, null), this);
+    const member = new SimulatedMember(this.members.size + 1, this);
     this.members.set(member.id, member);
     member.start();
     return member;
   }
 
   crash(member: SimulatedMember): void {
-    if (!member.isAlive) return;
+    if (!member.isUp) return;
     member.crash();
     this.#clients.onCrash(member);
     for (const other of this.members.values()) if (other.isRunning && this.random.next() < this.profile.noticeRate) other.peerLost(member.id);
@@ -178,42 +200,53 @@ class World implements MemberWorld, FaultyWorld {
   }
 
   /** All first members know each other by the same snapshot. */
-  #begin(): void {
+  async #begin(): Promise<void> {
     const voters = Array.from({ length: this.profile.memberCount }, (_, position) => position + 1);
     const config: ConfigState = { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
-    const snapshot: StoredSnapshot = { meta: { index: 1, term: 1, config }, state: { ...EMPTY_STATE, index: 1 } };
-    for (const id of voters) this.members.set(id, new SimulatedMember(id, new SimulatedDisk({ term: 1, vote: 0, commit: 1 }, snapshot), this));
+    for (const id of voters) {
+      const member = new SimulatedMember(id, this);
+      this.members.set(id, member);
+      await member.found({ index: 1, term: 1, config });
+      member.start();
+    }
+    await this.#settled();
+    this.#isBegun = true;
   }
 
-  #step(tickRate: number): void {
+  async #step(tickRate: number): Promise<void> {
     this.#now++;
     for (const envelope of this.network.take(this.#now)) this.#deliver(envelope);
     for (const member of this.members.values()) {
-      if (member.hasLeft && member.isAlive) this.crash(member);
-      if (!member.isRunning) continue;
-      member.maybeFinishWrite();
-      member.runTimers();
-      if (this.random.next() < tickRate * member.clockRate) member.tick();
+      member.step();
+      if (member.isRunning && this.random.next() < tickRate * member.clockRate) member.tick();
     }
+    await this.#settled();
+    for (const member of this.members.values()) if (member.hasLeft && member.isUp) this.crash(member);
+  }
+
+  /** All that follows from what has happened has happened: nothing in a simulation waits for anything but promises of its own. */
+  async #settled(): Promise<void> {
+    await nextTurn();
+    if (this.#failure !== null) throw this.#failure.cause;
   }
 
   #deliver(envelope: Envelope): void {
-    const { message, content, incarnation } = envelope;
+    const { message, transfer } = envelope;
     const receiver = this.members.get(message.to);
-    const isDelivered = !envelope.isLost && receiver?.isAlive === true;
-    if (isDelivered) {
-      if (this.#onTrace !== undefined) this.trace(() => describeMessage(message));
-      if (receiver.isRunning) this.#receive(receiver, message, content);
-      else this.network.postpone(this.#now, envelope);
+    if (receiver?.isAlive !== true) {
+      transfer?.failed(new ClusterError("unavailable", "nobody answers"));
+    } else if (!receiver.isRunning && !envelope.isLost) {
+      this.network.postpone(this.#now, envelope);
+    } else {
+      if (this.#onTrace !== undefined) this.trace(() => `${describeMessage(message)}${envelope.isLost ? ", in part" : ""}`);
+      if (transfer !== null) receiver.receiveSnapshot(message, transfer, envelope.isLost ? integerBetween(this.random, 0, transfer.chunks.length) : null);
+      else this.#receive(receiver, message);
     }
-    if (message.type !== "snapshot") return;
-    const sender = this.members.get(message.from);
-    if (sender?.isAlive && sender.incarnation === incarnation) sender.raft.reportSnapshot(message.to, isDelivered);
   }
 
-  #receive(receiver: SimulatedMember, message: RaftMessage, content: Envelope["content"]): void {
+  #receive(receiver: SimulatedMember, message: RaftMessage): void {
     if (IN_TOUCH.has(message.type)) this.#health.heard(message, message.term, this.#now);
-    receiver.receive(message, content);
+    receiver.receive(message);
   }
 
   #write(): void {
@@ -235,17 +268,17 @@ class World implements MemberWorld, FaultyWorld {
     this.network.heal();
     this.network.faults = NO_FAULTS;
     for (const member of this.members.values()) member.clockRate = 1;
-    for (const member of this.members.values()) if (!member.isAlive && !member.hasLeft && !member.isLost) member.start();
+    for (const member of this.members.values()) if (!member.isUp && !member.hasLeft && !member.isLost) member.start();
   }
 
   /** Once all faults are over, a write commits and every member of the group applies it; logs and states advance all the while. */
-  #awaitProgress(): void {
+  async #awaitProgress(): Promise<void> {
     const { electionTicks, writeDelayMax, applyDelayMax } = this.settings;
     const patience = 20 * electionTicks + 20 * (writeDelayMax + 1) + 4 * applyDelayMax;
     const target = this.checker.committedMax + 5;
     let [seen, seenAt] = ["", this.#now];
     for (const end = this.#now + HEALING_STEPS_MAX; this.#now < Math.min(end, seenAt + patience); ) {
-      this.#step(1);
+      await this.#step(1);
       const leader = this.leader();
       if (leader === null) continue;
       if (this.checker.committedMax >= target && this.#hasCaughtUp(leader)) return;
@@ -276,6 +309,11 @@ class World implements MemberWorld, FaultyWorld {
       })
     );
   }
+}
+
+function snapshotIn({ snapshot }: RaftMessage): SnapshotMeta {
+  if (snapshot === null) throw new Error("a snapshot comes with a snapshot message");
+  return snapshot;
 }
 
 /** Half an election timeout of silence is far from one; what was under way is over after a few of them, writes, delays and stalls. */

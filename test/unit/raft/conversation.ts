@@ -3,12 +3,12 @@ import { Raft } from "../../../src/raft/raft.js";
 import type { Ready } from "../../../src/raft/ready.js";
 import { messageOf } from "../../../src/base/errors.js";
 import { describeMessage } from "../../simulation/describe-message.js";
-import { SimulatedDisk } from "../../simulation/disk.js";
+import { MemoryDisk } from "./memory-disk.js";
 import { EMPTY_STATE } from "../../simulation/machine.js";
 
 interface Speaker {
   readonly raft: Raft;
-  readonly disk: SimulatedDisk;
+  readonly disk: MemoryDisk;
   config: ConfigState | null;
   applied: number;
   /** Handed out and not persisted. */
@@ -49,7 +49,7 @@ export class Conversation {
     const raft = () => this.#speaker(first).raft;
     const verbs: Record<string, () => void> = {
       voters: () => this.#begin(numbers),
-      blank: () => this.#add(first, new SimulatedDisk({ term: 0, vote: 0, commit: 0 }, null)),
+      blank: () => this.#add(first, new MemoryDisk({ term: 0, vote: 0, commit: 0 }, null)),
       restart: () => this.#restart(first, 0.9),
       power: () => this.#restart(first, 0),
       gone: () => this.#speakers.delete(first),
@@ -79,10 +79,10 @@ export class Conversation {
   #begin(voters: readonly number[]): void {
     const config = { ...noConfig, voters };
     const snapshot = { meta: { index: 1, term: 1, config }, state: { ...EMPTY_STATE, index: 1 } };
-    for (const id of voters) this.#add(id, new SimulatedDisk({ term: 1, vote: 0, commit: 1 }, snapshot));
+    for (const id of voters) this.#add(id, new MemoryDisk({ term: 1, vote: 0, commit: 1 }, snapshot));
   }
 
-  #add(id: number, disk: SimulatedDisk): void {
+  #add(id: number, disk: MemoryDisk): void {
     const applied = disk.storedSnapshot?.meta.index ?? 0;
     const raft = new Raft({
       id,

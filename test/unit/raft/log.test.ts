@@ -3,15 +3,15 @@ import { describe, expect, test } from "vitest";
 import { EMPTY_CONFIG } from "../../../src/raft/config-change.js";
 import { RaftLog } from "../../../src/raft/log.js";
 import type { Entry } from "../../../src/raft/message.js";
-import { SimulatedDisk } from "../../simulation/disk.js";
+import { MemoryDisk } from "./memory-disk.js";
 
 const entry = (index: number, term: number, bytes = 1): Entry => ({ index, term, type: "normal", data: new Uint8Array(bytes) });
 const entries = (first: number, ...terms: number[]): Entry[] => terms.map((term, position) => entry(first + position, term));
-const emptyDisk = () => new SimulatedDisk({ term: 0, vote: 0, commit: 0 }, null);
+const emptyDisk = () => new MemoryDisk({ term: 0, vote: 0, commit: 0 }, null);
 const newLog = (disk = emptyDisk()) => new RaftLog(disk, { commit: 0, applied: 0 });
 
 /** What a driver does with a Ready. */
-function persist(log: RaftLog, disk: SimulatedDisk): void {
+function persist(log: RaftLog, disk: MemoryDisk): void {
   const ready = {
     hardState: null,
     mustSync: true,
@@ -86,7 +86,7 @@ test("entries replaced while their write was under way stay unstable when it is 
 });
 
 test("a start after a crash takes what was applied as committed", () => {
-  const disk = new SimulatedDisk(
+  const disk = new MemoryDisk(
     { term: 3, vote: 0, commit: 4 },
     { meta: { index: 7, term: 2, config: EMPTY_CONFIG }, state: { index: 7, digest: 0, registers: new Map() } },
   );

@@ -5,7 +5,7 @@ import type { ConfigState, RaftMessage } from "../../../src/raft/message.js";
 import { messageOf } from "../../../src/raft/outbox.js";
 import { Raft } from "../../../src/raft/raft.js";
 import type { Ready } from "../../../src/raft/ready.js";
-import { SimulatedDisk } from "../../simulation/disk.js";
+import { MemoryDisk } from "./memory-disk.js";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const code = (expected: Parameters<typeof isClusterError>[1]) => expect.toSatisfy((cause: unknown) => isClusterError(cause, expected));
@@ -14,10 +14,7 @@ const electionTicks = 5;
 /** Member 1 of a group, and a driver that does at once what it is asked. */
 function member(voters: number[], learners: number[] = []) {
   const config: ConfigState = { ...EMPTY_CONFIG, voters, learners };
-  const disk = new SimulatedDisk(
-    { term: 1, vote: 0, commit: 1 },
-    { meta: { index: 1, term: 1, config }, state: { index: 1, digest: 0, registers: new Map() } },
-  );
+  const disk = new MemoryDisk({ term: 1, vote: 0, commit: 1 }, { meta: { index: 1, term: 1, config }, state: { index: 1, digest: 0, registers: new Map() } });
   const options = {
     id: 1,
     storage: disk,

@@ -1,0 +1,293 @@
+import { ClusterError, isClusterError } from "../../src/base/errors.js";
+import { silentLogger } from "../../src/base/log.js";
+import { integerBetween } from "../../src/base/random.js";
+import { isMember } from "../../src/raft/config-change.js";
+import type { ConfigState, Entry, RaftMessage, SnapshotMeta } from "../../src/raft/message.js";
+import { Raft } from "../../src/raft/raft.js";
+import { Driver } from "../../src/replica/driver.js";
+import type { DurableLog, LogWrite } from "../../src/replica/durable-log.js";
+import { EarlyCampaign } from "../../src/replica/early-campaign.js";
+import type { SnapshotFolder } from "../../src/replica/snapshot-folder.js";
+import type { SnapshotProgress } from "../../src/replica/snapshot-frames.js";
+import { SnapshotSender } from "../../src/replica/snapshot-sender.js";
+import { Snapshotter } from "../../src/replica/snapshotter.js";
+import { decodeCommand } from "./command.js";
+import { decodeState, encodeState, Machine } from "./machine.js";
+import type { MemberWorld, SimulatedMember } from "./member.js";
+import type { Transfer } from "./network.js";
+import { STEP_MS, StepClock } from "./step-clock.js";
+import { TickClock } from "./tick-clock.js";
+
+/** How often what may be written late is written. */
+const FLUSH_TICKS = 20;
+
+export interface PendingRead {
+  readonly index: number;
+  readonly context: number;
+}
+
+/** What there is of a member between a start and a crash: the parts of src/replica around a core, put together as GroupMember does. */
+export class MemberProcess {
+  readonly #member: SimulatedMember;
+  readonly #world: MemberWorld;
+  readonly #log: DurableLog;
+  readonly #folder: SnapshotFolder;
+  readonly raft: Raft;
+  readonly #driver: Driver;
+  readonly #snapshotter: Snapshotter;
+  readonly #sender: SnapshotSender;
+  readonly #earlyCampaign: EarlyCampaign;
+  readonly #clock: StepClock;
+  readonly #ticks: TickClock;
+  /** Under way to the disk. */
+  #write: LogWrite | null = null;
+  /** What there is to apply at once takes its time once. */
+  #mayBeSlow = false;
+  #reads: PendingRead[] = [];
+  readonly #incoming = new Set<Transfer>();
+  #tickCount = 0;
+  #isOver = false;
+
+  constructor(member: SimulatedMember, world: MemberWorld, { log, folder }: { readonly log: DurableLog; readonly folder: SnapshotFolder }) {
+    const { settings, random } = world;
+    this.#member = member;
+    this.#world = world;
+    this.#log = log;
+    this.#folder = folder;
+    this.#clock = new StepClock(() => world.now());
+    this.#ticks = new TickClock(this.#clock);
+    this.raft = new Raft({ ...settings, id: member.id, storage: log.storage, random, applied: member.machine.index });
+    this.#driver = new Driver({
+      raft: this.raft,
+      log: { append: (write) => this.#append(write), storage: log.storage },
+      clock: this.#ticks,
+      hooks: this.#hooks(),
+      nextTurn: () => this.#applySlowly(),
+    });
+    const tail = integerBetween(random, 0, settings.tailMax);
+    this.#snapshotter = new Snapshotter({
+      machine: { snapshot: (signal) => this.#snapshot(signal) },
+      log,
+      folder,
+      logger: silentLogger,
+      config: () => ({ snapshotInterval: settings.snapshotEvery, logEntriesForSlowFollowers: tail, keepOldSnapshots: 0, heartbeatTick: 0, electionTick: 0 }),
+      exclusively: (job) => this.#driver.exclusively(job),
+    });
+    this.#sender = new SnapshotSender({
+      folder,
+      transport: {
+        setPeers: () => undefined,
+        send: () => undefined,
+        isReachable: () => true,
+        sendSnapshot: (to, outgoing) => world.sendSnapshot(to, outgoing),
+      },
+      logger: silentLogger,
+    });
+    this.#earlyCampaign = new EarlyCampaign({
+      raft: this.raft,
+      clock: this.#clock,
+      random,
+      logger: silentLogger,
+      heartbeatMs: () => settings.heartbeatMs,
+      wake: () => this.pump(),
+    });
+  }
+
+  run(): void {
+    this.#driver.failure.catch((cause: unknown) => this.#fail(cause));
+    this.#driver.start();
+  }
+
+  /** The machine is off: nothing of this goes on. */
+  end(): void {
+    this.#isOver = true;
+    this.#earlyCampaign.stop();
+    void this.#driver.stop();
+    for (const transfer of this.#incoming) transfer.failed(new Error("the receiver crashed"));
+  }
+
+  get storage(): DurableLog["storage"] {
+    return this.#log.storage;
+  }
+
+  /** What is under way to the disk. */
+  get write(): LogWrite | null {
+    return this.#write;
+  }
+
+  tick(): void {
+    this.#ticks.tick();
+  }
+
+  runTimers(): void {
+    this.#clock.runDue();
+  }
+
+  /** The core was asked for something. */
+  pump(): void {
+    this.#driver.wake();
+  }
+
+  peerLost(peerId: number): void {
+    this.#earlyCampaign.peerLost(peerId);
+  }
+
+  receive(message: RaftMessage): void {
+    this.#earlyCampaign.heard(message);
+    this.#driver.deliver([message]);
+  }
+
+  /** How much of a snapshot is here already. */
+  received(meta: SnapshotMeta): SnapshotProgress {
+    return this.#folder.received(meta);
+  }
+
+  /** `broken`: the connection ends after so many chunks. */
+  receiveSnapshot(message: RaftMessage, transfer: Transfer, broken: number | null): void {
+    const meta = message.snapshot;
+    if (meta === null) throw new Error("a snapshot comes with a snapshot message");
+    this.#incoming.add(transfer);
+    const settled = () => this.#incoming.delete(transfer);
+    this.#folder.receive(meta, chunksOf(transfer, broken), transfer.after).then(
+      () => {
+        settled();
+        this.#driver.deliver([message]);
+        transfer.arrived();
+      },
+      (cause: unknown) => {
+        settled();
+        transfer.failed(cause);
+        if (!isClusterError(cause)) this.#fail(cause);
+      },
+    );
+  }
+
+  /** Reads that may be served now. */
+  takeReads(): readonly PendingRead[] {
+    const { index } = this.#member.machine;
+    const due = this.#reads.filter((read) => read.index <= index);
+    if (due.length > 0) this.#reads = this.#reads.filter((read) => read.index > index);
+    return due;
+  }
+
+  #hooks(): ConstructorParameters<typeof Driver>[0]["hooks"] {
+    return {
+      send: (messages) => this.#send(messages),
+      // Clients propose when they like.
+      propose: () => undefined,
+      ticked: () => {
+        if (++this.#tickCount % FLUSH_TICKS === 0) this.#driver.exclusively(() => this.#log.flush());
+      },
+      turned: () => undefined,
+      install: async (snapshot) => {
+        await this.#member.restore(this.#folder, snapshot);
+        await this.#folder.retain(snapshot, 0);
+        this.#world.trace(() => `${this.#member.id} installs snapshot ${snapshot.index}`);
+      },
+      apply: (entry) => this.#apply(entry),
+      applied: (index) => {
+        this.#world.onApplied(this.#member);
+        this.#snapshotter.applied(index);
+      },
+      readConfirmed: (context, index) => {
+        this.#reads.push({ context, index });
+        this.#world.onApplied(this.#member);
+      },
+    };
+  }
+
+  #send(messages: readonly RaftMessage[]): void {
+    if (this.#isOver) return;
+    for (const message of messages) {
+      if (message.type === "snapshot" && message.snapshot !== null) {
+        this.#sender.send(message, message.snapshot, (ok) => {
+          this.raft.reportSnapshot(message.to, ok);
+          this.pump();
+        });
+      } else this.#world.send(this.#member, message);
+    }
+  }
+
+  #append(write: LogWrite): Promise<void> | null {
+    const first = write.entries[0];
+    const { checker } = this.#world;
+    this.#mayBeSlow = true;
+    if (first !== undefined) checker.stores(this.#member.id, write.entries, write.snapshot?.term ?? this.storage.term(first.index - 1) ?? 0);
+    const written = this.#log.append(write);
+    if (written === null) return null;
+    this.#write = write;
+    this.#member.attempts(write);
+    return written.then(() => {
+      this.#write = null;
+      this.#member.keeps(this.#log.state);
+    });
+  }
+
+  #apply(entry: Entry): void {
+    const { checker, settings, random } = this.#world;
+    const member = this.#member;
+    checker.applies(member.id, entry);
+    member.machine.apply(entry);
+    if (entry.type === "config_change") this.#applyChange(entry);
+    if (this.#mayBeSlow && settings.applyDelayMax > 0 && random.next() < member.slowness) {
+      this.#mayBeSlow = false;
+      this.#ticks.spendSlice();
+    }
+  }
+
+  #applyChange(entry: Entry): void {
+    const { id, config: before } = this.#member;
+    const command = decodeCommand(entry.data);
+    const config = this.raft.applyConfigChange(command?.type === "members" ? command.steps : []);
+    this.#member.config = config;
+    this.#world.trace(() => `${id} applies configuration ${describeConfig(config)}`);
+    const { leader } = this.raft;
+    if (before !== null && isMember(before, id) && !isMember(config, id) && leader !== 0 && leader !== id) this.#world.onRemoved(this.#member);
+  }
+
+  /** What there is to apply takes its time, too. */
+  #applySlowly(): Promise<void> {
+    const steps = integerBetween(this.#world.random, 0, this.#world.settings.applyDelayMax);
+    return new Promise((resolve) => {
+      this.#clock.after(steps * STEP_MS, resolve);
+    });
+  }
+
+  async #snapshot(signal: AbortSignal): Promise<SnapshotMeta> {
+    const { machine, config } = this.#member;
+    const meta = { index: machine.index, term: machine.term, config };
+    try {
+      await this.#folder.write({ meta, members: [] }, [encodeState(machine.state())], signal);
+    } catch (cause) {
+      this.#fail(cause);
+      throw cause;
+    }
+    return meta;
+  }
+
+  #fail(cause: unknown): void {
+    if (!this.#isOver) this.#world.onFailed(cause);
+  }
+}
+
+/** Reads a snapshot as a member's state. */
+export async function readState(
+  folder: SnapshotFolder,
+  place: Pick<SnapshotMeta, "index" | "term">,
+): Promise<{ readonly machine: Machine; readonly meta: SnapshotMeta }> {
+  let machine: Machine | null = null;
+  const { meta } = await folder.read(place, (object) => {
+    machine = new Machine(decodeState(object), place.term);
+  });
+  if (machine === null) throw new Error("a snapshot holds a state");
+  return { machine, meta };
+}
+
+async function* chunksOf({ chunks }: Transfer, broken: number | null): AsyncGenerator<Uint8Array, void, undefined> {
+  yield* broken === null ? chunks : chunks.slice(0, broken);
+  if (broken !== null) throw new ClusterError("unavailable", "the connection broke");
+}
+
+function describeConfig({ voters, learners, votersOutgoing, learnersNext }: ConfigState): string {
+  return `${voters} + ${learners}${votersOutgoing.length > 0 ? ` from ${votersOutgoing} + ${learnersNext}` : ""}`;
+}
