@@ -34,7 +34,7 @@ describe("a join that fails", () => {
     const outcome = await docker.try(3, "swarm", "join", "--token", secret(), address);
     expect(outcome.code).toBe(1);
     expect(outcome.stderr).toMatch(expected);
-    expect(performance.now() - startedAt).toBeLessThan(16_000);
+    expect(performance.now() - startedAt).toBeLessThan(24_000);
     expect(await docker.must(3, "info", "--format", "{{.Swarm.LocalNodeState}}")).toBe("inactive");
   });
 
@@ -44,7 +44,7 @@ describe("a join that fails", () => {
     const outcome = await docker.try(3, "swarm", "join", "--token", manager, "--advertise-addr", "10.88.0.99", "10.88.0.1:2377");
     expect(outcome.code).toBe(1);
     expect(outcome.stderr).toMatch(/heard nothing of the other managers at 10\.88\.0\.99:2377/);
-    expect(performance.now() - startedAt).toBeLessThan(16_000);
+    expect(performance.now() - startedAt).toBeLessThan(24_000);
     expect(await docker.must(1, "info", "--format", "{{.Swarm.Managers}}")).toBe("1");
     const [id] = (await docker.must(1, "node", "ls", "--format", "{{.ID}} {{.Hostname}}")).split("\n").filter((line) => !line.includes("node-1"));
     await docker.must(1, "node", "rm", "--force", (id ?? "").split(" ")[0] ?? "");

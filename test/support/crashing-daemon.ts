@@ -69,7 +69,7 @@ const owner: Owner = { folder, ownerId, cgroupParent, runtime, spawnerPid: () =>
 /** Waits for ends that are under way; what is then still left over, is. */
 async function leftovers(): Promise<readonly string[]> {
   const isClean = () => differences(owner).length === 0;
-  await until("nothing is left over", isClean, 10).catch(() => undefined);
+  await until("nothing is left over", isClean, 30).catch(() => undefined);
   return differences(owner);
 }
 const print = (what: object) => process.stdout.write(`${JSON.stringify(what)}\n`);

@@ -98,7 +98,7 @@ async function play(call: string, step: number): Promise<boolean> {
   const outcome = await life();
   tracer.kill("SIGINT");
   await tracerEnded;
-  await until("nothing is left over", () => differences(owner).length === 0, 10).catch(() => undefined);
+  await until("nothing is left over", () => differences(owner).length === 0, 30).catch(() => undefined);
   process.stdout.write(`${JSON.stringify({ call, step, before, outcome, left: differences(owner) })}\n`);
   return readFileSync(trace, "utf8").includes("killed by SIGKILL");
 }

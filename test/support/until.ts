@@ -2,7 +2,7 @@
  * Polls until `probe` gives something other than undefined or false, and resolves with it. For conditions of other processes, which cannot call back.
  * Rejects after `seconds` with what was waited for and the last thing seen.
  */
-export async function until<T>(what: string, probe: () => T | Promise<T>, seconds = 20): Promise<Exclude<Awaited<T>, undefined | false | null>> {
+export async function until<T>(what: string, probe: () => T | Promise<T>, seconds = 30): Promise<Exclude<Awaited<T>, undefined | false | null>> {
   const deadline = Date.now() + seconds * 1000;
   for (;;) {
     const value = await probe();

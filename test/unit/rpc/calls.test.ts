@@ -325,7 +325,7 @@ test("nobody there is one sentence with the address, at once, and a later server
     code: "unavailable",
     message: `cannot reach 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
   });
-  expect(performance.now() - startedMs).toBeLessThan(1_000);
+  expect(performance.now() - startedMs).toBeLessThan(5_000);
   const again = ca
     .server(serverIdentity)
     .add(EchoService, { one: async (request) => request, down: () => texts(), up: async () => text(""), both: () => texts() });

@@ -100,7 +100,7 @@ test("after a power cut, what was running has ended as killed", async () => {
   await world.reopen();
   const info = world.runtime.inspect(id);
   expect(info).toMatchObject({ state: "exited", exit: { exitCode: 137 } });
-  expect(Math.abs((info?.startedAtMs ?? 0) - startedAtMs)).toBeLessThan(2000);
+  expect(Math.abs((info?.startedAtMs ?? 0) - startedAtMs)).toBeLessThan(10_000);
   expect(world.cgroups().filter((path) => path.endsWith(id.slice(0, 32)))).toEqual([]);
 });
 

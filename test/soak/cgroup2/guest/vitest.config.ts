@@ -5,8 +5,8 @@ export default defineConfig({
   test: {
     root: "/opt/swarmd",
     include: ["test/unit/runtime/*.test.ts", "test/soak/cgroup2/guest/*.guest.ts"],
-    // Those who need no kernel run elsewhere, and so does what only imitates such a host.
-    exclude: ["test/unit/runtime/{fake-runtime,json-file-log,launch-plan,log-files,log-tail,unified-cgroups}.test.ts"],
+    // Those who need no kernel, or another program, run elsewhere; and so does what only imitates such a host, or would take an emulated processor too long.
+    exclude: ["test/unit/runtime/{fake-runtime,json-file-log,launch-plan,log-files,log-tail,rsyslog,shim-steps,unified-cgroups}.test.ts"],
     reporters: ["test/soak/cgroup2/guest/reporter.ts"],
     maxWorkers: 1,
     // An emulated processor takes its time.
