@@ -4,6 +4,7 @@ import type { ContainerSpec, GenericResource, Platform, PortConfig, Task } from 
 import { type TemplateContext, expandTemplate } from "../model/template.js";
 import { containerMountOf } from "../runtime/container-mount.js";
 import type { ContainerConfig, HealthConfig } from "../runtime/container-runtime.js";
+import { resourcesOfTask } from "./task-resources.js";
 
 /** What the agent knows of its own node. */
 export interface AgentNode {
@@ -30,7 +31,6 @@ export function containerConfigOf(
   assertSupported(spec);
   const context = templateContextOf(task, node);
   const expand = (text: string) => expandTemplate(text, context);
-  const limits = task.spec?.resources?.limits;
   return {
     id: made.containerId,
     name: task.name,
@@ -51,7 +51,7 @@ export function containerConfigOf(
     sysctls: spec.sysctls,
     ulimits: spec.ulimits.map((ulimit) => ({ name: ulimit.name, soft: Number(ulimit.soft), hard: Number(ulimit.hard) })),
     oomScoreAdj: Number(spec.oomScoreAdj),
-    resources: { nanoCpus: Number(limits?.nanoCpus ?? 0n), memoryBytes: Number(limits?.memoryBytes ?? 0n), pids: Number(limits?.pids ?? 0n) },
+    resources: resourcesOfTask(task.spec?.resources),
     stopSignal: spec.stopSignal,
     network: made.network,
     hosts: spec.hosts.map(hostLineOf),

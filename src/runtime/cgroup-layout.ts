@@ -1,3 +1,5 @@
+import type { ResourceAbilities } from "./resource-abilities.js";
+
 /** Where this machine has its cgroup hierarchies. Hosts have version 2 only, version 1 only, or version 1 beside a version 2 without controllers. */
 export interface CgroupLayout {
   /** Mount point by controller of version 1 (`memory`, `name=systemd`). */
@@ -6,8 +8,7 @@ export interface CgroupLayout {
   readonly unified: string | null;
   /** Controllers that version 2 has; those used by version 1 are not among them. */
   readonly unifiedControllers: readonly string[];
-  /** Whether the kernel can limit swap. */
-  readonly hasSwapLimit: boolean;
+  readonly abilities: Pick<ResourceAbilities, "hasSwap" | "diskWeight">;
 }
 
 /** Reads /proc/self/mountinfo (proc_pid_mountinfo(5)). The first mount of a hierarchy counts. */
@@ -37,7 +38,7 @@ export function legacyMountPoints(mountinfo: string): readonly string[] {
   });
 }
 
-const CONTROLLERS = new Set(["memory", "cpu", "cpuacct", "pids", "freezer", "devices", "name=systemd"]);
+const CONTROLLERS = new Set(["memory", "cpu", "cpuacct", "pids", "freezer", "devices", "cpuset", "blkio", "name=systemd"]);
 
 function unescapeOctal(text: string): string {
   return text.replace(/\\([0-7]{3})/g, (_, digits: string) => String.fromCharCode(Number.parseInt(digits, 8)));

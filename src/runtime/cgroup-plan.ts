@@ -34,17 +34,21 @@ export interface Freezer {
 /** Controllers for which a container has a group of its own, where they are of version 1. */
 export const CONTAINER_CONTROLLERS = ["memory", "pids", "cpu", "cpuacct", "freezer"] as const;
 
+/** Those of version 1 in which it has a group of its own when there is something to limit: each group costs time at start and end. */
+export const ON_DEMAND_CONTROLLERS: readonly string[] = ["cpuset", "blkio"];
+
 /**
  * The groups of one container and their limits. `group` is its path below each hierarchy: `swarm/OWNER/ID`. Swap is limited to the same amount as memory,
  * as Docker does it.
  */
 export function planCgroups(layout: CgroupLayout, group: string, resources: ContainerResources): CgroupPlan {
   const groups = new Map<string, CgroupGroup["limits"]>();
-  for (const controller of CONTAINER_CONTROLLERS) {
+  for (const controller of [...CONTAINER_CONTROLLERS, ...ON_DEMAND_CONTROLLERS]) {
     const mountPoint = layout.legacy.get(controller);
-    if (mountPoint === undefined) continue;
+    const limits = legacyLimits(controller, resources, layout.abilities);
+    if (mountPoint === undefined || (ON_DEMAND_CONTROLLERS.includes(controller) && limits.length === 0)) continue;
     const path = `${mountPoint}/${group}`;
-    groups.set(path, [...(groups.get(path) ?? []), ...legacyLimits(controller, resources, layout.hasSwapLimit)]);
+    groups.set(path, [...(groups.get(path) ?? []), ...limits]);
   }
   const legacy = [...groups].map(([path, limits]) => ({ path, isUnified: false, limits }));
   const memory = layout.legacy.get("memory");
@@ -55,7 +59,7 @@ export function planCgroups(layout: CgroupLayout, group: string, resources: Cont
           {
             path: `${layout.unified}/${group}`,
             isUnified: true,
-            limits: unifiedLimits((name) => layout.unifiedControllers.includes(name), resources, layout.hasSwapLimit),
+            limits: unifiedLimits((name) => layout.unifiedControllers.includes(name), resources, layout.abilities),
           },
         ];
   return {
@@ -63,7 +67,7 @@ export function planCgroups(layout: CgroupLayout, group: string, resources: Cont
     groups: [...legacy, ...unified],
     outOfMemoryFile: memory !== undefined ? `${memory}/${group}/memory.oom_control` : layout.unified !== null ? `${layout.unified}/${group}/memory.events` : "",
     freezer: freezerOf(layout, group),
-    visible: visibleGroups(layout, group),
+    visible: visibleGroups(layout, group, groups),
   };
 }
 
@@ -73,10 +77,10 @@ function freezerOf(layout: CgroupLayout, group: string): Freezer | null {
   return mountPoint === undefined ? null : { file: `${mountPoint}/${group}/freezer.state`, frozen: "FROZEN", thawed: "THAWED" };
 }
 
-function visibleGroups(layout: CgroupLayout, group: string): CgroupPlan["visible"] {
+function visibleGroups(layout: CgroupLayout, group: string, made: ReadonlyMap<string, unknown>): CgroupPlan["visible"] {
   if (layout.legacy.size === 0) return layout.unified === null ? [] : [{ name: "", path: `${layout.unified}/${group}` }];
-  return CONTAINER_CONTROLLERS.filter((name) => name !== "freezer").flatMap((name) => {
-    const mountPoint = layout.legacy.get(name);
-    return mountPoint === undefined ? [] : [{ name, path: `${mountPoint}/${group}` }];
+  return [...CONTAINER_CONTROLLERS, ...ON_DEMAND_CONTROLLERS].flatMap((name) => {
+    const path = `${layout.legacy.get(name)}/${group}`;
+    return name === "freezer" || !made.has(path) ? [] : [{ name, path }];
   });
 }

@@ -3,6 +3,7 @@ import type { ContainerNetwork } from "../model/container-network.js";
 import type { PortConfig } from "../model/objects.js";
 import type { ContainerFiles } from "./files/container-files.js";
 import type { LogConfig } from "./logs/log-plan.js";
+import type { ResourceAbilities } from "./resource-abilities.js";
 
 /**
  * Containers of one host, as the agent and the HTTP API see them. Knows containers, not tasks. Implemented by LocalRuntime over
@@ -41,6 +42,8 @@ export interface ContainerRuntime {
    * does not run or is paused.
    */
   exec(id: string, config: ExecConfig): Promise<ExecProcess>;
+  /** Which limits can be kept on this machine. */
+  readonly abilities: ResourceAbilities;
   /** Freezes all its processes, and lets them go on. Throws `conflict` when there is nothing to freeze, or it is frozen already. */
   pause(id: string): Promise<void>;
   unpause(id: string): Promise<void>;
@@ -329,6 +332,35 @@ export interface ContainerResources {
   /** Time in each period; -1 is no limit. Not together with nanoCpus. */
   readonly cpuQuotaUs?: number;
   readonly cpuPeriodUs?: number;
+  /** Time for real-time programs in each period. */
+  readonly cpuRealtimeRuntimeUs?: number;
+  readonly cpuRealtimePeriodUs?: number;
+  /** Processors and memory nodes that it may use, as the kernel lists them: `0-3,6`. */
+  readonly cpusetCpus?: string;
+  readonly cpusetMems?: string;
+  /** 0 to 100: how readily its memory goes to swap. */
+  readonly memorySwappiness?: number;
+  /** When its memory is full it waits instead of being ended. */
+  readonly isOutOfMemoryKillDisabled?: boolean;
+  readonly kernelMemoryTcpBytes?: number;
+  /** Its share of the disks' time, 10 to 1000. */
+  readonly diskWeight?: number;
+  readonly disks?: DiskLimits;
+}
+
+/** Limits of single disks. Rates are bytes or operations in a second; 0 takes one back that was there. */
+export interface DiskLimits {
+  readonly weight?: readonly DiskLimit[];
+  readonly readBytes?: readonly DiskLimit[];
+  readonly writeBytes?: readonly DiskLimit[];
+  readonly readOperations?: readonly DiskLimit[];
+  readonly writeOperations?: readonly DiskLimit[];
+}
+
+export interface DiskLimit {
+  /** Of a block device on the host. */
+  readonly path: string;
+  readonly value: number;
 }
 
 export interface ContainerExit {

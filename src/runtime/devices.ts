@@ -65,14 +65,10 @@ async function devicesOfHost(folder: string, prefix: string): Promise<readonly D
 async function readNode(path: string, name: string): Promise<DeviceNode | null> {
   const info = await stat(path, { bigint: true });
   if (!info.isCharacterDevice() && !info.isBlockDevice()) return null;
-  return { name, isBlock: info.isBlockDevice(), major: majorOf(info.rdev), minor: minorOf(info.rdev), mode: Number(info.mode & 0o777n) };
+  return { name, isBlock: info.isBlockDevice(), ...deviceNumbers(info.rdev), mode: Number(info.mode & 0o777n) };
 }
 
 /** As makedev(3) puts them together. */
-function majorOf(device: bigint): number {
-  return Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n));
-}
-
-function minorOf(device: bigint): number {
-  return Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n));
+export function deviceNumbers(device: bigint): { readonly major: number; readonly minor: number } {
+  return { major: Number(((device >> 8n) & 0xfffn) | ((device >> 32n) & 0xfffff000n)), minor: Number((device & 0xffn) | ((device >> 12n) & 0xffffff00n)) };
 }

@@ -5,6 +5,7 @@ import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/e
 import type { CgroupTree } from "./cgroup-tree.js";
 import { allCapabilities, capabilitiesOf } from "./capabilities.js";
 import type { CgroupPlan } from "./cgroup-plan.js";
+import { withDeviceNumbers } from "./disk-limits.js";
 import { type ContainerPaths, execSocket, shortName } from "./container-paths.js";
 import { type ContainerRecord, writeRecord } from "./container-record.js";
 import type {
@@ -230,13 +231,15 @@ export class LocalContainer {
     const record = { ...this.record, config: { ...this.record.config, ...change } };
     if (change.resources !== undefined && this.#state.type === "running") {
       // Rules of devices stay as they are: set anew, the container would be without for a moment.
-      const { groups } = await this.cgroups(change.resources);
-      for (const { path, limits } of groups) {
+      const plan = await this.cgroups(await withDeviceNumbers(change.resources));
+      await this.#tools.cgroups.makeMissing(plan);
+      for (const { path, limits } of plan.groups) {
         await applyLimits(
           path,
           limits.filter(([file]) => !file.startsWith("devices.")),
         );
       }
+      await this.#tools.cgroups.gather(plan);
     }
     await writeRecord(this.paths.record, record);
     this.#record = record;
@@ -308,7 +311,7 @@ export class LocalContainer {
     const { config, process } = this.record;
     const runtime = this.#tools.otherRuntimes.of(config);
     const { nodes, rules } = await planDevices(config);
-    const cgroups = this.#planCgroups(config.resources, rules);
+    const cgroups = this.#planCgroups(await withDeviceNumbers(config.resources), rules);
     const seccomp = await this.#tools.seccompOf(config);
     await this.#tools.volumes.use(config);
     const { plan, path } = this.log;
@@ -370,6 +373,8 @@ export class LocalContainer {
   async #onClosed(run: number): Promise<void> {
     this.#connection = null;
     if (run !== this.#run) return;
+    // An update may have made groups that its shim does not know.
+    if (mayHaveLateGroups(this.record.config.resources)) await this.#tools.cgroups.remove(shortName(this.record.config.id));
     if (this.#state.type === "starting" || this.#state.type === "running") await this.#concludeWithoutShim();
   }
 
@@ -430,6 +435,10 @@ export class LocalContainer {
   #notRunning(): ClusterError {
     return new ClusterError("failed_precondition", `container ${this.record.config.id} is not running`);
   }
+}
+
+function mayHaveLateGroups({ cpusetCpus, cpusetMems, diskWeight, disks }: ContainerResources): boolean {
+  return [cpusetCpus, cpusetMems, diskWeight, disks].some((limit) => limit !== undefined);
 }
 
 /** A limit that is below another one of the same group must be raised after it, and lowered before it: what the kernel refuses is tried once more at the end. */

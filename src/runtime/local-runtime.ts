@@ -10,6 +10,7 @@ import { CgroupTree } from "./cgroup-tree.js";
 import { ContainerList } from "./container-list.js";
 import { type ContainerPaths, containerPaths, containersFolder, mountPointsFolder, socketsFolder } from "./container-paths.js";
 import { type ContainerRecord, readRecord, writeRecord } from "./container-record.js";
+import type { ResourceAbilities } from "./resource-abilities.js";
 import type {
   Attachment,
   ContainerChange,
@@ -204,6 +205,10 @@ export class LocalRuntime implements ContainerRuntime {
     } finally {
       release();
     }
+  }
+
+  get abilities(): ResourceAbilities {
+    return this.#tools.cgroups.abilities;
   }
 
   async usage(id: string): Promise<ContainerUsage> {

@@ -214,8 +214,12 @@ describe("swarm container and its short forms", () => {
     expect(await must("ps", "--filter", "status=paused", "--format", "{{.Names}}")).toBe("life");
     await must("container", "unpause", "life");
     await must("container", "rename", "life", "second");
-    await must("container", "update", "--memory", "64m", "--restart", "on-failure:2", "second");
-    expect(await must("container", "inspect", "second", "-f", "{{.HostConfig.Memory}} {{.HostConfig.RestartPolicy.Name}}")).toBe("67108864 on-failure");
+    await must("container", "update", "--memory", "64m", "--cpuset-cpus", "0", "--restart", "on-failure:2", "second");
+    const limits = "{{.HostConfig.Memory}} {{.HostConfig.CpusetCpus}} {{.HostConfig.RestartPolicy.Name}}";
+    expect(await must("container", "inspect", "second", "-f", limits)).toBe("67108864 0 on-failure");
+    expect(await must("exec", "second", "grep", "Cpus_allowed_list", "/proc/1/status")).toBe("Cpus_allowed_list:\t0");
+    const refusal = expect.stringMatching(/Requested CPUs are not available - requested 900, available: \d/);
+    expect(await swarm("container", "update", "--cpuset-cpus", "900", "second")).toMatchObject({ code: 1, stderr: refusal });
     await must("container", "restart", "second");
     await until("it has started again", async () => (await must("logs", "--tail", "1", "second")) === "started", 30);
     await must("container", "stop", "second");

@@ -56,15 +56,15 @@ describe("a host on its own", () => {
   test("the flags of run come to what they say", async () => {
     const flags =
       "--hostname box --add-host db:1.2.3.4 --dns 9.9.9.9 --env A=b --workdir /etc --user 0:7 --ulimit nofile=99 --read-only --tmpfs /t:size=1m --shm-size 2m " +
-      "--cap-drop ALL --cap-add NET_ADMIN --memory 50m --cpus 0.5 --pids-limit 33 --init --sysctl net.ipv4.ip_forward=1 --security-opt no-new-privileges " +
+      "--cap-drop ALL --cap-add NET_ADMIN --memory 50m --cpus 0.5 --cpuset-cpus 0 --pids-limit 33 --init --sysctl net.ipv4.ip_forward=1 --security-opt no-new-privileges " +
       "--label x=y --volume /proc/sys/kernel:/k:ro --mount type=bind,source=/etc,target=/e,readonly --device /dev/fuse";
     const script =
       "hostname; grep -c 1.2.3.4 /etc/hosts; grep 9.9 /etc/resolv.conf; echo $A; pwd; id -g; ulimit -n; touch /f 2>/dev/null || echo read-only; touch /t/f && echo written; " +
-      "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes; head -c 11 /proc/1/cmdline | head -c 5; echo; test -e /k/ostype && test -e /e/passwd && test -c /dev/fuse && echo mounted; " +
+      "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/memory/memory.limit_in_bytes /sys/fs/cgroup/cpuset/cpuset.cpus; head -c 11 /proc/1/cmdline | head -c 5; echo; test -e /k/ostype && test -e /e/passwd && test -c /dev/fuse && echo mounted; " +
       "grep NoNewPrivs /proc/self/status | grep -c 1; grep CapEff /proc/self/status";
     const { stdout, stderr } = await run(...flags.split(" "), "bb:v1", "sh", "-c", script);
     expect(stderr).toBe("");
-    const expected = ["box", "1", "nameserver 9.9.9.9", "b", "/etc", "7", "99", "read-only", "written", "33", "52428800", "/sbin", "mounted", "1"];
+    const expected = ["box", "1", "nameserver 9.9.9.9", "b", "/etc", "7", "99", "read-only", "written", "33", "52428800", "0", "/sbin", "mounted", "1"];
     expect(stdout.trim().split("\n")).toEqual([...expected, "CapEff:\t0000000000001000"]);
   });
 
@@ -90,12 +90,15 @@ describe("a host on its own", () => {
       runtime,
       "-p",
       "8098:80",
+      "--cpuset-cpus",
+      "0",
       "bb:v1",
       "sh",
       "-c",
       "trap 'exit 3' TERM; while :; do echo hello | nc -l -p 80; done",
     );
     expect(await must("inspect", "other", "--format", "{{.HostConfig.Runtime}}")).toBe(runtime);
+    expect(await must("exec", "other", "grep", "Cpus_allowed_list", "/proc/1/status", "/proc/self/status")).toMatch(/^([^\n]*:\t0\n?){2}$/);
     const address = await must("inspect", "other", "--format", "{{.NetworkSettings.IPAddress}}");
     await until("it answers", async () => (await run("bb:v1", "sh", "-c", `nc ${address} 80 </dev/null`)).stdout === "hello\n");
     expect(await must("exec", "-u", "nobody", "other", "sh", "-c", "id -un; ip -4 addr show eth0")).toMatch(new RegExp(`^nobody\n[^]*inet ${address}/`));

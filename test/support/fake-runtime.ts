@@ -19,6 +19,7 @@ import type {
   LogLine,
   RemoveOptions,
 } from "../../src/runtime/container-runtime.js";
+import { ALL_ABILITIES } from "./resource-abilities.js";
 import { FakeFiles } from "./fake-files.js";
 
 interface FakeContainer {
@@ -32,6 +33,7 @@ interface FakeContainer {
 /** Containers in memory: programs run until a test ends them. Passes the same conformance suite as the real one. */
 export class FakeRuntime implements ContainerRuntime {
   readonly files = new FakeFiles();
+  abilities = ALL_ABILITIES;
   readonly #containers = new Map<string, FakeContainer>();
   readonly #clock: Clock;
   #lastPid = 1000;

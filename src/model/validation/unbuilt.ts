@@ -29,8 +29,6 @@ function refuseTask(task: TaskSpec): void {
   if (network !== undefined) throw notBuilt(`attaching services to networks is not supported yet: "${network.target}" is none of bridge, host and none`);
   if (task.networks.length > 1) throw notBuilt("attaching services to more than one network is not supported yet");
   if ((task.resources?.reservations?.generic.length ?? 0) > 0) throw notBuilt("generic resources are not supported yet");
-  if ((task.resources?.swapBytes ?? 0n) !== 0n) throw notBuilt("swap limits are not supported yet");
-  if (task.resources?.memorySwappiness !== undefined && task.resources.memorySwappiness !== -1n) throw notBuilt("memory swappiness is not supported yet");
 }
 
 function refuseContainer(container: ContainerSpec): void {

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { hostname } from "node:os";
 import { expect, test } from "vitest";
 import { capabilityMask } from "../../../src/runtime/capabilities.js";
+import { ALL_ABILITIES } from "../../support/resource-abilities.js";
 import { parseCgroupMounts } from "../../../src/runtime/cgroup-layout.js";
 import { planCgroups } from "../../../src/runtime/cgroup-plan.js";
 import { containerPaths } from "../../../src/runtime/container-paths.js";
@@ -74,7 +75,7 @@ test("hierarchies are found in mountinfo", () => {
 const LIMITS = { nanoCpus: 1_500_000_000, memoryBytes: 1 << 20, pids: 10 };
 
 test("limits of version 2 are written into one group", () => {
-  const layout = { ...parseCgroupMounts(PURE), unifiedControllers: ["memory", "cpu", "pids"], hasSwapLimit: true };
+  const layout = { ...parseCgroupMounts(PURE), unifiedControllers: ["memory", "cpu", "pids"], abilities: ALL_ABILITIES };
   expect(planCgroups(layout, "swarm/o/c", LIMITS)).toEqual({
     group: "swarm/o/c",
     groups: [
@@ -96,7 +97,7 @@ test("limits of version 2 are written into one group", () => {
 });
 
 test("limits of version 1 are written where their controllers are, and version 2 only holds the processes", () => {
-  const layout = { ...parseCgroupMounts(HYBRID), unifiedControllers: [], hasSwapLimit: true };
+  const layout = { ...parseCgroupMounts(HYBRID), unifiedControllers: [], abilities: ALL_ABILITIES };
   const plan = planCgroups(layout, "swarm/o/c", LIMITS);
   expect(plan.groups).toEqual([
     {
@@ -121,7 +122,7 @@ test("limits of version 1 are written where their controllers are, and version 2
 });
 
 test("no limit writes nothing, and the least processor time is the kernel's", () => {
-  const layout = { ...parseCgroupMounts(PURE), unifiedControllers: ["memory", "cpu", "pids"], hasSwapLimit: true };
+  const layout = { ...parseCgroupMounts(PURE), unifiedControllers: ["memory", "cpu", "pids"], abilities: ALL_ABILITIES };
   expect(planCgroups(layout, "g", { nanoCpus: 0, memoryBytes: 0, pids: 0 }).groups[0]?.limits).toEqual([]);
   expect(planCgroups(layout, "g", { nanoCpus: 1, memoryBytes: 0, pids: 0 }).groups[0]?.limits).toEqual([["cpu.max", "1000 100000"]]);
 });

@@ -1,6 +1,7 @@
 import type { PortConfig } from "../../../model/objects.js";
 import type { ContainerConfig, ContainerInfo, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
+import type { ResourceAbilities } from "../../../runtime/resource-abilities.js";
 import type { NetworkChoice } from "../../../engine/engine.js";
 import { badRequest, notSupported } from "../errors.js";
 import { mountsFromDocker, type RequestedMounts } from "./container-mounts.js";
@@ -14,6 +15,8 @@ export interface ContainerRequest {
   readonly network: NetworkChoice;
   /** Folders of the host that are made if they are missing: sources of `-v`, and of mounts that ask for it. */
   readonly foldersToMake: readonly string[];
+  /** About what was left out. */
+  readonly warnings: readonly string[];
 }
 
 export interface ContainerRequestContext {
@@ -25,6 +28,7 @@ export interface ContainerRequestContext {
   readonly findContainer: (reference: string) => ContainerInfo;
   /** Containers that do not ask for the host's user namespace get their own. */
   readonly isRemapped: boolean;
+  readonly abilities: ResourceAbilities;
 }
 
 const RESTART_NAMES = { no: "no", always: "always", "unless-stopped": "unless-stopped", "on-failure": "on-failure" } as const;
@@ -41,6 +45,7 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   const network = networkFromDocker(host, fields, context);
   if (ports.length > 0 && network !== "bridge") throw badRequest("conflicting options: port publishing and the container type network mode");
   const security = securityFromDocker(host);
+  const { resources, warnings } = resourcesFromDocker(host, context.abilities);
   const config = {
     id: context.id,
     name: context.name,
@@ -49,16 +54,16 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
     ...isolationFromDocker(host, context.isRemapped),
     ...security,
     mounts: mounts.mounts,
-    resources: resourcesFromDocker(host),
+    resources,
     log: logFromDocker(host),
     single: singleFromDocker(fields, host, { ports, mounts }),
   };
   // Some SDKs put the query into the body as well.
   fields.ignore("OnBuild", "ArgsEscaped", "MacAddress", "name", "platform");
   fields.end();
-  host.ignore("ConsoleSize", "MemorySwappiness", "OomKillDisable", "ContainerIDFile", "Isolation");
+  host.ignore("ConsoleSize", "ContainerIDFile", "Isolation");
   host.end();
-  return { config, network, foldersToMake: mounts.foldersToMake };
+  return { config, network, foldersToMake: mounts.foldersToMake, warnings };
 }
 
 export function restartFromDocker(fields: Fields | null): RestartPolicy | null {

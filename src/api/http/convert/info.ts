@@ -27,6 +27,7 @@ function registryConfigOf({ insecure, mirrors }: HostDescription["registries"]):
 /** This host and its part in the swarm. `view` is the cluster's state where this manager could read it in time. */
 export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: number): Json {
   const { host, containers, images } = backend;
+  const { abilities } = containers;
   const states = containers.list().map((container) => container.state);
   return {
     ID: host.id,
@@ -38,16 +39,17 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     Driver: "overlay2",
     DriverStatus: [["Backing Filesystem", "overlayfs"]],
     Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: LOG_DRIVERS.filter((name) => name !== "none") },
-    MemoryLimit: true,
-    SwapLimit: false,
-    CpuCfsPeriod: true,
-    CpuCfsQuota: true,
-    CPUShares: true,
-    CPUSet: true,
-    PidsLimit: true,
+    MemoryLimit: abilities.hasMemory,
+    SwapLimit: abilities.hasSwap,
+    KernelMemoryTCP: abilities.hasKernelMemoryTcp,
+    CpuCfsPeriod: abilities.hasQuota,
+    CpuCfsQuota: abilities.hasQuota,
+    CPUShares: abilities.hasShares,
+    CPUSet: abilities.cpuset.cpus !== "",
+    PidsLimit: abilities.hasPids,
     IPv4Forwarding: true,
     Debug: false,
-    OomKillDisable: false,
+    OomKillDisable: abilities.hasOutOfMemoryControl,
     NGoroutines: 0,
     NFd: 0,
     NEventsListener: 0,

@@ -41,11 +41,18 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
     if (image === undefined) throw notFound(`No such image: ${/[:@]/.test(reference.split("/").at(-1) ?? "") ? reference : `${reference}:latest`}`);
     const id = newContainerId();
     const name = query.text("name").replace(/^\//, "") || randomName(systemRandom, (candidate) => containers.inspect(candidate) !== undefined);
-    const made = containerFromDocker(body, { id, name, image: image.config, findContainer: found, isRemapped: userRemap !== null });
+    const made = containerFromDocker(body, {
+      id,
+      name,
+      image: image.config,
+      findContainer: found,
+      isRemapped: userRemap !== null,
+      abilities: containers.abilities,
+    });
     const owner = made.config.usesHostUsers === true ? null : (userRemap?.root ?? null);
     for (const folder of made.foldersToMake) await makeFolder(folder, owner);
     await engine.create(made.config, made.network);
-    return sendJson(reply, { Id: id, Warnings: [] }, 201);
+    return sendJson(reply, { Id: id, Warnings: made.warnings }, 201);
   });
 
   app.post<ById>("/containers/:id/start", async (request, reply) => sendEmpty(reply, (await engine.start(idOf(request))) ? 204 : 304));
@@ -88,12 +95,11 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
   app.post<ById>("/containers/:id/update", async (request, reply) => {
     const fields = new Fields(await requireJsonBody(request), "");
     const container = found(request.params.id);
-    const resources = changedResources(fields, container.config.resources);
+    const { resources, warnings } = changedResources(fields, container.config.resources, containers.abilities);
     const restart = restartFromDocker(fields.child("RestartPolicy"));
-    fields.ignore("MemorySwappiness", "OomKillDisable");
     fields.end();
     await engine.update(container.config.id, { resources, restart });
-    return sendJson(reply, { Warnings: [] });
+    return sendJson(reply, { Warnings: warnings });
   });
 
   /** Its headers are out at once: who has them knows that no end is missed. */

@@ -173,7 +173,6 @@ describe("not built", () => {
     ["plugins", task({ runtime: "plugin", container: null }), "plugin"],
     ["AppArmor", container({ privileges: { ...privileges, apparmorMode: "disabled" } }), "AppArmor"],
     ["isolation", container({ isolation: "hyperv" }), '"hyperv"'],
-    ["swap", task({ resources: { limits: { nanoCpus: 0n, memoryBytes: 8n * 1024n ** 2n, pids: 0n }, reservations: null, swapBytes: 1n } }), "swap"],
   ])("%s", (_, spec, message) => {
     expect(() => validateServiceSpec(spec)).toThrow(expect.objectContaining({ code: "unimplemented", message: expect.stringContaining(message) }));
   });
