@@ -1,5 +1,6 @@
 #pragma once
 
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -10,6 +11,10 @@
 /** The groups that a container gets. */
 struct CgroupPlan {
   std::vector<CgroupSettings> groups;
+  /** Length of the groups' common path below their hierarchies' roots. */
+  size_t groupSize = 0;
+  /** Controllers of version 2 without which a limit could not be set. */
+  std::set<std::string> needed;
   /** As in Settings. */
   std::vector<std::pair<std::string, std::string>> visible;
 };
@@ -21,4 +26,7 @@ struct CgroupPlan {
 CgroupPlan planCgroups(const std::string& id, const std::string& path, const Json& resources);
 
 /** Makes the groups with their parents, and sets the limits. */
-void makeCgroups(const CgroupPlan& plan);
+void makeCgroups(CgroupPlan& plan);
+
+/** Removes groups, and the default parent with the last one in it. */
+void removeWithParents(const std::vector<std::string>& paths);

@@ -39,7 +39,7 @@ class Attempt {
     }
     std::vector<std::string> paths;
     for (const CgroupSettings& group : cgroups_) paths.push_back(group.path);
-    removeCgroups(paths);
+    removeWithParents(paths);
     store_.remove();
   }
   void owns(const std::vector<CgroupSettings>& cgroups) { cgroups_ = cgroups; }
@@ -99,6 +99,8 @@ Json describe(const Spec& spec, const CgroupPlan& cgroups, const std::string& bu
   container.at("startTime") = Json::text(startTimeOf(process));
   container.at("annotations") = spec.annotations;
   container.at("hooks") = spec.hooks;
+  container.at("seccompListener").at("path") = Json::text(spec.listener.path);
+  container.at("seccompListener").at("metadata") = Json::text(spec.listener.metadata);
   container.at("cgroups") = Json::array();
   for (const CgroupSettings& group : cgroups.groups) {
     Json entry = Json::object();
@@ -163,7 +165,7 @@ void writePidFile(const std::string& path, pid_t process) {
 void createContainer(const ContainerStore& store, const CreateOptions& options) {
   const Spec spec = readSpec(options.bundle);
   Attempt attempt(store);
-  const CgroupPlan cgroups = planCgroups(store.id(), spec.cgroupsPath, spec.resources);
+  CgroupPlan cgroups = planCgroups(store.id(), spec.cgroupsPath, spec.resources);
   attempt.owns(cgroups.groups);
   makeCgroups(cgroups);
   const SeccompFilter filter = compileSeccomp(spec.seccomp, options.programs);

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -29,7 +30,9 @@ ProcessSettings processOf(const Spec& spec, const ExecuteOptions& options) {
   if (!options.processFile.empty()) {
     const auto text = readRegularFile(options.processFile, PROCESS_SIZE_MAX);
     if (!text) failWith(options.processFile + " cannot be read", ENOENT);
-    return parseProcess(Json::parse(*text, options.processFile), "process");
+    ProcessSettings process = parseProcess(Json::parse(*text, options.processFile), "process");
+    process.personality = spec.process.personality;
+    return process;
   }
   ProcessSettings process = spec.process;
   Settings& settings = process.settings;
@@ -79,10 +82,17 @@ struct Entry {
     if (entry.console) takeConsole(entry.process, entry.console, false);
     check(close_range(3, ~0U, CLOSE_RANGE_CLOEXEC), "close descriptors");
     enterWorkingDir(entry.process.settings.workingDir, false);
-    becomeProcess(entry.process, entry.filter);
+    becomeProcess(entry.process, entry.filter, entry.report);
   } catch (const Failure& failure) {
     reportFailure(entry.report.get(), failure.text);
   }
+}
+
+/** Both ends can be read: who takes a listener says so. */
+Pipe makeReport() {
+  int ends[2];
+  check(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends), "socketpair");
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
 }
 
 int waitFor(pid_t process) {
@@ -104,7 +114,8 @@ int executeInContainer(const ContainerStore& store, const ExecuteOptions& option
   const Fd console = connectToConsole(options.consoleSocket, process.settings.terminal.isTerminal);
   const std::vector<CgroupSettings> groups = cgroupsOf(container);
   const int flags = foreignNamespaces(number);
-  Pipe report = makePipe();
+  const ListenerDelivery delivery(spec.listener);
+  Pipe report = makeReport();
   const auto prepare = [&] {
     enterCgroups(groups);
     // Before the container's cgroup namespace is: where namespaces are delegated, as systemd mounts version 2, nobody gets from outside of one into it.
@@ -118,7 +129,7 @@ int executeInContainer(const ContainerStore& store, const ExecuteOptions& option
   };
   const pid_t child = cloneApart(0, Fd(), report.write, prepare, [&] { runChild({process, filter, console, report.write, (flags & CLONE_NEWUSER) != 0}); });
   report.write.reset();
-  const std::string reason = readToEnd(report.read);
+  const std::string reason = awaitExecution(report.read, [&](int taken) { delivery.deliver(child, taken, store.stateOf(container)); });
   if (child > 0 && !reason.empty()) waitFor(child);
   if (child == 0 || !reason.empty()) failWith(reason.empty() ? "the process ended unexpectedly" : reason);
   writePidFile(options.pidFile, child);

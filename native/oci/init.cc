@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sched.h>
 #include <sys/ioctl.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -86,7 +87,7 @@ Json setUp(const Spec& spec, const CgroupPlan& cgroups, InitEnds& ends) {
   const Fd starter = awaitStart(ends);
   try {
     runHooks(spec.hooks, "startContainer", state.write());
-    becomeProcess(spec.process, filter);
+    becomeProcess(spec.process, filter, starter);
   } catch (const Failure& failure) {
     reportFailure(starter.get(), failure.text);
   }
@@ -103,13 +104,18 @@ void takeConsole(const ProcessSettings& process, const Fd& console, bool isFirst
   for (int standard = 0; standard <= 2; standard++) check(dup2(terminal.slave.get(), standard), "dup");
 }
 
-void becomeProcess(const ProcessSettings& process, const SeccompFilter& filter) {
+void becomeProcess(const ProcessSettings& process, const SeccompFilter& filter, const Fd& starter) {
   const Settings& settings = process.settings;
+  const auto load = [&] {
+    if (const Fd listener = filter.load()) offerListener(starter, listener);
+  };
+  applyAttributes(process.attributes);
+  if (process.personality != 0) check(personality(process.personality), "set linux.personality");
   if (process.umask >= 0) umask(static_cast<mode_t>(process.umask));
   if (settings.noNewPrivileges) check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "set no_new_privs");
-  else filter.load();
+  else load();
   assumeIdentity(process.identity, process.capabilities);
-  if (settings.noNewPrivileges) filter.load();
+  if (settings.noNewPrivileges) load();
   executeProgram(settings.args, settings.env);
 }
 

@@ -20,8 +20,11 @@ struct InitEnds {
 /** The first process, in its namespaces. */
 [[noreturn]] void runInit(const Spec& spec, const CgroupPlan& cgroups, const SeccompFilter& filter, InitEnds ends);
 
-/** Takes umask, filter and identity and executes the program, in the container already. Returns only by a Failure. */
-[[noreturn]] void becomeProcess(const ProcessSettings& process, const SeccompFilter& filter);
+/**
+ * Takes umask, filter, identity and the rest and executes the program, in the container already. Returns only by a Failure. `starter` reads what it says until then
+ * (awaitExecution).
+ */
+[[noreturn]] void becomeProcess(const ProcessSettings& process, const SeccompFilter& filter, const Fd& starter);
 
 /** Opens a terminal in the container, takes it for the standard streams, and sends its other end. */
 void takeConsole(const ProcessSettings& process, const Fd& console, bool isFirst);

@@ -12,10 +12,13 @@
 #include "../base/file.h"
 #include "../shim/child.h"
 #include "../shim/cgroups.h"
+#include "cgroup-plan.h"
 #include "create.h"
 #include "hooks.h"
 #include "mount-options.h"
 #include "names.h"
+#include "process-attributes.h"
+#include "seccomp-listener.h"
 
 namespace {
 
@@ -54,9 +57,12 @@ void startContainer(const ContainerStore& store) {
   const Json container = store.read();
   const std::string status = store.statusOf(container);
   if (status != "created") failWith("container " + store.id() + " cannot be started: it is " + status, EINVAL);
+  const ListenerDelivery delivery({container["seccompListener"]["path"].literal(), container["seccompListener"]["metadata"].literal()});
+  const Json state = store.stateOf(container);
+  const auto process = static_cast<pid_t>(strtol(container["pid"].literal().c_str(), nullptr, 10));
   const Fd starter = store.connectToStart();
   store.forgetStart();
-  const std::string reason = readToEnd(starter);
+  const std::string reason = awaitExecution(starter, [&](int number) { delivery.deliver(process, number, state); });
   if (!reason.empty()) failWith(reason);
   runHooks(container["hooks"], "poststart", store.stateOf(container).write());
 }
@@ -82,7 +88,7 @@ void deleteContainer(const ContainerStore& store, bool isForced) {
   }
   // Without a process namespace of its own, others may have outlived the first.
   signalAll(container, SIGKILL);
-  removeCgroups(groupsOf(container));
+  removeWithParents(groupsOf(container));
   const std::string state = store.stateOf(container).write();
   store.remove();
   runHooks(container["hooks"], "poststop", state);
@@ -102,11 +108,18 @@ Json describeFeatures() {
   cgroup.at("v2") = Json::boolean(true);
   cgroup.at("systemd") = Json::boolean(false);
   cgroup.at("systemdUser") = Json::boolean(false);
+  cgroup.at("rdma") = Json::boolean(true);
   Json& seccomp = linux_.at("seccomp");
   seccomp.at("enabled") = Json::boolean(true);
-  seccomp.at("actions") = listOf({"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"});
+  seccomp.at("actions") = listOf({"SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS", "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_NOTIFY", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"});
   seccomp.at("operators") = listOf({"SCMP_CMP_NE", "SCMP_CMP_LT", "SCMP_CMP_LE", "SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_MASKED_EQ"});
-  linux_.at("apparmor").at("enabled") = Json::boolean(false);
-  linux_.at("selinux").at("enabled") = Json::boolean(false);
+  for (const char* name : {"knownFlags", "supportedFlags"}) {
+    seccomp.at(name) = listOf({"SECCOMP_FILTER_FLAG_LOG", "SECCOMP_FILTER_FLAG_SPEC_ALLOW", "SECCOMP_FILTER_FLAG_TSYNC", "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"});
+  }
+  // Compiled in; whether the kernel runs with it is another question.
+  linux_.at("apparmor").at("enabled") = Json::boolean(true);
+  linux_.at("selinux").at("enabled") = Json::boolean(true);
+  linux_.at("intelRdt").at("enabled") = Json::boolean(false);
+  linux_.at("mountExtensions").at("idmap").at("enabled") = Json::boolean(false);
   return features;
 }

@@ -111,6 +111,9 @@ void mountOne(int root, const OciMount& mount, const CgroupPlan& cgroups) {
   else mountAnew(root, mount);
 }
 
+/** The system's own have labels of their own. */
+bool isLabelled(const std::string& type) { return type != "proc" && type != "sysfs" && type != "mqueue" && type.compare(0, 6, "cgroup") != 0; }
+
 bool hasOwnDev(const Spec& spec) {
   for (const OciMount& mount : spec.mounts) {
     if (mount.destination == "/dev") return !mount.isBind;
@@ -124,7 +127,13 @@ void makeDevices(int root, const Spec& spec) {
   const Fd dev = openPlainDirectory(root, "dev");
   const mode_t mask = umask(0);
   makeUsualDevices(dev.get(), isBound);
-  for (const DeviceSettings& device : spec.process.settings.devices) makeDevice(dev.get(), device, isBound);
+  const auto& devices = spec.process.settings.devices;
+  for (size_t index = 0; index < devices.size(); index++) {
+    makeDevice(dev.get(), devices[index], isBound);
+    const auto& [user, group] = spec.deviceOwners[index];
+    if (isBound || (user == 0 && group == 0)) continue;
+    check(fchownat(dev.get(), devices[index].name.c_str(), user, group, AT_SYMLINK_NOFOLLOW), "give away /dev", devices[index].name);
+  }
   umask(mask);
 }
 
@@ -147,6 +156,7 @@ void enterOciRoot(const Spec& spec, const CgroupPlan& cgroups, const std::functi
   const Fd root = openFile(spec.root, O_PATH | O_DIRECTORY);
   for (OciMount mount : spec.mounts) {
     if (mount.destination == "/dev" && !mount.isBind) mount.flags &= ~static_cast<unsigned long>(MS_RDONLY);
+    if (!spec.mountLabel.empty() && !mount.isBind && isLabelled(mount.type)) mount.data += (mount.data.empty() ? "" : ",") + ("context=\"" + spec.mountLabel + "\"");
     mountOne(root.get(), mount, cgroups);
   }
   makeDevices(root.get(), spec);

@@ -20,9 +20,12 @@ struct Word {
 };
 
 constexpr Word ACTIONS[] = {{"SCMP_ACT_ALLOW", "allow"},           {"SCMP_ACT_ERRNO", "errno"}, {"SCMP_ACT_KILL", "kill"}, {"SCMP_ACT_KILL_THREAD", "kill"},
-                            {"SCMP_ACT_KILL_PROCESS", "kill-process"}, {"SCMP_ACT_TRAP", "trap"},   {"SCMP_ACT_LOG", "log"},   {"SCMP_ACT_TRACE", "trace"}};
+                            {"SCMP_ACT_KILL_PROCESS", "kill-process"}, {"SCMP_ACT_TRAP", "trap"},   {"SCMP_ACT_LOG", "log"}, {"SCMP_ACT_NOTIFY", "notify"},   {"SCMP_ACT_TRACE", "trace"}};
 constexpr Word OPERATORS[] = {{"SCMP_CMP_NE", "ne"}, {"SCMP_CMP_LT", "lt"}, {"SCMP_CMP_LE", "le"},           {"SCMP_CMP_EQ", "eq"},
                               {"SCMP_CMP_GE", "ge"}, {"SCMP_CMP_GT", "gt"}, {"SCMP_CMP_MASKED_EQ", "masked-eq"}};
+
+/** SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV, newer than some headers. */
+constexpr unsigned WAIT_KILLABLE_RECV = 1U << 5;
 
 template <size_t Size>
 std::string translate(const Word (&words)[Size], const std::string& word, const char* where) {
@@ -77,22 +80,40 @@ std::string readAll(const Fd& file) {
   return text;
 }
 
+/** Also by the default action, with which it cannot say where its end is: to that, and the rest of what it does before somebody listens, it must be allowed. */
+bool isNotifying(const Json& seccomp) {
+  const std::string notify = "SCMP_ACT_NOTIFY";
+  if (textOf(seccomp, "defaultAction", "linux.seccomp") == notify) failWith("linux.seccomp.defaultAction cannot be SCMP_ACT_NOTIFY: the listener is told by a system call", EINVAL);
+  bool isFound = false;
+  for (const Json& rule : itemsOf(seccomp, "syscalls", "linux.seccomp")) {
+    if (textOf(rule, "action", "linux.seccomp.syscalls") != notify) continue;
+    isFound = true;
+    for (const std::string& name : textsOf(rule, "names", "linux.seccomp.syscalls")) {
+      if (name == "write") failWith("linux.seccomp.syscalls cannot ask the listener about \"write\": it is told by this system call", EINVAL);
+    }
+  }
+  return isFound;
+}
+
 unsigned flagsOf(const Json& seccomp) {
   unsigned flags = 0;
   for (const std::string& name : textsOf(seccomp, "flags", "linux.seccomp")) {
     if (name == "SECCOMP_FILTER_FLAG_LOG") flags |= SECCOMP_FILTER_FLAG_LOG;
     else if (name == "SECCOMP_FILTER_FLAG_SPEC_ALLOW") flags |= SECCOMP_FILTER_FLAG_SPEC_ALLOW;
     else if (name == "SECCOMP_FILTER_FLAG_TSYNC") flags |= SECCOMP_FILTER_FLAG_TSYNC;
+    else if (name == "SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV" && isNotifying(seccomp)) flags |= WAIT_KILLABLE_RECV;
     else failWith("linux.seccomp.flags has \"" + name + "\", which is not supported", ENOSYS);
   }
-  return flags;
+  if (!isNotifying(seccomp)) return flags;
+  if (textOf(seccomp, "listenerPath", "linux.seccomp").empty()) failWith("SCMP_ACT_NOTIFY needs linux.seccomp.listenerPath", EINVAL);
+  // There is one thread yet, and the kernel gives a listener or synchronises several.
+  return (flags & ~static_cast<unsigned>(SECCOMP_FILTER_FLAG_TSYNC)) | SECCOMP_FILTER_FLAG_NEW_LISTENER;
 }
 
 }  // namespace
 
 SeccompFilter compileSeccomp(const Json& seccomp, const std::string& folder) {
   if (seccomp.isNull()) return SeccompFilter("", 0);
-  if (!seccomp["listenerPath"].isNull()) failWith("linux.seccomp.listenerPath is not supported", ENOSYS);
   const std::string program = folder + "/swarm-seccomp";
   const Fd policy = memoryFile(policyOf(seccomp));
   const Fd filter = memoryFile("");

@@ -3,6 +3,8 @@
 #include <fcntl.h>
 #include <linux/sched.h>
 #include <sched.h>
+#include <sys/personality.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 
@@ -74,14 +76,15 @@ void parseNamespaces(Spec& spec, const Json& linux_) {
   }
 }
 
-void parseDevices(Settings& settings, const Json& linux_) {
+void parseDevices(Spec& spec, const Json& linux_) {
   for (const Json& item : itemsOf(linux_, "devices", "linux")) {
     const std::string path = textOf(item, "path", "linux.devices");
     const std::string type = textOf(item, "type", "linux.devices");
     if (path.compare(0, 5, "/dev/") != 0 || path.find("..") != std::string::npos) failWith("linux.devices has the path \"" + path + "\", which is not below /dev", EINVAL);
     if (type != "c" && type != "u" && type != "b") failWith("linux.devices has the type \"" + type + "\" for " + path + ", which is not c, u or b", EINVAL);
     const auto part = [&](const char* key, int64_t missing) { return static_cast<unsigned>(numberOf(item, key, "linux.devices", missing)); };
-    settings.devices.push_back({path.substr(5), type == "b", part("major", 0), part("minor", 0), part("fileMode", 0666)});
+    spec.deviceOwners.emplace_back(part("uid", 0), part("gid", 0));
+    spec.process.settings.devices.push_back({path.substr(5), type == "b", part("major", 0), part("minor", 0), part("fileMode", 0666)});
   }
 }
 
@@ -95,12 +98,33 @@ std::string parseTimeOffsets(const Json& linux_) {
 }
 
 void refuseUnsupported(const Json& config, const Json& linux_) {
-  const auto refuse = [](const char* what) { failWith(std::string(what) + " is not supported", ENOSYS); };
-  if (!textOf(config["process"], "apparmorProfile", "process").empty()) refuse("process.apparmorProfile");
-  if (!textOf(config["process"], "selinuxLabel", "process").empty()) refuse("process.selinuxLabel");
-  if (!textOf(linux_, "mountLabel", "linux").empty()) refuse("linux.mountLabel");
-  if (!linux_["intelRdt"].isNull()) refuse("linux.intelRdt");
-  if (!linux_["personality"].isNull()) refuse("linux.personality");
+  const auto refuse = [](const std::string& what) { failWith(what + " is not supported", ENOSYS); };
+  if (!linux_["intelRdt"].isNull()) {
+    struct stat info = {};
+    if (stat("/sys/fs/resctrl/schemata", &info) < 0) failWith("linux.intelRdt is asked for, but this machine has no resctrl: Intel RDT is not supported or not enabled", ENOSYS);
+    refuse("linux.intelRdt");
+  }
+  for (const char* name : {"netDevices", "memoryPolicy"}) {
+    if (!linux_[name].isNull()) refuse(std::string("linux.") + name);
+  }
+  for (const Json& mount : itemsOf(config, "mounts", "config")) {
+    if (!mount["uidMappings"].isNull() || !mount["gidMappings"].isNull()) refuse("mounts.uidMappings, for " + textOf(mount, "destination", "mounts") + ",");
+  }
+}
+
+/** Of personality(2): programs see a machine of 32 bits. */
+unsigned long parsePersonality(const Json& json) {
+  if (json.isNull()) return 0;
+  const std::string domain = textOf(json, "domain", "linux.personality");
+  if (!itemsOf(json, "flags", "linux.personality").empty()) failWith("linux.personality.flags is not supported", ENOSYS);
+  if (domain != "LINUX" && domain != "LINUX32") failWith("linux.personality.domain \"" + domain + "\" is not one of LINUX and LINUX32", EINVAL);
+  return domain == "LINUX32" ? static_cast<unsigned long>(PER_LINUX32) : static_cast<unsigned long>(PER_LINUX);
+}
+
+std::string parseMountLabel(const Json& linux_) {
+  const std::string label = textOf(linux_, "mountLabel", "linux");
+  if (!label.empty() && !hasSelinux()) failWith("linux.mountLabel \"" + label + "\" cannot be applied: this machine's kernel runs without SELinux", ENOSYS);
+  return label;
 }
 
 void parseLinux(Spec& spec, const Json& linux_) {
@@ -108,7 +132,7 @@ void parseLinux(Spec& spec, const Json& linux_) {
   spec.uidMap = parseRanges(linux_, "uidMappings");
   spec.gidMap = parseRanges(linux_, "gidMappings");
   parseNamespaces(spec, linux_);
-  parseDevices(settings, linux_);
+  parseDevices(spec, linux_);
   settings.maskedPaths = textsOf(linux_, "maskedPaths", "linux");
   settings.readOnlyPaths = textsOf(linux_, "readonlyPaths", "linux");
   for (const auto& [name, value] : linux_["sysctl"].members()) settings.sysctls.emplace_back(name, value.literal());
@@ -118,6 +142,9 @@ void parseLinux(Spec& spec, const Json& linux_) {
   spec.cgroupsPath = textOf(linux_, "cgroupsPath", "linux");
   spec.resources = linux_["resources"];
   spec.seccomp = linux_["seccomp"];
+  spec.listener = parseListener(spec.seccomp);
+  spec.mountLabel = parseMountLabel(linux_);
+  spec.process.personality = parsePersonality(linux_["personality"]);
 }
 
 std::vector<OciMount> parseMounts(const Json& config) {
@@ -162,6 +189,7 @@ ProcessSettings parseProcess(const Json& process, const std::string& where) {
   parsed.identity = parseUser(process["user"], where + ".user");
   parsed.umask = static_cast<int>(numberOf(process["user"], "umask", where + ".user", -1));
   parsed.capabilities = parseCapabilities(process["capabilities"], where + ".capabilities");
+  parsed.attributes = parseAttributes(process, where);
   return parsed;
 }
 

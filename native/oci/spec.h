@@ -7,6 +7,8 @@
 #include "../shim/identity.h"
 #include "../shim/settings.h"
 #include "mount-options.h"
+#include "process-attributes.h"
+#include "seccomp-listener.h"
 
 /** A namespace that the container has: of its own, or with a path an existing one. */
 struct NamespaceSettings {
@@ -26,6 +28,9 @@ struct ProcessSettings {
   Identity identity = {0, 0, {}, ""};
   CapabilitySets capabilities;
   int umask = -1;
+  ProcessAttributes attributes;
+  /** As personality(2) takes it; of the whole container. */
+  unsigned long personality = 0;
   /** args, env, workingDir, rlimits, oomScoreAdj, noNewPrivileges, terminal. */
   Settings settings;
 };
@@ -45,6 +50,11 @@ struct Spec {
   std::string cgroupsPath;
   Json resources;
   Json seccomp;
+  SeccompListener listener;
+  /** SELinux label of what is mounted for the container; empty is none. */
+  std::string mountLabel;
+  /** Of the devices in `process.settings`, in their order. */
+  std::vector<std::pair<uid_t, gid_t>> deviceOwners;
   Json hooks;
   Json annotations;
   std::string version;

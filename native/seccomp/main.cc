@@ -20,7 +20,7 @@
  * swarm-seccomp: compiles a policy, which it reads on standard input, to the program that seccomp(2) takes, which it writes to standard output. A program of its
  * own, so that the library and its memory are in no process that stays. The policy is lines of words; src/runtime/seccomp/ writes them:
  *
- *   default ACTION ERRNO            ACTION is allow, errno, kill, kill-process, trap, log or trace; ERRNO 0 where it has none
+ *   default ACTION ERRNO            ACTION is allow, errno, kill, kill-process, trap, log, notify or trace; ERRNO 0 where it has none
  *   arch NAME                       beside the machine's own, as libseccomp calls it
  *   rule ACTION ERRNO NAME [INDEX OPERATOR VALUE VALUE2]...
  *
@@ -36,6 +36,7 @@ uint32_t actionOf(const std::string& name, unsigned error) {
   if (name == "kill-process") return SCMP_ACT_KILL_PROCESS;
   if (name == "trap") return SCMP_ACT_TRAP;
   if (name == "log") return SCMP_ACT_LOG;
+  if (name == "notify") return SCMP_ACT_NOTIFY;
   if (name == "trace") return SCMP_ACT_TRACE(error);
   failWith("unknown action \"" + name + "\"");
 }

@@ -18,6 +18,7 @@ constexpr int ANY = -1;
 constexpr int ALL_ACCESS = BPF_DEVCG_ACC_MKNOD | BPF_DEVCG_ACC_READ | BPF_DEVCG_ACC_WRITE;
 
 struct Rule {
+  bool isAllowed;
   int type;
   int major;
   int minor;
@@ -30,14 +31,16 @@ int numberOrAny(const std::string& text, const std::string& rule) {
   return atoi(text.c_str());
 }
 
-/** `TYPE MAJOR:MINOR ACCESS`. */
-Rule parseRule(const std::string& text) {
+/** `TYPE MAJOR:MINOR ACCESS`, with `!` before it to deny. */
+Rule parseRule(const std::string& whole) {
+  const bool isAllowed = whole.empty() || whole[0] != '!';
+  const std::string text = isAllowed ? whole : whole.substr(1);
   const size_t colon = text.find(':');
   const size_t space = text.find(' ', 2);
   if (text.size() < 7 || (text[0] != 'c' && text[0] != 'b') || text[1] != ' ' || colon == std::string::npos || space == std::string::npos || space < colon) {
     failWith("device rule \"" + text + "\"", EINVAL);
   }
-  Rule rule = {text[0] == 'c' ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK, numberOrAny(text.substr(2, colon - 2), text),
+  Rule rule = {isAllowed, text[0] == 'c' ? BPF_DEVCG_DEV_CHAR : BPF_DEVCG_DEV_BLOCK, numberOrAny(text.substr(2, colon - 2), text),
                numberOrAny(text.substr(colon + 1, space - colon - 1), text), 0};
   for (const char letter : text.substr(space + 1)) {
     if (letter == 'r') rule.access |= BPF_DEVCG_ACC_READ;
@@ -69,7 +72,7 @@ void appendReturn(std::vector<bpf_insn>& program, int value) {
   program.push_back(instruction(BPF_JMP | BPF_EXIT, 0, 0, 0, 0));
 }
 
-/** Returns 1 when all of the rule's conditions hold; falls through to the next rule when one does not. */
+/** Decides when all of the rule's conditions hold; falls through to the next rule when one does not. What is denied is so if any of the access is. */
 void appendRule(std::vector<bpf_insn>& program, const Rule& rule) {
   std::vector<size_t> jumps;
   const auto unless = [&](int comparison, unsigned char left, int right) {
@@ -78,11 +81,11 @@ void appendRule(std::vector<bpf_insn>& program, const Rule& rule) {
   };
   unless(BPF_JNE, TYPE, rule.type);
   program.push_back(copy(SCRATCH, ACCESS));
-  program.push_back(calculate(BPF_AND, SCRATCH, ALL_ACCESS & ~rule.access));
-  unless(BPF_JNE, SCRATCH, 0);
+  program.push_back(calculate(BPF_AND, SCRATCH, rule.isAllowed ? ALL_ACCESS & ~rule.access : rule.access));
+  unless(rule.isAllowed ? BPF_JNE : BPF_JEQ, SCRATCH, 0);
   if (rule.major != ANY) unless(BPF_JNE, MAJOR, rule.major);
   if (rule.minor != ANY) unless(BPF_JNE, MINOR, rule.minor);
-  appendReturn(program, 1);
+  appendReturn(program, rule.isAllowed ? 1 : 0);
   for (const size_t jump : jumps) program[jump].off = static_cast<short>(program.size() - jump - 1);
 }
 
@@ -94,7 +97,8 @@ std::vector<bpf_insn> compile(const std::vector<std::string>& rules) {
   program.push_back(calculate(BPF_RSH, ACCESS, 16));
   program.push_back(load(MAJOR, offsetof(bpf_cgroup_dev_ctx, major)));
   program.push_back(load(MINOR, offsetof(bpf_cgroup_dev_ctx, minor)));
-  for (const std::string& rule : rules) appendRule(program, parseRule(rule));
+  // The last rule that matches counts.
+  for (auto rule = rules.rbegin(); rule != rules.rend(); ++rule) appendRule(program, parseRule(*rule));
   appendReturn(program, 0);
   return program;
 }

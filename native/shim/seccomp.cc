@@ -29,9 +29,10 @@ SeccompFilter SeccompFilter::ofProgram(std::string program, unsigned flags) {
   return filter;
 }
 
-void SeccompFilter::load() const {
-  if (program_.empty()) return;
+Fd SeccompFilter::load() const {
+  if (program_.empty()) return Fd();
   const sock_fprog program = {static_cast<unsigned short>(program_.size() / sizeof(sock_filter)),
                               reinterpret_cast<sock_filter*>(const_cast<char*>(program_.data()))};
-  check(static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags_, &program)), "load the seccomp filter");
+  const int result = check(static_cast<int>(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, flags_, &program)), "load the seccomp filter");
+  return (flags_ & SECCOMP_FILTER_FLAG_NEW_LISTENER) != 0 ? Fd(result) : Fd();
 }

@@ -49,9 +49,8 @@ void bindConsole(const Fd& slave) {
   check(mount(pathOf(slave.get()).c_str(), pathOf(console.get()).c_str(), nullptr, MS_BIND, nullptr), "mount", "/dev/console");
 }
 
-void sendDescriptor(int socket, int fd) {
-  char byte = 0;
-  iovec part = {&byte, 1};
+void sendDescriptor(int socket, int fd, std::string text) {
+  iovec part = {text.data(), text.size()};
   alignas(cmsghdr) char control[CMSG_SPACE(sizeof fd)] = {};
   msghdr message = {};
   message.msg_iov = &part;
@@ -61,7 +60,7 @@ void sendDescriptor(int socket, int fd) {
   cmsghdr* head = CMSG_FIRSTHDR(&message);
   *head = {CMSG_LEN(sizeof fd), SOL_SOCKET, SCM_RIGHTS};
   memcpy(CMSG_DATA(head), &fd, sizeof fd);
-  check(static_cast<int>(retry([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); })), "send", "the terminal");
+  check(static_cast<int>(retry([&] { return sendmsg(socket, &message, MSG_NOSIGNAL); })), "send", "a descriptor");
 }
 
 Fd receiveDescriptor(int socket) {

@@ -1,10 +1,17 @@
-import { execFileSync } from "node:child_process";
-import { chownSync, existsSync, mkdirSync, readdirSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync, spawn } from "node:child_process";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
-import { join } from "node:path";
+import { arch } from "node:os";
+import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { OciBundle, type OciConfig } from "../../support/oci-bundle.js";
+import { OCI_PATH, OciBundle, type OciConfig } from "../../support/oci-bundle.js";
 import { until } from "../../support/until.js";
+
+const AGENT_PATH = join(dirname(OCI_PATH), "seccomp-agent");
+const HAS_APPARMOR = existsSync("/sys/module/apparmor/parameters/enabled") && readFileSync("/sys/module/apparmor/parameters/enabled", "utf8").startsWith("Y");
+const HAS_HUGE_PAGES = ["/sys/fs/cgroup/cgroup.controllers", "/sys/fs/cgroup/unified/cgroup.controllers"].some(
+  (path) => existsSync(path) && readFileSync(path, "utf8").includes("hugetlb"),
+);
 
 /** crun knows no hierarchy of version 2 beside one of version 1: such a machine's is hidden from it. */
 const CRUN = ["unshare", "-m", "sh", "-c", '[ ! -d /sys/fs/cgroup/unified ] || mount -t tmpfs tmpfs /sys/fs/cgroup/unified; exec crun "$@"', "crun"];
@@ -255,6 +262,144 @@ test("a terminal goes to the console socket", async () => {
   }
 });
 
+/** Asks the listener about new folders. */
+const ASKING = {
+  defaultAction: "SCMP_ACT_ALLOW",
+  listenerPath: "/run/nobody-listens-here",
+  listenerMetadata: "told as it is",
+  syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_NOTIFY" }],
+};
+
+test.each([false, true])("a listener gets the filter's end with the state, and decides: with no new privileges %s", async (noNewPrivileges) => {
+  using bundle = new OciBundle();
+  const socket = join(bundle.folder, "agent");
+  bundle.write("mkdir /x; echo ended; sleep 1000", (config) => {
+    Object.assign(config.linux, { seccomp: { ...ASKING, listenerPath: socket } });
+    Object.assign(config.process, { noNewPrivileges });
+  });
+  expect(bundle.create().stderr).toBe("");
+  const nobody = `swarm-oci: connect to linux.seccomp.listenerPath ${socket}: no such file or directory\n`;
+  expect(bundle.call("start", bundle.id)).toMatchObject({ code: 1, stderr: nobody });
+  expect(bundle.state().status).toBe("created");
+  const agent = spawn(AGENT_PATH, [socket]);
+  try {
+    let said = "";
+    agent.stdout.on("data", (data: Buffer) => (said += data.toString()));
+    await until("the agent listens", () => said === "listening\n");
+    expect(bundle.call("start", bundle.id).stderr).toBe("");
+    await until("the program has gone on", () => bundle.output().includes("ended"));
+    expect(bundle.output()).toBe("mkdir: can't create directory '/x': Disk quota exceeded\nended\n");
+    expect(bundle.call("exec", bundle.id, "mkdir", "/y")).toMatchObject({ code: 1, stderr: "mkdir: can't create directory '/y': Disk quota exceeded\n" });
+    await until("the agent was told twice", () => said.trim().split("\n").length === 3);
+    const [first, second] = said
+      .trim()
+      .split("\n")
+      .slice(1)
+      .map((line): Record<string, unknown> => JSON.parse(line) as Record<string, unknown>);
+    const common = { ociVersion: "1.0.2", fds: ["seccompFd"], metadata: "told as it is" };
+    expect(first).toMatchObject({ ...common, pid: bundle.pid(), state: { id: bundle.id, status: "created", pid: bundle.pid(), bundle: bundle.folder } });
+    expect(second).toMatchObject({ ...common, state: { id: bundle.id, status: "running", pid: bundle.pid() } });
+    expect(second?.pid).not.toBe(bundle.pid());
+  } finally {
+    agent.kill("SIGKILL");
+  }
+});
+
+test("priorities, personality and owners of devices are what was asked for", async () => {
+  using bundle = new OciBundle();
+  const script = "awk '{ print $19, $41 }' /proc/self/stat; busybox ionice -p $$; uname -m; stat -c '%u:%g %a %t:%T' /dev/own";
+  const output = await run(bundle, script, (config) => {
+    Object.assign(config.process, {
+      scheduler: { policy: "SCHED_BATCH", nice: 5 },
+      ioPriority: { class: "IOPRIO_CLASS_BE", priority: 6 },
+    });
+    const device = { path: "/dev/own", type: "c", major: 1, minor: 3, fileMode: 0o640, uid: 7, gid: 8 };
+    Object.assign(config.linux, { personality: { domain: "LINUX32" }, devices: [device] });
+  });
+  expect(output).toBe(`5 3\nbest-effort: prio 6\n${arch() === "x64" ? "i686" : "armv8l"}\n7:8 640 1:3\n`);
+});
+
+test("resources: huge pages, disks, weights and processors are in the groups, and the default parent goes with its last container", async () => {
+  using bundle = new OciBundle();
+  const parents = () => ["", ...readdirSync("/sys/fs/cgroup")].map((name) => join("/sys/fs/cgroup", name, "swarm-oci", bundle.id));
+  const read = (...files: readonly string[]) => {
+    const path = parents()
+      .flatMap((group) => files.map((file) => join(group, file)))
+      .find((candidate) => existsSync(candidate));
+    return path === undefined ? "" : readFileSync(path, "utf8").trim();
+  };
+  bundle.write("sleep 1000", (config) => {
+    delete config.linux.cgroupsPath;
+    config.linux.resources = {
+      hugepageLimits: HAS_HUGE_PAGES ? [{ pageSize: "2MB", limit: 4 << 20 }] : [],
+      cpu: { cpus: "0", mems: "0", burst: 0 },
+      blockIO: { weight: 300 },
+      devices: [
+        { allow: false, access: "rwm" },
+        { allow: true, type: "c", major: 10, access: "rw" },
+        { allow: false, type: "c", major: 10, minor: 200, access: "rwm" },
+      ],
+    };
+  });
+  expect(bundle.create().stderr).toBe("");
+  expect([read("cpuset.cpus"), read("cpuset.mems")]).toEqual(["0", "0"]);
+  if (HAS_HUGE_PAGES) expect(read("hugetlb.2MB.limit_in_bytes", "hugetlb.2MB.max")).toBe(String(4 << 20));
+  if (HAS_HUGE_PAGES) expect(read("hugetlb.2MB.rsvd.limit_in_bytes", "hugetlb.2MB.rsvd.max")).toBe(String(4 << 20));
+  const weight = read("blkio.bfq.weight", "blkio.weight", "io.bfq.weight", "io.weight");
+  expect(weight).toMatch(/^(default )?(300|2930)$/m);
+  expect(parents().some((path) => existsSync(path))).toBe(true);
+  expect(bundle.call("delete", "--force", bundle.id).stderr).toBe("");
+  expect(parents().filter((path) => existsSync(path))).toEqual([]);
+  const others = parents()
+    .map((path) => dirname(path))
+    .filter((path) => existsSync(path));
+  for (const parent of others) expect(readdirSync(parent, { withFileTypes: true }).some((entry) => entry.isDirectory())).toBe(true);
+});
+
+test("rules of devices count in their order: what an earlier one allows, a later one denies", async () => {
+  using bundle = new OciBundle();
+  const script = "head -c 1 /dev/zero; head -c 1 /dev/full | wc -c; head -c 1 /dev/own | wc -c; true >>/dev/own";
+  const output = await run(bundle, script, (config) => {
+    config.linux.devices = [{ path: "/dev/own", type: "c", major: 1, minor: 5, fileMode: 0o666 }];
+    const rules = [
+      { allow: false, access: "rwm" },
+      { allow: false, type: "c", major: 1, minor: 5, access: "rwm" },
+    ];
+    config.linux.resources = { devices: rules };
+  });
+  const refused = "Operation not permitted\n";
+  expect(output).toBe(`head: /dev/zero: ${refused}1\nhead: /dev/own: ${refused}0\nsh: can't create /dev/own: ${refused}`);
+});
+
+/** AppArmor and SELinux are there or not; nobody has both of them, and nobody these names. */
+test("labels are refused where the kernel has none, and resctrl where it has none", () => {
+  using bundle = new OciBundle();
+  const refusal = (change: (config: OciConfig) => void) => {
+    bundle.write("true", change);
+    return bundle.create().stderr;
+  };
+  if (!existsSync("/sys/fs/selinux/enforce")) {
+    const sentence = "cannot be applied: this machine's kernel runs without SELinux\n";
+    expect(refusal((config) => Object.assign(config.process, { selinuxLabel: "a:b:c" }))).toBe(`swarm-oci: process.selinuxLabel "a:b:c" ${sentence}`);
+    expect(refusal((config) => Object.assign(config.linux, { mountLabel: "a:b:c" }))).toBe(`swarm-oci: linux.mountLabel "a:b:c" ${sentence}`);
+  }
+  if (!HAS_APPARMOR) {
+    const sentence = "cannot be applied: this machine's kernel runs without AppArmor\n";
+    expect(refusal((config) => Object.assign(config.process, { apparmorProfile: "p" }))).toBe(`swarm-oci: process.apparmorProfile "p" ${sentence}`);
+  }
+  expect(refusal((config) => Object.assign(config.linux, { intelRdt: { closID: "x" } }))).toMatch(/^swarm-oci: linux\.intelRdt is /);
+});
+
+test.runIf(HAS_APPARMOR)("an AppArmor profile is that of the program, and one that is not loaded fails the start", async () => {
+  using bundle = new OciBundle();
+  const output = await run(bundle, "cat /proc/self/attr/current", (config) => Object.assign(config.process, { apparmorProfile: "unconfined" }));
+  expect(output.trim()).toBe("unconfined");
+  using other = new OciBundle();
+  other.write("true", (config) => Object.assign(config.process, { apparmorProfile: "nobody-loaded-this" }));
+  expect(other.create().stderr).toBe("");
+  expect(other.call("start", other.id).stderr).toContain("process.apparmorProfile cannot be set: write exec nobody-loaded-this to");
+});
+
 test.each([
   [(config: OciConfig) => (config.ociVersion = "2.0"), 'ociVersion "2.0" is not one of 1.x'],
   [(config: OciConfig) => Object.assign(config.process, { args: [] }), "process.args is missing or empty"],
@@ -270,7 +415,29 @@ test.each([
     "linux.namespaces has no mount namespace of the container's own, without which its mounts would be the host's",
   ],
   [(config: OciConfig) => Object.assign(config.linux, { cgroupsPath: "/a/../b" }), 'linux.cgroupsPath "/a/../b" is not a path'],
-  [(config: OciConfig) => Object.assign(config.process, { apparmorProfile: "x" }), "process.apparmorProfile is not supported"],
+  [(config: OciConfig) => Object.assign(config.process, { scheduler: { policy: "SCHED_FAST" } }), 'process.scheduler.policy "SCHED_FAST" is unknown'],
+  [
+    (config: OciConfig) => Object.assign(config.process, { ioPriority: { class: "IOPRIO_CLASS_BE", priority: 9 } }),
+    "process.ioPriority.priority 9 is not from 0 to 7",
+  ],
+  [
+    (config: OciConfig) => Object.assign(config.linux, { personality: { domain: "OTHER" } }),
+    'linux.personality.domain "OTHER" is not one of LINUX and LINUX32',
+  ],
+  [(config: OciConfig) => Object.assign(config.linux, { memoryPolicy: { mode: "MPOL_BIND" } }), "linux.memoryPolicy is not supported"],
+  [
+    (config: OciConfig) => Object.assign(config.linux, { resources: { devices: [{ allow: true, type: "x" }] } }),
+    'linux.resources.devices.type "x" is not one of a, b and c',
+  ],
+  [
+    (config: OciConfig) => Object.assign(config.linux, { resources: { blockIO: { leafWeight: 10 } } }),
+    "linux.resources.blockIO.leafWeight is not supported: kernels do not have it any more",
+  ],
+  [(config: OciConfig) => Object.assign(config.linux, { seccomp: { ...ASKING, listenerPath: "", listenerMetadata: "" } }), "SCMP_ACT_NOTIFY needs linux.seccomp.listenerPath"],
+  [
+    (config: OciConfig) => Object.assign(config.linux, { seccomp: { ...ASKING, syscalls: [{ names: ["write"], action: "SCMP_ACT_NOTIFY" }] } }),
+    'linux.seccomp.syscalls cannot ask the listener about "write": it is told by this system call',
+  ],
   [(config: OciConfig) => Object.assign(config.linux, { resources: { memory: { limit: "1m" } } }), "linux.resources.memory.limit is not a whole number"],
   [(config: OciConfig) => Object.assign(config.linux, { sysctl: { "net/../../x": "1" } }), 'linux.sysctl "net/../../x" is not a setting\'s name'],
 ])("what cannot be honoured is refused with one sentence: %#", (change, sentence) => {
