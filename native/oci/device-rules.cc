@@ -1,5 +1,6 @@
 #include "device-rules.h"
 
+#include <algorithm>
 #include <iterator>
 
 #include "../base/error.h"
@@ -34,6 +35,12 @@ DeviceRule parseRule(const Json& json) {
   return {flagOf(json, "allow", WHERE), isAny && numbers == "*:*", isAny ? 'a' : type[0], " " + numbers + " " + (access.empty() ? "rwm" : access)};
 }
 
+/** Anyone may make any node, also on version 1, where a single one cannot be taken out of all: what counts is who may open it. */
+std::string withoutMaking(std::string rest) {
+  rest.erase(std::remove(rest.begin(), rest.end(), 'm'), rest.end());
+  return rest;
+}
+
 }  // namespace
 
 void takeDevices(Limits& limits, const Json& resources) {
@@ -59,10 +66,12 @@ std::vector<std::string> deviceFilterRules(const Json& resources) {
       if (isOpen) rules.insert(rules.end(), {"c *:* rwm", "b *:* rwm"});
       continue;
     }
-    const std::string sign = rule.isAllowed ? "" : "!";
     if (!rule.isAllowed) isOpen = false;
-    if (rule.type != 'b') rules.push_back(sign + "c" + rule.rest);
-    if (rule.type != 'c') rules.push_back(sign + "b" + rule.rest);
+    const std::string rest = rule.isAllowed ? rule.rest : withoutMaking(rule.rest);
+    if (rest.back() == ' ') continue;
+    const std::string sign = rule.isAllowed ? "" : "!";
+    if (rule.type != 'b') rules.push_back(sign + "c" + rest);
+    if (rule.type != 'c') rules.push_back(sign + "b" + rest);
   }
   return isOpen ? std::vector<std::string>() : rules;
 }

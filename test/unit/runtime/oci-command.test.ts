@@ -433,7 +433,10 @@ test.each([
     (config: OciConfig) => Object.assign(config.linux, { resources: { blockIO: { leafWeight: 10 } } }),
     "linux.resources.blockIO.leafWeight is not supported: kernels do not have it any more",
   ],
-  [(config: OciConfig) => Object.assign(config.linux, { seccomp: { ...ASKING, listenerPath: "", listenerMetadata: "" } }), "SCMP_ACT_NOTIFY needs linux.seccomp.listenerPath"],
+  [
+    (config: OciConfig) => Object.assign(config.linux, { seccomp: { ...ASKING, listenerPath: "", listenerMetadata: "" } }),
+    "SCMP_ACT_NOTIFY needs linux.seccomp.listenerPath",
+  ],
   [
     (config: OciConfig) => Object.assign(config.linux, { seccomp: { ...ASKING, syscalls: [{ names: ["write"], action: "SCMP_ACT_NOTIFY" }] } }),
     'linux.seccomp.syscalls cannot ask the listener about "write": it is told by this system call',
