@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { plainRecords, type RecordCodec } from "../../src/replica/record-codec.js";
 import { SnapshotFolder } from "../../src/replica/snapshot-folder.js";
+import { longestTurnMs } from "../support/longest-turn.js";
 import { MemoryNetwork } from "../support/memory-network.js";
 import { recordsOf } from "../support/records.js";
 import { Host, setRaftConfig, until } from "../support/replica-group.js";
@@ -84,20 +85,6 @@ async function fill(root: string, runs: number, say: (line: string) => void): Pr
   }
   await host.stop();
   return turns;
-}
-
-async function longestTurnMs(work: () => Promise<void>): Promise<number> {
-  let [longest, last, isOver] = [0, performance.now(), false];
-  const turn = () => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-    if (!isOver) setImmediate(turn);
-  };
-  setImmediate(turn);
-  await work();
-  isOver = true;
-  return longest;
 }
 
 async function restartSeconds(root: string): Promise<number> {

@@ -6,7 +6,7 @@ import { dirname, join, resolve } from "node:path";
 import { systemClock } from "../../src/base/clock.js";
 import { newContainerId } from "../../src/base/ids.js";
 import { silentLogger } from "../../src/base/log.js";
-import type { ContainerConfig, ContainerExit, LogLine } from "../../src/runtime/container-runtime.js";
+import type { ContainerConfig, ContainerExit, ContainerLogOptions, ExecConfig, ExecProcess, LogLine } from "../../src/runtime/container-runtime.js";
 import type { ImageConfig } from "../../src/runtime/image-store.js";
 import type { OciRuntimes } from "../../src/runtime/oci/oci-runtimes.js";
 import { openKernel } from "../../src/kernel/native-kernel.js";
@@ -20,6 +20,9 @@ export const SHIM_PATH = resolve(import.meta.dirname, "../../native/build/swarm-
 
 /** Prints `ready`; ends with 7 at SIGUSR1, with 0 at SIGTERM. */
 export const PATIENT = ["sh", "-c", "trap 'exit 7' USR1; trap 'exit 0' TERM; echo ready; while :; do sleep 1 & wait $!; done"];
+
+/** Runs a program in a container as the container's own, without streams. */
+export const PLAIN_EXEC: Omit<ExecConfig, "args"> = { env: [], workingDir: "", user: "", isPrivileged: false, isTerminal: false, size: null, streams: null };
 
 /** Settings of a container that differs from nothing special by `changes`. */
 export function containerConfig(changes: Partial<ContainerConfig> = {}): ContainerConfig {
@@ -146,7 +149,7 @@ export class ContainerWorld {
   }
 
   async firstLine(id: string): Promise<string> {
-    for await (const line of this.logs(id, true)) return Buffer.from(line.data).toString();
+    for await (const line of this.logs(id, { follow: true })) return Buffer.from(line.data).toString();
     return "";
   }
 
@@ -159,14 +162,35 @@ export class ContainerWorld {
     return { exit, output };
   }
 
+  /** Starts a shell script and waits for its end; the container stays. */
+  async ran(script: string, changes: Partial<ContainerConfig> = {}): Promise<string> {
+    const id = await this.start({ command: ["sh", "-c", script], ...changes });
+    await this.runtime.wait(id);
+    return id;
+  }
+
+  /** Runs one more program in it. */
+  exec(id: string, ...args: readonly string[]): Promise<ExecProcess> {
+    return this.runtime.exec(id, { ...PLAIN_EXEC, args });
+  }
+
   async output(id: string): Promise<string> {
     const parts: Uint8Array[] = [];
-    for await (const line of this.logs(id, false)) parts.push(line.data);
+    for await (const line of this.logs(id)) parts.push(line.data);
     return Buffer.concat(parts).toString();
   }
 
-  logs(id: string, follow: boolean): AsyncIterable<LogLine> {
-    return this.runtime.logs(id, { follow, stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, tail: -1 }, new AbortController().signal);
+  /** All of its log as it is now, unless the options say otherwise. */
+  logs(id: string, options: Partial<ContainerLogOptions> = {}, signal = new AbortController().signal): AsyncIterable<LogLine> {
+    const all = { follow: false, stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, tail: -1 };
+    return this.runtime.logs(id, { ...all, ...options }, signal);
+  }
+
+  /** The lines of its log, as texts. */
+  async lines(id: string, options: Partial<ContainerLogOptions> = {}): Promise<string[]> {
+    const lines: string[] = [];
+    for await (const line of this.logs(id, options)) lines.push(Buffer.from(line.data).toString());
+    return lines;
   }
 
   /** Directories of this world's cgroups. */

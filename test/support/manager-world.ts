@@ -3,12 +3,12 @@ import { silentLogger } from "../../src/base/log.js";
 import { SeededRandom } from "../../src/base/random.js";
 import { Manager } from "../../src/manager/manager.js";
 import { type Loop, runTerm } from "../../src/manager/term.js";
-import { DEFAULT_CLUSTER_SPEC } from "../../src/model/defaults.js";
 import type { Node, Service, ServiceSpec, Task } from "../../src/model/objects.js";
 import { Store } from "../../src/store/store.js";
 import type { StoreTransaction } from "../../src/store/view.js";
 import { createRootCa } from "../../src/pki/root-ca.js";
 import { withNewTokens } from "../../src/pki/root-rotation.js";
+import { testCluster } from "./cluster-object.js";
 import { FakeAgent } from "./fake-agent.js";
 import { FakeMembership } from "./fake-membership.js";
 import { noSigner } from "./fake-signer.js";
@@ -38,19 +38,10 @@ export class ManagerWorld {
     void this.write((tx) => {
       tx.create(
         "cluster",
+        testCluster({ rootCa: withNewTokens({ ...rootCa, joinTokens: null, rotation: null, lastForcedRotation: 0 }), incarnation: "incarnation1" }),
         {
-          id: "cluster1",
-          meta: null,
-          spec: DEFAULT_CLUSTER_SPEC,
-          rootCa: withNewTokens({ ...rootCa, joinTokens: null, rotation: null, lastForcedRotation: 0 }),
-          defaultAddressPool: [],
-          subnetSize: 24,
-          dataPathPort: 4789,
-          removedNodes: {},
-          formerIncarnations: [],
-          incarnation: "incarnation1",
+          isClientWrite: true,
         },
-        { isClientWrite: true },
       );
       for (const node of nodes) tx.create("node", typeof node === "string" ? testNode(node, { state: "unknown" }) : node, { isClientWrite: true });
     });

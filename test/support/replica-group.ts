@@ -4,11 +4,13 @@ import { join } from "node:path";
 import { type Clock, systemClock } from "../../src/base/clock.js";
 import { silentLogger } from "../../src/base/log.js";
 import { systemRandom } from "../../src/base/random.js";
+import { DEFAULT_CLUSTER_SPEC, DEFAULT_RAFT_CONFIG } from "../../src/model/defaults.js";
 import type { RaftConfig, Secret } from "../../src/model/objects.js";
 import type { RecordCodec } from "../../src/replica/record-codec.js";
 import { Replica } from "../../src/replica/replica.js";
 import type { TailOpener } from "../../src/replica/tail-file.js";
 import { Store } from "../../src/store/store.js";
+import { testCluster } from "./cluster-object.js";
 import { MemoryNetwork } from "./memory-network.js";
 import { recordsOf } from "./records.js";
 
@@ -162,32 +164,8 @@ export class ReplicaGroup implements AsyncDisposable {
 
 /** Makes the cluster object, with these parts of its raft configuration other than by default. */
 export async function setRaftConfig(host: Host, raft: Partial<RaftConfig>): Promise<void> {
-  const config: RaftConfig = { snapshotInterval: 10_000, logEntriesForSlowFollowers: 500, heartbeatTick: 1, electionTick: 10, keepOldSnapshots: 0, ...raft };
-  await host.store.update((tx) => {
-    tx.create("cluster", {
-      id: "cluster",
-      meta: null,
-      spec: {
-        name: "default",
-        labels: {},
-        taskHistoryRetentionLimit: 5n,
-        raft: config,
-        heartbeatPeriodNs: 0n,
-        nodeCertExpiryNs: 0n,
-        defaultLogDriver: null,
-        autoLockManagers: false,
-        externalCas: [],
-        forceRotate: 0,
-      },
-      rootCa: null,
-      defaultAddressPool: [],
-      subnetSize: 24,
-      dataPathPort: 4789,
-      removedNodes: {},
-      formerIncarnations: [],
-      incarnation: "",
-    });
-  });
+  const spec = { ...DEFAULT_CLUSTER_SPEC, raft: { ...DEFAULT_RAFT_CONFIG, ...raft } };
+  await host.store.update((tx) => tx.create("cluster", testCluster({ id: "cluster", spec })) as undefined);
 }
 
 /** Waits for a condition, looking each turn of the event loop; the test's own time limit ends it. */

@@ -2,14 +2,14 @@ import { FakeClock } from "../../src/base/clock.js";
 import { silentLogger } from "../../src/base/log.js";
 import { Orchestrator } from "../../src/manager/orchestrator/orchestrator.js";
 import { TaskReaper } from "../../src/manager/reaper/task-reaper.js";
-import { DEFAULT_CLUSTER_SPEC } from "../../src/model/defaults.js";
 import type { Node, NodeAvailability, NodeState, Service, ServiceSpec, Task, TaskState } from "../../src/model/objects.js";
 import { compareTaskStates, isTerminal } from "../../src/model/task-state.js";
 import { Store } from "../../src/store/store.js";
 import { runTerm } from "../../src/manager/term.js";
 import type { StoreTransaction } from "../../src/store/view.js";
+import { testCluster } from "./cluster-object.js";
 import { MemoryProposer } from "./memory-proposer.js";
-import { type NodeChange, serviceSpec, testNode } from "./services.js";
+import { type NodeChange, testNode, testService } from "./services.js";
 
 /** How a task fares once its node has it. `stuck` stays in preparing. */
 export type Fate = "run" | "fail" | "complete" | "reject" | "stuck";
@@ -33,18 +33,7 @@ export class ServiceWorld {
 
   constructor(nodeIds: readonly string[] = ["node1", "node2", "node3"]) {
     void this.write((tx) => {
-      tx.create("cluster", {
-        id: "cluster1",
-        meta: null,
-        spec: DEFAULT_CLUSTER_SPEC,
-        rootCa: null,
-        defaultAddressPool: [],
-        subnetSize: 24,
-        dataPathPort: 4789,
-        removedNodes: {},
-        formerIncarnations: [],
-        incarnation: "",
-      });
+      tx.create("cluster", testCluster());
       for (const id of nodeIds) tx.create("node", testNode(id));
     });
   }
@@ -94,21 +83,7 @@ export class ServiceWorld {
 
   async create(spec: Partial<ServiceSpec> = {}, id = "service1"): Promise<void> {
     await this.write((tx) => {
-      tx.create(
-        "service",
-        {
-          id,
-          meta: null,
-          spec: serviceSpec(spec),
-          specVersion: 1,
-          previousSpec: null,
-          previousSpecVersion: 0,
-          endpoint: null,
-          updateStatus: null,
-          jobStatus: null,
-        },
-        { isClientWrite: true },
-      );
+      tx.create("service", testService(spec, { id }), { isClientWrite: true });
     });
     await this.settle();
   }

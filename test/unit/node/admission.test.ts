@@ -1,9 +1,9 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
-import { DEFAULT_CLUSTER_SPEC } from "../../../src/model/defaults.js";
 import type { NodeRole } from "../../../src/model/objects.js";
 import { currentRole } from "../../../src/node/admission.js";
 import { Store } from "../../../src/store/store.js";
+import { testCluster } from "../../support/cluster-object.js";
 import { MemoryProposer } from "../../support/memory-proposer.js";
 import { testNode } from "../../support/services.js";
 
@@ -13,18 +13,7 @@ async function storeWith(role: NodeRole, certificateNotBeforeMs: number): Promis
   new MemoryProposer(store);
   await store.update((tx) => {
     tx.create("node", { ...testNode("known"), role, certificateNotBeforeMs });
-    tx.create("cluster", {
-      id: "cluster1",
-      meta: null,
-      spec: DEFAULT_CLUSTER_SPEC,
-      rootCa: null,
-      defaultAddressPool: [],
-      subnetSize: 24,
-      dataPathPort: 4789,
-      incarnation: "one",
-      removedNodes: { gone: 9 },
-      formerIncarnations: [],
-    });
+    tx.create("cluster", testCluster({ removedNodes: { gone: 9 } }));
   });
   return store;
 }

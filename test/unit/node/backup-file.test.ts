@@ -1,12 +1,12 @@
 import { createHash } from "node:crypto";
 import { describe, expect, test } from "vitest";
-import { DEFAULT_CLUSTER_SPEC } from "../../../src/model/defaults.js";
 import type { StoreObject } from "../../../src/model/objects.js";
 import { decodeBackup, encodeBackup } from "../../../src/node/backup-file.js";
 import { restoredNode } from "../../../src/node/restored-node.js";
 import { requireTrustedIssuer } from "../../../src/pki/trust.js";
 import { identityOf } from "../../../src/pki/identity.js";
 import { createRootCa } from "../../../src/pki/root-ca.js";
+import { testCluster } from "../../support/cluster-object.js";
 import { testNode } from "../../support/services.js";
 
 const HEADER = { clusterId: "cluster1", createdAtMs: 5, index: 77, term: 3 };
@@ -80,21 +80,7 @@ describe("a backup", () => {
 test("the host that a cluster is restored on becomes a manager of its own, certified by the cluster's authority", () => {
   const nowMs = Date.UTC(2026, 10, 21);
   const rootCa = { ...createRootCa({ nowMs }), joinTokens: null, rotation: null, lastForcedRotation: 0 };
-  const cluster: StoreObject = {
-    type: "cluster",
-    cluster: {
-      id: "cluster1",
-      meta: null,
-      spec: DEFAULT_CLUSTER_SPEC,
-      rootCa,
-      defaultAddressPool: [],
-      subnetSize: 24,
-      dataPathPort: 4789,
-      incarnation: "one",
-      removedNodes: {},
-      formerIncarnations: [],
-    },
-  };
+  const cluster: StoreObject = { type: "cluster", cluster: testCluster({ rootCa }) };
   const restored = restoredNode({ objects: [cluster, node("old")], index: 77, term: 3 }, { nodeAddress: "10.0.0.9", nowMs });
   const identity = identityOf(restored.credentials.certificate);
   expect(identity).toMatchObject({ nodeId: restored.nodeId, role: "manager", clusterId: "cluster1" });

@@ -10,23 +10,13 @@ import { recordsOfMember } from "../../../src/node/member-records.js";
 import { IdentityFiles } from "../../../src/pki/identity-files.js";
 import { createUnlockKey } from "../../../src/pki/unlock-key.js";
 import { Store } from "../../../src/store/store.js";
+import { testCluster } from "../../support/cluster-object.js";
 import { MemoryProposer } from "../../support/memory-proposer.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 import { until } from "../../support/until.js";
 
 const ca = new TestCa();
-const CLUSTER: Cluster = {
-  id: "cluster1",
-  meta: null,
-  spec: null,
-  rootCa: null,
-  defaultAddressPool: [],
-  subnetSize: 24,
-  dataPathPort: 4789,
-  incarnation: "i1",
-  removedNodes: {},
-  formerIncarnations: [],
-};
+const CLUSTER = testCluster();
 
 let folder: string;
 const stops: (() => Promise<void>)[] = [];

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Entry } from "../../../src/raft/message.js";
 import { ENTRY_BYTES_MAX } from "../../../src/replica/proposals.js";
 import { SnapshotFolder } from "../../../src/replica/snapshot-folder.js";
+import { longestTurnMs } from "../../support/longest-turn.js";
 import { recordsOf } from "../../support/records.js";
 import { type Host, ReplicaGroup, until } from "../../support/replica-group.js";
 import { stateDigest } from "../../support/state-digest.js";
@@ -97,17 +98,3 @@ describe("100,000 tasks", () => {
     expect(digest(third)).toBe(digest(first));
   }, 120_000);
 });
-
-async function longestTurnMs(work: () => Promise<void>): Promise<number> {
-  let [longest, last, isOver] = [0, performance.now(), false];
-  const turn = () => {
-    const now = performance.now();
-    longest = Math.max(longest, now - last);
-    last = now;
-    if (!isOver) setImmediate(turn);
-  };
-  setImmediate(turn);
-  await work();
-  isOver = true;
-  return longest;
-}

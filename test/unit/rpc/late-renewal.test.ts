@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { caHandlers } from "../../../src/api/grpc/ca.js";
 import { systemClock } from "../../../src/base/clock.js";
 import { Control } from "../../../src/manager/control/control.js";
-import { DEFAULT_CLUSTER_SPEC } from "../../../src/model/defaults.js";
 import type { NodeRole } from "../../../src/model/objects.js";
 import { reissueOwn } from "../../../src/node/own-reissue.js";
 import { trustBundle } from "../../../src/pki/authority.js";
@@ -19,6 +18,7 @@ import { renewLate } from "../../../src/rpc/join.js";
 import { LiveIdentity } from "../../../src/rpc/live-identity.js";
 import { Store } from "../../../src/store/store.js";
 import { CaService } from "../../../src/wire/generated/ca.js";
+import { testCluster } from "../../support/cluster-object.js";
 import { Opened } from "../../support/disposables.js";
 import { noSigner } from "../../support/fake-signer.js";
 import { FakeMembership } from "../../support/fake-membership.js";
@@ -45,18 +45,7 @@ async function cluster(options: { readonly role?: NodeRole; readonly daysAgo?: n
   const old = ca.credentials("n1", role, Date.now() - daysAgo * DAY_MS);
   const { publicKeyDigest, expiresAtMs } = identityOf(old.certificate);
   await store.update((tx) => {
-    tx.create("cluster", {
-      id: ca.clusterId,
-      meta: null,
-      spec: DEFAULT_CLUSTER_SPEC,
-      rootCa,
-      defaultAddressPool: [],
-      subnetSize: 24,
-      dataPathPort: 4789,
-      incarnation: "one",
-      removedNodes: {},
-      formerIncarnations: [],
-    });
+    tx.create("cluster", testCluster({ id: ca.clusterId, rootCa }));
     const spec = { name: "", labels: {}, role, availability: "active" } as const;
     tx.create("node", { ...testNode("n1", { state: "down" }), spec, role, publicKeyDigest, certificateExpiresAtMs: expiresAtMs });
   });

@@ -4,9 +4,9 @@ import { join } from "node:path";
 import type { Duplex } from "node:stream";
 import { text } from "node:stream/consumers";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ExecConfig, StreamChoice } from "../../../src/runtime/container-runtime.js";
+import type { StreamChoice } from "../../../src/runtime/container-runtime.js";
 import { pipeProgram } from "../../../src/runtime/shim/shim-stream.js";
-import { ContainerWorld, containerConfig, PATIENT } from "../../support/container-world.js";
+import { ContainerWorld, containerConfig, PATIENT, PLAIN_EXEC } from "../../support/container-world.js";
 import { until } from "../../support/until.js";
 
 let world: ContainerWorld;
@@ -18,16 +18,6 @@ afterAll(() => world[Symbol.asyncDispose]());
 const ALL: StreamChoice = { stdin: true, stdout: true, stderr: true };
 const PIPED = { isTerminal: false, hasInput: true, isInputOnce: true };
 const TERMINAL = { isTerminal: true, hasInput: true, isInputOnce: true };
-const EXEC: ExecConfig = {
-  args: [],
-  env: [],
-  workingDir: "",
-  user: "",
-  isPrivileged: false,
-  isTerminal: false,
-  size: null,
-  streams: null,
-};
 
 /** Reads frames until the end, as [stream, text] with neighbours of one stream joined. */
 async function frames(stream: AsyncIterable<unknown>): Promise<readonly (readonly [number, string])[]> {
@@ -185,9 +175,9 @@ test("exec joins the container: its processes, names, files, limits, environment
   const id = await world.startReady({ hostname: "box", env: ["A=b"], workingDir: "/tmp", resources: { nanoCpus: 0, memoryBytes: 0, pids: 77 } });
   const script =
     "hostname; echo $A $MORE; pwd; ls /proc | grep -c '^[0-9]'; cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; grep -E '^(Seccomp|CapEff):' /proc/self/status; cat; exit 5";
-  const process = await world.runtime.exec(id, { ...EXEC, args: ["sh", "-c", script], env: ["MORE=c"], streams: ALL });
+  const process = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", script], env: ["MORE=c"], streams: ALL });
   process.stream!.end("input");
-  const own = await world.runtime.exec(id, { ...EXEC, args: ["sh", "-c", "echo $PWD >/tmp/made"] });
+  const own = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", "echo $PWD >/tmp/made"] });
   expect(await own.ended).toBe(0);
   const [[, output]] = (await frames(process.stream!)) as [[number, string]];
   expect(await process.ended).toBe(5);
@@ -208,14 +198,14 @@ test.each([
   ],
 ])("exec as %s", async (_what, change, script, expected) => {
   const id = await world.startReady();
-  const process = await world.runtime.exec(id, { ...EXEC, args: ["sh", "-c", script], streams: { ...ALL, stdin: false }, ...change });
+  const process = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", script], streams: { ...ALL, stdin: false }, ...change });
   expect((await frames(process.stream!)).map(([, part]) => part).join("")).toBe(expected);
 });
 
 test("exec with a terminal, its size, and a signal", async () => {
   const id = await world.startReady();
   const process = await world.runtime.exec(id, {
-    ...EXEC,
+    ...PLAIN_EXEC,
     args: ["sh", "-c", "tty; stty size; echo $TERM; echo ready; sleep 1000"],
     isTerminal: true,
     size: { rows: 20, columns: 70 },
@@ -229,18 +219,18 @@ test("exec with a terminal, its size, and a signal", async () => {
 
 test("what cannot be executed says why, and so does a container that does not run", async () => {
   const id = await world.startReady();
-  await expect(world.runtime.exec(id, { ...EXEC, args: ["absent"] })).rejects.toThrow('exec: "absent": executable file not found in $PATH');
-  await expect(world.runtime.exec(id, { ...EXEC, args: ["true"], workingDir: "/absent" })).rejects.toThrow("/absent");
-  await expect(world.runtime.exec(id, { ...EXEC, args: ["true"], user: "nobody-there" })).rejects.toThrow("unable to find user nobody-there");
+  await expect(world.runtime.exec(id, { ...PLAIN_EXEC, args: ["absent"] })).rejects.toThrow('exec: "absent": executable file not found in $PATH');
+  await expect(world.runtime.exec(id, { ...PLAIN_EXEC, args: ["true"], workingDir: "/absent" })).rejects.toThrow("/absent");
+  await expect(world.runtime.exec(id, { ...PLAIN_EXEC, args: ["true"], user: "nobody-there" })).rejects.toThrow("unable to find user nobody-there");
   const created = await world.create();
-  await expect(world.runtime.exec(created, { ...EXEC, args: ["true"] })).rejects.toMatchObject({ code: "conflict", message: /is not running/ });
+  await expect(world.runtime.exec(created, { ...PLAIN_EXEC, args: ["true"] })).rejects.toMatchObject({ code: "conflict", message: /is not running/ });
 });
 
 test("the end of the container ends what was run in it, and a restart of the daemon does not", async () => {
   const id = await world.startReady();
-  const process = await world.runtime.exec(id, { ...EXEC, args: ["sh", "-c", "echo $$ >/tmp/pid; exec sleep 1000"] });
+  const process = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", "echo $$ >/tmp/pid; exec sleep 1000"] });
   await world.reopen();
-  const check = await world.runtime.exec(id, { ...EXEC, args: ["sh", "-c", "kill -0 $(cat /tmp/pid)"] });
+  const check = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", "kill -0 $(cat /tmp/pid)"] });
   expect(await check.ended).toBe(0);
   await world.runtime.kill(id, "SIGKILL");
   expect(await process.ended).toBe(137);
@@ -250,7 +240,7 @@ test("a paused container stands still, also across a restart of the daemon, and 
   const id = await world.startReady({ command: ["sh", "-c", "echo ready; while :; do echo beat; sleep 0.01; done"] });
   await world.runtime.pause(id);
   await expect(world.runtime.pause(id)).rejects.toMatchObject({ code: "conflict" });
-  await expect(world.runtime.exec(id, { ...EXEC, args: ["true"] })).rejects.toThrow("is paused");
+  await expect(world.runtime.exec(id, { ...PLAIN_EXEC, args: ["true"] })).rejects.toThrow("is paused");
   await world.reopen();
   expect(world.runtime.inspect(id)).toMatchObject({ state: "running", isPaused: true });
   const size = () => readFileSync(world.runtime.inspect(id)!.logPath).length;
@@ -264,7 +254,7 @@ test("a paused container stands still, also across a restart of the daemon, and 
 
 test("an init process passes signals on, reaps, and ends as the program does", async () => {
   const id = await world.startReady({ hasInit: true });
-  const process = await world.runtime.exec(id, { ...EXEC, args: ["sh", "-c", "cat /proc/1/comm"], streams: { ...ALL, stdin: false } });
+  const process = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", "cat /proc/1/comm"], streams: { ...ALL, stdin: false } });
   expect(await frames(process.stream!)).toEqual([[1, "docker-init\n"]]);
   await world.runtime.kill(id, "SIGUSR1");
   expect(await world.runtime.wait(id)).toMatchObject({ exitCode: 7 });
@@ -298,7 +288,7 @@ test("settings can be changed while it runs, and stay changed", async () => {
   await world.runtime.start(config.id);
   await world.runtime.update(config.id, { name: "other-name", resources: { nanoCpus: 0, memoryBytes: 64 << 20, pids: 55 } });
   const process = await world.runtime.exec(config.id, {
-    ...EXEC,
+    ...PLAIN_EXEC,
     args: ["sh", "-c", "cd /sys/fs/cgroup; cat pids/pids.max pids.max 2>/dev/null"],
     streams: ALL,
   });

@@ -10,7 +10,6 @@ beforeEach(async () => {
 });
 afterEach(() => world[Symbol.asyncDispose]());
 
-const EXEC = { env: [], workingDir: "", user: "", isPrivileged: false, isTerminal: false, size: null, streams: null } as const;
 const isAlive = (pid: number) => existsSync(`/proc/${pid}`);
 
 test("a container runs on without the daemon and is found again", async () => {
@@ -119,11 +118,11 @@ test("what belongs to no container is removed at start: folders, cgroups, and sh
 
 test("the socket of a program's shim that was killed is removed at start", async () => {
   const id = await world.startReady();
-  const inUse = await world.runtime.exec(id, { ...EXEC, args: ["sleep", "1000"] });
+  const inUse = await world.exec(id, "sleep", "1000");
   const sockets = () => readdirSync(join(world.folder, "run/shims")).toSorted();
   const living = sockets();
   const before = new Set(world.shims());
-  await world.runtime.exec(id, { ...EXEC, args: ["sleep", "1000"] });
+  await world.exec(id, "sleep", "1000");
   for (const shim of world.shims()) if (!before.has(shim)) process.kill(shim, "SIGKILL");
   await until("its shim is gone", () => world.shims().length === before.size);
   expect(sockets()).toHaveLength(living.length + 1);

@@ -2,7 +2,7 @@ import { mkdirSync, readdirSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ContainerMount } from "../../../src/runtime/container-runtime.js";
-import { ContainerWorld } from "../../support/container-world.js";
+import { ContainerWorld, PLAIN_EXEC } from "../../support/container-world.js";
 
 /** What other container runtimes let out, tried on ours; native/escapes.md has the whole table. */
 let world: ContainerWorld;
@@ -13,12 +13,11 @@ afterAll(() => world[Symbol.asyncDispose]());
 
 const BIND = { type: "bind", isReadOnly: false, propagation: "", sizeBytes: 0, mode: 0 } as const;
 const TMPFS = { ...BIND, type: "tmpfs", source: "" } as const;
-const EXEC = { env: [], user: "", isPrivileged: false, isTerminal: false, size: null } as const;
 
 /** A program of a running container; resolves with its code and output, or with why there is none. */
 async function exec(id: string, args: readonly string[], workingDir = ""): Promise<string> {
   try {
-    const { stream, ended } = await world.runtime.exec(id, { ...EXEC, args, workingDir, streams: { stdin: false, stdout: true, stderr: true } });
+    const { stream, ended } = await world.runtime.exec(id, { ...PLAIN_EXEC, args, workingDir, streams: { stdin: false, stdout: true, stderr: true } });
     const parts: Buffer[] = [];
     for await (const part of stream ?? []) parts.push(part as Buffer);
     return `${await ended} ${Buffer.concat(parts).toString()}`;

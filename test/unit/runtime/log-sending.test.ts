@@ -12,6 +12,7 @@ import { openJournaldSink } from "../../../src/runtime/logs/journald-sink.js";
 import { ContainerWorld } from "../../support/container-world.js";
 import { DatagramReceiver } from "../../support/datagram-receiver.js";
 import { LOG_SOURCE } from "../../support/log-source.js";
+import { numbered, printing } from "../../support/numbered-lines.js";
 import { until } from "../../support/until.js";
 
 let world: ContainerWorld;
@@ -24,8 +25,6 @@ afterAll(async () => {
   rmSync(folder, { recursive: true });
 });
 
-const count = (lines: number) => `i=0; while [ $i -lt ${lines} ]; do echo line-$i; i=$((i+1)); done`;
-const numbered = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => `line-${from + index}`);
 const syslog = (address: string, options: Readonly<Record<string, string>> = {}) => ({
   driver: "syslog",
   options: { "syslog-address": address, tag: "app", ...options },
@@ -70,7 +69,7 @@ class Receiver {
 test("over TCP each line is a message, in order; docker logs reads them here as well", async () => {
   const receiver = new Receiver(createServer());
   const port = await receiver.listen();
-  const id = await start(`${count(300)}; echo bad >&2`, syslog(`tcp://127.0.0.1:${port}`, { "syslog-facility": "local1", "syslog-format": "rfc3164" }));
+  const id = await start(`${printing(300)}; echo bad >&2`, syslog(`tcp://127.0.0.1:${port}`, { "syslog-facility": "local1", "syslog-format": "rfc3164" }));
   await until("all is there", () => receiver.messages.length === 301, 30);
   expect(receiver.messages.filter((message) => message !== "bad")).toEqual(numbered(0, 300));
   expect(receiver.text).toMatch(/^<142>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ app\[\d+\]: line-0\n/);
@@ -83,7 +82,7 @@ test("a server that is away holds up nothing; when it is there it gets everythin
   const first = new Receiver(createServer());
   const port = await first.listen();
   await first.close();
-  const script = `echo begun; ${count(2000)}; until [ -e /go ]; do sleep 0.02; done; echo end`;
+  const script = `echo begun; ${printing(2000)}; until [ -e /go ]; do sleep 0.02; done; echo end`;
   const id = await start(script, syslog(`tcp://127.0.0.1:${port}`));
   await until("the program has written all", async () => (await world.output(id)).includes("line-1999\n"));
   await world.reopen();
@@ -91,16 +90,7 @@ test("a server that is away holds up nothing; when it is there it gets everythin
   await second.listen(port);
   await until("all is there", () => second.messages.length === 2001, 30);
   await world.reopen();
-  await world.runtime.exec(id, {
-    args: ["touch", "/go"],
-    env: [],
-    workingDir: "",
-    user: "",
-    isPrivileged: false,
-    isTerminal: false,
-    size: null,
-    streams: null,
-  });
+  await world.exec(id, "touch", "/go");
   await until("the end is there", () => second.messages.includes("end"), 30);
   expect(second.messages).toEqual(["begun", ...numbered(0, 2000), "end"]);
   await second.close();
@@ -109,18 +99,9 @@ test("a server that is away holds up nothing; when it is there it gets everythin
 test("what was written while no daemon was there is sent by the next one, and an ended container's log to its end", async () => {
   const receiver = new Receiver(createServer());
   const port = await receiver.listen();
-  const id = await start(`echo first; until [ -e /go ]; do sleep 0.02; done; ${count(100)}`, syslog(`tcp://127.0.0.1:${port}`));
+  const id = await start(`echo first; until [ -e /go ]; do sleep 0.02; done; ${printing(100)}`, syslog(`tcp://127.0.0.1:${port}`));
   await until("the first is there", () => receiver.messages.includes("first"));
-  await world.runtime.exec(id, {
-    args: ["touch", "/go"],
-    env: [],
-    workingDir: "",
-    user: "",
-    isPrivileged: false,
-    isTerminal: false,
-    size: null,
-    streams: null,
-  });
+  await world.exec(id, "touch", "/go");
   await world.closeRuntime();
   await world.reopen();
   await until("all is there", () => receiver.messages.includes("line-99"), 30);
@@ -131,7 +112,7 @@ test("what was written while no daemon was there is sent by the next one, and an
 test("one that is removed at its end has told everything before", async () => {
   const receiver = new Receiver(createServer());
   const port = await receiver.listen();
-  const id = await start(count(500), syslog(`tcp://127.0.0.1:${port}`));
+  const id = await start(printing(500), syslog(`tcp://127.0.0.1:${port}`));
   await world.runtime.wait(id);
   await world.runtime.remove(id);
   await until("all is there", () => receiver.messages.length === 500);
@@ -142,21 +123,12 @@ test("without blocking, what waits is bounded by max-buffer-size: the oldest is 
   const first = new Receiver(createServer());
   const port = await first.listen();
   await first.close();
-  const script = `${count(5000)}; until [ -e /go ]; do sleep 0.02; done; echo end`;
+  const script = `${printing(5000)}; until [ -e /go ]; do sleep 0.02; done; echo end`;
   const id = await start(script, syslog(`tcp://127.0.0.1:${port}`, { mode: "non-blocking", "max-buffer-size": "16k" }));
   await until("the program has written all", async () => (await world.output(id)).includes("line-4999\n"));
   const second = new Receiver(createServer());
   await second.listen(port);
-  await world.runtime.exec(id, {
-    args: ["touch", "/go"],
-    env: [],
-    workingDir: "",
-    user: "",
-    isPrivileged: false,
-    isTerminal: false,
-    size: null,
-    streams: null,
-  });
+  await world.exec(id, "touch", "/go");
   await until("the end is there", () => second.messages.includes("end"), 30);
   const got = second.messages.filter((message) => message !== "end");
   // The one that was being sent, and the last ones.

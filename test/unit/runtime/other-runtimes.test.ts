@@ -3,7 +3,7 @@ import { existsSync, readdirSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { describeContainerRuntime } from "../../conformance/container-runtime.js";
-import { ContainerWorld, containerConfig, SHIM_PATH } from "../../support/container-world.js";
+import { ContainerWorld, containerConfig, SHIM_PATH, PLAIN_EXEC } from "../../support/container-world.js";
 import { until } from "../../support/until.js";
 
 const PEERS = ["runc", "crun"].map(
@@ -71,7 +71,7 @@ describe.each(PROGRAMS)("containers of %s", (name) => {
 
   test("run more programs, with streams and exit code, as who they are told", async () => {
     const id = await world.startReady();
-    const base = { env: ["A=1"], workingDir: "/tmp", isPrivileged: false, isTerminal: false, size: null };
+    const base = { ...PLAIN_EXEC, env: ["A=1"], workingDir: "/tmp" };
     const streams = { stdin: true, stdout: true, stderr: true };
     const process = await world.runtime.exec(id, { ...base, args: ["sh", "-c", "id -un; pwd; echo $A; cat; exit 9"], user: "web", streams });
     process.stream?.end("input\n");

@@ -5,6 +5,7 @@ import type { Secret, StoreObject, Task } from "../../../src/model/objects.js";
 import { Store } from "../../../src/store/store.js";
 import { PENDING_VERSION } from "../../../src/store/transaction-builder.js";
 import type { StoreEvent, StoreTransaction } from "../../../src/store/view.js";
+import { testCluster } from "../../support/cluster-object.js";
 import { MemoryProposer } from "../../support/memory-proposer.js";
 
 const secret = (id: string, name: string): Secret => ({
@@ -77,21 +78,7 @@ describe("reading and looking up", () => {
   test("the cluster object is the only one of its kind", async () => {
     const { store } = newStore();
     expect(store.view.cluster).toBeUndefined();
-    await store.update(
-      (tx) =>
-        tx.create("cluster", {
-          id: "c",
-          meta: null,
-          spec: null,
-          rootCa: null,
-          defaultAddressPool: [],
-          subnetSize: 24,
-          dataPathPort: 4789,
-          removedNodes: {},
-          formerIncarnations: [],
-          incarnation: "",
-        }) as undefined,
-    );
+    await store.update((tx) => tx.create("cluster", testCluster({ id: "c" })) as undefined);
     expect(store.view.cluster?.id).toBe("c");
   });
 });
