@@ -99,7 +99,7 @@ export function stopGracePeriodMsOf(task: Task): number {
   return Number(task.spec?.container?.stopGracePeriodNs ?? STOP_GRACE_PERIOD_NS) / 1e6;
 }
 
-export function templateContextOf(task: Task, node: AgentNode): TemplateContext {
+function templateContextOf(task: Task, node: AgentNode): TemplateContext {
   return {
     service: { id: task.serviceId, name: task.serviceName, labels: task.serviceLabels },
     node,

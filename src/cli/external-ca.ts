@@ -10,7 +10,7 @@ export interface ExternalCaJson {
 }
 
 /** `protocol=cfssl,url=https://ca:8888/api/v1/cfssl/sign,cacert=root.pem`, in docker's words. Throws a CommandFailure. */
-export async function parseExternalCa(text: string): Promise<ExternalCaJson> {
+async function parseExternalCa(text: string): Promise<ExternalCaJson> {
   const fields = new Map<string, string>();
   for (const part of text.split(",")) {
     const [, key, value] = /^([a-z]+)=(.+)$/.exec(part.trim()) ?? [];

@@ -8,6 +8,6 @@ export async function registryHeaders(image: string): Promise<Readonly<Record<st
   return entry === undefined ? {} : { "x-registry-auth": encodeAuth({ ...entry, serveraddress: domain }) };
 }
 
-export function encodeAuth(fields: object): string {
+function encodeAuth(fields: object): string {
   return Buffer.from(JSON.stringify(fields)).toString("base64url");
 }

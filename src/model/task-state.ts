@@ -20,11 +20,6 @@ const ORDER: Readonly<Record<TaskState, number>> = {
 
 export const TASK_STATES = Object.keys(ORDER) as readonly TaskState[];
 
-/** Negative when `a` comes before `b`, 0 when they are the same, positive when after. */
-export function compareTaskStates(a: TaskState, b: TaskState): number {
-  return ORDER[a] - ORDER[b];
-}
-
 export function isBefore(a: TaskState, b: TaskState): boolean {
   return ORDER[a] < ORDER[b];
 }

@@ -5,6 +5,7 @@ import { defined } from "../base/assert.js";
 import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import { Turns } from "../base/turns.js";
 
 /** Applies commands to the kernel's packet filter. */
 export interface PacketFilter {
@@ -26,7 +27,7 @@ export class NftProcess implements PacketFilter {
   #process: ChildProcess | null = null;
   #answer: { readonly marker: string; readonly done: Deferred<readonly string[]>; readonly lines: string[] } | null = null;
   #sequence = 0;
-  #lastCall: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(options: { readonly clock: Clock }) {
     this.#clock = options.clock;
@@ -34,14 +35,12 @@ export class NftProcess implements PacketFilter {
 
   apply(commands: readonly string[]): Promise<void> {
     if (commands.length === 0) return Promise.resolve();
-    const done = this.#lastCall.then(() => this.#tryTwice(commands));
-    this.#lastCall = done.catch(() => undefined);
-    return done;
+    return this.#turns.take(() => this.#tryTwice(commands));
   }
 
   /** Ends the process; the rules stay. */
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#lastCall;
+    await this.#turns.settled();
     const child = this.#process;
     if (child === null) return;
     const ended = new Promise((resolve) => child.once("close", resolve));

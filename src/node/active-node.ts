@@ -5,7 +5,7 @@ import type { Clock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
 import { isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
-import { DirtySet } from "../base/queue.js";
+import { DirtySet } from "../base/dirty-set.js";
 import type { Random } from "../base/random.js";
 import type { NodeDescription } from "../model/objects.js";
 import type { IdentityFiles } from "../pki/identity-files.js";

@@ -2,7 +2,7 @@ import { isIP } from "node:net";
 import type { NetworkInterfaceInfo } from "node:os";
 import { ClusterError } from "../base/errors.js";
 
-export const DEFAULT_PORT = 2377;
+const DEFAULT_PORT = 2377;
 
 type Interfaces = Readonly<Record<string, readonly NetworkInterfaceInfo[] | undefined>>;
 

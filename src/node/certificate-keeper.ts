@@ -2,6 +2,7 @@ import { type Clock, pause } from "../base/clock.js";
 import { isClusterError } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
+import { Turns } from "../base/turns.js";
 import { identityOf, isValidAt } from "../pki/identity.js";
 import type { IdentityFiles, NodeCredentials } from "../pki/identity-files.js";
 import { planRenewal } from "../pki/renewal.js";
@@ -33,7 +34,8 @@ const LATE_RETRY_MS = 2_000;
 /** Keeps a node's certificate valid, and replaces it with the roots that it trusts when it is told to: on the disk first, then in use. */
 export class CertificateKeeper {
   readonly #options: CertificateKeeperOptions;
-  #lastChange: Promise<void> = Promise.resolve();
+  /** One change at a time: an answer that was overtaken would bring back what was replaced. */
+  readonly #turns = new Turns();
 
   constructor(options: CertificateKeeperOptions) {
     this.#options = options;
@@ -62,12 +64,12 @@ export class CertificateKeeper {
 
   /** Asks a manager for a certificate: the present role, of the present authority, by what the store says now. Throws what the managers answered. */
   renew(signal: AbortSignal): Promise<void> {
-    return this.#inTurn(() => this.#renewNow(signal));
+    return this.#turns.take(() => this.#renewNow(signal));
   }
 
   /** Trusts the roots that a manager named last. A certificate that none of them issued is replaced first: without it, this node would be nobody. Throws as `renew`. */
   adoptRoots(signal: AbortSignal): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const { credentials } = this.#options.identity;
       const rootCertificate = this.#options.toldRoots() || credentials.rootCertificate;
       if (rootCertificate === credentials.rootCertificate) return;
@@ -75,13 +77,6 @@ export class CertificateKeeper {
       await this.#certify({ ...credentials, rootCertificate });
       this.#options.logger.info({ roots: certificatesIn(rootCertificate).length }, "the roots to trust were replaced");
     });
-  }
-
-  /** One change at a time: an answer that was overtaken would bring back what was replaced. */
-  #inTurn(change: () => Promise<void>): Promise<void> {
-    const turn = this.#lastChange.then(change);
-    this.#lastChange = turn.catch(() => undefined); // Whoever asked for it hears of it.
-    return turn;
   }
 
   async #renewNow(signal: AbortSignal): Promise<void> {

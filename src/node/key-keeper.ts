@@ -1,6 +1,7 @@
 import { type Clock, pause } from "../base/clock.js";
 import { defined } from "../base/assert.js";
 import { messageOf } from "../base/errors.js";
+import { Turns } from "../base/turns.js";
 import type { Logger } from "../base/log.js";
 import type { Cluster } from "../model/objects.js";
 import { createDataKey } from "../pki/data-key.js";
@@ -31,7 +32,7 @@ export interface KeyKeeperOptions {
 export class KeyKeeper {
   readonly #options: KeyKeeperOptions;
   readonly #stop = new AbortController();
-  #last: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
   #ended: Promise<void> = Promise.resolve();
 
   constructor(options: KeyKeeperOptions) {
@@ -47,14 +48,12 @@ export class KeyKeeper {
   async stop(): Promise<void> {
     this.#stop.abort(new Error("the manager is stopping"));
     await this.#ended;
-    await this.#last;
+    await this.#turns.settled();
   }
 
   /** Does what there is to do now. Resolves when the disk is as the cluster wants it. */
   keep(): Promise<void> {
-    const done = this.#last.then(() => this.#keep());
-    this.#last = done.catch(() => undefined); // Whoever asked is told.
-    return done;
+    return this.#turns.take(() => this.#keep());
   }
 
   async #run(signal: AbortSignal): Promise<void> {

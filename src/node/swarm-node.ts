@@ -3,7 +3,7 @@ import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "../agent/worker.js";
 import type { InitOptions, JoinOptions, LocalSwarmState, MemberStatus, RestoreOptions, SwarmBackend } from "../api/http/backend.js";
-import { LOCKED_TEXT } from "../api/http/swarm-access.js";
+import { LOCKED_TEXT } from "../api/http/swarm-texts.js";
 import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import { identityOf } from "../pki/identity.js";
 import { IdentityFiles } from "../pki/identity-files.js";

@@ -1,22 +1,19 @@
+import { ALREADY_PART_TEXT, NO_MANAGER_TEXT, NOT_PART_TEXT, WORKER_TEXT } from "../api/http/swarm-texts.js";
 import { ClusterError } from "../base/errors.js";
 import type { ManagerRole } from "./manager-role.js";
 
 /** What a host that is no manager answers, and one that does not leave just so: in Docker's words, which scripts look for. All are `unavailable`. */
 
 export function alreadyPart(): ClusterError {
-  return refusal('This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.');
+  return refusal(ALREADY_PART_TEXT);
 }
 
 export function notPart(): ClusterError {
-  return refusal("This node is not part of a swarm");
+  return refusal(NOT_PART_TEXT);
 }
 
 export function notAManager(isWorker: boolean): ClusterError {
-  if (!isWorker)
-    return refusal('This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.');
-  return refusal(
-    "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.",
-  );
+  return refusal(isWorker ? WORKER_TEXT : NO_MANAGER_TEXT);
 }
 
 /** A manager that leaves without force. */

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import type { Clock } from "../base/clock.js";
 import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import { Turns } from "../base/turns.js";
 import { createDataKey, type DataKey } from "./data-key.js";
 import { createNodeKey } from "./keys.js";
 import { isLockedText, lockText, unlockText } from "./locked-text.js";
@@ -40,7 +41,7 @@ export class IdentityFiles {
   readonly #place: Place;
   #certificates: Omit<NodeCredentials, "key">;
   #keys: KeptKeys;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #turns = new Turns();
 
   private constructor(place: Place, certificates: Omit<NodeCredentials, "key">, keys: KeptKeys) {
     this.#place = place;
@@ -98,7 +99,7 @@ export class IdentityFiles {
    * it: nothing of it stays, and the rest is not locked.
    */
   replace({ key, ...certificates }: NodeCredentials, { isWorker }: { readonly isWorker: boolean }): Promise<void> {
-    return this.#oneByOne(async () => {
+    return this.#turns.take(async () => {
       const { nodeKeys } = this.#keys;
       const isSameKey = key === this.#ownKey();
       if (!nodeKeys.includes(key)) await this.#writeKeys({ ...this.#keys, nodeKeys: [...nodeKeys, key] });
@@ -110,7 +111,7 @@ export class IdentityFiles {
 
   /** The key that a renewal asks for: kept until a certificate for it came, so that asking again, also after a crash, asks for the same one. */
   pendingKey(): Promise<string> {
-    return this.#oneByOne(async () => {
+    return this.#turns.take(async () => {
       const own = this.#ownKey();
       const { nodeKeys } = this.#keys;
       const pending = nodeKeys[nodeKeys.indexOf(own) + 1];
@@ -123,7 +124,7 @@ export class IdentityFiles {
 
   /** The keys that the log is sealed with; a new one is made when there is none. */
   ensureDataKeys(): Promise<readonly DataKey[]> {
-    return this.#oneByOne(async () => {
+    return this.#turns.take(async () => {
       if (this.#keys.dataKeys.length === 0) await this.#writeKeys({ ...this.#keys, dataKeys: [createDataKey(0)] });
       return this.#keys.dataKeys;
     });
@@ -131,7 +132,7 @@ export class IdentityFiles {
 
   /** Changes what is kept, in one step; nothing is written when the change gives back what it got. */
   change(change: (keys: KeptKeys) => KeptKeys): Promise<void> {
-    return this.#oneByOne(async () => {
+    return this.#turns.take(async () => {
       const changed = change(this.#keys);
       if (changed !== this.#keys) await this.#writeKeys(changed);
     });
@@ -158,12 +159,6 @@ export class IdentityFiles {
     const key = this.#keys.nodeKeys.find((candidate) => isKey(candidate) && certificate.checkPrivateKey(createPrivateKey(candidate)));
     if (key === undefined) throw new ClusterError("failed_precondition", `no key in ${this.path} belongs to the certificate beside it`);
     return key;
-  }
-
-  #oneByOne<T>(change: () => Promise<T>): Promise<T> {
-    const done = this.#last.then(change);
-    this.#last = done.catch(() => undefined); // Whoever asked for the change is told; the next one does not depend on it.
-    return done;
   }
 }
 

@@ -10,7 +10,7 @@ import { alternativeNames, forTls, isNotAuthority, issuedBy, keyIdOf, maySign, n
 const HOUR_MS = 3_600_000;
 /** 90 days: what a cluster uses unless its spec says otherwise. */
 export const NODE_VALIDITY_MS = 90 * 24 * HOUR_MS;
-export const NODE_VALIDITY_MIN_MS = HOUR_MS;
+const NODE_VALIDITY_MIN_MS = HOUR_MS;
 
 export interface NodeCertificateRequest {
   readonly rootCa: RootCa;

@@ -1,7 +1,7 @@
 import { hkdfSync, randomBytes, timingSafeEqual } from "node:crypto";
 import { ClusterError } from "../base/errors.js";
 
-export const UNLOCK_KEY_BYTES = 32;
+const UNLOCK_KEY_BYTES = 32;
 
 const PREFIX = "SWMKEY-1-";
 /** 32 bytes in base64 without padding (swarm-surface 3.12). */

@@ -46,7 +46,7 @@ export function parseDisks(text: string): readonly DiskUsage[] {
 }
 
 /** Interfaces of /proc/PID/net/dev (proc_pid_net(5)) but for loopback. */
-export function parseNetworks(text: string): Readonly<Record<string, NetworkUsage>> {
+function parseNetworks(text: string): Readonly<Record<string, NetworkUsage>> {
   const networks: Record<string, NetworkUsage> = {};
   for (const line of text.split("\n").slice(2)) {
     const [name = "", rest = ""] = line.trim().split(/:\s*/, 2);

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { until } from "../support/until.js";
 
 /** A cgroup of this name in every hierarchy of the machine where a process may enter a new one just so. */
-export function cgroupsNamed(name: string): readonly string[] {
+function cgroupsNamed(name: string): readonly string[] {
   return readFileSync("/proc/mounts", "utf8")
     .split("\n")
     .map((line) => line.split(" "))

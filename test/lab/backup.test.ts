@@ -4,7 +4,7 @@ import { Readable } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { StoreObject } from "../../src/model/objects.js";
 import { decodeBackup } from "../../src/node/backup-file.js";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -58,7 +58,7 @@ describe("a backup of 10,000 objects through the API of a daemon", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--bare", "--managers", "2", "--workers", "0");
     await docker.must(1, "swarm", "init", "--advertise-addr", "10.88.0.1");
     const nowhere = ["--detach", "--constraint", "node.labels.none==such"];

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dockerClients, type Outcome, TestLab } from "../support/lab.js";
+import { type Outcome, TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -21,7 +21,7 @@ describe("swarm container and its short forms", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--managers", "1", "--workers", "0");
     await docker.must(1, "swarm", "leave", "--force");
     await docker.importBusybox([1]);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -24,7 +24,7 @@ describe("a manager whose disk fails it", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     expect(await lab.run(["bash", "-c", `mkdir -p ${data()} && mount -t tmpfs -o size=24m tmpfs ${data()}`])).toMatchObject({ code: 0 });
     await lab.lab("up", "--managers", "3", "--workers", "0");
     await docker.nodeIs(1, "node-1", "Ready Active Leader");

@@ -8,7 +8,7 @@ import { identityOf, isValidAt } from "../../src/pki/identity.js";
 import { IdentityFiles } from "../../src/pki/identity-files.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../src/pki/node-certificate.js";
 import type { RootCa } from "../../src/pki/root-ca.js";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -61,7 +61,7 @@ describe("certificates that are outside their validity", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--managers", "3", "--workers", "2");
     await docker.importBusybox(ALL);
     // All are started one after the other: on a busy machine the last must not seem down before it is.

@@ -8,7 +8,7 @@ import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../src/pki/node-certi
 import { createRootCa } from "../../src/pki/root-ca.js";
 import { chainIn } from "../../src/pki/trust.js";
 import { readCertificate } from "../../src/pki/x509.js";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -64,7 +64,7 @@ describe("an external certificate authority", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--bare", "--managers", "1", "--workers", "2");
     await write("theirs.pem", root.certificate);
     await write("theirs.json", JSON.stringify(root));

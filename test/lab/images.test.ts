@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -22,7 +22,7 @@ describe("images and a registry", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     writeFileSync(join(folder, "daemon.json"), JSON.stringify({ "insecure-registries": ["10.88.0.0/16"] }));
     process.env.SWARM_LAB_CONFIG = join(folder, "daemon.json");
     await lab.lab("up", "--managers", "1", "--workers", "1");

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 
 /** What keeps a host from joining is named, in time, and leaves nothing behind. */
@@ -11,7 +11,7 @@ describe("a join that fails", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--bare", "--managers", "3", "--workers", "0");
     for (const node of [1, 2]) await docker.must(node, "swarm", "init", "--advertise-addr", `10.88.0.${node}`);
     token = await docker.must(1, "swarm", "join-token", "-q", "worker");

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -26,7 +26,7 @@ describe("log drivers", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     const made = await lab.run(["bash", "-c", "mkdir -p /run/systemd && mount -t tmpfs tmpfs /run/systemd && mkdir /run/systemd/journal"]);
     expect(made.code, made.stderr).toBe(0);
     await lab.lab("up", "--managers", "1", "--workers", "0");

@@ -1,7 +1,7 @@
 import { existsSync, readdirSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -19,7 +19,7 @@ describe("nodes of a swarm", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--managers", "3", "--workers", "2");
     await docker.importBusybox([1, 2, 3, 4, 5]);
     await docker.create("each", ["--mode", "global"]);

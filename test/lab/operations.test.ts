@@ -13,7 +13,7 @@ describe("services in operation", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--bare", "--managers", "5", "--workers", "0");
     await docker.must(1, "swarm", "init", "--advertise-addr", "10.88.0.1");
     const token = await docker.must(1, "swarm", "join-token", "-q", "manager");

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -23,7 +23,7 @@ describe("a new cluster by force", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--managers", "3", "--workers", "1");
     await docker.importBusybox([1, 2, 3, 4]);
     await docker.create("each", ["--mode", "global"]);
@@ -104,7 +104,7 @@ describe("a new cluster by force while the old one lives on", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--managers", "3", "--workers", "1");
     await docker.importBusybox([4]);
     await docker.create("some", ["--replicas", "2", "--constraint", "node.hostname==node-4"]);
@@ -164,7 +164,7 @@ describe("backup and restore", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--bare", "--managers", "3", "--workers", "0");
     await docker.importBusybox([1, 3]);
     await docker.must(1, "swarm", "init", "--advertise-addr", "10.88.0.1");

@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { makeCertificates } from "../support/certificate-files.js";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
@@ -41,7 +41,7 @@ describe("logging in to registries", () => {
     process.env.SWARM_LAB_CONFIG = path("daemon.json");
     process.env.DOCKER_CONFIG = path("client");
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--managers", "1", "--workers", "0");
     const tls = `  tls:\n    certificate: ${path("server.crt")}\n    key: ${path("server.key")}\n`;
     const registry = async (name: string, address: string, rest: string) => {

@@ -74,7 +74,7 @@ describe("a rotation of the root certificate", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--managers", "3", "--workers", "2");
     await docker.importBusybox(ALL);
     await docker.create("each", ["--mode", "global"]);

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { dockerClients, TestLab } from "../support/lab.js";
+import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { surviveRestarts } from "../support/restart-survival.js";
 
@@ -13,7 +13,7 @@ test("containers survive the daemon's end, tell their own, lose no line, and com
   const folder = mkdtempSync(join(tmpdir(), "lab-survival-"));
   const lab = await TestLab.open();
   try {
-    const docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    const docker = new LabDocker(lab);
     await lab.lab("up", "--bare", "--managers", "1", "--workers", "0");
     await docker.importBusybox([1]);
     const host = {

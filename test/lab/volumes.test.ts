@@ -19,7 +19,7 @@ describe("volumes", () => {
 
   beforeAll(async () => {
     lab = await TestLab.open();
-    docker = new LabDocker(lab, dockerClients()[0] ?? "docker");
+    docker = new LabDocker(lab);
     await lab.lab("up", "--managers", "1", "--workers", "0");
     await docker.importBusybox([1]);
   });

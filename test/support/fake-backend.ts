@@ -23,7 +23,7 @@ import { MemoryImageStore } from "./memory-image-store.js";
 import { MemoryVolumes } from "./memory-volumes.js";
 import { MemoryProposer } from "./memory-proposer.js";
 
-export const INACTIVE: LocalSwarmState = { state: "inactive", nodeId: "", nodeAddress: "", isManager: false, error: "", remoteManagers: [] };
+const INACTIVE: LocalSwarmState = { state: "inactive", nodeId: "", nodeAddress: "", isManager: false, error: "", remoteManagers: [] };
 const ADDRESS = "10.88.0.1";
 
 /**

@@ -1,5 +1,5 @@
 import { ClusterError } from "../../src/base/errors.js";
-import { Queue } from "../../src/base/queue.js";
+import { Queue } from "./queue.js";
 import type { ManagerClient, ManagerConnection, ManagerConnector } from "../../src/agent/manager-client.js";
 import type { Task, TaskState, TaskStatus } from "../../src/model/objects.js";
 import type {

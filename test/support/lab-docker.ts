@@ -1,4 +1,4 @@
-import type { TestLab } from "./lab.js";
+import { dockerClients, type TestLab } from "./lab.js";
 import { busyboxTar } from "./root-filesystem.js";
 import { until } from "./until.js";
 
@@ -17,7 +17,7 @@ export class LabDocker {
   readonly #lab: TestLab;
   readonly #client: string;
 
-  constructor(lab: TestLab, client: string) {
+  constructor(lab: TestLab, client = dockerClients()[0] ?? "docker") {
     this.#lab = lab;
     this.#client = client;
   }

@@ -3,7 +3,7 @@ import { silentLogger } from "../../src/base/log.js";
 import { Orchestrator } from "../../src/manager/orchestrator/orchestrator.js";
 import { TaskReaper } from "../../src/manager/reaper/task-reaper.js";
 import type { Node, NodeAvailability, NodeState, Service, ServiceSpec, Task, TaskState } from "../../src/model/objects.js";
-import { compareTaskStates, isTerminal } from "../../src/model/task-state.js";
+import { isBefore, isTerminal } from "../../src/model/task-state.js";
 import { Store } from "../../src/store/store.js";
 import { runTerm } from "../../src/manager/term.js";
 import type { StoreTransaction } from "../../src/store/view.js";
@@ -148,7 +148,7 @@ export class ServiceWorld {
   }
 
   live(id = "service1"): readonly Task[] {
-    return this.tasks(id).filter((task) => compareTaskStates(task.desiredState, "running") <= 0);
+    return this.tasks(id).filter((task) => !isBefore("running", task.desiredState));
   }
 
   running(id = "service1"): readonly Task[] {
@@ -190,7 +190,7 @@ export class ServiceWorld {
   /** The next state that the allocator, the scheduler or the node gives the task; undefined when it waits. */
   #next(task: Task): TaskState | undefined {
     const state = task.status!.state;
-    const isLive = compareTaskStates(task.desiredState, "running") <= 0;
+    const isLive = !isBefore("running", task.desiredState);
     if (isTerminal(state)) return undefined;
     if (state === "new") return isLive ? "pending" : undefined;
     if (state === "pending") return isLive && this.#hasNode(task) ? "assigned" : undefined;

@@ -3,7 +3,7 @@ import type { FastifyReply, FastifyRequest } from "fastify";
 import type { RouteContext } from "./context.js";
 import { sendStream } from "./stream.js";
 
-export const TAR_TYPE = "application/x-tar";
+const TAR_TYPE = "application/x-tar";
 
 /** Answers with an archive. One that fails in the middle breaks the connection: its end would look like that of a whole one. */
 export async function sendArchive(context: RouteContext, request: FastifyRequest, reply: FastifyReply, archive: Readable): Promise<undefined> {

@@ -38,9 +38,9 @@ const GRPC_NAME = {
   internal: "Unknown",
 } as const satisfies Record<ErrorCode, string>;
 
-export const NO_LEADER_TEXT =
+const NO_LEADER_TEXT =
   "rpc error: code = Unknown desc = The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.";
-export const OUTCOME_UNKNOWN_TEXT = "outcome unknown, check before retrying";
+const OUTCOME_UNKNOWN_TEXT = "outcome unknown, check before retrying";
 export const PAGE_NOT_FOUND_TEXT = "page not found";
 
 /** An answer other than success whose status the route decided itself. */

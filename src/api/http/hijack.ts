@@ -6,14 +6,6 @@ import { JSON_TYPE } from "./answer.js";
 /** Largest body of a request whose connection becomes a stream. */
 const BODY_BYTES_MAX = 1024 * 1024;
 
-/** A connection that is to become a stream, both ways (swarm-surface 2.2). */
-export interface Hijacked {
-  readonly request: IncomingMessage;
-  readonly socket: Duplex;
-  /** The request's body. */
-  readonly body: string;
-}
-
 /** Reads the body of a request that asked for another protocol; what comes after it stays in the socket. Throws 400 for one without a length. */
 export async function readHijackBody(request: IncomingMessage, socket: Duplex): Promise<string> {
   if (request.headers["transfer-encoding"] !== undefined) throw new HttpError(400, "the body of a request with Upgrade must have a Content-Length");

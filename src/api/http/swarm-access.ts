@@ -3,12 +3,7 @@ import type { StoreView } from "../../store/view.js";
 import type { ControlReply, ControlRequest } from "../../wire/generated/control.js";
 import type { Backend } from "./backend.js";
 import { controlError, HttpError } from "./errors.js";
-
-export const NOT_IN_SWARM_TEXT =
-  'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.';
-export const WORKER_TEXT =
-  "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state. Please run this command on a manager node or promote the current node to a manager.";
-export const LOCKED_TEXT = 'Swarm is encrypted and needs to be unlocked before it can be used. Please use "docker swarm unlock" to unlock it.';
+import { LOCKED_TEXT, NO_MANAGER_TEXT, WORKER_TEXT } from "./swarm-texts.js";
 
 /** Throws the 503 that Swarm gives on a node that is not a manager, with what to do. */
 export function requireManager(backend: Backend): void {
@@ -17,7 +12,7 @@ export function requireManager(backend: Backend): void {
   if (local.state === "locked") throw new HttpError(503, LOCKED_TEXT);
   if (local.isManager) return;
   if ((local.nodeId !== "" || local.state === "error") && local.error !== "") throw new HttpError(503, `This node is not a swarm manager: ${local.error}`);
-  throw new HttpError(503, local.nodeId === "" ? NOT_IN_SWARM_TEXT : WORKER_TEXT);
+  throw new HttpError(503, local.nodeId === "" ? NO_MANAGER_TEXT : WORKER_TEXT);
 }
 
 /** The cluster's state after every acknowledged write. To be used before the next await. */

@@ -70,6 +70,6 @@ function tokenOf([, quoted, raw, number, field, variable, word, mark, closed = "
 
 const ESCAPES: Readonly<Record<string, string>> = { n: "\n", t: "\t", r: "\r" };
 
-export function unquoted(text: string): string {
+function unquoted(text: string): string {
   return text.slice(1, -1).replace(/\\(.)/g, (_, letter: string) => ESCAPES[letter] ?? letter);
 }

@@ -1,6 +1,7 @@
 import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCodeOf } from "../../base/errors.js";
+import { Turns } from "../../base/turns.js";
 import type { HealthState, HealthStatus, ProbeResult } from "./health-state.js";
 
 /** What one run of a container, which its start tells from others, was found to be. */
@@ -22,7 +23,7 @@ const STATUSES: readonly HealthStatus[] = ["starting", "healthy", "unhealthy"];
 export class HealthFolder implements HealthRecords {
   readonly #folder: string;
   /** One write after the other. */
-  #last: Promise<void> = Promise.resolve();
+  readonly #turns = new Turns();
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -52,12 +53,10 @@ export class HealthFolder implements HealthRecords {
   }
 
   #inTurn(write: () => Promise<void>): Promise<void> {
-    const done = this.#last.then(write).catch((cause: unknown) => {
+    return this.#turns.take(write).catch((cause: unknown) => {
       // The folder is gone with the data of a daemon that is being removed.
       if (systemCodeOf(cause) !== "ENOENT") throw cause;
     });
-    this.#last = done.catch(() => undefined); // Whoever asked for it hears of it.
-    return done;
   }
 }
 

@@ -4,7 +4,7 @@ import { isAtLeast, isTerminal } from "../../model/task-state.js";
 import type { Store } from "../../store/store.js";
 
 /** After this long a node that is DOWN is given up: its tasks are orphaned (swarm-surface 3.10). Counted anew by each leader. */
-export const ORPHAN_AFTER_MS = 24 * 3_600_000;
+const ORPHAN_AFTER_MS = 24 * 3_600_000;
 
 /** Writes node states, and counts the time that nodes spend unknown or down. */
 export class NodeWatch {

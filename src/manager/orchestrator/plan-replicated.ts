@@ -56,7 +56,7 @@ function empty(draft: ServiceDraft, slot: Slot): void {
  * The slots to keep first. Each node keeps its first task before any keeps a second one, and so on, so that what goes comes from the
  * nodes with the most tasks; among equals running ones stay first, then those with low numbers.
  */
-export function byWorthKeeping(slots: readonly Slot[]): readonly Slot[] {
+function byWorthKeeping(slots: readonly Slot[]): readonly Slot[] {
   const ordered = [...slots].sort((a, b) => Number(isRunning(b)) - Number(isRunning(a)) || a.number - b.number);
   const perNode = new Map<string, number>();
   const ranked = ordered.map((slot) => {

@@ -2,7 +2,7 @@ import type { ServiceDraft } from "../orchestrator/service-draft.js";
 import { isEnded, isLive } from "../orchestrator/slot.js";
 
 /** A replacement waits no longer than this for the task before it to stop. */
-export const STOP_WAIT_MS_MAX = 60_000;
+const STOP_WAIT_MS_MAX = 60_000;
 
 /**
  * Lets tasks run that were made with desired state `ready`: once their restart delay is over and the tasks before them in the slot

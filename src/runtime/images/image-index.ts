@@ -22,7 +22,7 @@ export interface ImageIndex {
   readonly layerSizes: Readonly<Record<string, number>>;
 }
 
-export const EMPTY_INDEX: ImageIndex = { version: 1, images: {}, references: {}, layerSizes: {} };
+const EMPTY_INDEX: ImageIndex = { version: 1, images: {}, references: {}, layerSizes: {} };
 
 /** Throws ClusterError `internal` naming the file when it cannot be read. */
 export async function loadImageIndex(path: string): Promise<ImageIndex> {

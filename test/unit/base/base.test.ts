@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { Backoff } from "../../../src/base/backoff.js";
 import { FakeClock } from "../../../src/base/clock.js";
 import { base36, newContainerId, newId, newRaftId } from "../../../src/base/ids.js";
-import { DirtySet, Queue } from "../../../src/base/queue.js";
+import { DirtySet } from "../../../src/base/dirty-set.js";
 import { integerBetween, SeededRandom } from "../../../src/base/random.js";
 
 describe("ids", () => {
@@ -40,17 +40,7 @@ describe("the fake clock", () => {
   });
 });
 
-describe("queues", () => {
-  test("give what was pushed, in order, then end", async () => {
-    const queue = new Queue<number>(3);
-    for (const item of [1, 2, 3]) queue.push(item);
-    expect(() => queue.push(4)).toThrow(/full \(3 items\)/);
-    queue.close();
-    const seen: number[] = [];
-    for await (const item of queue) seen.push(item);
-    expect(seen).toEqual([1, 2, 3]);
-  });
-
+describe("sets of dirty keys", () => {
   test("a dirty key is looked at once, however often it was marked, and again when marked meanwhile", async () => {
     const dirty = new DirtySet<string>();
     for (const key of ["a", "b", "a"]) dirty.add(key);

@@ -163,7 +163,7 @@ export class Fields {
 }
 
 /** True for what Go calls a zero value, at any depth. */
-export function isEmpty(value: unknown): boolean {
+function isEmpty(value: unknown): boolean {
   if (value === null || value === undefined || value === false || value === 0 || value === 0n || value === "") return true;
   if (Array.isArray(value)) return value.length === 0;
   return typeof value === "object" && Object.values(value).every(isEmpty);

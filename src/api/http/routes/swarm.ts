@@ -11,9 +11,9 @@ import { formatUnlockKey } from "../../../pki/unlock-key.js";
 import { badRequest, controlError, HttpError } from "../errors.js";
 import { Query } from "../query.js";
 import { readSwarm, requireManager, writeSwarm } from "../swarm-access.js";
+import { ALREADY_PART_TEXT, NOT_PART_TEXT } from "../swarm-texts.js";
 
 const PORT_MAX = 65_535;
-export const ALREADY_IN_SWARM_TEXT = 'This node is already part of a swarm. Use "docker swarm leave" to leave this swarm and join another one.';
 
 export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
   const { backend } = context;
@@ -76,11 +76,11 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
 
   /** A second init or join says so before anything else is looked at. */
   function requireOutside(): void {
-    if (["active", "locked", "error"].includes(backend.swarm.local().state)) throw new HttpError(503, ALREADY_IN_SWARM_TEXT);
+    if (["active", "locked", "error"].includes(backend.swarm.local().state)) throw new HttpError(503, ALREADY_PART_TEXT);
   }
 
   app.post("/swarm/leave", async (request, reply) => {
-    if (backend.swarm.local().state === "inactive") throw new HttpError(503, "This node is not part of a swarm");
+    if (backend.swarm.local().state === "inactive") throw new HttpError(503, NOT_PART_TEXT);
     await backend.swarm.leave({ force: new Query(request).flag("force") });
     return sendEmpty(reply);
   });

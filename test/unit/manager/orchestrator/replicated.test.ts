@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { testService } from "../../../support/services.js";
 import { ServiceWorld } from "../../../support/service-world.js";
 
 const slots = (world: ServiceWorld) => world.running().map((task) => task.slot);
@@ -155,21 +156,8 @@ test("loss of leadership ends the loops quietly", async () => {
   world.store.apply(world.store.revision + 1, {
     proposalId: 0,
     atMs: 1,
-    changes: [{ clientWrite: true, type: "create", create: { type: "service", service: { ...serviceOf(), id: "service9" } } }],
+    changes: [{ clientWrite: true, type: "create", create: { type: "service", service: testService({}, { id: "service9", spec: null }) } }],
   });
   await world.depose();
   expect(world.clock.pending).toBe(0);
 });
-
-function serviceOf() {
-  return {
-    meta: null,
-    spec: null,
-    specVersion: 1,
-    previousSpec: null,
-    previousSpecVersion: 0,
-    endpoint: null,
-    updateStatus: null,
-    jobStatus: null,
-  };
-}

@@ -1,4 +1,4 @@
-import { ClusterError } from "./errors.js";
+import { ClusterError } from "../../src/base/errors.js";
 
 /** A bounded queue between one or more producers and one consumer that iterates it. */
 export class Queue<T> implements AsyncIterable<T> {
@@ -39,45 +39,6 @@ export class Queue<T> implements AsyncIterable<T> {
     for (;;) {
       while (this.#items.length > 0) yield this.#items.shift() as T;
       if (this.#closed) return;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
-  }
-}
-
-/** Keys that need a look, each at most once: the input of a level-triggered loop. Bounded by the number of distinct keys. */
-export class DirtySet<K> implements AsyncIterable<K> {
-  readonly #keys = new Set<K>();
-  #wake: (() => void) | null = null;
-  #closed = false;
-
-  add(key: K): void {
-    if (this.#closed) return;
-    this.#keys.add(key);
-    this.#notify();
-  }
-
-  close(): void {
-    this.#closed = true;
-    this.#keys.clear();
-    this.#notify();
-  }
-
-  #notify(): void {
-    const wake = this.#wake;
-    this.#wake = null;
-    wake?.();
-  }
-
-  async *[Symbol.asyncIterator](): AsyncGenerator<K, void, undefined> {
-    for (;;) {
-      for (const key of this.#keys) {
-        this.#keys.delete(key);
-        yield key;
-      }
-      if (this.#closed) return;
-      if (this.#keys.size > 0) continue;
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
       });
