@@ -1,5 +1,6 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, unlink } from "node:fs/promises";
+import type { BigIntStats } from "node:fs";
+import { type FileHandle, open, stat, unlink } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import { createGunzip } from "node:zlib";
 import { systemCodeOf } from "../../base/errors.js";
@@ -33,6 +34,16 @@ export class LogFile {
     const compressed = await openIfThere(`${path}.gz`);
     if (compressed === null) return null;
     return new LogFile({ identity: await originalIdentityOf(compressed), source: compressed, path, isCompressed: true });
+  }
+
+  /** Of what is at PATH now, uncompressed; empty when nothing is. */
+  static async identityAt(path: string): Promise<string> {
+    try {
+      return nameOf(await stat(path, { bigint: true }));
+    } catch (cause) {
+      if (systemCodeOf(cause) === "ENOENT") return "";
+      throw cause;
+    }
   }
 
   /** What it holds, uncompressed. */
@@ -88,10 +99,13 @@ async function openIfThere(path: string): Promise<FileHandle | null> {
   }
 }
 
-/** An inode's number is given to a new file as soon as one is gone: only with its birth it is this one's. */
 async function identityOf(file: FileHandle): Promise<string> {
-  const info = await file.stat({ bigint: true });
-  return `${info.dev}:${info.ino}.${info.birthtimeNs}`;
+  return nameOf(await file.stat({ bigint: true }));
+}
+
+/** An inode's number is given to a new file as soon as one is gone: only with its birth it is this one's. */
+function nameOf({ dev, ino, birthtimeNs }: BigIntStats): string {
+  return `${dev}:${ino}.${birthtimeNs}`;
 }
 
 /** Inode and birth that it had are the comment in its header (RFC 1952, section 2.3). */

@@ -1,7 +1,8 @@
 import type { FileHandle } from "node:fs/promises";
 import type { LogLine } from "../container-runtime.js";
 import type { LogCodec } from "./log-codec.js";
-import { LogFile } from "./log-file.js";
+import type { LogFile } from "./log-file.js";
+import { openRotatedFiles } from "./rotated-files.js";
 
 const READ_SIZE = 65_536;
 
@@ -31,7 +32,7 @@ export class LogFiles {
 
   /** At the beginning, or with `tail` (not negative) before the last entries. */
   static async open(path: string, tail: number, codec: LogCodec): Promise<LogFiles> {
-    const log = new LogFiles(path, codec, await openAll(path));
+    const log = new LogFiles(path, codec, await openRotatedFiles(path));
     if (tail >= 0) await log.#skipToTail(tail);
     return log;
   }
@@ -42,7 +43,7 @@ export class LogFiles {
     place: LogPosition & { readonly timestampNs: bigint },
     codec: LogCodec,
   ): Promise<{ readonly log: LogFiles; readonly isFound: boolean }> {
-    const log = new LogFiles(path, codec, await openAll(path));
+    const log = new LogFiles(path, codec, await openRotatedFiles(path));
     const index = log.#files.findIndex((file) => file.identity === place.identity);
     const file = log.#files[index];
     if (file === undefined || !(await isSame(await file.content(), place, codec))) return { log, isFound: false };
@@ -65,7 +66,7 @@ export class LogFiles {
   async unreadBytes(): Promise<number> {
     let size = 0;
     const current = this.position;
-    const all = await openAll(this.#path);
+    const all = await openRotatedFiles(this.#path);
     for (const file of all.toReversed()) {
       const isCurrent = file.identity === current?.identity;
       size += (await (await file.content()).stat()).size - (isCurrent ? (current?.offset ?? 0) : 0);
@@ -129,7 +130,7 @@ export class LogFiles {
 
   async #openNewer(): Promise<void> {
     const [current] = this.#files;
-    const all = await openAll(this.#path);
+    const all = await openRotatedFiles(this.#path);
     const position = current === undefined ? -1 : all.findIndex((file) => file.identity === current.identity);
     // A file that was rotated out of existence is older than everything that is left.
     const isNewerKnown = position >= 0 || current === undefined || (await current.isGone());
@@ -137,22 +138,6 @@ export class LogFiles {
     for (const file of all) if (!newer.includes(file)) await file.close();
     this.#files.push(...newer);
   }
-}
-
-/**
- * Oldest first, each once; none when the log was never begun. A rotation that goes on meanwhile moves files towards higher numbers, as we go: so none is
- * missed, but one can be met twice, and one name can be missing for a moment.
- */
-async function openAll(path: string): Promise<LogFile[]> {
-  const byIdentity = new Map<string, LogFile>();
-  for (let number = 0, missing = 0; missing < 2; number++) {
-    const file = await LogFile.open(number === 0 ? path : `${path}.${number}`);
-    missing = file === null ? missing + 1 : 0;
-    if (file === null) continue;
-    if (byIdentity.has(file.identity)) await file.close();
-    else byIdentity.set(file.identity, file);
-  }
-  return [...byIdentity.values()].reverse();
 }
 
 /** A new file may have got the inode of one that is gone: then what it begins with is younger. */

@@ -51,6 +51,30 @@ test("files that were rotated away meanwhile are read to their end, then the new
   await log.close();
 });
 
+test("several rotations while the files are being opened change neither order nor number of what is read", async () => {
+  const path = join(folder, "busy");
+  const nameOf = (number: number) => (number === 0 ? path : `${path}.${number}`);
+  let [count, files] = [0, 0];
+  const rotate = () => {
+    for (let number = files++; number > 0; number--) renameSync(nameOf(number - 1), nameOf(number));
+    writeFileSync(path, entry(`${count++}`));
+  };
+  for (let file = 0; file < 30; file++) rotate();
+  for (let attempt = 0; attempt < 5; attempt++) {
+    const before = count;
+    const busy = (left: number) => {
+      if (left % 15 === 0) for (let time = 0; time < 3; time++) rotate();
+      if (left > 0) setImmediate(() => busy(left - 1));
+    };
+    busy(150);
+    const log = await LogFiles.open(path, -1, jsonFileCodec);
+    const seen = (await next(log)).map(Number);
+    expect(seen).toEqual(Array.from(seen, (_, at) => at));
+    expect(seen.length).toBeGreaterThanOrEqual(before);
+    await log.close();
+  }
+});
+
 test("when the file that was read is gone, everything that is left is newer", async () => {
   const path = join(folder, "gone");
   writeFileSync(path, entry("a"));
