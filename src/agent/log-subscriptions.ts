@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { onAbort } from "../base/abort.js";
 import { Backoff } from "../base/backoff.js";
 import type { Clock } from "../base/clock.js";
 import { isClusterError } from "../base/errors.js";
@@ -65,8 +66,7 @@ export class LogSubscriptions {
 
   #publish(subscription: LogSubscription, signal: AbortSignal): void {
     const stop = new AbortController();
-    const onAbort = () => stop.abort();
-    signal.addEventListener("abort", onAbort, { once: true });
+    const detach = onAbort(signal, () => stop.abort());
     const publisher = new LogPublisher({ ...this.#options, subscription });
     const ended = publisher
       .run(stop.signal)
@@ -74,7 +74,7 @@ export class LogSubscriptions {
         if (!stop.signal.aborted) this.#options.logger.info({ err: cause, subscription: subscription.id }, "logs could not be published");
       })
       .finally(() => {
-        signal.removeEventListener("abort", onAbort);
+        detach();
         this.#publishers.delete(subscription.id);
         const taskIds = publisher.unread();
         if (taskIds.length > 0 && !stop.signal.aborted) this.#publish({ ...subscription, taskIds }, signal);

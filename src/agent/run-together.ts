@@ -1,12 +1,12 @@
+import { onAbort } from "../base/abort.js";
+
 /**
  * Runs loops that live and die together: when one ends, in any way, the others are aborted. Settles when all have, with the failure of
  * the one that ended first; the failures that the abort caused in the others are expected and dropped.
  */
 export async function runTogether(signal: AbortSignal, loops: readonly ((signal: AbortSignal) => Promise<void>)[]): Promise<void> {
   const scope = new AbortController();
-  const onAbort = () => scope.abort(signal.reason);
-  if (signal.aborted) onAbort();
-  signal.addEventListener("abort", onAbort, { once: true });
+  const detach = onAbort(signal, () => scope.abort(signal.reason));
   try {
     let first: { readonly cause: unknown } | null = null;
     const running = loops.map(async (loop) => {
@@ -21,14 +21,13 @@ export async function runTogether(signal: AbortSignal, loops: readonly ((signal:
     await Promise.all(running);
     if (first !== null) throw (first as { readonly cause: unknown }).cause;
   } finally {
-    signal.removeEventListener("abort", onAbort);
+    detach();
   }
 }
 
 /** Resolves when the signal aborts. */
 export function aborted(signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
+    onAbort(signal, resolve);
   });
 }

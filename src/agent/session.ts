@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
@@ -49,9 +50,7 @@ export class Session {
   /** Resolves only when the signal aborts; rejects with the ClusterError that ended the session. */
   async run(signal: AbortSignal): Promise<void> {
     const scope = new AbortController();
-    const onAbort = () => scope.abort(signal.reason);
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    const detach = onAbort(signal, () => scope.abort(signal.reason));
     const { client, incarnation } = this.#options;
     const messages = client.session({ description: this.#description, sessionId: "", incarnation }, scope.signal)[Symbol.asyncIterator]();
     try {
@@ -70,7 +69,7 @@ export class Session {
       ]);
     } finally {
       scope.abort();
-      signal.removeEventListener("abort", onAbort);
+      detach();
       await messages.return?.().catch((cause: unknown) => this.#options.logger.debug({ err: cause }, "the stream of a lost session ended with an error"));
     }
   }

@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abort.js";
 import type { TaskStatus } from "../model/objects.js";
 import type { TaskStatusUpdate } from "../wire/generated/dispatcher.js";
 
@@ -32,15 +33,14 @@ export class StatusReporter {
 
   /** Sends until the signal aborts. Rejects with the first failure to send; what was not taken waits for the next run. */
   async run(send: SendStatuses, signal: AbortSignal): Promise<void> {
-    const onAbort = () => this.#wake?.();
-    signal.addEventListener("abort", onAbort, { once: true });
+    const detach = onAbort(signal, () => this.#wake?.());
     try {
       while (!signal.aborted) {
         if (this.#waiting.size > 0) await this.#sendSome(send);
         else await this.#change();
       }
     } finally {
-      signal.removeEventListener("abort", onAbort);
+      detach();
     }
   }
 

@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abort.js";
 import { Backoff } from "../base/backoff.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
@@ -79,8 +80,7 @@ export class TaskRunner {
 
   /** Resolves when nothing of the task is left, or when the signal aborts: then its container goes on by itself. */
   async run(signal: AbortSignal): Promise<void> {
-    const onAbort = () => this.#change.abort();
-    signal.addEventListener("abort", onAbort, { once: true });
+    const detach = onAbort(signal, () => this.#change.abort());
     try {
       await this.#resume();
       while (!signal.aborted) {
@@ -90,7 +90,7 @@ export class TaskRunner {
         await this.#carryOut(step, change, signal);
       }
     } finally {
-      signal.removeEventListener("abort", onAbort);
+      detach();
     }
   }
 

@@ -1,3 +1,5 @@
+import { unlessAborted } from "./abort.js";
+
 interface Shared<T> {
   readonly done: Promise<T>;
   readonly controller: AbortController;
@@ -13,15 +15,9 @@ export class SharedCalls<T> {
     signal.throwIfAborted();
     const shared = this.#running.get(key) ?? this.#begin(key, call);
     shared.waiters++;
-    let onAbort = () => undefined;
-    const left = new Promise<never>((_resolve, reject) => {
-      onAbort = () => reject(signal.reason) as undefined;
-      signal.addEventListener("abort", onAbort, { once: true });
-    });
     try {
-      return await Promise.race([shared.done, left]);
+      return await unlessAborted(signal, shared.done);
     } finally {
-      signal.removeEventListener("abort", onAbort);
       if (--shared.waiters === 0) {
         this.#forget(key, shared);
         shared.controller.abort();

@@ -1,8 +1,8 @@
 import { networkInterfaces } from "node:os";
 import type { JoinOptions } from "../api/http/backend.js";
+import { unlessAborted } from "../base/abort.js";
 import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import { joinCluster } from "../rpc/join.js";
-import { unlessAborted } from "../rpc/stream.js";
 import type { ActiveNode } from "./active-node.js";
 import { formatHostPort, parseHostPort, resolveOwnAddresses } from "./addresses.js";
 import type { NodeParts, SwarmPlace } from "./swarm-place.js";

@@ -1,3 +1,4 @@
+import { unlessAborted } from "../base/abort.js";
 import { type Clock, pause } from "../base/clock.js";
 import { defined } from "../base/assert.js";
 import { messageOf } from "../base/errors.js";
@@ -8,7 +9,6 @@ import { createDataKey } from "../pki/data-key.js";
 import type { IdentityFiles, KeptKeys } from "../pki/identity-files.js";
 import { isSameUnlockKey } from "../pki/unlock-key.js";
 import type { SealedRecords } from "../replica/sealed-records.js";
-import { unlessAborted } from "../rpc/stream.js";
 import type { ManagerRole } from "./manager-role.js";
 
 /** What failed (a full disk) is tried again after this long. */

@@ -6,8 +6,12 @@ export type Node = forge.asn1.Asn1;
 
 const { asn1 } = forge;
 
-/** node-forge takes options here that its type declarations do not know. */
-const parse = asn1.fromDer as unknown as (bytes: string, options: { strict: boolean; parseAllBytes: boolean; decodeBitStrings: boolean }) => Node;
+declare module "node-forge" {
+  namespace asn1 {
+    /** Takes options that its own type declarations do not know. */
+    function fromDer(bytes: string, options: { readonly strict: boolean; readonly parseAllBytes: boolean; readonly decodeBitStrings: boolean }): Asn1;
+  }
+}
 
 const primitive = (type: forge.asn1.Type, value: string): Node => asn1.create(asn1.Class.UNIVERSAL, type, false, value);
 
@@ -39,7 +43,7 @@ export const encode = (node: Node): Buffer => Buffer.from(asn1.toDer(node).getBy
 /** Throws ClusterError `invalid_argument` that names `what` when the bytes are not one DER value. */
 export function decode(bytes: Uint8Array, what: string): Node {
   try {
-    return parse(binary(bytes), { strict: true, parseAllBytes: true, decodeBitStrings: false });
+    return asn1.fromDer(binary(bytes), { strict: true, parseAllBytes: true, decodeBitStrings: false });
   } catch (cause) {
     throw new ClusterError("invalid_argument", `${what} is not valid DER`, { cause });
   }

@@ -1,10 +1,11 @@
 import type { CallOptions as GrpcCallOptions, ClientReadableStream } from "@grpc/grpc-js";
+import { onAbort } from "../base/abort.js";
 import { systemClock } from "../base/clock.js";
 import type { Codec } from "../wire/codec.js";
 import type { Connection } from "./connection.js";
 import { encodeMessage, type Method, passBytes, type ReplyOf, type RequestOf, type ServiceTable } from "./method.js";
 import { fromServiceError } from "./status.js";
-import { onAbort, writeMessages } from "./stream.js";
+import { writeMessages } from "./stream.js";
 
 export interface CallOptions {
   /** Cancels the call, which then throws the signal's reason. */
@@ -32,8 +33,9 @@ const UNARY_TIMEOUT_MS = 20_000;
  * Typed methods of a service on a connection. Streams of replies start when they are first read, and end the call when they are left;
  * streams of requests are read no faster than the server takes them. An error may overtake replies that were not read yet; a proper end never does.
  */
-export function createClient<T extends ServiceTable>(connection: Connection, table: T): ServiceClient<T> {
-  return Object.fromEntries(Object.entries(table).map(([name, method]) => [name, methodOf(connection, method)])) as unknown as ServiceClient<T>;
+export function createClient<T extends ServiceTable>(connection: Connection, table: T): ServiceClient<T>;
+export function createClient(connection: Connection, table: ServiceTable): Readonly<Record<string, unknown>> {
+  return Object.fromEntries(Object.entries(table).map(([name, method]) => [name, methodOf(connection, method)]));
 }
 
 function methodOf(connection: Connection, method: Method): unknown {

@@ -1,11 +1,11 @@
 import { checkServerIdentity, type PeerCertificate } from "node:tls";
 import { type ChannelCredentials, Client, connectivityState, credentials, experimental, Metadata } from "@grpc/grpc-js";
+import { unlessAborted } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
 import { CHAIN_KEY } from "./caller.js";
 import { CLIENT_OPTIONS } from "./channel-options.js";
 import type { LiveIdentity } from "./live-identity.js";
-import { unlessAborted } from "./stream.js";
 import "./quiet.js";
 
 /**

@@ -1,3 +1,4 @@
+import { unlessAborted } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
 import type { NodeAvailability } from "../model/objects.js";
@@ -15,7 +16,6 @@ import { createClient } from "./client.js";
 import { Connection } from "./connection.js";
 import { checkName, checkProtocol, withClockSkew } from "./join-check.js";
 import type { LiveIdentity } from "./live-identity.js";
-import { unlessAborted } from "./stream.js";
 
 interface Dial {
   /** host:port of a manager. */

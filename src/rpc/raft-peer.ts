@@ -1,3 +1,4 @@
+import { onAbort } from "../base/abort.js";
 import { Backoff } from "../base/backoff.js";
 import { ClusterError } from "../base/errors.js";
 import { type Member, type RaftFrame, type RaftMessage, RaftService } from "../wire/generated/raft.js";
@@ -6,7 +7,6 @@ import { Connection } from "./connection.js";
 import type { RaftTransportOptions } from "./raft-transport.js";
 import { RaftQueue } from "./raft-queue.js";
 import type { ConnectionFailure } from "./status.js";
-import { onAbort } from "./stream.js";
 
 const QUEUE_MESSAGES_MAX = 4096;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;

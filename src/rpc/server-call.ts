@@ -7,12 +7,13 @@ import {
   type sendUnaryData,
   type UntypedHandleCall,
 } from "@grpc/grpc-js";
+import { unlessAborted } from "../base/abort.js";
 import { ClusterError } from "../base/errors.js";
 import type { Codec } from "../wire/codec.js";
 import type { Caller } from "./caller.js";
 import { encodeMessage, type Method, passBytes, type ReplyOf, type RequestOf, type ServiceTable } from "./method.js";
 import { toStatus } from "./status.js";
-import { unlessAborted, writeMessages } from "./stream.js";
+import { writeMessages } from "./stream.js";
 
 export interface CallContext {
   readonly caller: Caller;

@@ -1,6 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { unlessAborted } from "../base/abort.js";
 import { assert } from "../base/assert.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
@@ -233,13 +234,7 @@ export class LocalRuntime implements ContainerRuntime {
   wait(id: string, signal?: AbortSignal): Promise<ContainerExit> {
     const { info, ended } = this.#get(id);
     if (info.exit !== null) return Promise.resolve(info.exit);
-    if (signal === undefined) return ended;
-    return new Promise((resolve, reject) => {
-      const onAbort = () => reject(signal.reason);
-      if (signal.aborted) onAbort();
-      signal.addEventListener("abort", onAbort, { once: true });
-      ended.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
-    });
+    return signal === undefined ? ended : unlessAborted(signal, ended);
   }
 
   async remove(id: string, options: RemoveOptions = {}): Promise<void> {

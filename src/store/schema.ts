@@ -104,19 +104,36 @@ export function newOverlay(base: RowsByKind): OverlayByKind {
 
 /** A table without regard to which kind it is of: for code that treats all kinds alike. */
 export function anyTable(tables: TableByKind, kind: ObjectKind): Table<AnyObject> {
-  return tables[kind] as unknown as Table<AnyObject>;
+  return tables[kind] as Table<AnyObject>;
 }
 
 export function anyOverlay(overlay: OverlayByKind, kind: ObjectKind): OverlayTable<AnyObject> {
-  return overlay[kind] as unknown as OverlayTable<AnyObject>;
+  return overlay[kind] as OverlayTable<AnyObject>;
 }
 
 /** The object inside a StoreObject. */
 export function objectOf(stored: StoreObject): AnyObject {
-  return (stored as unknown as Readonly<Record<ObjectKind, AnyObject>>)[stored.type];
+  switch (stored.type) {
+    case "cluster":
+      return stored.cluster;
+    case "node":
+      return stored.node;
+    case "service":
+      return stored.service;
+    case "task":
+      return stored.task;
+    case "network":
+      return stored.network;
+    case "secret":
+      return stored.secret;
+    case "config":
+      return stored.config;
+    case "volume":
+      return stored.volume;
+  }
 }
 
 /** The StoreObject around an object. */
 export function storedObject(kind: ObjectKind, object: AnyObject): StoreObject {
-  return { type: kind, [kind]: object } as unknown as StoreObject;
+  return { type: kind, [kind]: object } as StoreObject;
 }

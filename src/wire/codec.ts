@@ -88,5 +88,5 @@ export function safe(value: number): number {
 }
 
 export function longOf(value: bigint): protobuf.Long {
-  return new protobuf.util.Long(Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)), false) as unknown as protobuf.Long;
+  return new protobuf.util.Long(Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)), false);
 }

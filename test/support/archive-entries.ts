@@ -18,7 +18,7 @@ export async function entriesOf(archive: Readable): Promise<readonly ArchiveEntr
   await new Promise((resolve, reject) => {
     reader.once("finish", () => resolve(undefined)).once("error", reject);
     archive.once("error", reject);
-    archive.pipe(reader as unknown as NodeJS.WritableStream);
+    archive.pipe(reader);
   });
   return entries;
 }

@@ -1,3 +1,4 @@
+import { onAbort } from "../../src/base/abort.js";
 import { ClusterError } from "../../src/base/errors.js";
 import { Queue } from "./queue.js";
 import type { ManagerClient, ManagerConnection, ManagerConnector } from "../../src/agent/manager-client.js";
@@ -149,9 +150,7 @@ export class FakeManager implements ManagerClient, ManagerConnector {
   async *#stream<T>(messages: Queue<T>, signal: AbortSignal): AsyncGenerator<T> {
     const stream = { messages: messages as Queue<unknown>, fail: null as ClusterError | null };
     this.#streams.push(stream);
-    const onAbort = () => messages.close();
-    signal.addEventListener("abort", onAbort, { once: true });
-    if (signal.aborted) onAbort();
+    onAbort(signal, () => messages.close());
     for await (const message of messages) yield message;
     if (stream.fail !== null) throw stream.fail;
     if (signal.aborted) throw signal.reason;

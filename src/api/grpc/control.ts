@@ -1,9 +1,9 @@
+import { onAbort, unlessAborted } from "../../base/abort.js";
 import { ClusterError } from "../../base/errors.js";
 import { assertSameIncarnation, type Incarnation } from "../../model/incarnation.js";
 import type { Caller } from "../../rpc/caller.js";
 import { FrameQueue } from "../../rpc/frame-queue.js";
 import type { CallContext, ServiceHandlers } from "../../rpc/server-call.js";
-import { onAbort, unlessAborted } from "../../rpc/stream.js";
 import {
   type ControlReply,
   type ControlRequest,

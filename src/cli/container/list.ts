@@ -60,7 +60,7 @@ function pairs(labels: ContainerSummary["Labels"]): string {
 }
 
 /** As Go prints a time: `2026-11-21 17:00:00 +0000 UTC`, in this process's zone. */
-function createdAt(seconds: number): string {
+export function createdAt(seconds: number): string {
   const date = new Date(seconds * 1000);
   const offset = -date.getTimezoneOffset();
   const two = (value: number) => String(Math.floor(value)).padStart(2, "0");

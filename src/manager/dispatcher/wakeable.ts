@@ -1,3 +1,5 @@
+import { onAbort } from "../../base/abort.js";
+
 /** Lets one consumer sleep until something changed, without counting how often: the consumer reads what is true by then. */
 export class Wakeable {
   #isAwake = false;
@@ -12,13 +14,12 @@ export class Wakeable {
   async changed(signal: AbortSignal): Promise<void> {
     signal.throwIfAborted();
     if (!this.#isAwake) {
-      const onAbort = () => this.#resume?.();
-      signal.addEventListener("abort", onAbort, { once: true });
+      const detach = onAbort(signal, () => this.#resume?.());
       await new Promise<void>((resolve) => {
         this.#resume = resolve;
       });
       this.#resume = null;
-      signal.removeEventListener("abort", onAbort);
+      detach();
       signal.throwIfAborted();
     }
     this.#isAwake = false;

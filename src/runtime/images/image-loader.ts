@@ -140,14 +140,12 @@ class ArchiveFiles {
     const files = new ArchiveFiles(intake);
     const entries = extract();
     const { source, isGzip } = await peekGzip(archive);
-    const feeding = (
-      isGzip ? pipeline(source, createGunzip(), entries as unknown as NodeJS.WritableStream) : pipeline(source, entries as unknown as NodeJS.WritableStream)
-    ).catch((cause: unknown) => {
+    const feeding = (isGzip ? pipeline(source, createGunzip(), entries) : pipeline(source, entries)).catch((cause: unknown) => {
       entries.destroy();
       return { cause };
     });
     try {
-      for await (const entry of entries) await files.#add(entry.header, entry as unknown as Readable);
+      for await (const entry of entries) await files.#add(entry.header, entry);
     } catch (cause) {
       throw archiveError(cause);
     }
@@ -174,10 +172,10 @@ class ArchiveFiles {
     return readSmall(this.get(name).path);
   }
 
-  async #add({ name, type, linkname }: Header, content: Readable): Promise<void> {
+  async #add({ name, type, linkname }: Header, content: AsyncIterable<unknown> & { resume(): unknown }): Promise<void> {
     const path = posix.normalize(name);
     if (this.#files.size + this.#links.size >= FILES_MAX) throw new ClusterError("invalid_argument", `the archive has more than ${FILES_MAX} files`);
-    if (type === "file" || type === "contiguous-file") this.#files.set(path, await this.intake.receive(content));
+    if (type === "file" || type === "contiguous-file") this.#files.set(path, await this.intake.receive(content as AsyncIterable<Uint8Array>));
     else content.resume();
     if (type === "symlink") this.#links.set(path, posix.normalize(posix.join(posix.dirname(path), linkname ?? "")));
     if (type === "link") this.#links.set(path, posix.normalize(linkname ?? ""));

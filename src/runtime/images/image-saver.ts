@@ -45,7 +45,7 @@ export async function saveImages(catalog: ImageCatalog, images: readonly SavedIm
     for (const digest of digests) {
       const size = await catalog.folders.blobSizeBytes(digest);
       const entry = archive.entry({ name: pathOf(digest), mode: 0o644, mtime: new Date(0), size });
-      await pipeline(createReadStream(catalog.folders.blobPath(digest)), entry as unknown as NodeJS.WritableStream);
+      await pipeline(createReadStream(catalog.folders.blobPath(digest)), entry);
     }
     archive.finalize();
   };

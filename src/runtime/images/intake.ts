@@ -1,7 +1,6 @@
 import { createWriteStream } from "node:fs";
 import { open } from "node:fs/promises";
 import { relative } from "node:path";
-import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { ClusterError } from "../../base/errors.js";
 import { finishDigest, startDigest } from "./digest.js";
@@ -61,7 +60,7 @@ export class Intake implements AsyncDisposable {
   }
 
   /** Keeps a stream as a file. Throws what the stream failed with. */
-  async receive(stream: Readable): Promise<ReceivedFile> {
+  async receive(stream: AsyncIterable<Uint8Array>): Promise<ReceivedFile> {
     const path = this.#catalog.folders.temporaryPath();
     this.#temporaries.push(path);
     const hash = startDigest();

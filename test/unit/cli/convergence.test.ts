@@ -7,10 +7,10 @@ const service = (replicas: number, state?: string) =>
     ID: "s",
     Spec: { Mode: { Replicated: { Replicas: replicas } } },
     ...(state === undefined ? {} : { UpdateStatus: { State: state, Message: "" } }),
-  }) as unknown as ServiceInfo;
-const node = (id: string, state = "ready") => ({ ID: id, Status: { State: state } }) as unknown as NodeInfo;
+  }) as ServiceInfo;
+const node = (id: string, state = "ready") => ({ ID: id, Status: { State: state } }) as NodeInfo;
 const task = (state: string, more: object = {}) =>
-  ({ ID: "t", NodeID: "n1", DesiredState: "running", Spec: {}, Status: { State: state, Timestamp: "2026-01-01T00:00:00Z", ...more } }) as unknown as TaskInfo;
+  ({ ID: "t", NodeID: "n1", DesiredState: "running", Spec: {}, Status: { State: state, Timestamp: "2026-01-01T00:00:00Z", ...more } }) as TaskInfo;
 
 const ended = (state: string) => ({ ...task(state), DesiredState: "shutdown" });
 

@@ -6,7 +6,7 @@ import { CallerIdentifier } from "../../../src/rpc/caller.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 
 const ca = new TestCa();
-const certificateOf = (nodeId: string, from = ca) => new X509Certificate(from.credentials(nodeId).certificate).toLegacyObject() as unknown as PeerCertificate;
+const certificateOf = (nodeId: string, from = ca) => new X509Certificate(from.credentials(nodeId).certificate).toLegacyObject() as PeerCertificate;
 
 test.each([
   ["10.0.0.1:4711", "10.0.0.1"],

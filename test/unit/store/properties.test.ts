@@ -3,6 +3,7 @@ import { expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
 import type { StoreObject, Task } from "../../../src/model/objects.js";
 import { slotKey } from "../../../src/model/slot.js";
+import { objectOf, storedObject } from "../../../src/store/schema.js";
 import type { AppliedChanges } from "../../../src/store/change-history.js";
 import { Store } from "../../../src/store/store.js";
 import type { StoreTransaction, StoreView } from "../../../src/store/view.js";
@@ -73,14 +74,14 @@ function expectIndexesRight(view: StoreView): void {
 }
 
 const stateOf = (objects: Iterable<StoreObject>) => new Map([...objects].map((stored) => [JSON.stringify([stored.type, objectIn(stored).id]), stored]));
-const objectIn = (stored: StoreObject) => (stored as unknown as Record<string, { id: string }>)[stored.type] as { id: string };
+const objectIn = (stored: StoreObject) => objectOf(stored);
 
 /** What one who listed and then followed the changes holds. */
 function follow(state: Map<string, StoreObject>, { events }: AppliedChanges): void {
   for (const { kind, action, object } of events) {
     const at = JSON.stringify([kind, object.id]);
     if (action === "remove") state.delete(at);
-    else state.set(at, { type: kind, [kind]: object } as unknown as StoreObject);
+    else state.set(at, storedObject(kind, object));
   }
 }
 
