@@ -82,6 +82,7 @@ export function taskIdOf(labels: Readonly<Record<string, string>>): string | und
   return labels[TASK_ID_LABEL];
 }
 
+/** Which network the task's spec asks for: the host's and none by the names of Docker's predefined networks. */
 export function networkModeOf(task: Task): NetworkMode {
   const targets = (task.spec?.networks ?? []).map((network) => network.target);
   if (targets.includes("host")) return "host";
@@ -95,6 +96,7 @@ export function hostPortsOf(task: Task): readonly PortConfig[] {
   return ports.filter((port) => port.publishMode === "host");
 }
 
+/** Milliseconds from the stop signal to SIGKILL; Swarm's 10 s where the spec says nothing. */
 export function stopGracePeriodMsOf(task: Task): number {
   return Number(task.spec?.container?.stopGracePeriodNs ?? STOP_GRACE_PERIOD_NS) / 1e6;
 }

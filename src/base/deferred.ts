@@ -5,6 +5,7 @@ export interface Deferred<T> {
   reject(cause: unknown): void;
 }
 
+/** A promise that somebody else settles. One that nobody waits for must be given a `catch` before it is rejected. */
 export function deferred<T>(): Deferred<T> {
   let resolve!: (value: T) => void;
   let reject!: (cause: unknown) => void;

@@ -44,10 +44,12 @@ export class ClusterError extends Error {
   }
 }
 
+/** True for a ClusterError, of this code where one is given: what a `catch` asks before it handles an expected failure. */
 export function isClusterError(value: unknown, code?: ErrorCode): value is ClusterError {
   return value instanceof ClusterError && (code === undefined || value.code === code);
 }
 
+/** For codes that come over the wire. */
 export function isErrorCode(value: string): value is ErrorCode {
   return (ERROR_CODES as readonly string[]).includes(value);
 }

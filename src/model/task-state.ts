@@ -20,10 +20,12 @@ const ORDER: Readonly<Record<TaskState, number>> = {
 
 export const TASK_STATES = Object.keys(ORDER) as readonly TaskState[];
 
+/** In the order in which a task goes through its states; ends of all kinds come after running. */
 export function isBefore(a: TaskState, b: TaskState): boolean {
   return ORDER[a] < ORDER[b];
 }
 
+/** The contrary of `isBefore`. */
 export function isAtLeast(a: TaskState, b: TaskState): boolean {
   return ORDER[a] >= ORDER[b];
 }

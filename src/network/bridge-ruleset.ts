@@ -45,6 +45,7 @@ export function replaceTable(rules: BridgeRules, published: readonly PublishedPo
   ];
 }
 
+/** Commands for nft that lead ports of the host to containers. */
 export function publishPorts({ table }: BridgeRules, published: readonly PublishedPort[]): readonly string[] {
   if (published.length === 0) return [];
   return [`add element ip ${table} host_ports { ${published.map((port) => `${keyOf(port)} : ${port.address} . ${port.port.targetPort}`).join(", ")} }`];

@@ -20,6 +20,7 @@ export function parseHostPort(text: string, defaultPort = DEFAULT_PORT): HostPor
   return { host, port };
 }
 
+/** The contrary of `parseHostPort`. */
 export function formatHostPort({ host, port }: HostPort): string {
   return isIP(host) === 6 ? `[${host}]:${port}` : `${host}:${port}`;
 }

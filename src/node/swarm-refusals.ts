@@ -4,14 +4,17 @@ import type { ManagerRole } from "./manager-role.js";
 
 /** What a host that is no manager answers, and one that does not leave just so: in Docker's words, which scripts look for. All are `unavailable`. */
 
+/** A second init, join or restore. */
 export function alreadyPart(): ClusterError {
   return refusal(ALREADY_PART_TEXT);
 }
 
+/** Leaving what this host is not in. */
 export function notPart(): ClusterError {
   return refusal(NOT_PART_TEXT);
 }
 
+/** Asking for what only managers know, on a worker or outside of a swarm. */
 export function notAManager(isWorker: boolean): ClusterError {
   return refusal(isWorker ? WORKER_TEXT : NO_MANAGER_TEXT);
 }
@@ -33,6 +36,7 @@ export function retiredLeaves(reason: string): ClusterError {
   );
 }
 
+/** A manager whose keys are locked, which leaves without force. */
 export function lockedLeaves(): ClusterError {
   return refusal("Swarm is encrypted and locked. Please unlock it first or use `--force` to ignore this message.");
 }

@@ -71,6 +71,7 @@ export async function loadSwarmState(folder: string): Promise<SwarmState | undef
   }
 }
 
+/** Whole or not at all, and durable. */
 export async function saveSwarmState(folder: string, state: SwarmState): Promise<void> {
   await writeFileDurably(join(folder, FILE), `${JSON.stringify(state, null, 2)}\n`);
 }

@@ -14,6 +14,7 @@ export interface Authority {
   readonly crossSigned: string;
 }
 
+/** The one that signs now: while the root is rotated, the new one. */
 export function authorityOf(rootCa: RootCa): Authority {
   const { rotation } = rootCa;
   return rotation ?? { certificate: rootCa.certificate, key: rootCa.key, crossSigned: "" };

@@ -9,6 +9,7 @@ export interface DataKey {
   readonly epoch: number;
 }
 
+/** A new key for a manager's raft log, of the cluster's present count of rotations. */
 export function createDataKey(epoch: number): DataKey {
   return { key: randomBytes(DATA_KEY_BYTES), epoch };
 }

@@ -35,6 +35,7 @@ export function isJoint(config: ConfigState): boolean {
   return config.votersOutgoing.length > 0;
 }
 
+/** Voter of either configuration, or learner. */
 export function isMember(config: ConfigState, raftId: number): boolean {
   return memberIds(config).includes(raftId);
 }

@@ -25,6 +25,7 @@ export function stepFromLeader(core: Core, message: RaftMessage): void {
   else if (message.type === "snapshot") onSnapshot(core, message);
 }
 
+/** The leader hands its leadership to this member: it campaigns at once, without pre-vote. */
 export function onTimeoutNow(core: Core): void {
   if (core.role === "follower") campaignByTransfer(core);
 }

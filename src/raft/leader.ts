@@ -23,10 +23,12 @@ export function takeLeadership(core: Core): void {
   broadcastAppend(core, leadership);
 }
 
+/** What a new leader, or one with a new member, believes of a member: nothing but where its log may go on. */
 export function newProgress(core: Core, raftId: number, next: number, recentlyActive: boolean): Progress {
   return new Progress({ next, window: core.window, recentlyActive, isLearner: !isVoter(core.config, raftId) });
 }
 
+/** Check-quorum once an election timeout, and heartbeats. */
 export function tickLeader(core: Core, leadership: Leadership): void {
   if (++core.electionElapsed >= core.electionTicks) {
     core.electionElapsed = 0;
@@ -88,6 +90,7 @@ export function readOwn(core: Core, leadership: Leadership, context: number): vo
   maybeBeginReads(core, leadership);
 }
 
+/** Before that, what was committed by earlier leaders may not be known yet: no read is served (raft thesis, section 6.4), no configuration changed. */
 export function hasCommittedInTerm(core: Core): boolean {
   return core.log.term(core.log.commit) === core.term;
 }

@@ -17,6 +17,7 @@ export function voteResult(config: VoterSets, vote: (raftId: number) => boolean 
   return results.includes("pending") ? "pending" : "won";
 }
 
+/** In either configuration of a joint one. */
 export function isVoter(config: VoterSets, raftId: number): boolean {
   return config.voters.includes(raftId) || config.votersOutgoing.includes(raftId);
 }

@@ -20,6 +20,7 @@ export function encodeTailBody(body: TailBody): Uint8Array {
   return Buffer.concat(parts.flatMap((part) => [lengthOf(part), part]));
 }
 
+/** Bytes of its encoding, without encoding it. */
 export function tailBodyBytes(body: TailBody): number {
   return (body.batch ?? []).reduce((sum, { key, value }) => sum + 8 + Buffer.byteLength(key) + value.length, 4 + body.state.length + 5);
 }

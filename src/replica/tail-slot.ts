@@ -7,6 +7,7 @@ const HEADER_BYTES = 64;
 const DIGEST_BYTES = 32;
 const MAGIC = Buffer.from("swtail01");
 
+/** Bytes that a slot takes on the disk. */
 export function slotBytesOf(bodyBytesMax: number): number {
   return HEADER_BYTES + bodyBytesMax;
 }

@@ -24,6 +24,7 @@ export interface ContainerPaths {
   etcFile(name: string): string;
 }
 
+/** A folder for each container is in it. */
 export function containersFolder(dataRoot: string): string {
   return join(dataRoot, "containers");
 }
@@ -33,6 +34,7 @@ export function mountPointsFolder(dataRoot: string): string {
   return join(dataRoot, "mount-points");
 }
 
+/** Sockets of all shims: of containers, and of programs that joined one. */
 export function socketsFolder(execRoot: string): string {
   return join(execRoot, "shims");
 }

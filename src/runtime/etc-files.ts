@@ -19,6 +19,7 @@ export async function writeEtcFiles(folder: string, config: ContainerConfig, hos
   await Promise.all([write("hosts", hostsText(config, hostname)), write("hostname", `${hostname}\n`), write("resolv.conf", resolvConf)]);
 }
 
+/** Of /etc/hosts (hosts(5)), with the lines that the settings add. */
 export function hostsText(config: ContainerConfig, hostname: string): string {
   const { network } = config;
   const own =

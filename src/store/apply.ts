@@ -40,6 +40,7 @@ function appliedMeta(previous: Meta | null | undefined, write: { readonly client
   };
 }
 
+/** What watchers are told of one change. */
 export function eventOf(kind: ObjectKind, action: StoreEvent["action"], object: AnyObject, previous: AnyObject | undefined): StoreEvent {
   return { kind, action, object, previous } as StoreEvent;
 }

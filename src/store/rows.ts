@@ -16,6 +16,7 @@ export interface Rows<T> extends TableView<T> {
   lookup(index: IndexName, key: string): readonly T[];
 }
 
+/** Objects whose id begins like that: any number of them. */
 export function withIdPrefix<T extends Identified>(objects: Iterable<T>, prefix: string): readonly T[] {
   const found: T[] = [];
   for (const object of objects) if (object.id.startsWith(prefix)) found.push(object);

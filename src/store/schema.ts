@@ -35,6 +35,7 @@ const INDEXES: { readonly [K in ObjectKind]: Indexes<ObjectOfKind[K]> } = {
   volume: bySpecName,
 };
 
+/** An empty table of each kind, with its indexes. */
 export function newTables(): TableByKind {
   return {
     cluster: new Table(INDEXES.cluster),
@@ -98,6 +99,7 @@ class Overlay implements OverlayByKind {
   }
 }
 
+/** Tables over others: what is changed in them leaves those below as they are. */
 export function newOverlay(base: RowsByKind): OverlayByKind {
   return new Overlay(base);
 }
@@ -107,6 +109,7 @@ export function anyTable(tables: TableByKind, kind: ObjectKind): Table<AnyObject
   return tables[kind] as Table<AnyObject>;
 }
 
+/** As `anyTable`. */
 export function anyOverlay(overlay: OverlayByKind, kind: ObjectKind): OverlayTable<AnyObject> {
   return overlay[kind] as OverlayTable<AnyObject>;
 }

@@ -17,6 +17,7 @@ export interface VolumePaths {
   readonly filling: string;
 }
 
+/** Where everything of one volume is: all below its folder. */
 export function volumePaths(root: string, name: string): VolumePaths {
   const folder = join(root, name);
   return { folder, record: join(folder, "record.json"), content: join(folder, "_data"), filling: join(folder, "filling") };

@@ -17,6 +17,7 @@ export interface Codec<T> {
 
 export const EMPTY: Uint8Array = new Uint8Array(0);
 
+/** A message type out of its generated functions. `decode` throws ClusterError `invalid_argument` for what is no such message. */
 export function codec<T>(name: string, write: (message: T, writer: Writer) => Writer, read: (reader: Reader, length: number) => T): Codec<T> {
   return {
     name,
@@ -33,6 +34,7 @@ export function codec<T>(name: string, write: (message: T, writer: Writer) => Wr
   };
 }
 
+/** ClusterError `invalid_argument`. */
 export function malformed(name: string, cause?: unknown): ClusterError {
   return new ClusterError("invalid_argument", `malformed ${name} message`, { cause });
 }
@@ -55,6 +57,7 @@ export function enumeration<L extends string>(name: string, pairs: readonly (rea
   };
 }
 
+/** Takes one entry of a map field (protobuf: a message of key 1 and value 2) into `map`. */
 export function readMapEntry<V>(reader: Reader, map: Record<string, V>, readValue: () => V): void {
   const end = reader.uint32() + reader.pos;
   let key = "";
@@ -71,11 +74,13 @@ export function readMapEntry<V>(reader: Reader, map: Record<string, V>, readValu
 
 type Long = { readonly low: number; readonly high: number; readonly unsigned: boolean };
 
+/** An int64 in full. */
 export function bigintOf(value: number | Long): bigint {
   if (typeof value === "number") return BigInt(value);
   return BigInt.asIntN(64, (BigInt(value.high >>> 0) << 32n) | BigInt(value.low >>> 0));
 }
 
+/** An unsigned 64-bit field that counts something. Throws as `safe`. */
 export function numberOf(value: number | Long): number {
   const number = typeof value === "number" ? value : (value.high >>> 0) * 0x1_0000_0000 + (value.low >>> 0);
   return safe(number);
@@ -87,6 +92,7 @@ export function safe(value: number): number {
   return value;
 }
 
+/** The contrary of `bigintOf`. */
 export function longOf(value: bigint): protobuf.Long {
   return new protobuf.util.Long(Number(BigInt.asIntN(32, value)), Number(BigInt.asIntN(32, value >> 32n)), false);
 }

@@ -66,10 +66,12 @@ export class Session {
   }
 }
 
+/** The refusal of a session that this leader does not know: the node registers again. */
 export function sessionInvalid(): ClusterError {
   return new ClusterError("invalid_argument", "session invalid: the node must register again");
 }
 
+/** The refusal of a node without an object in the store: for good. */
 export function nodeRemoved(nodeId: string): ClusterError {
   return new ClusterError("permission_denied", `node ${nodeId} is not part of the cluster: it was removed`);
 }

@@ -37,6 +37,7 @@ export class Slot {
   }
 }
 
+/** What the task was last seen doing; `new` before anything was. */
 export function stateOf(task: Task): NonNullable<Task["status"]>["state"] {
   return task.status?.state ?? "new";
 }

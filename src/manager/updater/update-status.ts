@@ -5,6 +5,7 @@ export function started(service: Service, nowMs: number): Service {
   return { ...service, updateStatus: { state: "updating", startedAtMs: nowMs, completedAtMs: 0, message: "update in progress" } };
 }
 
+/** The service with its update, or rollback, marked as done. */
 export function completed(service: Service, nowMs: number): Service {
   return isRollback(service)
     ? withStatus(service, "rollback_completed", "rollback completed", nowMs)
@@ -30,14 +31,17 @@ export function rolledBack(service: Service, failedTaskId: string): Service {
   };
 }
 
+/** True while a rollback is under way. */
 export function isRollback(service: Service): boolean {
   return service.updateStatus?.state === "rollback_started";
 }
 
+/** True while an update or a rollback moves tasks. */
 export function isUnderWay(service: Service): boolean {
   return service.updateStatus?.state === "updating" || isRollback(service);
 }
 
+/** True when one stopped half-way, and waits for the operator. */
 export function isPaused(service: Service): boolean {
   return service.updateStatus?.state === "paused" || service.updateStatus?.state === "rollback_paused";
 }

@@ -264,6 +264,7 @@ function invalid(text: string): ClusterError {
   return new ClusterError("invalid_argument", text);
 }
 
+/** What containers take from an image's configuration (OCI image-spec, config.md; HEALTHCHECK is Docker's). */
 export function imageConfigOf({ config }: ImageDocument): ImageConfig {
   return {
     user: config.User ?? "",

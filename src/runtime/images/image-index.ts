@@ -42,6 +42,7 @@ export async function loadImageIndex(path: string): Promise<ImageIndex> {
   }
 }
 
+/** Whole or not at all, and durable. */
 export async function saveImageIndex(path: string, index: ImageIndex): Promise<void> {
   await writeFileDurably(path, `${JSON.stringify(index)}\n`);
 }

@@ -47,6 +47,7 @@ export interface EncodedManifest {
   readonly bytes: Buffer;
 }
 
+/** A manifest of an image that was made here (OCI image-spec, manifest.md). */
 export function encodeManifest(config: Descriptor, layers: readonly Descriptor[]): EncodedManifest {
   const bytes = Buffer.from(JSON.stringify({ schemaVersion: 2, mediaType: OCI_MANIFEST, config, layers }));
   return { bytes, descriptor: { mediaType: OCI_MANIFEST, digest: digestOf(bytes), size: bytes.length } };

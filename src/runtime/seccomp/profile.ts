@@ -58,6 +58,7 @@ const SUB_ARCHITECTURES: Readonly<Record<string, readonly string[]>> = { amd64: 
 /** Values of SECCOMP_FILTER_FLAG_* (linux/seccomp.h). */
 const FLAGS = { tsync: 1, log: 2, "spec-allow": 4 } as const satisfies Record<SeccompFlag, number>;
 
+/** What a profile's conditions are about: this machine, and the capabilities of one container. */
 export function subjectOnThisMachine(hasCapability: (name: string) => boolean): SeccompSubject {
   return { hasCapability, architecture: GO_ARCHITECTURES[arch()] ?? arch(), kernel: release() };
 }

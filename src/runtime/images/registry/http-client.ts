@@ -136,6 +136,7 @@ export async function readBody(reply: IncomingMessage, url: URL): Promise<Buffer
   return Buffer.concat(chunks);
 }
 
+/** ClusterError `unavailable` with the host. `phase` says whether a connection was there: only without one may another endpoint be asked. */
 export function failure(url: URL, cause: unknown, isConnected: boolean): ClusterError {
   return new ClusterError("unavailable", `${url.protocol}//${url.host}: ${messageOf(cause)}`, {
     cause,
