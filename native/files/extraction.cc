@@ -9,6 +9,7 @@
 #include "../base/file.h"
 #include "../base/resolve.h"
 #include "../unpack/archive-error.h"
+#include "../unpack/entry-name.h"
 #include "../unpack/place-contents.h"
 #include "refusal.h"
 
@@ -16,21 +17,6 @@ namespace {
 
 constexpr size_t COPY_SIZE = 128 * 1024;
 constexpr const char* OVERLAY_ATTRIBUTES[] = {"trusted.overlay.", "user.overlay."};
-
-/** The components of a name of the archive; "." and empty ones say nothing. */
-std::vector<std::string> partsOf(const std::string& name) {
-  std::vector<std::string> parts;
-  size_t begin = 0;
-  while (begin <= name.size()) {
-    const size_t slash = std::min(name.find('/', begin), name.size());
-    const std::string part = name.substr(begin, slash - begin);
-    begin = slash + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == "..") badArchive("archive entry \"" + name + "\" leaves the archive");
-    parts.push_back(part);
-  }
-  return parts;
-}
 
 std::string joined(const std::vector<std::string>& parts, size_t count) {
   std::string path = ".";
@@ -58,7 +44,7 @@ void setTime(const Fd& folder, timespec time) {
 }  // namespace
 
 void Extraction::add(const TarEntry& entry, TarReader& archive) {
-  const std::vector<std::string> parts = partsOf(entry.name);
+  const std::vector<std::string> parts = partsOfName(entry.name);
   try {
     if (parts.empty()) {
       if (entry.kind != EntryKind::directory) badArchive("archive entry \"" + entry.name + "\" would replace the folder that it goes to");
@@ -94,7 +80,7 @@ void Extraction::addBelow(const Fd& parent, const std::string& name, const TarEn
     if (!isOverlays(attribute)) inodes_.setAttribute(node, attribute, value);
   }
   if (entry.kind == EntryKind::directory) {
-    folderTimes_.emplace_back(joined(partsOf(entry.name), partsOf(entry.name).size()), entry.modified);
+    folderTimes_.emplace_back(joined(partsOfName(entry.name), partsOfName(entry.name).size()), entry.modified);
     return;
   }
   const timespec times[2] = {usableTime(entry.modified), usableTime(entry.modified)};
@@ -144,7 +130,7 @@ Fd Extraction::makeFile(const Fd& parent, const std::string& name, TarReader& ar
 
 /** Its other name is one of the archive, as it is in the folder now. */
 void Extraction::makeLink(const Fd& parent, const std::string& name, const TarEntry& entry) {
-  const std::vector<std::string> parts = partsOf(entry.target);
+  const std::vector<std::string> parts = partsOfName(entry.target);
   const Fd folder = parts.empty() ? Fd() : openBelow(folder_, joined(parts, parts.size() - 1), O_PATH | O_DIRECTORY);
   const Fd node = folder ? openNode(folder.get(), parts.back()) : Fd();
   if (!node) badArchive("archive entry \"" + entry.name + "\" is a link to \"" + entry.target + "\", which is not there");

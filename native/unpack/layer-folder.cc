@@ -12,21 +12,16 @@
 #include "../base/error.h"
 #include "../base/resolve.h"
 #include "archive-error.h"
+#include "entry-name.h"
 
 namespace {
 
 constexpr int LINKS_MAX = 40;
 
-/** Components without "." and empty ones; a leading slash means the layer's own folder. Throws for "..", which no archive needs. */
+/** Below the layer's own folder, which is empty. */
 std::string cleanOf(const std::string& name) {
   std::string clean;
-  size_t begin = 0;
-  while (begin <= name.size()) {
-    const size_t slash = std::min(name.find('/', begin), name.size());
-    const std::string part = name.substr(begin, slash - begin);
-    begin = slash + 1;
-    if (part.empty() || part == ".") continue;
-    if (part == "..") badArchive("archive entry \"" + name + "\" leaves the archive");
+  for (const std::string& part : partsOfName(name)) {
     if (!clean.empty()) clean += '/';
     clean += part;
   }

@@ -120,8 +120,10 @@ class Server {
     signal(SIGCHLD, SIG_DFL);
     const pid_t watcher = getpid();
     const pid_t worker = fork();
-    if (worker == 0) endWith(watcher);
-    if (worker == 0) serve(words[1], words[0], words[2], words[3]);
+    if (worker == 0) {
+      endWith(watcher);
+      serve(words[1], words[0], words[2], words[3]);
+    }
     int status = 0;
     if (worker < 0) answer(words[1], "failed", "fork: " + std::string(strerror(errno)));
     else if (retry([&] { return waitpid(worker, &status, 0); }) == worker && status != 0) answer(words[1], "failed", "the unpacker died with status " + std::to_string(status));
