@@ -1,12 +1,31 @@
 import { onAbort } from "../base/abort.js";
 import { Backoff } from "../base/backoff.js";
+import { type Clock, pause } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
+import type { Logger } from "../base/log.js";
+import type { Random } from "../base/random.js";
 import { type Member, type RaftFrame, type RaftMessage, RaftService } from "../wire/generated/raft.js";
 import { createClient } from "./client.js";
 import { Connection } from "./connection.js";
-import type { RaftTransportOptions } from "./raft-transport.js";
+import type { LiveIdentity } from "./live-identity.js";
 import { RaftQueue } from "./raft-queue.js";
 import type { ConnectionFailure } from "./status.js";
+
+export interface RaftPeerOptions {
+  readonly identity: LiveIdentity;
+  readonly clusterId: string;
+  readonly incarnation: string;
+  readonly clock: Clock;
+  readonly random: Random;
+  readonly logger: Logger;
+  /**
+   * A member that served our stream broke it without a goodbye, and refused or reset the redial that followed at once: its process is gone. A cut
+   * link is never reported, nor a stop or a renewed certificate (architecture, section 3: failing over early).
+   */
+  readonly onPeerLost?: (raftId: number) => void;
+  /** A member refused this node's messages since the cluster was founded anew without it. The member has proven who it is. */
+  readonly onLeftBehind?: (cause: ClusterError) => void;
+}
 
 const QUEUE_MESSAGES_MAX = 4096;
 const QUEUE_BYTES_MAX = 64 * 1024 * 1024;
@@ -21,14 +40,14 @@ const GOOD_STREAM_MS = 5_000;
 /** One other member: a stream to it that is kept open, and the messages that wait for it. */
 export class RaftPeer {
   readonly member: Member;
-  readonly #options: RaftTransportOptions;
+  readonly #options: RaftPeerOptions;
   readonly #queue = new RaftQueue({ messagesMax: QUEUE_MESSAGES_MAX, bytesMax: QUEUE_BYTES_MAX });
   readonly #stop = new AbortController();
   readonly #stopped: Promise<void>;
   #wake: () => void = () => undefined;
   #isReachable = false;
 
-  constructor(member: Member, options: RaftTransportOptions) {
+  constructor(member: Member, options: RaftPeerOptions) {
     this.member = member;
     this.#options = options;
     this.#stopped = this.#run(this.#stop.signal);
@@ -74,7 +93,7 @@ export class RaftPeer {
       if (failure.message !== lastReason) logger.warn({ peer: this.member, reason: failure.message }, "no raft stream to a member");
       lastReason = failure.message;
       if (clock.monotonic() - startedMs >= GOOD_STREAM_MS) backoff.reset();
-      if (!isRedial) await clock.sleep(backoff.nextMs(), signal).catch(() => undefined); // Woken early by the stop that the loop looks for.
+      if (!isRedial) await pause(clock, backoff.nextMs(), signal);
     }
   }
 

@@ -1,27 +1,7 @@
-import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
-import type { Logger } from "../base/log.js";
-import type { Random } from "../base/random.js";
 import { type Member, type RaftMessage, RaftService, type SnapshotChunk, type SnapshotProgress } from "../wire/generated/raft.js";
 import { createClient } from "./client.js";
-import type { LiveIdentity } from "./live-identity.js";
-import { RaftPeer } from "./raft-peer.js";
-
-export interface RaftTransportOptions {
-  readonly identity: LiveIdentity;
-  readonly clusterId: string;
-  readonly incarnation: string;
-  readonly clock: Clock;
-  readonly random: Random;
-  readonly logger: Logger;
-  /**
-   * A member that served our stream broke it without a goodbye, and refused or reset the redial that followed at once: its process is gone. A cut
-   * link is never reported, nor a stop or a renewed certificate (architecture, section 3: failing over early).
-   */
-  readonly onPeerLost?: (raftId: number) => void;
-  /** A member refused this node's messages since the cluster was founded anew without it. The member has proven who it is. */
-  readonly onLeftBehind?: (cause: ClusterError) => void;
-}
+import { RaftPeer, type RaftPeerOptions } from "./raft-peer.js";
 
 /** A snapshot as the replica hands it over (src/replica/transport.ts). */
 export interface SnapshotSource {
@@ -45,11 +25,11 @@ const SNAPSHOT_RETRY_MS = 200;
  * now belongs to another manager gets none of this one's mail.
  */
 export class GrpcRaftTransport implements AsyncDisposable {
-  readonly #options: RaftTransportOptions;
+  readonly #options: RaftPeerOptions;
   readonly #closing = new Set<Promise<void>>();
   #peers: ReadonlyMap<number, RaftPeer> = new Map();
 
-  constructor(options: RaftTransportOptions) {
+  constructor(options: RaftPeerOptions) {
     this.#options = options;
   }
 

@@ -5,7 +5,7 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { makeBusyboxRoot } from "./folder-images.js";
 
-const OCI_PATH = resolve(import.meta.dirname, "../../native/build/swarm-oci");
+export const OCI_PATH = resolve(import.meta.dirname, "../../native/build/swarm-oci");
 
 /** config.json, as far as tests change it. */
 export type OciConfig = Record<string, unknown> & { process: Record<string, unknown>; linux: Record<string, unknown> };

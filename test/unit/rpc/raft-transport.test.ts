@@ -12,7 +12,8 @@ import { SnapshotFolder } from "../../../src/replica/snapshot-folder.js";
 import { NOTHING_RECEIVED, type SnapshotProgress } from "../../../src/replica/snapshot-frames.js";
 import type { OutgoingSnapshot, RaftTransport } from "../../../src/replica/transport.js";
 import { RaftQueue } from "../../../src/rpc/raft-queue.js";
-import { GrpcRaftTransport, type RaftTransportOptions } from "../../../src/rpc/raft-transport.js";
+import type { RaftPeerOptions } from "../../../src/rpc/raft-peer.js";
+import { GrpcRaftTransport } from "../../../src/rpc/raft-transport.js";
 import { type Member, RaftService } from "../../../src/wire/generated/raft.js";
 import { Opened } from "../../support/disposables.js";
 import { heldUp } from "../../support/held-up.js";
@@ -77,7 +78,7 @@ async function member(options: { port?: number; incarnation?: string; nodeId?: s
   return { server, port, address: `127.0.0.1:${port}`, delivered, snapshots };
 }
 
-function transportOf(nodeId = "m1", options: Partial<RaftTransportOptions> = {}) {
+function transportOf(nodeId = "m1", options: Partial<RaftPeerOptions> = {}) {
   return opened.use(
     new GrpcRaftTransport({
       identity: ca.identity(nodeId),
