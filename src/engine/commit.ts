@@ -49,6 +49,7 @@ function configOf({ config }: ContainerInfo, image: ImageConfig): ImageConfig {
     env: mergeEnv([...image.env, ...config.env]),
     entrypoint: hasEntrypoint ? config.entrypoint : image.entrypoint,
     command,
+    volumes: [...new Set([...image.volumes, ...config.mounts.filter(({ volume }) => volume?.isAnonymous === true).map(({ target }) => target)])],
     workingDir: config.workingDir || image.workingDir,
     labels: { ...image.labels, ...config.labels },
     stopSignal: config.stopSignal || image.stopSignal,

@@ -6,6 +6,8 @@ import type { ContainerNetwork } from "../model/container-network.js";
 import { isDeepEqual } from "../model/deep-equal.js";
 import type { HostNetwork, LiveEndpoint } from "../network/host-network.js";
 import { bridgeNetworkOf } from "../runtime/bridge-network.js";
+import type { ImageChange, ImageStore } from "../runtime/image-store.js";
+import { signalNumber } from "../runtime/signals.js";
 import type {
   ContainerChange,
   ContainerConfig,
@@ -28,6 +30,7 @@ export interface EngineOptions {
   readonly runtime: ContainerRuntime;
   readonly network: HostNetwork;
   readonly volumes: Pick<VolumeStore, "onChange">;
+  readonly images: Pick<ImageStore, "onChange">;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly healthRecords: HealthRecords;
@@ -42,7 +45,7 @@ const STOP_GRACE_MS = 10_000;
 /** What `kill` sends that is meant to end a container: no policy starts it again then. */
 const ENDING_SIGNALS = /^(SIG)?(KILL|TERM|INT|QUIT)$|^(2|3|9|15)$/i;
 
-/** Containers that people make on this host, without a swarm: their network, restarts and removal, programs run in them, and the events of all containers. */
+/** Containers that people make on this host, without a swarm: their network, restarts and removal, programs run in them, and the events of all of this host. */
 export class Engine {
   readonly events = new EngineEvents();
   readonly execs: ExecRegistry;
@@ -66,7 +69,11 @@ export class Engine {
     });
     this.health = new HealthChecks({ runtime, execs: this.execs, clock, logger, records: options.healthRecords });
     this.health.onStatus((id, status) => this.tell(`health_status: ${status}`, id));
-    this.#stopListening = [runtime.onChange((change, info) => this.#onChange(change, info)), options.volumes.onChange((change) => this.#tellOfVolume(change))];
+    this.#stopListening = [
+      runtime.onChange((change, info) => this.#onChange(change, info)),
+      options.volumes.onChange((change) => this.#tellOfVolume(change)),
+      options.images.onChange((change) => this.#tellOfImage(change)),
+    ];
   }
 
   /** What a single container of an earlier daemon needs: it is started or removed, as its settings say. */
@@ -133,6 +140,7 @@ export class Engine {
     this.#restarts.forget(id);
     await this.#change(info, { isStopped: true });
     if (info.state !== "running") return wasWaiting;
+    this.#tellOfSignal(info, signal || info.stopSignal);
     await this.#options.runtime.stop(id, graceMs ?? graceOf(info), signal);
     this.tell("stop", id);
     return true;
@@ -144,7 +152,10 @@ export class Engine {
     this.#held.add(id);
     try {
       this.#restarts.forget(id);
-      if (info.state === "running") await this.#options.runtime.stop(id, graceMs ?? graceOf(info), signal);
+      if (info.state === "running") {
+        this.#tellOfSignal(info, signal || info.stopSignal);
+        await this.#options.runtime.stop(id, graceMs ?? graceOf(info), signal);
+      }
       await this.#settled();
       await this.#change(this.#get(id), { isStopped: false });
       await this.#launch(id);
@@ -159,13 +170,15 @@ export class Engine {
     if (info.state !== "running") throw new ClusterError("conflict", `Cannot kill container: ${id}: Container ${id} is not running`);
     if (ENDING_SIGNALS.test(signal)) await this.#change(info, { isStopped: true });
     await this.#options.runtime.kill(id, signal);
-    this.tell("kill", id, { signal });
+    this.#tellOfSignal(info, signal);
   }
 
   /** Throws `failed_precondition` when it is running and `force` is not set. */
   async remove(id: string, options: RemoveOptions): Promise<void> {
     this.#restarts.forget(id);
     this.#held.add(id);
+    const info = this.#options.runtime.inspect(id);
+    if (info?.state === "running" && options.force === true) this.#tellOfSignal(info, "SIGKILL");
     try {
       await this.#options.runtime.remove(id, options);
     } finally {
@@ -231,6 +244,22 @@ export class Engine {
     this.events.tell({ type: "container", action, id: config.id, attributes: { ...own, ...attributes }, timeMs: this.#options.clock.now() });
   }
 
+  #tellOfSignal(info: ContainerInfo, signal: string): void {
+    this.#tellOf("kill", info, { signal: `${signalNumber(signal)}` });
+  }
+
+  #tellOfImage({ action, subject, name, labels }: ImageChange): void {
+    this.events.tell({ type: "image", action, id: subject, attributes: { ...labels, name }, timeMs: this.#options.clock.now() });
+  }
+
+  /** A container is on its network as long as it runs; one that shares another one's is on none of its own. */
+  #tellOfNetwork(action: "connect" | "disconnect", { config }: ContainerInfo): void {
+    const place = networkOf(config);
+    if (place === null) return;
+    const attributes = { container: config.id, ...place };
+    this.events.tell({ type: "network", action, id: place.name, attributes, timeMs: this.#options.clock.now() });
+  }
+
   #tellOfVolume({ action, volume, attributes }: VolumeChange): void {
     this.events.tell({ type: "volume", action, id: volume.name, attributes, timeMs: this.#options.clock.now() });
   }
@@ -240,9 +269,13 @@ export class Engine {
     if (change === "exit") {
       if (info.exit?.isOutOfMemory) this.#tellOf("oom", info);
       this.#tellOf("die", info, { exitCode: `${info.exit?.exitCode ?? 0}` });
+      this.#tellOfNetwork("disconnect", info);
       this.#onExit(info);
     } else if (change === "remove") this.#tellOf("destroy", info);
-    else if (change !== "update") this.#tellOf(change, info);
+    else if (change !== "update") {
+      if (change === "start") this.#tellOfNetwork("connect", info);
+      this.#tellOf(change, info);
+    }
   }
 
   #onExit(info: ContainerInfo): void {
@@ -306,6 +339,13 @@ export class Engine {
     if (info === undefined) throw new ClusterError("not_found", `No such container: ${id}`);
     return info;
   }
+}
+
+/** Name and driver of its network. */
+function networkOf({ network }: ContainerConfig): { readonly name: string; readonly type: string } | null {
+  if (network === null) return { name: "none", type: "null" };
+  if (network === "host") return { name: "host", type: "host" };
+  return "container" in network ? null : { name: "bridge", type: "bridge" };
 }
 
 function graceOf({ config }: ContainerInfo): number {

@@ -1,7 +1,8 @@
-/** What happened to a container or a volume of this host; names and words are the engine API's. */
+/** What happened to something of this host; names and words are the engine API's. */
 export interface EngineEvent {
-  readonly type: "container" | "volume";
+  readonly type: "container" | "volume" | "image" | "network" | "builder";
   readonly action: string;
+  /** Empty for what happened to many at once. */
   readonly id: string;
   readonly attributes: Readonly<Record<string, string>>;
   readonly timeMs: number;
@@ -26,9 +27,19 @@ export class EngineEvents {
     return () => this.#listeners.delete(listener);
   }
 
+  /** How many listen. */
+  get listenerCount(): number {
+    return this.#listeners.size;
+  }
+
   tell(event: EngineEvent): void {
     this.#past.push(event);
     if (this.#past.length > PAST_MAX) this.#past.shift();
     for (const listener of this.#listeners) listener(event);
+  }
+
+  /** All that nobody needs of one kind was removed, and so many bytes are free again. */
+  tellOfPrune(type: EngineEvent["type"], reclaimedBytes: number, timeMs: number): void {
+    this.tell({ type, action: "prune", id: "", attributes: { reclaimed: `${reclaimedBytes}` }, timeMs });
   }
 }

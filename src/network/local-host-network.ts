@@ -55,6 +55,11 @@ export class LocalHostNetwork implements HostNetwork {
     return this.#rules.bridge;
   }
 
+  /** What there is to tell of the network as a whole. */
+  get description(): { readonly name: string; readonly subnet: string; readonly gateway: string; readonly mtu: number } {
+    return { name: this.bridge, subnet: this.#pool.subnet, gateway: this.#pool.gateway, mtu: MTU };
+  }
+
   async start(live: readonly LiveEndpoint[]): Promise<void> {
     this.#restore(live);
     const { kernel } = this.#options;

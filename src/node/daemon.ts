@@ -103,7 +103,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   const live = await loadLiveEndpoints({ folder: join(dataRoot, "agent", "tasks"), runtime, logger });
   await using network = new LocalHostNetwork({ ownerId, subnet: config.bridgeSubnet, kernel: life.kernel, logger });
   await network.start(live);
-  await using engine = new Engine({ runtime, network, volumes, clock, logger, healthRecords: new HealthFolder(join(dataRoot, "health")) });
+  await using engine = new Engine({ runtime, network, volumes, images, clock, logger, healthRecords: new HealthFolder(join(dataRoot, "health")) });
   await engine.health.resume();
   const describe = (identity: LiveIdentity) =>
     describeNode({ engineVersion: VERSION, labels: labelsOf(config.labels), tlsInfo: tlsInfoOf(identity.credentials) });
@@ -133,7 +133,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
       return { running: all.filter((container) => container.state === "running").length, total: all.length };
     },
   });
-  const host = describeHost(config, { id: await engineId(dataRoot), userRemap, startedAtMs: clock.now() });
+  const host = describeHost(config, { id: await engineId(dataRoot), userRemap, startedAtMs: clock.now(), bridge: network.description });
   const backend: Backend = {
     swarm,
     containers: runtime,

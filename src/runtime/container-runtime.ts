@@ -76,6 +76,7 @@ export interface ContainerConfig {
   readonly id: string;
   readonly name: string;
   readonly image: string;
+  /** Those of the image are added when it is made. */
   readonly labels: Readonly<Record<string, string>>;
   /** Empty takes the image's own. An entrypoint given here drops the image's command, as in Docker. */
   readonly entrypoint: readonly string[];
@@ -384,6 +385,8 @@ export interface ContainerInfo {
   readonly exit: ContainerExit | null;
   /** The arguments that are or were executed, image defaults resolved. */
   readonly args: readonly string[];
+  /** What `stop` begins with, by name or number. */
+  readonly stopSignal: string;
   /** Empty without one. */
   readonly logPath: string;
   readonly isLogReadable: boolean;

@@ -26,6 +26,18 @@ export interface ImageStore {
   layerSizeBytes(diffId: string): number;
   /** Folders of its layers, uppermost first: the lowerdir list of overlayfs. */
   layerFolders(imageId: string): readonly string[];
+  /** Called after each thing that was done, until the returned function is called. */
+  onChange(listener: (change: ImageChange) => void): () => void;
+}
+
+/** Something that was done to an image, in the words of the engine API's events. */
+export interface ImageChange {
+  readonly action: "pull" | "push" | "import" | "load" | "save" | "tag" | "untag" | "delete";
+  /** The image's id; of `pull` and `push` its familiar reference. */
+  readonly subject: string;
+  /** The name in question; the id where there is none. */
+  readonly name: string;
+  readonly labels: Readonly<Record<string, string>>;
 }
 
 export interface LoadedImage {

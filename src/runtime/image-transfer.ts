@@ -1,3 +1,4 @@
+import type { Readable } from "node:stream";
 import type { ImageInfo } from "./image-store.js";
 
 /** Images to and from registries. Failures are ClusterErrors whose message names the registry and what it said. */
@@ -13,6 +14,11 @@ export interface ImageTransfer {
   inspect(reference: string, options: Pick<TransferOptions, "credentials" | "signal">): Promise<RemoteImage>;
   /** The tags that a repository has. `name` has no tag itself. */
   tags(name: string, options: Pick<TransferOptions, "credentials" | "signal">): Promise<readonly string[]>;
+  /**
+   * An archive by its URL, for an import; resolves when it begins to come. Throws `invalid_argument` for what is no URL of a web server, `unavailable`, `not_found` or `failed_precondition` with
+   * what the server did instead; the stream fails likewise.
+   */
+  open(url: string, options: Pick<TransferOptions, "signal">): Promise<{ readonly stream: Readable; readonly sizeBytes: number | null }>;
   /**
    * Whether a registry, `docker.io` or `host[:port]`, knows who asks. Resolves with a token that stands for name and password from now on; empty where the registry gives none. Throws
    * `unauthenticated` when it does not.

@@ -13,7 +13,7 @@ import { planRlimits } from "./rlimits.js";
 import { planSysctls } from "./sysctls.js";
 
 /** Docker's defaults: what shows or changes the machine is hidden or write-protected. Missing ones are skipped. */
-const MASKED_PATHS = [
+export const MASKED_PATHS = [
   "/proc/asound",
   "/proc/acpi",
   "/proc/interrupts",
@@ -27,7 +27,7 @@ const MASKED_PATHS = [
   "/sys/firmware",
   "/sys/devices/virtual/powercap",
 ];
-const READ_ONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+export const READ_ONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /** The kernel's own limit for the options of mount(2) leaves room for this many; Docker's limit is lower. */
 const LAYERS_MAX = 128;

@@ -110,6 +110,7 @@ export class LocalContainer {
       exit: state.type === "exited" ? state.exit : null,
       args: this.record.process.args,
       logPath: log.plan.format === "none" ? "" : log.path,
+      stopSignal: this.record.process.stopSignal,
       isLogReadable: log.plan.isReadable,
       health: this.record.process.health,
     };

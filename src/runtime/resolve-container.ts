@@ -31,6 +31,7 @@ export async function resolveContainer(asked: ContainerConfig, { images, runtime
   if (image === undefined) throw new ClusterError("not_found", `No such image: ${asked.image}`);
   const config = {
     ...asked,
+    labels: { ...image.config.labels, ...asked.labels },
     log: withDefaultLog(asked.log, defaultLog),
     runtime: runtimeNameOf(asked, runtimes),
     mounts: withImageVolumes(asked.mounts, image.config.volumes),

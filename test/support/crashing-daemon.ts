@@ -57,7 +57,7 @@ const kernel = openKernel();
 steps.watch(kernel, ["createBridge", "addAddress", "setLinkUp", "deleteLink"]);
 const network = new LocalHostNetwork({ ownerId, subnet, kernel, logger });
 await network.start(await loadLiveEndpoints({ folder: tasks, runtime, logger }));
-const engine = new Engine({ runtime, network, volumes, clock, logger, healthRecords: new HealthFolder(join(folder, "data/health")) });
+const engine = new Engine({ runtime, network, volumes, images, clock, logger, healthRecords: new HealthFolder(join(folder, "data/health")) });
 await engine.health.resume();
 const node = { id: "node1", hostname: "node-1", platform: { architecture: "x86_64", os: "linux" } };
 const worker = new Worker({ node, folder: tasks, runtime, images, transfer: new FakeImageTransfer(), network, health: engine.health, clock, random, logger });

@@ -36,15 +36,16 @@ export class FakeBackend implements Backend {
   readonly containers = new FakeRuntime(this.clock);
   readonly network = new FakeHostNetwork();
   readonly volumes = new MemoryVolumes();
+  readonly images = new MemoryImageStore();
   readonly engine = new Engine({
     runtime: this.containers,
     network: this.network,
     volumes: this.volumes,
+    images: this.images,
     clock: this.clock,
     logger: silentLogger,
     healthRecords: new MemoryHealthRecords(),
   });
-  readonly images = new MemoryImageStore();
   readonly transfer = new FakeImageTransfer();
   readonly proposer = new MemoryProposer(this.store);
   readonly #control = new Control({ store: this.store, clock: this.clock, membership: this.#membership(), signer: noSigner });
@@ -73,10 +74,14 @@ export class FakeBackend implements Backend {
     gitCommit: "abc1234",
     kernelVersion: "6.1.0",
     operatingSystem: "Debian GNU/Linux 12",
+    osVersion: "12",
     architecture: "x86_64",
     cpuCount: 2,
     memoryBytes: 4 * 2 ** 30,
     dataRoot: "/var/lib/swarmd",
+    backingFilesystem: "extfs",
+    proxies: { http: "", https: "", none: "" },
+    bridge: { name: "sw0", subnet: "172.30.0.0/16", gateway: "172.30.0.1", mtu: 1500 },
     labels: [],
     registries: { mirrors: [], insecure: [] },
     runtimes: { byName: {}, defaultName: "swarm-shim" },

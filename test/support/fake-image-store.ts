@@ -56,6 +56,11 @@ export class FakeImageStore implements ImageStore {
     return { removals: [], freedBytes: 0 };
   }
 
+  /** Nobody is told. */
+  onChange(): () => void {
+    return () => undefined;
+  }
+
   layerSizeBytes(): number {
     return 0;
   }

@@ -1,3 +1,4 @@
+import { Readable } from "node:stream";
 import { ClusterError } from "../../src/base/errors.js";
 import type { ImageInfo } from "../../src/runtime/image-store.js";
 import type { ImageTransfer, PulledImage, PullOptions, PushedImage, RemoteImage, TransferOptions } from "../../src/runtime/image-transfer.js";
@@ -6,7 +7,9 @@ const DIGEST = `sha256:${"d".repeat(64)}`;
 
 /** A registry in memory that has nothing until a test gives it names. Every call is written down. */
 export class FakeImageTransfer implements ImageTransfer {
-  readonly calls: { readonly verb: "pull" | "push" | "inspect" | "tags" | "login"; readonly reference: string; readonly credentials: string }[] = [];
+  readonly calls: { readonly verb: "pull" | "push" | "inspect" | "tags" | "login" | "open"; readonly reference: string; readonly credentials: string }[] = [];
+  /** By URL. */
+  readonly archives = new Map<string, Iterable<Buffer> | AsyncIterable<Buffer>>();
   /** What a pull does with a name that the registry has; resolves with the image. */
   readonly remote = new Map<string, (signal: AbortSignal) => Promise<ImageInfo>>();
 
@@ -41,6 +44,13 @@ export class FakeImageTransfer implements ImageTransfer {
     const { password } = JSON.parse(Buffer.from(credentials, "base64url").toString()) as { readonly password?: string };
     if (password !== "right") throw new ClusterError("unauthenticated", `${domain}: unauthorized`);
     return "";
+  }
+
+  async open(url: string): Promise<{ readonly stream: Readable; readonly sizeBytes: number | null }> {
+    this.calls.push({ verb: "open", reference: url, credentials: "" });
+    const content = this.archives.get(url);
+    if (content === undefined) throw new ClusterError("not_found", `${url}: it answered 404`);
+    return { stream: Readable.from(content), sizeBytes: null };
   }
 
   #find(reference: string): (signal: AbortSignal) => Promise<ImageInfo> {

@@ -72,6 +72,7 @@ export class FakeRuntime implements ContainerRuntime {
       exit: null,
       args: [...config.entrypoint, ...config.command],
       logPath: "",
+      stopSignal: config.stopSignal || "SIGTERM",
       isLogReadable: true,
       health: planHealth(config.health, { health: null, shell: [] }),
     };

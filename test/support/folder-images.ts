@@ -83,6 +83,11 @@ export class FolderImages implements ImageStore {
     return [...this.#images.values()].map((image) => image.info);
   }
 
+  /** Nobody is told. */
+  onChange(): () => void {
+    return () => undefined;
+  }
+
   layerSizeBytes(): number {
     return 0;
   }

@@ -124,6 +124,11 @@ export class MemoryImageStore implements ImageStore {
     return { removals: unwanted.map(({ id }) => ({ type: "deleted", id })), freedBytes: unwanted.reduce((sum, image) => sum + image.sizeBytes, 0) };
   }
 
+  /** Nobody is told. */
+  onChange(): () => void {
+    return () => undefined;
+  }
+
   layerSizeBytes(diffId: string): number {
     return this.#images.get(diffId)?.sizeBytes ?? 0;
   }

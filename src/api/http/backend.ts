@@ -33,10 +33,17 @@ export interface HostDescription {
   readonly gitCommit: string;
   readonly kernelVersion: string;
   readonly operatingSystem: string;
+  /** VERSION_ID of os-release; empty where there is none. */
+  readonly osVersion: string;
   readonly architecture: string;
   readonly cpuCount: number;
   readonly memoryBytes: number;
   readonly dataRoot: string;
+  /** Of the data root, as Docker names kinds of file systems; empty for an unknown one. */
+  readonly backingFilesystem: string;
+  /** What the daemon goes through to registries, without passwords. */
+  readonly proxies: { readonly http: string; readonly https: string; readonly none: string };
+  readonly bridge: BridgeDescription;
   readonly labels: readonly string[];
   readonly registries: { readonly mirrors: readonly string[]; readonly insecure: readonly string[] };
   readonly runtimes: OciRuntimes;
@@ -46,6 +53,16 @@ export interface HostDescription {
   /** Of containers that name none. */
   readonly loggingDriver: string;
   readonly startedAtMs: number;
+}
+
+/** The network that containers get when they ask for none. */
+export interface BridgeDescription {
+  /** Of the link on this host. */
+  readonly name: string;
+  /** CIDR. */
+  readonly subnet: string;
+  readonly gateway: string;
+  readonly mtu: number;
 }
 
 export interface SwarmBackend {

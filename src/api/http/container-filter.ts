@@ -1,7 +1,7 @@
 import type { ContainerInfo } from "../../runtime/container-runtime.js";
 import type { ImageInfo } from "../../runtime/image-store.js";
 import type { Backend } from "./backend.js";
-import { networkModeOf } from "./convert/container.js";
+import { networkModeOf } from "./convert/network-settings.js";
 import { badRequest, notFound } from "./errors.js";
 import type { Filters } from "./filters.js";
 import { nameMatcher } from "./name-matcher.js";
@@ -38,7 +38,7 @@ export function containerFilter(filters: Filters, surroundings: FilterSurroundin
     portClaim(filters, surroundings),
     ancestorClaim(filters, surroundings),
     exitClaim(filters),
-    (container) => filters.allows("network", networkModeOf(container)),
+    ({ config }) => filters.allows("network", networkModeOf(config)),
     ({ config }) =>
       !filters.has("volume") ||
       config.mounts.some((mount) => [mount.volume?.name ?? mount.source, mount.target].some((word) => filters.allows("volume", word))),

@@ -53,7 +53,8 @@ export function refuseHijack(socket: Duplex, headers: Readonly<Record<string, st
   socket.end(body);
 }
 
-function writeHead(socket: Duplex, status: string, headers: Readonly<Record<string, string>>): void {
+/** The head of an answer, by hand: the connection is no longer the HTTP server's. */
+export function writeHead(socket: Duplex, status: string, headers: Readonly<Record<string, string>>): void {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
   socket.write(`HTTP/1.1 ${status}\r\n${lines.join("")}\r\n`);
 }

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from "fastify";
-import { notFound, PAGE_NOT_FOUND_TEXT } from "./errors.js";
+import { familiarReference, parseReference } from "../../model/image-reference.js";
+import { type HttpError, notFound, PAGE_NOT_FOUND_TEXT } from "./errors.js";
 
 /** Names of images contain slashes: the verb is what follows the last one. Throws 404 for a verb that is not one of these. */
 export function imagePath<T extends string>(request: FastifyRequest, verbs: readonly T[]): { readonly name: string; readonly verb: T } {
@@ -18,4 +19,10 @@ export function wildcardOf(request: FastifyRequest): string {
 export function withTag(repo: string, tag: string): string {
   if (tag === "") return repo;
   return tag.includes(":") ? `${repo}@${tag}` : `${repo}:${tag}`;
+}
+
+/** A 404 with the name spelt out as Docker does it. Throws 400 for what is no name at all. */
+export function noSuchImage(name: string): HttpError {
+  const isId = /^(sha256:[0-9a-f]+|[0-9a-f]{64})$/.test(name);
+  return notFound(`No such image: ${isId ? name : familiarReference(parseReference(name))}`);
 }

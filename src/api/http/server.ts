@@ -25,6 +25,8 @@ import { registryRoutes } from "./routes/registry.js";
 import { serviceRoutes } from "./routes/services.js";
 import { execRoutes, hijackHandler } from "./routes/attach.js";
 import { backupRoutes } from "./routes/backup.js";
+import { buildRoutes } from "./routes/builds.js";
+import { pluginRoutes } from "./routes/plugins.js";
 import { swarmRoutes } from "./routes/swarm.js";
 import { systemRoutes } from "./routes/system.js";
 import { taskRoutes } from "./routes/tasks.js";
@@ -73,6 +75,8 @@ const ROUTES = [
   containerRoutes,
   networkRoutes,
   registryRoutes,
+  buildRoutes,
+  pluginRoutes,
   notBuiltRoutes,
 ];
 

@@ -3,11 +3,12 @@ import { defined } from "../../base/assert.js";
 import type { Clock } from "../../base/clock.js";
 import { ClusterError, messageOf } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
-import { canonicalReference, familiarReference, parseReference } from "../../model/image-reference.js";
-import type { ImageInfo } from "../image-store.js";
+import { type ImageReference, canonicalReference, familiarName, familiarReference, parseReference } from "../../model/image-reference.js";
+import type { ImageChange, ImageInfo } from "../image-store.js";
 import { ContentFolders } from "./content-folders.js";
 import { digestOf } from "./digest.js";
 import { type ImageDocument, decodeImage, imageConfigOf } from "./image-document.js";
+import { ImageChanges } from "./image-changes.js";
 import { type ImageIndex, loadImageIndex, saveImageIndex } from "./image-index.js";
 import { Leases } from "./leases.js";
 import { type Descriptor, type EncodedManifest, type ImageManifest, parseManifest } from "./manifest.js";
@@ -51,6 +52,7 @@ export class ImageCatalog {
   readonly folders: ContentFolders;
   readonly unpacker: Unpacker;
   readonly leases = new Leases();
+  readonly changes = new ImageChanges();
   readonly clock: Clock;
   readonly logger: Logger;
   readonly #indexPath: string;
@@ -113,6 +115,21 @@ export class ImageCatalog {
       throw new ClusterError("failed_precondition", `image ${id} was imported before archives of layers were kept: import it again to save or push it`);
     }
     return { ...manifest, descriptor };
+  }
+
+  /** Of an image that is here. `name` is a familiar reference; without one the id stands for it. */
+  tellOf(action: ImageChange["action"], id: string, name = id): void {
+    this.changes.tell({ action, subject: id, name, labels: imageConfigOf(this.documentOf(id)).labels });
+  }
+
+  /** Of an image on its way from or to a registry. */
+  tellOfTransfer(action: "pull" | "push", id: string, reference: ImageReference): void {
+    this.changes.tell({
+      action,
+      subject: familiarReference(reference),
+      name: familiarName(reference),
+      labels: imageConfigOf(this.documentOf(id)).labels,
+    });
   }
 
   layerSizeBytes(diffId: string): number {

@@ -44,6 +44,7 @@ export class ImagePuller {
       id: reference.digest || reference.tag,
     });
     const known = await this.#known(names, platform, options.platform !== "");
+    if (known !== null) this.#catalog.tellOfTransfer("pull", known, reference);
     if (known !== null) return { image: this.#catalog.info(known), digest: top.descriptor.digest, isNew: false };
     await using intake = new Intake(this.#catalog);
     const manifest = await this.#imageManifest(repository, top, platform, options.signal);
@@ -55,6 +56,7 @@ export class ImagePuller {
         names,
       },
     );
+    this.#catalog.tellOfTransfer("pull", id, reference);
     return { image: this.#catalog.info(id), digest: top.descriptor.digest, isNew: true };
   }
 

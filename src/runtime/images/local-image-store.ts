@@ -11,8 +11,6 @@ import { applyChanges, EMPTY_CONFIG } from "./import-changes.js";
 import { Intake } from "./intake.js";
 import { OCI_CONFIG, OCI_LAYER, encodeManifest } from "./manifest.js";
 
-const DEFAULT_COMMENT = "Imported from -";
-
 type RemoveOptions = Parameters<ImageStore["remove"]>[1];
 
 /** Images on this host's disk, by the names and in the words of users. What is on the disk is ImageCatalog's. */
@@ -37,23 +35,31 @@ export class LocalImageStore implements ImageStore {
     const archive = await intake.receive(tar);
     const layer = await intake.unpack(archive.digest, null);
     if (layer.entries === 0) throw new ClusterError("invalid_argument", "the archive is empty");
-    const comment = options.message === "" ? DEFAULT_COMMENT : options.message;
-    const image = encodeImage({ platform, config, layers: [layer.diffId], comment });
+    const image = encodeImage({ platform, config, layers: [layer.diffId], comment: options.message });
     const manifest = encodeManifest({ mediaType: OCI_CONFIG, digest: image.id, size: image.bytes.length }, [
       { mediaType: OCI_LAYER + archive.compression, digest: archive.digest, size: archive.sizeBytes },
     ]);
     await intake.commit({ id: image.id, config: image.bytes, manifest, references: reference === undefined ? [] : [canonicalReference(reference)] });
+    this.catalog.tellOf("import", image.id);
+    if (reference !== undefined) this.catalog.tellOf("tag", image.id, familiarReference(reference));
     return this.catalog.info(image.id);
   }
 
-  commit(imageId: string, layer: Readable, options: CommitOptions): Promise<ImageInfo> {
-    const reference = options.reference === "" ? undefined : canonicalReference(taggable(options.reference));
-    return commitLayer(this.catalog, this.#get(imageId).id, layer, { ...options, references: reference === undefined ? [] : [reference] });
+  async commit(imageId: string, layer: Readable, options: CommitOptions): Promise<ImageInfo> {
+    const reference = options.reference === "" ? undefined : taggable(options.reference);
+    const references = reference === undefined ? [] : [canonicalReference(reference)];
+    const image = await commitLayer(this.catalog, this.#get(imageId).id, layer, { ...options, references });
+    if (reference !== undefined) this.catalog.tellOf("tag", image.id, familiarReference(reference));
+    return image;
   }
 
   async tag(reference: string, target: string): Promise<void> {
-    const name = canonicalReference(taggable(target));
-    await this.catalog.change(() => this.catalog.name(this.#get(reference).id, [name]));
+    const name = taggable(target);
+    await this.catalog.change(async () => {
+      const { id } = this.#get(reference);
+      await this.catalog.name(id, [canonicalReference(name)]);
+      this.catalog.tellOf("tag", id, familiarReference(name));
+    });
   }
 
   resolve(reference: string): ImageInfo | undefined {
@@ -100,9 +106,10 @@ export class LocalImageStore implements ImageStore {
       // A container that lives needs the layers: by force the image only loses its names.
       if (kept.length > 0 || isInUse) {
         await this.catalog.unname(dropped);
+        for (const _ of dropped) this.catalog.tellOf("untag", image.id);
         return untagged;
       }
-      const layers = await this.catalog.forget(image.id);
+      const layers = await this.#forget(image.id, dropped.length);
       return [...untagged, { type: "deleted", id: image.id }, ...layers.map((id) => ({ type: "deleted", id }) as const)];
     });
   }
@@ -117,7 +124,7 @@ export class LocalImageStore implements ImageStore {
         if (!this.catalog.has(id) || options.isWanted(this.catalog.info(id))) return;
         for (const name of this.catalog.namesOf(id)) removals.push({ type: "untagged", reference: familiarReference(parseReference(name)) });
         const sizes = new Map(this.catalog.documentOf(id).rootfs.diff_ids.map((diffId) => [diffId, this.catalog.layerSizeBytes(diffId)]));
-        const layers = await this.catalog.forget(id);
+        const layers = await this.#forget(id, this.catalog.namesOf(id).length);
         for (const deleted of [id, ...layers]) removals.push({ type: "deleted", id: deleted });
         for (const diffId of layers) freedBytes += sizes.get(diffId) ?? 0;
       });
@@ -125,17 +132,25 @@ export class LocalImageStore implements ImageStore {
     return { removals, freedBytes };
   }
 
-  load(archive: Readable): Promise<readonly LoadedImage[]> {
-    return loadImages(this.catalog, archive);
+  async load(archive: Readable): Promise<readonly LoadedImage[]> {
+    const loaded = await loadImages(this.catalog, archive);
+    for (const id of new Set(loaded.map((image) => image.id))) if (this.catalog.has(id)) this.catalog.tellOf("load", id);
+    return loaded;
   }
 
-  save(references: readonly string[]): Promise<Readable> {
+  async save(references: readonly string[]): Promise<Readable> {
     const images = new Map<string, string[]>();
     for (const { id, name } of references.flatMap((text) => this.#toSave(text))) images.set(id, [...(images.get(id) ?? []), ...(name === "" ? [] : [name])]);
-    return saveImages(
+    const archive = await saveImages(
       this.catalog,
       [...images].map(([id, names]) => ({ id, names: [...new Set(names)] })),
     );
+    for (const id of images.keys()) if (this.catalog.has(id)) this.catalog.tellOf("save", id);
+    return archive;
+  }
+
+  onChange(listener: Parameters<ImageStore["onChange"]>[0]): () => void {
+    return this.catalog.changes.subscribe(listener);
   }
 
   layerSizeBytes(diffId: string): number {
@@ -148,6 +163,14 @@ export class LocalImageStore implements ImageStore {
       .documentOf(imageId)
       .rootfs.diff_ids.map((diffId) => this.catalog.folders.layerFolder(diffId))
       .toReversed();
+  }
+
+  /** With so many names that it had. Returns the layers that nobody has any more. */
+  async #forget(id: string, namesCount: number): Promise<readonly string[]> {
+    for (let told = 0; told < namesCount; told++) this.catalog.tellOf("untag", id);
+    const layers = await this.catalog.forget(id);
+    this.catalog.changes.tell({ action: "delete", subject: id, name: id, labels: {} });
+    return layers;
   }
 
   /** Docker's rule: a name without a tag means every tag of its repository; an id has no name in the archive. */

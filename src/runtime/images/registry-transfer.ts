@@ -8,6 +8,7 @@ import { ImagePuller } from "./image-puller.js";
 import { ImagePusher } from "./image-pusher.js";
 import { parseManifest } from "./manifest.js";
 import { readBody } from "./registry/http-client.js";
+import { openUrlArchive, type UrlArchive } from "./url-archive.js";
 import { RegistryClient, type RegistryClientOptions } from "./registry/registry-client.js";
 
 /** Images to and from registries that speak the OCI distribution specification (Docker's registry, version 2). */
@@ -33,6 +34,10 @@ export class RegistryTransfer implements ImageTransfer {
   async tags(name: string, { credentials, signal }: Pick<TransferOptions, "credentials" | "signal">): Promise<readonly string[]> {
     using client = new RegistryClient(this.#options, { reference: parseReference(name), credentials, access: "pull" });
     return await client.onEndpoint((repository) => repository.tags(signal));
+  }
+
+  open(url: string, { signal }: Pick<TransferOptions, "signal">): Promise<UrlArchive> {
+    return openUrlArchive(url, { stallMs: this.#options.stallMs, environment: this.#options.environment, signal });
   }
 
   async login(domain: string, { credentials, signal }: Pick<TransferOptions, "credentials" | "signal">): Promise<string> {

@@ -28,6 +28,7 @@ export class Harness {
   readonly engine = new Engine({
     runtime: this.runtime,
     volumes: new MemoryVolumes(),
+    images: this.images,
     network: this.network,
     clock: this.clock,
     logger: silentLogger,

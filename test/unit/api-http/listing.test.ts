@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { containerStatusText } from "../../../src/api/http/convert/container.js";
+import { containerStatusText } from "../../../src/api/http/convert/container-summary.js";
 import { countTasks } from "../../../src/api/http/service-status.js";
 import type { ContainerInfo } from "../../../src/runtime/container-runtime.js";
 import { containerConfig } from "../../support/container-config.js";
@@ -105,6 +105,7 @@ const container = (change: Partial<ContainerInfo>): ContainerInfo => ({
   exit: null,
   args: ["sleep"],
   logPath: "",
+  stopSignal: "SIGTERM",
   isLogReadable: true,
   health: null,
   ...change,
@@ -148,7 +149,7 @@ test("containers of this host: listed, filtered, removed", async () => {
   expect(await list("/containers/json?all=1")).toEqual(["/name-b"]);
   expect(await call("GET", "/containers/name-b/checkpoints")).toMatchObject({
     status: 501,
-    json: { message: "docker checkpoints of a container is not supported yet" },
+    json: { message: "checkpoints of containers are not supported" },
   });
 });
 

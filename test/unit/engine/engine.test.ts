@@ -9,6 +9,7 @@ import { containerConfig } from "../../support/container-config.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 import { MemoryHealthRecords } from "../../support/memory-health-records.js";
+import { MemoryImageStore } from "../../support/memory-image-store.js";
 import { MemoryVolumes } from "../../support/memory-volumes.js";
 import { until } from "../../support/until.js";
 
@@ -28,7 +29,15 @@ function world() {
   const clock = new FakeClock();
   const runtime = new FakeRuntime(clock);
   const network = new FakeHostNetwork();
-  const engine = new Engine({ runtime, network, volumes: new MemoryVolumes(), clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() });
+  const engine = new Engine({
+    runtime,
+    network,
+    volumes: new MemoryVolumes(),
+    images: new MemoryImageStore(),
+    clock,
+    logger: silentLogger,
+    healthRecords: new MemoryHealthRecords(),
+  });
   const create = (id: string, single: Partial<SingleConfig>) =>
     engine.create(containerConfig(id, `c-${id[0]}`, { single: { ...SINGLE, ...single } }), "bridge");
   const actions = () => engine.events.past().map(({ action }) => action);
@@ -81,7 +90,14 @@ test("a container is restarted with growing delays until somebody stops it", asy
   await engine.stop(A, null);
   expect(engine.isRestarting(A)).toBe(false);
   expect(runtime.inspect(A)?.config.single?.isStopped).toBe(true);
-  expect(actions()).toEqual(["create", "start", "die", "start", "die", "start", "die", "stop"]);
+  const life = ["connect", "start", "die", "disconnect"];
+  expect(actions()).toEqual(["create", ...life, ...life, "connect", "start", "kill", "die", "disconnect", "stop"]);
+  expect(engine.events.past().find(({ action }) => action === "kill")?.attributes.signal).toBe("15");
+  expect(engine.events.past().find(({ action }) => action === "connect")).toMatchObject({
+    type: "network",
+    id: "bridge",
+    attributes: { container: A, name: "bridge", type: "bridge" },
+  });
 });
 
 test("ports are published while it runs, and free for another when it has ended", async () => {
@@ -109,7 +125,7 @@ test("one that removes itself is waited for until it is gone", async () => {
   expect((await ended).exitCode).toBe(5);
   expect((await removed).exitCode).toBe(5);
   expect(runtime.inspect(A)).toBeUndefined();
-  expect(actions()).toEqual(["create", "start", "die", "destroy"]);
+  expect(actions()).toEqual(["create", "connect", "start", "die", "disconnect", "destroy"]);
 });
 
 test("one that removes itself is gone also when it cannot be started, or the daemon ended before it was", async () => {
@@ -122,7 +138,15 @@ test("one that removes itself is gone also when it cannot be started, or the dae
   expect(runtime.inspect(A)).toBeUndefined();
   await create(B, { isAutoRemoved: true });
   await engine[Symbol.asyncDispose]();
-  await new Engine({ runtime, network, volumes: new MemoryVolumes(), clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() }).resume();
+  await new Engine({
+    runtime,
+    network,
+    volumes: new MemoryVolumes(),
+    images: new MemoryImageStore(),
+    clock,
+    logger: silentLogger,
+    healthRecords: new MemoryHealthRecords(),
+  }).resume();
   expect(runtime.list()).toEqual([]);
 });
 
@@ -143,7 +167,15 @@ test("what a daemon finds is started or removed, as its settings say", async () 
   for (const id of [A, B]) await engine.start(id);
   await engine[Symbol.asyncDispose]();
   for (const id of [A, B]) runtime.exit(id, 1);
-  const next = new Engine({ runtime, network, volumes: new MemoryVolumes(), clock, logger: silentLogger, healthRecords: new MemoryHealthRecords() });
+  const next = new Engine({
+    runtime,
+    network,
+    volumes: new MemoryVolumes(),
+    images: new MemoryImageStore(),
+    clock,
+    logger: silentLogger,
+    healthRecords: new MemoryHealthRecords(),
+  });
   await next.resume();
   expect(runtime.list().map(({ config, state }) => [config.id, state])).toEqual([[A, "running"]]);
 });

@@ -12,6 +12,7 @@ import { containerConfig } from "../../support/container-config.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";
 import { MemoryHealthRecords } from "../../support/memory-health-records.js";
+import { MemoryImageStore } from "../../support/memory-image-store.js";
 import { MemoryVolumes } from "../../support/memory-volumes.js";
 
 const A = "a".repeat(64);
@@ -27,7 +28,15 @@ async function world(health: Partial<HealthConfig> = {}) {
   const runtime = new FakeRuntime(clock);
   const records = new MemoryHealthRecords();
   const newEngine = () => {
-    const engine = new Engine({ runtime, network: new FakeHostNetwork(), volumes: new MemoryVolumes(), clock, logger: silentLogger, healthRecords: records });
+    const engine = new Engine({
+      runtime,
+      network: new FakeHostNetwork(),
+      volumes: new MemoryVolumes(),
+      images: new MemoryImageStore(),
+      clock,
+      logger: silentLogger,
+      healthRecords: records,
+    });
     open.push(engine);
     return engine;
   };
@@ -50,7 +59,7 @@ test("a container is tested from its start to its end, and each change is told",
   await clock.advance(2000);
   expect(engine.health.of(A)).toMatchObject({ status: "unhealthy", failingStreak: 2 });
   const probe = ["exec_create: /bin/sh -c check it", "exec_start: /bin/sh -c check it", "exec_die"];
-  expect(actions()).toEqual(["create", "start", ...probe, "health_status: healthy", ...probe, ...probe, "health_status: unhealthy"]);
+  expect(actions()).toEqual(["create", "connect", "start", ...probe, "health_status: healthy", ...probe, ...probe, "health_status: unhealthy"]);
   runtime.exit(A, 0);
   const before = runtime.calls.length;
   await clock.advance(10_000);

@@ -7,6 +7,7 @@ import { runProbe } from "../../../src/engine/health/probe.js";
 import { ContainerWorld } from "../../support/container-world.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { MemoryHealthRecords } from "../../support/memory-health-records.js";
+import { MemoryImageStore } from "../../support/memory-image-store.js";
 import { MemoryVolumes } from "../../support/memory-volumes.js";
 import { until } from "../../support/until.js";
 
@@ -19,6 +20,7 @@ beforeAll(async () => {
     runtime,
     network: new FakeHostNetwork(),
     volumes: new MemoryVolumes(),
+    images: new MemoryImageStore(),
     clock: systemClock,
     logger: silentLogger,
     healthRecords: new MemoryHealthRecords(),

@@ -3,6 +3,7 @@ import type { Node, ObjectKind, Service } from "../../../model/objects.js";
 import type { AppliedChanges } from "../../../store/change-history.js";
 import type { StoreEvent } from "../../../store/view.js";
 import type { Json } from "../json.js";
+import { unlessEmpty } from "./zero-values.js";
 
 /** The kinds of objects whose changes are events of the swarm (swarm-surface 2.3). */
 export const EVENT_KINDS = ["service", "node", "secret", "config", "network"] as const satisfies readonly ObjectKind[];
@@ -38,7 +39,7 @@ export function engineEvent({ type, action, id, attributes, timeMs }: EngineEven
 
 export function eventToDocker(event: DockerEvent): Json {
   return {
-    ...(event.scope === "local" && event.type === "container" ? { status: event.action, id: event.actorId, from: event.attributes.image ?? "" } : {}),
+    ...legacyFields(event),
     Type: event.type,
     Action: event.action,
     Actor: { ID: event.actorId, Attributes: event.attributes },
@@ -87,4 +88,11 @@ function replicasOf(service: Service): string | undefined {
 function change(name: string, before: string | undefined, after: string | undefined): Readonly<Record<string, string>> {
   if (before === undefined || after === undefined || before === after) return {};
   return { [`${name}.old`]: before, [`${name}.new`]: after };
+}
+
+/** As events were before 1.22, which clients still read, of what there was then. */
+function legacyFields({ type, action, actorId, attributes, scope }: DockerEvent): { readonly [name: string]: Json } {
+  if (scope !== "local" || (type !== "container" && type !== "image")) return {};
+  const from = type === "container" ? unlessEmpty(attributes.image ?? "") : undefined;
+  return { status: action, id: unlessEmpty(actorId), from };
 }

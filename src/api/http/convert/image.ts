@@ -20,8 +20,31 @@ export function imageSummaryToDocker(image: ImageInfo, containers: number, share
   };
 }
 
-export function imageToDocker(image: ImageInfo): Json {
+/** What the configurations of images have because containers' do, and nothing fills in. */
+const OF_CONTAINERS = {
+  Hostname: "",
+  Domainname: "",
+  AttachStdin: false,
+  AttachStdout: false,
+  AttachStderr: false,
+  Tty: false,
+  OpenStdin: false,
+  StdinOnce: false,
+  Image: "",
+} as const;
+/** From this version on, nothing is said of the container that an image was made of. */
+const ORIGIN_UNTIL = 45;
+
+/** The answer to GET /images/{name}/json, for a client of this minor version. `layers` are the folders of its layers, uppermost first. */
+export function imageToDocker(image: ImageInfo, layers: readonly string[], apiMinor: number): Json {
+  const [upper = "", ...lower] = layers;
   return {
+    ...(apiMinor < ORIGIN_UNTIL
+      ? {
+          Container: "",
+          ContainerConfig: { ...OF_CONTAINERS, User: "", Env: null, Cmd: null, Volumes: null, WorkingDir: "", Entrypoint: null, OnBuild: null, Labels: null },
+        }
+      : {}),
     Id: image.id,
     RepoTags: image.tags,
     RepoDigests: image.digests,
@@ -31,6 +54,7 @@ export function imageToDocker(image: ImageInfo): Json {
     DockerVersion: "",
     Author: image.author,
     Config: {
+      ...OF_CONTAINERS,
       User: image.config.user,
       ExposedPorts: unlessEmpty(Object.fromEntries(image.config.exposedPorts.map((port) => [port, {}]))),
       Env: image.config.env,
@@ -49,7 +73,7 @@ export function imageToDocker(image: ImageInfo): Json {
     Os: image.os,
     Size: image.sizeBytes,
     VirtualSize: image.sizeBytes,
-    GraphDriver: { Name: "overlay2", Data: {} },
+    GraphDriver: { Name: "overlay2", Data: { LowerDir: unlessEmpty(lower.join(":")), UpperDir: upper } },
     RootFS: { Type: "layers", Layers: image.layers },
     Metadata: { LastTagTime: timeText(image.createdAtMs) },
   };

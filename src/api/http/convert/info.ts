@@ -1,3 +1,4 @@
+import { readdirSync } from "node:fs";
 import type { Backend, HostDescription } from "../backend.js";
 import { OWN_RUNTIME } from "../../../runtime/oci/oci-runtimes.js";
 import { LOG_DRIVERS } from "../../../runtime/logs/log-plan.js";
@@ -18,6 +19,8 @@ function registryConfigOf({ insecure, mirrors }: HostDescription["registries"]):
   });
   const hosts = insecure.filter((entry) => !entry.includes("/"));
   return {
+    AllowNondistributableArtifactsCIDRs: [],
+    AllowNondistributableArtifactsHostnames: [],
     InsecureRegistryCIDRs: ["127.0.0.0/8", ...insecure.filter((entry) => entry.includes("/"))],
     IndexConfigs: Object.fromEntries([["docker.io", index("docker.io", true)], ...hosts.map((host) => [host, index(host, false)])]),
     Mirrors: mirrors,
@@ -28,19 +31,28 @@ function registryConfigOf({ insecure, mirrors }: HostDescription["registries"]):
 export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: number): Json {
   const { host, containers, images } = backend;
   const { abilities } = containers;
-  const states = containers.list().map((container) => container.state);
+  const all = containers.list();
+  const states = all.map((container) => container.state);
+  const commit = { ID: host.version, Expected: host.version };
   return {
     ID: host.id,
     Containers: states.length,
     ContainersRunning: states.filter((state) => state === "running").length,
-    ContainersPaused: 0,
+    ContainersPaused: all.filter((container) => container.isPaused).length,
     ContainersStopped: states.filter((state) => state !== "running").length,
     Images: images.list().length,
     Driver: "overlay2",
-    DriverStatus: [["Backing Filesystem", "overlayfs"]],
+    DriverStatus: [
+      ["Backing Filesystem", host.backingFilesystem || "<unknown>"],
+      ["Supports d_type", "true"],
+      ["Using metacopy", "false"],
+      ["Native Overlay Diff", "true"],
+      ["userxattr", "false"],
+    ],
     Plugins: { Volume: ["local"], Network: ["bridge", "host", "null"], Authorization: null, Log: LOG_DRIVERS.filter((name) => name !== "none") },
     MemoryLimit: abilities.hasMemory,
     SwapLimit: abilities.hasSwap,
+    KernelMemory: false,
     KernelMemoryTCP: abilities.hasKernelMemoryTcp,
     CpuCfsPeriod: abilities.hasQuota,
     CpuCfsQuota: abilities.hasQuota,
@@ -48,29 +60,32 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     CPUSet: abilities.cpuset.cpus !== "",
     PidsLimit: abilities.hasPids,
     IPv4Forwarding: true,
+    // Nothing here depends on it, and clients warn of hosts without.
+    BridgeNfIptables: true,
+    BridgeNfIp6tables: true,
     Debug: false,
     OomKillDisable: abilities.hasOutOfMemoryControl,
     NGoroutines: 0,
-    NFd: 0,
-    NEventsListener: 0,
+    NFd: readdirSync("/proc/self/fd").length,
+    NEventsListener: backend.engine.events.listenerCount,
     SystemTime: timeText(nowMs),
     LoggingDriver: host.loggingDriver,
     CgroupDriver: "cgroupfs",
     CgroupVersion: host.cgroupVersion,
     KernelVersion: host.kernelVersion,
     OperatingSystem: host.operatingSystem,
-    OSVersion: "",
+    OSVersion: host.osVersion,
     OSType: "linux",
     Architecture: host.architecture,
-    IndexServerAddress: "",
+    IndexServerAddress: "https://index.docker.io/v1/",
     RegistryConfig: registryConfigOf(host.registries),
     NCPU: host.cpuCount,
     MemTotal: host.memoryBytes,
     GenericResources: null,
     DockerRootDir: host.dataRoot,
-    HttpProxy: "",
-    HttpsProxy: "",
-    NoProxy: "",
+    HttpProxy: host.proxies.http,
+    HttpsProxy: host.proxies.https,
+    NoProxy: host.proxies.none,
     Name: host.hostname,
     Labels: host.labels,
     ExperimentalBuild: false,
@@ -80,8 +95,11 @@ export function infoToDocker(backend: Backend, view: StoreView | null, nowMs: nu
     Swarm: swarmToDocker(backend, view),
     LiveRestoreEnabled: true,
     Isolation: "",
-    InitBinary: "",
-    SecurityOptions: host.userRemap === null ? [] : ["name=userns"],
+    InitBinary: "swarm-init",
+    ContainerdCommit: { ID: "", Expected: "" },
+    RuncCommit: commit,
+    InitCommit: commit,
+    SecurityOptions: ["name=seccomp,profile=builtin", ...(host.userRemap === null ? [] : ["name=userns"]), "name=cgroupns"],
     Warnings: warningsOf(backend),
   };
 }

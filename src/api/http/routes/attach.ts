@@ -8,6 +8,7 @@ import { requireJsonBody } from "../body.js";
 import { openAttachment, writeLog } from "../attachment.js";
 import type { RouteContext } from "../context.js";
 import { Fields } from "../convert/fields.js";
+import { unlessEmpty } from "../convert/zero-values.js";
 import { parseDetachKeys } from "../detach-keys.js";
 import { badRequest, HttpError, notFound, notSupported } from "../errors.js";
 import { acceptHijack, readHijackBody, refuseHijack } from "../hijack.js";
@@ -15,6 +16,8 @@ import { joinStreams } from "../join-streams.js";
 import { parseJson } from "../json.js";
 import { encodeFrame, logContentType } from "../log-stream.js";
 import { Query } from "../query.js";
+import { NEEDS_WEBSOCKET_TEXT } from "../websocket/handshake.js";
+import { attachWebSocket } from "./attach-websocket.js";
 import { apiMinorOf, checkVersion, stripVersion } from "../version.js";
 
 interface ById {
@@ -37,6 +40,11 @@ export function hijackHandler(context: RouteContext, headers: Readonly<Record<st
       socket.on("error", () => socket.destroy());
       const url = new URL(stripVersion(request), "http://api");
       checkVersion(request);
+      const viaWebSocket = /^\/containers\/([^/]+)\/attach\/ws$/.exec(url.pathname)?.[1];
+      if (request.method === "GET" && viaWebSocket !== undefined) {
+        await attachWebSocket(context, { reference: decodeURIComponent(viaWebSocket), request, url, socket });
+        return;
+      }
       const match = /^\/(?:containers\/([^/]+)\/attach|exec\/([^/]+)\/start)$/.exec(url.pathname);
       if (request.method !== "POST" || match === null) throw notSupported(`${url.pathname} is not supported over a connection that becomes a stream`);
       const body = await readHijackBody(request, socket);
@@ -148,6 +156,11 @@ export function execRoutes(app: FastifyInstance, context: RouteContext): void {
     return reply;
   });
 
+  app.get<ById>("/containers/:id/attach/ws", async (request) => {
+    if (containers.inspect(request.params.id) === undefined) throw notFound(`No such container: ${request.params.id}`);
+    throw badRequest(NEEDS_WEBSOCKET_TEXT);
+  });
+
   app.post<ById>("/exec/:id/start", async (request, reply) => {
     const start = startOf(new Fields((await requireJsonBody(request)) ?? {}, ""));
     const { id } = request.params;
@@ -186,7 +199,7 @@ export function execRoutes(app: FastifyInstance, context: RouteContext): void {
       ID: id,
       Running: isRunning,
       ExitCode: exitCode,
-      ProcessConfig: { tty: isTerminal, entrypoint, arguments: rest, privileged: isPrivileged, user },
+      ProcessConfig: { tty: isTerminal, entrypoint, arguments: rest, privileged: isPrivileged, user: unlessEmpty(user) },
       OpenStdin: streams.stdin,
       OpenStderr: streams.stderr,
       OpenStdout: streams.stdout,

@@ -15,6 +15,7 @@ import { Fields } from "../convert/fields.js";
 import { badRequest, HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
 import { stringifyJson } from "../json.js";
+import { noSuchImage } from "../image-path.js";
 import { pruneTimeMs } from "../prune-time.js";
 import { Query } from "../query.js";
 import { randomName } from "../random-name.js";
@@ -25,6 +26,8 @@ interface ById {
   Params: { readonly id: string };
 }
 
+const NO_CHECKPOINTS_TEXT = "checkpoints of containers are not supported";
+const EMPTY_BODY_BYTES_MAX = 7;
 const CONDITIONS: readonly WaitCondition[] = ["not-running", "next-exit", "removed"];
 
 /** Makes, drives and removes containers of this host. */
@@ -38,7 +41,7 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
     const reference = new Fields(body, "").string("Image");
     const image = reference === "" ? undefined : images.resolve(reference);
     if (reference === "") throw badRequest("no image was named");
-    if (image === undefined) throw notFound(`No such image: ${/[:@]/.test(reference.split("/").at(-1) ?? "") ? reference : `${reference}:latest`}`);
+    if (image === undefined) throw noSuchImage(reference);
     const id = newContainerId();
     const name = query.text("name").replace(/^\//, "") || randomName(systemRandom, (candidate) => containers.inspect(candidate) !== undefined);
     const made = containerFromDocker(body, {
@@ -55,7 +58,22 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
     return sendJson(reply, { Id: id, Warnings: made.warnings }, 201);
   });
 
-  app.post<ById>("/containers/:id/start", async (request, reply) => sendEmpty(reply, (await engine.start(idOf(request))) ? 204 : 304));
+  app.post<ById>("/containers/:id/start", async (request, reply) => {
+    // Docker's own bound: JSON's ways of writing nothing pass.
+    if (Number(request.headers["content-length"] ?? 0) > EMPTY_BODY_BYTES_MAX) {
+      throw badRequest("starting container with non-empty request body was deprecated since API v1.22 and removed in v1.24");
+    }
+    if (new Query(request).text("checkpoint") !== "") throw badRequest(NO_CHECKPOINTS_TEXT);
+    return sendEmpty(reply, (await engine.start(idOf(request))) ? 204 : 304);
+  });
+
+  // What needs CRIU, which Docker, too, answers only as an experiment.
+  const refuseCheckpoints = async () => {
+    throw notSupported(NO_CHECKPOINTS_TEXT);
+  };
+  app.get("/containers/:id/checkpoints", refuseCheckpoints);
+  app.post("/containers/:id/checkpoints", refuseCheckpoints);
+  app.delete("/containers/:id/checkpoints/:checkpoint", refuseCheckpoints);
 
   app.post<ById>("/containers/:id/stop", async (request, reply) => {
     const id = idOf(request);
@@ -81,7 +99,9 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
 
   app.post<ById>("/containers/:id/resize", async (request, reply) => {
     const size = sizeOf(new Query(request));
-    await containers.resize(idOf(request), size);
+    const id = idOf(request);
+    await containers.resize(id, size);
+    engine.tell("resize", id, { height: `${size.rows}`, width: `${size.columns}` });
     return sendEmpty(reply, 200);
   });
 
@@ -147,6 +167,7 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
       if (isGone) removed.push(config.id);
     }
     const freedBytes = removed.reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0);
+    engine.events.tellOfPrune("container", freedBytes, context.clock.now());
     return sendJson(reply, { ContainersDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: freedBytes });
   });
 

@@ -1,10 +1,11 @@
 import { readFile } from "node:fs/promises";
 import type { FastifyInstance } from "fastify";
-import { systemCodeOf } from "../../../base/errors.js";
+import { hostProcessTable } from "../../../engine/host-process-table.js";
+import { ownProcessTable } from "../../../engine/own-process-table.js";
 import type { ContainerInfo, ContainerUsage, DiskUsage } from "../../../runtime/container-runtime.js";
 import { sendJson } from "../answer.js";
 import type { RouteContext } from "../context.js";
-import { HttpError, notFound, notSupported } from "../errors.js";
+import { HttpError, notFound } from "../errors.js";
 import type { Json } from "../json.js";
 import { stringifyJson } from "../json.js";
 import { Query } from "../query.js";
@@ -50,13 +51,14 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
   });
 
   app.get<ById>("/containers/:id/top", async (request, reply) => {
-    const arguments_ = new Query(request).text("ps_args");
-    if (!["", "-ef"].includes(arguments_)) throw notSupported(`the arguments "${arguments_}" of top are not supported yet: -ef is`);
+    const text = new Query(request).text("ps_args").trim();
     const container = found(request.params.id);
-    if (container.state !== "running") throw new HttpError(409, `Container ${container.config.id} is not running`);
-    const rows = await Promise.all((await containers.processes(container.config.id)).map(processRow));
-    const Titles = ["UID", "PID", "PPID", "C", "STIME", "TTY", "TIME", "CMD"];
-    return sendJson(reply, { Titles, Processes: rows.filter((row) => row !== null) });
+    const { id } = container.config;
+    if (container.state !== "running") throw new HttpError(409, `Container ${id} is not running`);
+    const pids = await containers.processes(id);
+    const { titles, rows } = ["", "-ef"].includes(text) ? await ownProcessTable(pids, clock.now()) : await hostProcessTable(text.split(/\s+/), pids);
+    backend.engine.tell("top", id);
+    return sendJson(reply, { Titles: titles, Processes: rows });
   });
 
   function found(reference: string): ContainerInfo {
@@ -119,21 +121,4 @@ async function systemNs(): Promise<bigint> {
     .slice(1, 9)
     .reduce((total, field) => total + Number(field), 0);
   return (BigInt(ticks) * 1_000_000_000n) / BigInt(TICKS_PER_SECOND);
-}
-
-/** As `ps -ef` prints it; null for a process that has ended meanwhile. */
-async function processRow(pid: number): Promise<readonly string[] | null> {
-  try {
-    const [status, stat, commandLine] = await Promise.all(["status", "stat", "cmdline"].map((file) => readFile(`/proc/${pid}/${file}`, "utf8")));
-    const field = (name: string) => new RegExp(`^${name}:\\s*(\\S+)`, "m").exec(status ?? "")?.[1] ?? "";
-    const [, , , , terminal = "0", , , , , , , user = "0", system = "0"] = (stat ?? "").slice((stat ?? "").lastIndexOf(")") + 2).split(" ");
-    const seconds = Math.floor((Number(user) + Number(system)) / TICKS_PER_SECOND);
-    const time = [seconds / 3600, (seconds / 60) % 60, seconds % 60].map((part) => String(Math.floor(part)).padStart(2, "0")).join(":");
-    const command = (commandLine ?? "").split("\0").join(" ").trim() || `[${field("Name")}]`;
-    return [field("Uid"), `${pid}`, field("PPid"), "0", "-", terminal === "0" ? "?" : "pts", time, command];
-  } catch (cause) {
-    const code = systemCodeOf(cause);
-    if (code === "ENOENT" || code === "ESRCH") return null;
-    throw cause;
-  }
 }

@@ -1,10 +1,14 @@
+import { join } from "node:path";
 import type { FastifyInstance } from "fastify";
+import { containersFolder } from "../../../runtime/container-paths.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { sendJson } from "../answer.js";
 import { CONTAINER_FILTERS, containerFilter } from "../container-filter.js";
 import { sizesOf } from "../container-sizes.js";
 import type { RouteContext } from "../context.js";
-import { type ContainerLife, containerSummaryToDocker, containerToDocker, stateWordOf } from "../convert/container.js";
+import { containerToDocker } from "../convert/container.js";
+import { type ContainerLife, stateWordOf } from "../convert/container-life.js";
+import { containerSummaryToDocker } from "../convert/container-summary.js";
 import { HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
 import { encodeFrame, encodeLogEntry, logContentType, logQueryOf } from "../log-stream.js";
@@ -39,7 +43,7 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
       reply,
       listed.map((container) => {
         const { id } = container.config;
-        return containerSummaryToDocker(container, context.backend.publishedPorts(id), nowMs, lifeOf(container), sizes?.get(id));
+        return containerSummaryToDocker(container, { ports: context.backend.publishedPorts(id), nowMs, life: lifeOf(container), sizes: sizes?.get(id) });
       }),
     );
   });
@@ -48,7 +52,16 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
     const container = found(request.params.id);
     const { id } = container.config;
     const sizes = new Query(request).flag("size") ? (await sizesOf(context.backend, [container])).get(id) : undefined;
-    return sendJson(reply, containerToDocker(container, context.backend.publishedPorts(id), lifeOf(container), sizes));
+    const image = images.resolve(container.imageId);
+    const surroundings = {
+      ports: context.backend.publishedPorts(id),
+      life: lifeOf(container),
+      image: image?.config ?? null,
+      folder: join(containersFolder(context.backend.host.dataRoot), id),
+      layers: image === undefined ? [] : images.layerFolders(image.id),
+      sizes,
+    };
+    return sendJson(reply, containerToDocker(container, surroundings));
   });
 
   app.get<ById>("/containers/:id/logs", async (request, reply) => {

@@ -2,14 +2,17 @@ import type { FastifyInstance } from "fastify";
 import { sendJson } from "../answer.js";
 import { sizesOf } from "../container-sizes.js";
 import type { RouteContext } from "../context.js";
-import { containerSummaryToDocker } from "../convert/container.js";
+import { containerSummaryToDocker } from "../convert/container-summary.js";
 import { imageSummaryToDocker } from "../convert/image.js";
 import { volumeUsageToDocker } from "../convert/volume.js";
 import { badRequest } from "../errors.js";
 import { imageSharing } from "../image-sharing.js";
 import type { Json } from "../json.js";
 import { Query } from "../query.js";
+import { apiMinorOf } from "../version.js";
 
+/** From this version on, the sizes of the build cache's records say it. */
+const BUILDER_SIZE_UNTIL = 42;
 const TYPES = ["container", "image", "volume", "build-cache"];
 
 /** `docker system df`: what everything on this host takes. */
@@ -26,6 +29,7 @@ export function diskUsageRoutes(app: FastifyInstance, { backend, clock }: RouteC
       Containers: isAsked("container") ? await containersOnDisk() : null,
       Volumes: isAsked("volume") ? (await backend.volumes.usage()).map(volumeUsageToDocker) : null,
       BuildCache: isAsked("build-cache") ? [] : null,
+      ...(apiMinorOf(request.raw) < BUILDER_SIZE_UNTIL ? { BuilderSize: 0 } : {}),
     });
 
     function imagesOnDisk(): Json {
@@ -40,7 +44,7 @@ export function diskUsageRoutes(app: FastifyInstance, { backend, clock }: RouteC
     const sizes = await sizesOf(backend, containers);
     return containers.map((container) => {
       const { id } = container.config;
-      return containerSummaryToDocker(container, backend.publishedPorts(id), clock.now(), undefined, sizes.get(id));
+      return containerSummaryToDocker(container, { ports: backend.publishedPorts(id), nowMs: clock.now(), sizes: sizes.get(id) });
     });
   }
 }

@@ -6,14 +6,16 @@ import { streamBody } from "../body.js";
 import { imageSharing } from "../image-sharing.js";
 import type { RouteContext } from "../context.js";
 import { historyToDocker, imageSummaryToDocker, imageToDocker } from "../convert/image.js";
-import { HttpError, notFound, notSupported } from "../errors.js";
+import { HttpError } from "../errors.js";
 import { Filters } from "../filters.js";
-import { imagePath, wildcardOf, withTag } from "../image-path.js";
+import { imagePath, noSuchImage, wildcardOf, withTag } from "../image-path.js";
+import { importImage } from "../import-image.js";
 import type { Json } from "../json.js";
 import { pruneTimeMs } from "../prune-time.js";
 import { Query } from "../query.js";
 import { pullImage, pushImage } from "./registry.js";
 import { progressError, progressLine, sendStream } from "../stream.js";
+import { apiMinorOf } from "../version.js";
 
 const LIST_FILTERS = ["before", "dangling", "label", "reference", "since", "until"];
 
@@ -51,7 +53,6 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
     const query = new Query(request);
     if (query.text("fromImage") !== "") return await pullImage(context, request, reply, query);
     if (query.text("fromSrc") === "") throw new HttpError(400, "fromSrc or fromImage must be given");
-    if (query.text("fromSrc") !== "-") throw notSupported("import from a URL is not supported yet: send the archive in the request body (docker import -)");
     return await importImage(context, request, reply, query);
   });
 
@@ -82,6 +83,7 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
         !filters.allowsLabels("label", image.config.labels) ||
         (filters.has("label!") && filters.allowsLabels("label!", image.config.labels)),
     });
+    context.backend.engine.events.tellOfPrune("image", freedBytes, context.clock.now());
     return sendJson(reply, { ImagesDeleted: removals.length === 0 ? null : removals.map(removalToDocker), SpaceReclaimed: freedBytes });
   });
 
@@ -89,7 +91,7 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
     const { name, verb } = imagePath(request, ["json", "history", "get"]);
     if (verb === "get") return await save(request, reply, [name]);
     const image = resolved(name);
-    if (verb === "json") return sendJson(reply, imageToDocker(image));
+    if (verb === "json") return sendJson(reply, imageToDocker(image, images.layerFolders(image.id), apiMinorOf(request.raw)));
     return sendJson(reply, historyToDocker(image, images.history(name)));
   });
 
@@ -119,26 +121,9 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
 
   function resolved(name: string): ImageInfo {
     const image = images.resolve(name);
-    if (image === undefined) throw notFound(`No such image: ${withTag(name, "")}`);
+    if (image === undefined) throw noSuchImage(name);
     return image;
   }
-}
-
-/** The archive goes to the image store as it comes in. Once it is accepted, failures are lines of the stream. */
-async function importImage(context: RouteContext, request: FastifyRequest, reply: FastifyReply, query: Query): Promise<FastifyReply | undefined> {
-  const image = await context.backend.images.import(streamBody(request), {
-    reference: withTag(query.text("repo"), query.text("tag")),
-    message: query.text("message"),
-    changes: query
-      .all("changes")
-      .flatMap((change) => change.split("\n"))
-      .filter((change) => change.trim() !== ""),
-    platform: query.text("platform"),
-  });
-  await sendStream(context, request, reply, { contentType: "application/json", errorText: progressError }, (writer) =>
-    writer.write(progressLine({ status: image.id })),
-  );
-  return undefined;
 }
 
 /** `*` and `?` match within one part of a path, as in a shell; a pattern without a tag means any tag. */

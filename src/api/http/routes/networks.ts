@@ -1,48 +1,28 @@
 import type { FastifyInstance } from "fastify";
+import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { sendJson } from "../answer.js";
+import { requireJsonBody } from "../body.js";
 import type { RouteContext } from "../context.js";
-import { timeText } from "../convert/time.js";
-import { notFound, notSupported } from "../errors.js";
+import { Fields } from "../convert/fields.js";
+import { BUILT_IN_NETWORKS, networkToDocker } from "../convert/network.js";
+import { badRequest, HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
-import type { Json } from "../json.js";
 import { Query } from "../query.js";
 
 interface ById {
   Params: { readonly id: string };
 }
 
-/** The networks that every host has. Their names are their ids, so that a service's spec reads the same on each node. */
-const BUILT_IN: readonly { readonly name: string; readonly driver: string }[] = [
-  { name: "bridge", driver: "bridge" },
-  { name: "host", driver: "host" },
-  { name: "none", driver: "null" },
-];
-
 const FILTERS = ["dangling", "driver", "id", "label", "name", "scope", "type"];
+const TYPES = ["builtin", "custom"];
 
-export function networkRoutes(app: FastifyInstance, { backend }: RouteContext): void {
-  const toJson = ({ name, driver }: (typeof BUILT_IN)[number]): Json => ({
-    Name: name,
-    Id: name,
-    Created: timeText(backend.host.startedAtMs),
-    Scope: "local",
-    Driver: driver,
-    EnableIPv4: true,
-    EnableIPv6: false,
-    IPAM: { Driver: "default", Options: null, Config: [] },
-    Internal: false,
-    Attachable: false,
-    Ingress: false,
-    ConfigFrom: { Network: "" },
-    ConfigOnly: false,
-    Containers: {},
-    Options: {},
-    Labels: {},
-  });
-
+/** The networks that every host has, and clear words about those that there are not yet. */
+export function networkRoutes(app: FastifyInstance, { backend, clock }: RouteContext): void {
   app.get("/networks", async (request, reply) => {
     const filters = Filters.parse(new Query(request), FILTERS);
-    const networks = BUILT_IN.filter(
+    const unknown = filters.get("type").find((type) => !TYPES.includes(type));
+    if (unknown !== undefined) throw badRequest(`invalid filter: 'type'='${unknown}'`);
+    const networks = BUILT_IN_NETWORKS.filter(
       (network) =>
         (!filters.has("name") || filters.get("name").some((part) => network.name.includes(part))) &&
         filters.allowsPrefix("id", network.name) &&
@@ -52,24 +32,48 @@ export function networkRoutes(app: FastifyInstance, { backend }: RouteContext): 
         filters.allowsLabels("label", {}) &&
         !filters.get("dangling").some((value) => ["true", "1"].includes(value)),
     );
-    return sendJson(reply, networks.map(toJson));
+    // The list says nothing of who is on them.
+    return sendJson(
+      reply,
+      networks.map((network) => networkToDocker(network, backend.host, [])),
+    );
   });
 
-  app.get<ById>("/networks/:id", async (request, reply) => {
-    const network = BUILT_IN.find((candidate) => candidate.name === request.params.id);
-    if (network === undefined) throw notFound(`network ${request.params.id} not found`);
-    return sendJson(reply, toJson(network));
-  });
+  app.get<ById>("/networks/:id", async (request, reply) => sendJson(reply, networkToDocker(found(request.params.id), backend.host, backend.containers.list())));
 
   app.post("/networks/create", async () => {
     throw notSupported("networks cannot be created yet: services use bridge, host or none");
   });
 
+  for (const action of ["connect", "disconnect"] as const) {
+    app.post<ById>(`/networks/:id/${action}`, async (request) => {
+      const fields = new Fields(await requireJsonBody(request), "");
+      const container = containerOf(fields.string("Container"));
+      throw notSupported(
+        `cannot ${action} container ${container.config.name} and network ${found(request.params.id).name}: its network is chosen when it is made`,
+      );
+    });
+  }
+
   app.delete<ById>("/networks/:id", async (request) => {
-    const { id } = request.params;
-    if (BUILT_IN.some((network) => network.name === id)) throw notSupported(`${id} is a pre-defined network and cannot be removed`);
-    throw notFound(`network ${id} not found`);
+    throw new HttpError(403, `${found(request.params.id).name} is a pre-defined network and cannot be removed`);
   });
 
-  app.post("/networks/prune", async (_request, reply) => sendJson(reply, { NetworksDeleted: null }));
+  app.post("/networks/prune", async (request, reply) => {
+    Filters.parse(new Query(request), ["label", "label!", "until"]);
+    backend.engine.events.tellOfPrune("network", 0, clock.now());
+    return sendJson(reply, { NetworksDeleted: null });
+  });
+
+  function found(id: string): (typeof BUILT_IN_NETWORKS)[number] {
+    const network = BUILT_IN_NETWORKS.find((candidate) => candidate.name === id);
+    if (network === undefined) throw notFound(`network ${id} not found`);
+    return network;
+  }
+
+  function containerOf(reference: string): ContainerInfo {
+    const container = backend.containers.inspect(reference);
+    if (container === undefined) throw notFound(`No such container: ${reference}`);
+    return container;
+  }
 }

@@ -8,7 +8,7 @@ interface ById {
   Params: { readonly id: string };
 }
 
-/** Kinds of objects that do not exist yet: their lists are empty, and making one is refused. */
+/** Kinds of objects of a swarm that do not exist yet: their lists are empty, and making one is refused. */
 export function notBuiltRoutes(app: FastifyInstance, { backend }: RouteContext): void {
   for (const kind of ["secret", "config"]) {
     app.get(`/${kind}s`, async (_request, reply) => {
@@ -27,16 +27,4 @@ export function notBuiltRoutes(app: FastifyInstance, { backend }: RouteContext):
     app.delete<ById>(`/${kind}s/:id`, async (request) => absent(request.params.id));
     app.post<ById>(`/${kind}s/:id/update`, async (request) => absent(request.params.id));
   }
-
-  app.get("/plugins", async (_request, reply) => sendJson(reply, []));
-  app.get("/plugins/*", async (request) => {
-    throw notFound(`plugin ${(request.params as { readonly "*": string })["*"].replace(/\/json$/, "")} not found`);
-  });
-
-  for (const path of ["/build", "/session", "/grpc"]) {
-    app.post(path, async () => {
-      throw notSupported(`${path} is not supported yet`);
-    });
-  }
-  app.post("/build/prune", async (_request, reply) => sendJson(reply, { CachesDeleted: null, SpaceReclaimed: 0 }));
 }

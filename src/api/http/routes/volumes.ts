@@ -20,7 +20,7 @@ const BOOLEANS = ["true", "false", "1", "0"] as const;
 const PRUNES_ANONYMOUS_SINCE = 42;
 
 /** Volumes of this host. */
-export function volumeRoutes(app: FastifyInstance, { backend }: RouteContext): void {
+export function volumeRoutes(app: FastifyInstance, { backend, clock }: RouteContext): void {
   const { volumes, containers } = backend;
 
   app.get("/volumes", async (request, reply) => {
@@ -51,6 +51,7 @@ export function volumeRoutes(app: FastifyInstance, { backend }: RouteContext): v
         filters.allowsLabels("label", volume.labels) &&
         !(filters.has("label!") && filters.allowsLabels("label!", volume.labels)),
     );
+    backend.engine.events.tellOfPrune("volume", freedBytes, clock.now());
     return sendJson(reply, { VolumesDeleted: names, SpaceReclaimed: freedBytes });
   });
 

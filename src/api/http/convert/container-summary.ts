@@ -1,0 +1,47 @@
+import { durationText } from "../../../base/duration-text.js";
+import type { PortConfig } from "../../../model/objects.js";
+import type { ContainerInfo } from "../../../runtime/container-runtime.js";
+import type { ContainerSizes } from "../container-sizes.js";
+import type { Json } from "../json.js";
+import { type ContainerLife, NO_LIFE, programOf, sizesToDocker, stateWordOf } from "./container-life.js";
+import { healthText } from "./health.js";
+import { EVERY_ADDRESS, networkModeOf, networksToDocker } from "./network-settings.js";
+import { mountPointsToDocker } from "./volume.js";
+
+/** What the list shows of a container beside what the runtime knows. */
+export interface SummarySurroundings {
+  /** Those of the host that lead to it. */
+  readonly ports: readonly PortConfig[];
+  readonly nowMs: number;
+  readonly life?: ContainerLife;
+  readonly sizes?: ContainerSizes | undefined;
+}
+
+/** A container in the list of containers. */
+export function containerSummaryToDocker(container: ContainerInfo, { ports, nowMs, life = NO_LIFE, sizes }: SummarySurroundings): Json {
+  const { config } = container;
+  return {
+    ...sizesToDocker(sizes),
+    Id: config.id,
+    Names: [`/${config.name}`],
+    Image: config.image,
+    ImageID: container.imageId,
+    Command: programOf(container).join(" "),
+    Created: Math.floor(container.createdAtMs / 1000),
+    Ports: ports.map((port) => ({ IP: EVERY_ADDRESS, PrivatePort: port.targetPort, PublicPort: port.publishedPort, Type: port.protocol })),
+    Labels: config.labels,
+    State: stateWordOf(container, life),
+    Status: containerStatusText(container, nowMs, life),
+    HostConfig: { NetworkMode: networkModeOf(config) },
+    NetworkSettings: { Networks: networksToDocker(container) },
+    Mounts: mountPointsToDocker(config),
+  };
+}
+
+/** "Up 3 minutes", "Exited (0) 2 seconds ago", "Created": what `docker ps` shows. */
+export function containerStatusText(container: ContainerInfo, nowMs: number, life = NO_LIFE): string {
+  if (life.isRestarting) return `Restarting (${container.exit?.exitCode ?? 0}) ${durationText(nowMs - (container.exit?.finishedAtMs ?? nowMs))} ago`;
+  if (container.state === "created") return "Created";
+  if (container.state === "running") return `Up ${durationText(nowMs - container.startedAtMs)}${container.isPaused ? " (Paused)" : healthText(life.health)}`;
+  return `Exited (${container.exit?.exitCode ?? 0}) ${durationText(nowMs - (container.exit?.finishedAtMs ?? nowMs))} ago`;
+}

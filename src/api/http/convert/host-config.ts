@@ -1,0 +1,96 @@
+import type { PortConfig } from "../../../model/objects.js";
+import type { ContainerConfig, StorageRequest } from "../../../runtime/container-runtime.js";
+import { MASKED_PATHS, READ_ONLY_PATHS } from "../../../runtime/launch-request.js";
+import { OWN_RUNTIME } from "../../../runtime/oci/oci-runtimes.js";
+import type { Json } from "../json.js";
+import { resourcesOfContainer } from "./container-resources.js";
+import { bindingsOf, networkModeOf } from "./network-settings.js";
+import { unlessEmpty } from "./zero-values.js";
+
+const SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
+
+/** What there is no setting for here, or no other value than this one. */
+const FIXED = {
+  ContainerIDFile: "",
+  PublishAllPorts: false,
+  Cgroup: "",
+  CgroupParent: "",
+  CgroupnsMode: "private",
+  IpcMode: "private",
+  PidMode: "",
+  UTSMode: "",
+  Links: null,
+  ConsoleSize: [0, 0],
+  Isolation: "",
+  DeviceCgroupRules: null,
+  DeviceRequests: null,
+  BlkioWeight: 0,
+  BlkioWeightDevice: null,
+  BlkioDeviceReadBps: null,
+  BlkioDeviceWriteBps: null,
+  BlkioDeviceReadIOps: null,
+  BlkioDeviceWriteIOps: null,
+  CpuRealtimePeriod: 0,
+  CpuRealtimeRuntime: 0,
+  CpusetCpus: "",
+  CpusetMems: "",
+  MemorySwappiness: null,
+  OomKillDisable: false,
+  CpuCount: 0,
+  CpuPercent: 0,
+  IOMaximumIOps: 0,
+  IOMaximumBandwidth: 0,
+} as const satisfies { readonly [name: string]: Json };
+
+/** The part of `inspect` about the host: limits, mounts, devices, ports. `ports` are those that lead to a task's container. */
+export function hostConfigToDocker(config: ContainerConfig, ports: readonly PortConfig[]): { readonly [name: string]: Json } {
+  const { single } = config;
+  const list = <T>(values: readonly T[]) => (values.length === 0 ? null : values);
+  return {
+    ...FIXED,
+    NetworkMode: networkModeOf(config),
+    LogConfig: { Type: config.log.driver, Config: config.log.options },
+    RestartPolicy: { Name: single?.restart.name ?? "", MaximumRetryCount: single?.restart.retriesMax ?? 0 },
+    AutoRemove: single?.isAutoRemoved ?? false,
+    Privileged: config.isPrivileged,
+    Binds: list(single?.request.binds ?? []),
+    ...storageToDocker(single?.request.storage),
+    Init: config.hasInit,
+    Runtime: config.runtime || OWN_RUNTIME,
+    ShmSize: config.sharedMemoryBytes || SHARED_MEMORY_BYTES,
+    GroupAdd: list(config.groups),
+    Devices: config.devices.map((device) => ({ PathOnHost: device.source, PathInContainer: device.target, CgroupPermissions: device.permissions })),
+    Dns: config.dns.nameservers,
+    DnsSearch: config.dns.search,
+    DnsOptions: config.dns.options,
+    ExtraHosts: list(config.hosts.map((host) => `${host.name}:${host.address}`)),
+    SecurityOpt: list(securityOptions(config)),
+    ReadonlyRootfs: config.isRootReadOnly,
+    UsernsMode: config.usesHostUsers === true ? "host" : "",
+    CapAdd: list(config.capabilityAdd),
+    CapDrop: list(config.capabilityDrop),
+    ...resourcesOfContainer(config.resources),
+    OomScoreAdj: config.oomScoreAdj,
+    Sysctls: unlessEmpty(config.sysctls),
+    Ulimits: list(config.ulimits.map((ulimit) => ({ Name: ulimit.name, Soft: ulimit.soft, Hard: ulimit.hard }))),
+    PortBindings: bindingsOf(single === null ? ports : single.ports),
+    MaskedPaths: config.isPrivileged ? null : MASKED_PATHS,
+    ReadonlyPaths: config.isPrivileged ? null : READ_ONLY_PATHS,
+  };
+}
+
+function storageToDocker(storage: StorageRequest | undefined): { readonly [name: string]: Json } {
+  if (storage === undefined) return { VolumeDriver: "", VolumesFrom: null };
+  const { mounts, tmpfs, volumesFrom, volumeDriver } = storage;
+  return {
+    Mounts: mounts === "" ? undefined : (JSON.parse(mounts) as Json),
+    Tmpfs: unlessEmpty(tmpfs),
+    VolumesFrom: unlessEmpty(volumesFrom) ?? null,
+    VolumeDriver: volumeDriver,
+  };
+}
+
+function securityOptions(config: ContainerConfig): readonly string[] {
+  const seccomp = config.seccomp === "default" ? [] : [`seccomp=${config.seccomp === "unconfined" ? "unconfined" : config.seccomp.profile}`];
+  return [...(config.noNewPrivileges ? ["no-new-privileges"] : []), ...seccomp];
+}

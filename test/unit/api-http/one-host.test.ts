@@ -1,0 +1,89 @@
+import { Readable } from "node:stream";
+import { expect, test } from "vitest";
+import { ClusterError } from "../../../src/base/errors.js";
+import { type Fixture, inactiveFixture } from "./server-fixture.js";
+
+async function host(): Promise<Fixture> {
+  const fixture = await inactiveFixture();
+  await fixture.backend.images.import(Readable.from([]), { reference: "bb:v1", message: "", changes: [], platform: "" });
+  return fixture;
+}
+
+const SIZED = { "content-length": "20" };
+test.each([
+  ["POST", "/containers/one/start", { Privileged: true }, SIZED, 400, /^starting container with non-empty request body was deprecated/],
+  ["POST", "/containers/one/start?checkpoint=x", undefined, {}, 400, "checkpoints of containers are not supported"],
+  ["GET", "/containers/one/checkpoints", undefined, {}, 501, "checkpoints of containers are not supported"],
+  ["POST", "/containers/one/checkpoints", {}, {}, 501, "checkpoints of containers are not supported"],
+  ["DELETE", "/containers/one/checkpoints/x", undefined, {}, 501, "checkpoints of containers are not supported"],
+  ["DELETE", "/networks/bridge", undefined, {}, 403, "bridge is a pre-defined network and cannot be removed"],
+  ["DELETE", "/networks/none-such", undefined, {}, 404, "network none-such not found"],
+  ["POST", "/networks/bridge/connect", { Container: "none" }, {}, 404, "No such container: none"],
+  ["POST", "/networks/other/connect", { Container: "one" }, {}, 404, "network other not found"],
+  ["POST", "/networks/bridge/disconnect", { Container: "one" }, {}, 501, /^cannot disconnect container one and network bridge/],
+  ["GET", '/networks?filters={"type":["nonsense"]}', undefined, {}, 400, "invalid filter: 'type'='nonsense'"],
+  ["GET", "/plugins/none/json", undefined, {}, 404, 'plugin "none" not found'],
+  ["POST", "/plugins/some/where:v1/enable", undefined, {}, 404, 'plugin "some/where:v1" not found'],
+  ["DELETE", "/plugins/none", undefined, {}, 404, 'plugin "none" not found'],
+  ["POST", "/plugins/pull?remote=x", [], {}, 501, /^plugins are not supported/],
+  ["POST", "/build?t=x", "", {}, 501, /^building images is not supported/],
+  ["POST", "/build/cancel", undefined, {}, 400, "build ID not provided"],
+  ["POST", "/images/create?fromSrc=http%3A%2F%2Fnowhere%2Fx.tar", undefined, {}, 404, "http://nowhere/x.tar: it answered 404"],
+] as const)("%s %s is refused with %j %j", async (method, path, body, headers, status, message) => {
+  const { call } = await host();
+  expect(await call("POST", "/containers/create?name=one", { Image: "bb:v1" })).toMatchObject({ status: 201 });
+  const answer = await call(method, path, body, headers);
+  expect(answer).toMatchObject({ status, json: { message: expect.stringMatching(message) } });
+});
+
+test("inspect shows what holds also where nothing was asked for", async () => {
+  const { call, backend } = await host();
+  const { json } = await call("POST", "/containers/create?name=one", { Image: "bb:v1", Env: ["A=b"], HostConfig: { Init: true } });
+  const inspected = (await call("GET", "/containers/one/json")).json;
+  expect(inspected.Config).toMatchObject({ Hostname: json.Id.slice(0, 12), Env: ["A=b"], Image: "bb:v1", OnBuild: null });
+  expect(inspected.HostConfig).toMatchObject({ MaskedPaths: expect.arrayContaining(["/proc/kcore"]), ReadonlyPaths: expect.arrayContaining(["/proc/sys"]) });
+  expect(inspected.HostsPath).toBe(`/var/lib/swarmd/containers/${json.Id}/hosts`);
+  await backend.containers.start(json.Id);
+  const network = (await call("GET", "/networks/bridge")).json;
+  expect(network.IPAM.Config).toEqual([{ Subnet: "172.30.0.0/16", Gateway: "172.30.0.1" }]);
+  expect(Object.keys(network.Containers)).toEqual([json.Id]);
+});
+
+test("each kind tells of its pruning and of what it freed", async () => {
+  const { call, backend } = await host();
+  await call("POST", "/containers/create?name=one", { Image: "bb:v1" });
+  for (const path of ["/containers/prune", "/volumes/prune", "/networks/prune", "/images/prune", "/build/prune"]) {
+    expect((await call("POST", path)).status, path).toBe(200);
+  }
+  const told = backend.engine.events.past().filter(({ action }) => action === "prune");
+  expect(told.map(({ type, id, attributes }) => [type, id, Object.keys(attributes)])).toEqual(
+    ["container", "volume", "network", "image", "builder"].map((type) => [type, "", ["reclaimed"]]),
+  );
+  const lines = (await call("GET", '/events?since=1&until=1700001000&filters={"event":["prune"]}')).text.trim().split("\n");
+  expect(lines).toHaveLength(5);
+  expect(JSON.parse(lines[0] ?? "")).toMatchObject({ status: "prune", Type: "container", Action: "prune", Actor: { ID: "", Attributes: { reclaimed: "0" } } });
+  expect(JSON.parse(lines[1] ?? "")).not.toHaveProperty("status");
+});
+
+test("an import from a web server: progress, then the id; what goes wrong on the way is the last line", async () => {
+  const { call, backend } = await host();
+  const url = "http://files/root.tar";
+  backend.transfer.archives.set(url, [Buffer.alloc(700_000), Buffer.alloc(700_000)]);
+  const path = `/images/create?fromSrc=${encodeURIComponent(url)}&repo=far&tag=v1&changes=${encodeURIComponent("ENV A=b")}`;
+  const lines = (await call("POST", path)).text.trim().split("\r\n");
+  expect(JSON.parse(lines[0] ?? "")).toEqual({ status: `Downloading from ${url}` });
+  expect(lines.some((line) => line.includes("progressDetail"))).toBe(true);
+  expect(JSON.parse(lines.at(-1) ?? "")).toEqual({ status: expect.stringMatching(/^sha256:/) });
+  expect(backend.images.imports.at(-1)).toMatchObject({ reference: "far:v1", changes: ["ENV A=b"], message: `Imported from ${url}`, sizeBytes: 1_400_000 });
+
+  async function* broken() {
+    yield Buffer.alloc(10);
+    throw new ClusterError("unavailable", "http://files broke off after 10 bytes");
+  }
+  backend.transfer.archives.set(url, broken());
+  const last = (await call("POST", path)).text.trim().split("\r\n").at(-1) ?? "";
+  expect(JSON.parse(last)).toMatchObject({ error: "http://files broke off after 10 bytes" });
+  backend.images.importError = new ClusterError("invalid_argument", "not a valid archive: it is none");
+  backend.transfer.archives.set(url, [Buffer.alloc(10)]);
+  expect(JSON.parse((await call("POST", path)).text.trim().split("\r\n").at(-1) ?? "")).toMatchObject({ error: "not a valid archive: it is none" });
+});
