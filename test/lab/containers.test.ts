@@ -156,7 +156,7 @@ describe("a host on its own", () => {
     const actions = (
       await must("events", "--since", "1h", "--until", `${Math.floor(Date.now() / 1000) + 1}`, "--filter", `container=${id}`, "--format", "{{.Action}}")
     ).split("\n");
-    const wanted = ["create", "start", "pause", "unpause", "rename", "update", "die", "start", "restart", "die", "stop", "destroy"];
+    const wanted = ["create", "start", "top", "pause", "unpause", "rename", "update", "kill", "die", "start", "restart", "kill", "die", "stop", "destroy"];
     expect(actions).toEqual(wanted);
   });
 

@@ -89,6 +89,7 @@ function sourceOf(of: (key: string) => string): string {
   throw new ClusterError("unimplemented", `a subpath of ${of("source")} is not supported under another runtime than our own`);
 }
 
+/** Whose owners are in it matters with maps of users alone, which containers under another runtime do not have. */
 const KEYS: ReadonlySet<string> = new Set(
-  ["", ".source", ".target", ".readonly", ".readonly.shallow", ".shallow", ".propagation", ".flags", ".data", ".subpath"].map((suffix) => `mount${suffix}`),
+  ["", ".own", ".source", ".target", ".readonly", ".readonly.shallow", ".shallow", ".propagation", ".flags", ".data", ".subpath"].map((suffix) => `mount${suffix}`),
 );

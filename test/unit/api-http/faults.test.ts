@@ -322,7 +322,7 @@ test("what a failing import leaves is its reason", async () => {
   backend.images.importError = new ClusterError("invalid_argument", "not a tar archive");
   expect(await call("POST", "/images/create?fromSrc=-&repo=bb", "junk")).toMatchObject({ status: 400, json: { message: "not a tar archive" } });
   expect(backend.images.list()).toEqual([]);
-  expect(await call("POST", "/images/create?fromSrc=http://x/y.tar")).toMatchObject({ status: 501 });
+  expect(await call("POST", "/images/create?fromSrc=http://x/y.tar")).toMatchObject({ status: 404 });
   expect(await call("POST", "/images/create")).toMatchObject({ status: 400 });
 });
 
