@@ -91,5 +91,7 @@ function sourceOf(of: (key: string) => string): string {
 
 /** Whose owners are in it matters with maps of users alone, which containers under another runtime do not have. */
 const KEYS: ReadonlySet<string> = new Set(
-  ["", ".own", ".source", ".target", ".readonly", ".readonly.shallow", ".shallow", ".propagation", ".flags", ".data", ".subpath"].map((suffix) => `mount${suffix}`),
+  ["", ".own", ".source", ".target", ".readonly", ".readonly.shallow", ".shallow", ".propagation", ".flags", ".data", ".subpath"].map(
+    (suffix) => `mount${suffix}`,
+  ),
 );
