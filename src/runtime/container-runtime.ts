@@ -250,16 +250,35 @@ export interface ExecProcess {
 
 export interface ContainerUsage {
   readonly cpuNs: bigint;
+  /** Parts of cpuNs, less exact. */
+  readonly cpuUserNs: bigint;
+  readonly cpuKernelNs: bigint;
+  /** Empty where the machine does not count it. */
+  readonly cpuNsByProcessor: readonly bigint[];
+  /** Of its processor quota. */
+  readonly throttling: ThrottlingUsage;
   readonly memoryBytes: number;
   /** Part of memoryBytes that is page cache not in use. */
   readonly cacheBytes: number;
+  /** 0 where the machine does not keep it. */
+  readonly memoryPeakBytes: number;
+  /** As the kernel counts them, by its names (memory.stat). */
+  readonly memoryStatistics: Readonly<Record<string, bigint>>;
   /** 0 is no limit. */
   readonly memoryLimitBytes: number;
   readonly pids: number;
+  /** 0 is no limit. */
+  readonly pidsLimit: number;
   /** By block device; empty where the machine does not count it. */
   readonly disks: readonly DiskUsage[];
   /** By interface. */
   readonly networks: Readonly<Record<string, NetworkUsage>>;
+}
+
+export interface ThrottlingUsage {
+  readonly periods: number;
+  readonly throttledPeriods: number;
+  readonly throttledNs: bigint;
 }
 
 export interface DiskUsage {

@@ -3,7 +3,25 @@ import { systemCodeOf } from "../base/errors.js";
 import type { CgroupGroup, CgroupPlan } from "./cgroup-plan.js";
 import type { ContainerUsage, DiskUsage, NetworkUsage } from "./container-runtime.js";
 
-export const NO_USAGE: ContainerUsage = { cpuNs: 0n, memoryBytes: 0, cacheBytes: 0, memoryLimitBytes: 0, pids: 0, disks: [], networks: {} };
+export const NO_USAGE: ContainerUsage = {
+  cpuNs: 0n,
+  cpuUserNs: 0n,
+  cpuKernelNs: 0n,
+  cpuNsByProcessor: [],
+  throttling: { periods: 0, throttledPeriods: 0, throttledNs: 0n },
+  memoryBytes: 0,
+  cacheBytes: 0,
+  memoryPeakBytes: 0,
+  memoryStatistics: {},
+  memoryLimitBytes: 0,
+  pids: 0,
+  pidsLimit: 0,
+  disks: [],
+  networks: {},
+};
+
+/** What version 1 counts processor time of users and of the kernel in (sysconf _SC_CLK_TCK). */
+const NS_PER_TICK = 10_000_000n;
 
 /** Version 1 has no word for "no limit", but a number near the highest. */
 const UNLIMITED_BYTES = 2 ** 60;
@@ -12,13 +30,16 @@ const UNLIMITED_BYTES = 2 ** 60;
 export async function readUsage(plan: CgroupPlan, pid: number): Promise<ContainerUsage> {
   const find = (file: string) => firstNumber(plan.groups, file);
   const memoryLimit = (await find("memory.limit_in_bytes")) ?? (await find("memory.max")) ?? 0;
-  const statistics = (await firstText(plan.groups, "memory.stat")) ?? "";
+  const statistics = parseStatistics((await firstText(plan.groups, "memory.stat")) ?? "");
   return {
-    cpuNs: await cpuNsOf(plan.groups),
+    ...(await processorUsage(plan.groups)),
     memoryBytes: (await find("memory.usage_in_bytes")) ?? (await find("memory.current")) ?? 0,
-    cacheBytes: valueIn(statistics, "total_inactive_file") ?? valueIn(statistics, "inactive_file") ?? 0,
+    cacheBytes: Number(statistics.total_inactive_file ?? statistics.inactive_file ?? 0),
+    memoryPeakBytes: (await find("memory.max_usage_in_bytes")) ?? 0,
+    memoryStatistics: statistics,
     memoryLimitBytes: memoryLimit >= UNLIMITED_BYTES ? 0 : memoryLimit,
     pids: (await find("pids.current")) ?? 0,
+    pidsLimit: (await find("pids.max")) ?? 0,
     disks: parseDisks((await firstText(plan.groups, "io.stat")) ?? ""),
     networks: parseNetworks((await textOf(`/proc/${pid}/net/dev`)) ?? ""),
   };
@@ -67,10 +88,36 @@ function parseNetworks(text: string): Readonly<Record<string, NetworkUsage>> {
   return networks;
 }
 
-async function cpuNsOf(groups: readonly CgroupGroup[]): Promise<bigint> {
+/** Of either version: 1 has files of its own for it, 2 has all in cpu.stat. */
+async function processorUsage(
+  groups: readonly CgroupGroup[],
+): Promise<Pick<ContainerUsage, "cpuNs" | "cpuUserNs" | "cpuKernelNs" | "cpuNsByProcessor" | "throttling">> {
+  const counted = parseStatistics((await firstText(groups, "cpu.stat")) ?? "");
+  const throttling = {
+    periods: Number(counted.nr_periods ?? 0),
+    throttledPeriods: Number(counted.nr_throttled ?? 0),
+    throttledNs: counted.throttled_time ?? (counted.throttled_usec ?? 0n) * 1000n,
+  };
   const legacy = await firstText(groups, "cpuacct.usage");
-  if (legacy !== undefined) return BigInt(legacy.trim());
-  return BigInt(valueIn((await firstText(groups, "cpu.stat")) ?? "", "usage_usec") ?? 0) * 1000n;
+  if (legacy === undefined) {
+    const microseconds = (name: string) => (counted[name] ?? 0n) * 1000n;
+    return {
+      cpuNs: microseconds("usage_usec"),
+      cpuUserNs: microseconds("user_usec"),
+      cpuKernelNs: microseconds("system_usec"),
+      cpuNsByProcessor: [],
+      throttling,
+    };
+  }
+  const ticks = parseStatistics((await firstText(groups, "cpuacct.stat")) ?? "");
+  const byProcessor = ((await firstText(groups, "cpuacct.usage_percpu")) ?? "").trim();
+  return {
+    cpuNs: BigInt(legacy.trim()),
+    cpuUserNs: (ticks.user ?? 0n) * NS_PER_TICK,
+    cpuKernelNs: (ticks.system ?? 0n) * NS_PER_TICK,
+    cpuNsByProcessor: byProcessor === "" ? [] : byProcessor.split(/\s+/).map(BigInt),
+    throttling,
+  };
 }
 
 async function firstNumber(groups: readonly CgroupGroup[], file: string): Promise<number | undefined> {
@@ -97,7 +144,8 @@ async function textOf(path: string): Promise<string | undefined> {
   }
 }
 
-function valueIn(text: string, key: string): number | undefined {
-  const line = text.split("\n").find((each) => each.startsWith(`${key} `));
-  return line === undefined ? undefined : Number(line.slice(key.length + 1));
+/** Lines `name number`. */
+function parseStatistics(text: string): Readonly<Record<string, bigint>> {
+  const lines = text.split("\n").map((line) => /^(\w+) (\d+)$/.exec(line));
+  return Object.fromEntries(lines.flatMap((match) => (match === null ? [] : [[match[1] ?? "", BigInt(match[2] ?? 0)]])));
 }

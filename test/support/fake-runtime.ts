@@ -20,6 +20,7 @@ import type {
   RemoveOptions,
 } from "../../src/runtime/container-runtime.js";
 import { ALL_ABILITIES } from "./resource-abilities.js";
+import { NO_USAGE } from "../../src/runtime/container-usage.js";
 import { FakeFiles } from "./fake-files.js";
 
 interface FakeContainer {
@@ -165,7 +166,7 @@ export class FakeRuntime implements ContainerRuntime {
   }
 
   async usage(): Promise<ContainerUsage> {
-    return { cpuNs: 0n, memoryBytes: 0, cacheBytes: 0, memoryLimitBytes: 0, pids: 0, disks: [], networks: {} };
+    return NO_USAGE;
   }
 
   async processes(id: string): Promise<readonly number[]> {

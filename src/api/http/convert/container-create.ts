@@ -82,7 +82,7 @@ function programFromDocker(fields: Fields) {
     labels: fields.record("Labels"),
     entrypoint: fields.strings("Entrypoint"),
     command: fields.strings("Cmd"),
-    env: fields.strings("Env"),
+    env: environmentFromDocker(fields),
     workingDir: fields.string("WorkingDir"),
     user: fields.string("User"),
     hostname: fields.string("Hostname"),
@@ -91,6 +91,13 @@ function programFromDocker(fields: Fields) {
     terminal: { isTerminal, hasInput: fields.boolean("OpenStdin"), isInputOnce: fields.boolean("StdinOnce") },
     health: healthFromDocker(fields.child("Healthcheck")),
   };
+}
+
+function environmentFromDocker(fields: Fields): readonly string[] {
+  const env = fields.strings("Env");
+  const nameless = env.find((entry) => entry === "" || entry.startsWith("="));
+  if (nameless !== undefined) throw badRequest(`invalid environment variable: ${nameless}`);
+  return env;
 }
 
 function healthFromDocker(fields: Fields | null): HealthConfig | null {

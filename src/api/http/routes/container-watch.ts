@@ -2,11 +2,11 @@ import { readFile } from "node:fs/promises";
 import type { FastifyInstance } from "fastify";
 import { hostProcessTable } from "../../../engine/host-process-table.js";
 import { ownProcessTable } from "../../../engine/own-process-table.js";
-import type { ContainerInfo, ContainerUsage, DiskUsage } from "../../../runtime/container-runtime.js";
+import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { sendJson } from "../answer.js";
 import type { RouteContext } from "../context.js";
+import { type StatsSample, statsToDocker } from "../convert/stats.js";
 import { HttpError, notFound } from "../errors.js";
-import type { Json } from "../json.js";
 import { stringifyJson } from "../json.js";
 import { Query } from "../query.js";
 import { sendStream } from "../stream.js";
@@ -19,12 +19,6 @@ const STATS_INTERVAL_MS = 1_000;
 /** Parts of a second that the kernel counts processor time in (sysconf _SC_CLK_TCK, on every architecture of Linux that Node.js runs on). */
 const TICKS_PER_SECOND = 100;
 
-interface Sample {
-  readonly usage: ContainerUsage;
-  readonly atMs: number;
-  readonly systemNs: bigint;
-}
-
 /** What a container uses, and its processes. */
 export function containerWatchRoutes(app: FastifyInstance, context: RouteContext): void {
   const { backend, clock } = context;
@@ -34,14 +28,15 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
     const query = new Query(request);
     const { config } = found(request.params.id);
     const isStream = query.text("stream") === "" || query.flag("stream");
-    const take = async (): Promise<Sample> => ({ usage: await containers.usage(config.id), atMs: clock.now(), systemNs: await systemNs() });
+    const take = async (): Promise<StatsSample> => ({ usage: await containers.usage(config.id), atMs: clock.now(), systemNs: await systemNs() });
     await sendStream(context, request, reply, { contentType: "application/json" }, async (writer, signal) => {
-      let before: Sample | null = null;
+      let before: StatsSample | null = null;
       for (;;) {
         if (containers.inspect(config.id) === undefined) return;
         const now = await take();
         // One that is asked for once is compared with a moment ago, unless asked not to be.
-        if (isStream || before !== null || query.flag("one-shot")) await writer.write(`${stringifyJson(statsToDocker(found(config.id), now, before))}\n`);
+        if (isStream || before !== null || query.flag("one-shot"))
+          await writer.write(`${stringifyJson(statsToDocker(found(config.id), backend.host, now, before))}\n`);
         if (!isStream && (before !== null || query.flag("one-shot"))) return;
         before = now;
         await clock.sleep(STATS_INTERVAL_MS, signal);
@@ -66,51 +61,6 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
     if (container === undefined) throw notFound(`No such container: ${reference}`);
     return container;
   }
-
-  function statsToDocker({ config }: ContainerInfo, now: Sample, before: Sample | null): Json {
-    const { usage } = now;
-    const networks = Object.entries(usage.networks).map(([name, network]): [string, Json] => [
-      name,
-      {
-        rx_bytes: network.receivedBytes,
-        rx_packets: network.receivedPackets,
-        rx_errors: network.receivedErrors,
-        rx_dropped: network.receivedDropped,
-        tx_bytes: network.sentBytes,
-        tx_packets: network.sentPackets,
-        tx_errors: network.sentErrors,
-        tx_dropped: network.sentDropped,
-      },
-    ]);
-    return {
-      id: config.id,
-      name: `/${config.name}`,
-      read: new Date(now.atMs).toISOString(),
-      preread: before === null ? "0001-01-01T00:00:00Z" : new Date(before.atMs).toISOString(),
-      num_procs: 0,
-      pids_stats: { current: usage.pids },
-      cpu_stats: cpuToDocker(now),
-      precpu_stats: before === null ? { cpu_usage: { total_usage: 0 }, system_cpu_usage: 0, online_cpus: 0 } : cpuToDocker(before),
-      memory_stats: {
-        usage: usage.memoryBytes,
-        limit: usage.memoryLimitBytes || backend.host.memoryBytes,
-        stats: { total_inactive_file: usage.cacheBytes, inactive_file: usage.cacheBytes },
-      },
-      blkio_stats: { io_service_bytes_recursive: usage.disks.length === 0 ? null : usage.disks.flatMap(diskToDocker) },
-      networks: Object.fromEntries(networks),
-    };
-  }
-
-  function cpuToDocker({ usage, systemNs }: Sample): Json {
-    return { cpu_usage: { total_usage: usage.cpuNs }, system_cpu_usage: systemNs, online_cpus: backend.host.cpuCount };
-  }
-}
-
-function diskToDocker({ major, minor, readBytes, writtenBytes }: DiskUsage): readonly Json[] {
-  return [
-    { major, minor, op: "read", value: readBytes },
-    { major, minor, op: "write", value: writtenBytes },
-  ];
 }
 
 /** Time of all processors together (proc_stat(5)). */
