@@ -32,7 +32,7 @@ const sleeper = {
   Env: ["X=y"],
   Volumes: { "/data": {} },
   ExposedPorts: { "80/tcp": {} },
-  Healthcheck: { Test: ["CMD", "true"], Interval: 1_000_000_000 },
+  Healthcheck: { Test: ["CMD", "true"], Interval: 3_600_000_000_000 },
   HostConfig: {
     PortBindings: { "80/tcp": [{ HostPort: "8099" }] },
     Binds: ["named:/named"],
