@@ -2,8 +2,10 @@ import type { Command } from "commander";
 import { systemClock } from "../base/clock.js";
 import { Api } from "./api.js";
 import { type Progress, waitForConvergence } from "./convergence.js";
-import { CommandFailure, EXIT } from "./failure.js";
+import { CommandFailure, EXIT, ProgramEnd } from "./failure.js";
 import { note } from "./output.js";
+import type { HostInfo } from "./shapes.js";
+import { canRedraw, fitted } from "./terminal-line.js";
 
 /** What every command starts from. */
 export interface CliContext {
@@ -25,15 +27,38 @@ export function action<Args extends unknown[]>(run: Action<Args>, options: Actio
     // Only the one before the command: `service create --host` is something else.
     const api = apiOf(rootOf(command).opts<GlobalFlags>());
     const interrupt = new AbortController();
-    const onInterrupt = () => interrupt.abort(new CommandFailure(EXIT.interrupted, "interrupted; what was asked for goes on"));
+    // Who interrupts knows it: only a command that leaves something under way says more.
+    const onInterrupt = () => interrupt.abort(new CommandFailure(EXIT.interrupted, ""));
     if (options.ownSignals !== true) process.once("SIGINT", onInterrupt);
     try {
       const args = all.slice(0, -1) as unknown as Args;
       await run({ api, signal: interrupt.signal }, ...args);
+    } catch (cause) {
+      const isOurs = cause instanceof CommandFailure || cause instanceof ProgramEnd;
+      // Whatever broke off, the interrupt is why.
+      throw interrupt.signal.aborted && !isOurs ? interrupt.signal.reason : await withManagers(api, cause);
     } finally {
       process.removeListener("SIGINT", onInterrupt);
     }
   };
+}
+
+/** Who asked a worker for what managers alone know is told where those are. */
+async function withManagers(api: Api, cause: unknown): Promise<unknown> {
+  if (!(cause instanceof CommandFailure) || !cause.message.includes("Worker nodes can't be used")) return cause;
+  const info = await api.call<HostInfo>({ method: "GET", path: "/info" }).catch(() => undefined);
+  const managers = (info?.Swarm.RemoteManagers ?? []).map(({ Addr }) => Addr.replace(/:\d+$/, ""));
+  if (managers.length === 0) return cause;
+  return new CommandFailure(cause.exitCode, `${cause.message} Managers are at ${managers.join(", ")}.`, { cause, status: cause.status });
+}
+
+/** Waits for what goes on by itself, and says so when it is waited for no more. */
+export async function orGoesOn<T>({ signal }: CliContext, wait: () => Promise<T>): Promise<T> {
+  try {
+    return await wait();
+  } catch (cause) {
+    throw signal.aborted ? new CommandFailure(EXIT.interrupted, "interrupted; what was asked for goes on") : cause;
+  }
 }
 
 interface GlobalFlags {
@@ -61,17 +86,18 @@ export async function followService(
   serviceId: string,
   options: { readonly isQuiet: boolean; readonly isRollback?: boolean },
 ): Promise<void> {
-  const terminal = process.stderr.isTTY === true;
+  const terminal = canRedraw();
   let last = "";
   const show = (progress: Progress) => {
     const line = lineOf(progress);
     if (options.isQuiet || line === last) return;
     last = line;
-    if (terminal) process.stderr.write(`\r\x1b[2K${line}`);
+    if (terminal) process.stderr.write(`\r\x1b[2K${fitted(line)}`);
     else note(line);
   };
   try {
-    const end = await waitForConvergence(context.api, serviceId, { clock: systemClock, signal: context.signal, show, isRollback: options.isRollback === true });
+    const wait = { clock: systemClock, signal: context.signal, show, isRollback: options.isRollback === true };
+    const end = await orGoesOn(context, () => waitForConvergence(context.api, serviceId, wait));
     if (!options.isQuiet && terminal) process.stderr.write("\r\x1b[2K");
     if (!options.isQuiet) note(end === "converged" ? "the service has converged" : "its tasks have ended well, and its restart policy starts no more");
   } catch (cause) {

@@ -8,7 +8,7 @@ export class CommandFailure extends Error {
   /** The HTTP status, where the daemon refused it. */
   readonly status: number | undefined;
 
-  constructor(exitCode: number, message: string, options: { readonly cause?: unknown; readonly status?: number } = {}) {
+  constructor(exitCode: number, message: string, options: { readonly cause?: unknown; readonly status?: number | undefined } = {}) {
     super(message, { cause: options.cause });
     this.exitCode = exitCode;
     this.status = options.status;

@@ -42,10 +42,11 @@ export function listText<T>(
     return table([shown.map((column) => column.title ?? ""), ...items.map((item) => shown.map((column) => column.cell(item)))]);
   }
   if (!format.includes("{{")) throw misuse(`--format "${format}" is none of table, json and a template such as {{.ID}}`);
-  if (template === undefined) return lines(items.map((item) => compiled(format)(fieldsOf(item, columns))));
-  const render = compiled(template);
+  // Also with nothing to list: a wrong template is wrong.
+  const whole = compiled(template ?? format);
+  if (template === undefined) return lines(items.map((item) => whole(fieldsOf(item, columns))));
   const titles = Object.fromEntries(columns.map((column) => [column.key, withArguments(column.title ?? column.key.toUpperCase())]));
-  return table([render(titles), ...items.map((item) => render(fieldsOf(item, columns)))].map((row) => row.split("\t")));
+  return table([whole(titles), ...items.map((item) => whole(fieldsOf(item, columns)))].map((row) => row.split("\t")));
 }
 
 /** Cells are as wide as docker makes them: three spaces between, and ten at least. */

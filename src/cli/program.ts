@@ -59,6 +59,7 @@ export async function runCommandLine(argv: readonly string[], version: string): 
     return 0;
   } catch (cause) {
     // commander has printed its own message, or the help that was asked for.
+    if (cause instanceof CommanderError && cause.code === "commander.help") return 0;
     if (cause instanceof CommanderError) return cause.exitCode === 0 ? 0 : EXIT.misuse;
     if (cause instanceof ProgramEnd) return cause.exitCode;
     if (messageOf(cause) !== "") note(`swarm: ${messageOf(cause)}`);

@@ -1,6 +1,7 @@
 import { CommandFailure, EXIT } from "./failure.js";
 import { jsonLines } from "./json-lines.js";
 import { note, print } from "./output.js";
+import { canRedraw, fitted } from "./terminal-line.js";
 
 /** One line of a stream of progress, as the API sends it. */
 interface ProgressLine {
@@ -13,21 +14,21 @@ interface ProgressLine {
 
 /**
  * Shows a stream of progress: on a terminal one line for each layer, redrawn, with its bar; elsewhere every change of status once, without bars. What counts at the end goes to standard
- * output. Throws the failure that the stream tells of.
+ * output, in quiet only what an archive brought. Throws the failure that the stream tells of.
  */
 export async function showProgress(
   stream: AsyncIterable<Uint8Array>,
   options: { readonly isQuiet: boolean; readonly output?: "stdout" | "stderr" },
 ): Promise<void> {
   const say = options.output === "stderr" ? (options.isQuiet ? () => undefined : note) : print;
-  const view = options.isQuiet ? null : process.stderr.isTTY === true ? new TerminalView() : new PlainView();
+  const view = options.isQuiet ? null : canRedraw() ? new TerminalView() : new PlainView();
   for await (const line of jsonLines<ProgressLine>(stream)) {
     if (line.error !== undefined) throw new CommandFailure(EXIT.refused, line.error);
     // It stands below the rows, which stay as they are from then on.
     if (line.stream !== undefined || line.id === undefined) view?.close();
     if (line.stream !== undefined) say(line.stream.trimEnd());
-    else if (line.status !== undefined && line.id === undefined) say(line.status);
-    else if (line.status !== undefined) view?.show(line.id ?? "", line.status, line.progress ?? "");
+    else if (line.status !== undefined && line.id !== undefined) view?.show(line.id, line.status, line.progress ?? "");
+    else if (line.status !== undefined && !options.isQuiet) say(line.status);
   }
 }
 
@@ -59,8 +60,7 @@ class TerminalView implements View {
   }
 
   show(id: string, status: string, bar: string): void {
-    // A row that the terminal would break in two could not be found again.
-    const text = `${id}: ${status}${bar === "" ? "" : ` ${bar}`}`.slice(0, (process.stderr.columns ?? 80) - 1);
+    const text = fitted(`${id}: ${status}${bar === "" ? "" : ` ${bar}`}`);
     const known = this.#rows.indexOf(id);
     if (known < 0) {
       this.#rows.push(id);
@@ -68,6 +68,8 @@ class TerminalView implements View {
       return;
     }
     const up = this.#rows.length - known;
+    // What has left the screen at its top cannot be drawn again.
+    if (up >= (process.stderr.rows || 24)) return;
     process.stderr.write(`\x1b[${up}A\r\x1b[2K${text}\x1b[${up}B\r`);
   }
 }

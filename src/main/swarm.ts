@@ -2,9 +2,12 @@
 import { runCommandLine } from "../cli/program.js";
 import { VERSION } from "../node/version.js";
 
-// A reader that goes away (`swarm service ls | head -1`) is no failure.
-process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
-  if (cause.code !== "EPIPE") throw cause;
-  process.exit(0);
-});
+for (const output of [process.stdout, process.stderr]) {
+  output.on("error", (cause: NodeJS.ErrnoException) => {
+    // A reader that goes away (`swarm service ls | head -1`) is no failure; a disk that is full is one.
+    if (cause.code === "EPIPE") process.exit(0);
+    if (output === process.stdout) process.stderr.write(`swarm: cannot write the output: ${cause.message}\n`);
+    process.exit(1);
+  });
+}
 process.exitCode = await runCommandLine(process.argv, VERSION);

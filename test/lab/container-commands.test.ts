@@ -122,6 +122,21 @@ describe("swarm container and its short forms", () => {
     await must("container", "rm", "trapped");
   });
 
+  test("an interrupt ends what is followed with 130 and without a word; a reader that goes away is no failure, a full disk is one", async () => {
+    await must("run", "-d", "--name", "chat", "bb:v1", "sh", "-c", "while echo line; do sleep 0.1; done");
+    const shell = (line: string) => lab.run(["bash", "-c", `swarm() { node dist/main/swarm.js -H ${host()} "$@"; }; ${line}`]);
+    const interrupted = (command: string) => {
+      const file = "/var/lib/swarm-lab/followed";
+      const wait = `until [ -s ${file} ]; do kill -0 $p && sleep 0.1 || break; done`;
+      return shell(`rm -f ${file}; node dist/main/swarm.js -H ${host()} ${command} >${file} & p=$!; ${wait}; kill -INT $p; wait $p`);
+    };
+    for (const command of ["logs -f chat", "stats chat"]) expect(await interrupted(command), command).toEqual({ code: 130, stdout: "", stderr: "" });
+    expect(await shell("swarm logs -f chat | head -n 1; exit ${PIPESTATUS[0]}")).toEqual({ code: 0, stdout: "line\n", stderr: "" });
+    const full = await shell("swarm logs chat >/dev/full");
+    expect(full).toEqual({ code: 1, stdout: "", stderr: "swarm: cannot write the output: ENOSPC: no space left on device, write\n" });
+    await must("rm", "-f", "chat");
+  });
+
   test("exec: streams, input, code, user, folder, environment", async () => {
     await must("run", "-d", "--name", "box", "bb:v1");
     expect(await swarm("exec", "box", "sh", "-c", "echo out; echo err >&2; exit 4")).toEqual({ code: 4, stdout: "out\n", stderr: "err\n" });

@@ -93,7 +93,8 @@ describe("images and a registry", () => {
   test("swarm image pull, push, save, load, history and prune", async () => {
     await docker.must(2, "image", "prune", "--all", "--force");
     const pulled = await swarm(2, "image", "pull", `${REGISTRY}/team/bb:v1`);
-    expect(pulled).toMatch(/^Digest: sha256:[0-9a-f]{64}\nStatus: Downloaded newer image for .*bb:v1$/m);
+    expect(pulled).toMatch(/^Digest: sha256:[0-9a-f]{64}\nStatus: Downloaded newer image for (.*bb:v1)\n\1$/m);
+    expect(await swarm(2, "pull", "-q", `${REGISTRY}/team/bb:v1`)).toBe(`${REGISTRY}/team/bb:v1`);
     await swarm(2, "image", "tag", `${REGISTRY}/team/bb:v1`, `${REGISTRY}/team/copy:v2`);
     expect(await swarm(2, "image", "push", `${REGISTRY}/team/copy:v2`)).toMatch(/v2: digest: sha256:/);
     await swarm(2, "image", "save", "-o", join(folder, "copy.tar"), `${REGISTRY}/team/copy:v2`);

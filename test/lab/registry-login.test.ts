@@ -94,7 +94,7 @@ describe("logging in to registries", () => {
     for (const tag of ["v1", "v2"]) await must("image", "tag", "bb:v1", `${BASIC}/team/bb:${tag}`);
     expect(await must("push", "--all-tags", `${BASIC}/team/bb`)).toMatch(/v1: digest: sha256:[\s\S]*v2: digest: sha256:/);
     await must("image", "rm", `${BASIC}/team/bb:v1`, `${BASIC}/team/bb:v2`);
-    expect(await must("pull", "-a", `${BASIC}/team/bb`)).toMatch(/Status: .* for 10\.88\.0\.1:5000\/team\/bb$/);
+    expect(await must("pull", "-a", `${BASIC}/team/bb`)).toMatch(/Status: .* for (10\.88\.0\.1:5000\/team\/bb)\n\1$/);
     expect(await must("image", "ls", "--format", "{{.Repository}}:{{.Tag}}")).toMatch(/team\/bb:v1\n.*team\/bb:v2/);
     expect(await must("logout", BASIC)).toBe(`Removed the login credentials of ${BASIC}.`);
     expect(config().auths).toEqual({});

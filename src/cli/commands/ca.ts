@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
 import { messageOf } from "../../base/errors.js";
 import { systemClock } from "../../base/clock.js";
-import { action, type CliContext } from "../context.js";
+import { action, type CliContext, orGoesOn } from "../context.js";
 import { misuse } from "../failure.js";
 import { note, print } from "../output.js";
 import { parseDuration } from "../quantities.js";
@@ -43,7 +43,7 @@ async function ca(context: CliContext, flags: CaFlags): Promise<void> {
   if (flags.rotate === true) {
     await api.call({ method: "POST", path: "/swarm/update", query: { version: String(swarm.Version.Index) }, body: await rotatedSpec(swarm.Spec, flags) });
     if (flags.detach === true) return;
-    await follow(context, flags.quiet === true);
+    await orGoesOn(context, () => follow(context, flags.quiet === true));
   } else {
     const { caCert, caKey, certExpiry, externalCa, detach } = flags;
     if ([caCert, caKey, certExpiry, externalCa, detach].some((flag) => flag !== undefined)) throw misuse("these flags of ca need --rotate");

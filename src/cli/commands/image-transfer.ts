@@ -3,11 +3,13 @@ import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
 import { messageOf } from "../../base/errors.js";
+import { canonicalReference, parseReference } from "../../model/image-reference.js";
 import { action, type CliContext } from "../context.js";
 import { assertNoContentTrust, type ContentTrustFlag, contentTrustOption } from "../content-trust.js";
 import { CommandFailure, EXIT, misuse } from "../failure.js";
 import { pullImage } from "../image-pull.js";
 import { encodeReference, openFile, splitReference } from "../image-words.js";
+import { print } from "../output.js";
 import { registryHeaders } from "../registry-auth.js";
 import { showProgress } from "../transfer-progress.js";
 
@@ -29,7 +31,8 @@ export function addTransferCommands(parent: Command): void {
     .option("-a, --all-tags", "every tag that the registry has of it")
     .option("--platform <platform>", "os[/arch[/variant]] (default this node's)")
     .addOption(contentTrustOption())
-    .option("-q, --quiet", "no progress")
+    .option("-q, --quiet", "the whole name of the image alone")
+    .addHelpText("after", "\nExamples:\n  swarm pull registry.example:5000/team/web:v1\n  IMAGE=$(swarm pull -q web)")
     .action(action<[string, PullFlags]>(pull));
   parent
     .command("push")
@@ -37,7 +40,7 @@ export function addTransferCommands(parent: Command): void {
     .argument("<image>", "name[:tag]")
     .option("-a, --all-tags", "every tag of it that is here")
     .addOption(contentTrustOption())
-    .option("-q, --quiet", "no progress")
+    .option("-q, --quiet", "the whole name of the image alone")
     .action(action<[string, PullFlags]>(push));
 }
 
@@ -61,6 +64,7 @@ export function addArchiveCommands(parent: Command): void {
 async function pull(context: CliContext, name: string, { platform, quiet, allTags, ...trust }: PullFlags): Promise<void> {
   assertNoContentTrust(trust);
   await pullImage(context, name, { platform, isQuiet: quiet === true, isAll: allTags === true, output: "stdout" });
+  print(wholeName(name, allTags === true));
 }
 
 async function push({ api, signal }: CliContext, name: string, { quiet, allTags, ...trust }: PullFlags): Promise<void> {
@@ -71,6 +75,13 @@ async function push({ api, signal }: CliContext, name: string, { quiet, allTags,
   const query = { tag: allTags === true ? undefined : tag || "latest" };
   const reply = await api.open({ method: "POST", path, query, headers: await registryHeaders(name), signal });
   await showProgress(reply, { isQuiet: quiet === true });
+  if (quiet === true) print(wholeName(name, allTags === true));
+}
+
+/** With registry and tag, for the script that goes on with it: `IMAGE=$(swarm pull -q web)`. */
+function wholeName(name: string, isEveryTag: boolean): string {
+  const reference = parseReference(name);
+  return isEveryTag ? `${reference.domain}/${reference.path}` : canonicalReference(reference);
 }
 
 /** Into a file beside it first: what has the name is whole. */

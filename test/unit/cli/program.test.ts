@@ -287,4 +287,36 @@ describe("a command line", () => {
     expect(await swarm("events", "--format", "{{.Action}} {{.timeNano}}")).toBe(0);
     expect(world.out).toBe("start 1700000000561000001\n");
   });
+
+  test("tells who asks a worker where the managers are", async () => {
+    answer("GET /nodes", { message: "This node is not a swarm manager. Worker nodes can't be used to view or modify cluster state." }, 503);
+    answer("GET /info", {
+      Swarm: {
+        NodeID: "n1",
+        RemoteManagers: [
+          { NodeID: "m", Addr: "10.88.0.1:2377" },
+          { NodeID: "o", Addr: "10.88.0.2:2377" },
+        ],
+      },
+    });
+    expect(await swarm("node", "ls")).toBe(1);
+    expect(world.err).toMatch(/cluster state\. Managers are at 10\.88\.0\.1, 10\.88\.0\.2\.\n$/);
+  });
+
+  test("a group alone shows its help, as docker does; a template that is wrong is so with nothing to list, too", async () => {
+    expect(await swarm("service")).toBe(0);
+    expect(world.err).toContain("Usage: swarm service");
+    answer("GET /services", []);
+    world.err = "";
+    expect(await swarm("service", "ls", "--format", "{{.ID")).toBe(2);
+    expect(world.err).toMatch(/^swarm: /);
+  });
+
+  test("lists what there is, also when something of another name is not", async () => {
+    answer("GET /services/web", { ID: "s1", Spec: { Name: "web" } });
+    for (const list of ["tasks", "services", "nodes"]) answer(`GET /${list}`, []);
+    expect(await swarm("service", "ps", "nowhere", "web")).toBe(1);
+    expect(world.out).toMatch(/^ID +NAME/);
+    expect(world.err).toBe("swarm: page not found\n");
+  });
 });

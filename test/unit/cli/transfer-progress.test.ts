@@ -2,7 +2,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { showProgress } from "../../../src/cli/transfer-progress.js";
 
 let [out, err] = ["", ""];
-const { isTTY, columns } = process.stderr;
+const { isTTY, columns, rows } = process.stderr;
 
 beforeEach(() => {
   [out, err] = ["", ""];
@@ -18,7 +18,8 @@ beforeEach(() => {
 
 afterEach(() => {
   vi.restoreAllMocks();
-  Object.assign(process.stderr, { isTTY, columns });
+  vi.unstubAllEnvs();
+  Object.assign(process.stderr, { isTTY, columns, rows });
 });
 
 async function* streamOf(...lines: readonly object[]): AsyncGenerator<Uint8Array> {
@@ -45,8 +46,20 @@ test("in a pipe each change of status is a line, and what counts is on standard 
 test("on a terminal each layer has a row, which is redrawn where it stands until something stands below", async () => {
   Object.assign(process.stderr, { isTTY: true, columns: 20 });
   await showProgress(streamOf(...PULL, { id: "v1", status: "Again" }), { isQuiet: false });
-  const rows = ["v1: Pulling from te\n", "aaa: Downloading [=\n", "bbb: Downloading [=\n"];
-  expect(err).toBe(`${rows.join("")}\x1b[2A\r\x1b[2Kaaa: Downloading [=\x1b[2B\r\x1b[2A\r\x1b[2Kaaa: Pull complete\x1b[2B\rv2: Pulling from te\nv1: Again\n`);
+  vi.stubEnv("TERM", "xterm");
+  const rows = ["v1: Pulling from t…\n", "aaa: Downloading […\n", "bbb: Downloading […\n"];
+  expect(err).toBe(`${rows.join("")}\x1b[2A\r\x1b[2Kaaa: Downloading […\x1b[2B\r\x1b[2A\r\x1b[2Kaaa: Pull complete\x1b[2B\rv2: Pulling from t…\nv1: Again\n`);
+});
+
+test("a terminal that cannot redraw gets lines, and a row that has left the screen stays as it is", async () => {
+  Object.assign(process.stderr, { isTTY: true, columns: 80, rows: 2 });
+  vi.stubEnv("TERM", "dumb");
+  await showProgress(streamOf(...PULL.slice(0, 2)), { isQuiet: false });
+  expect(err).toBe("v1: Pulling from team/bb\naaa: Downloading\n");
+  vi.stubEnv("TERM", "xterm");
+  err = "";
+  await showProgress(streamOf(...PULL.slice(0, 4)), { isQuiet: false });
+  expect(err).toBe("v1: Pulling from team/bb\naaa: Downloading [=>   ]\nbbb: Downloading [==>  ]\n");
 });
 
 test("quiet is quiet, and a failure is thrown in the registry's words", async () => {
