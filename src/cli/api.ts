@@ -134,7 +134,10 @@ function inOurWords(message: string): string {
   return message
     .replace(/^rpc error: code = \w+ desc = /, "")
     .replace(/\bdocker swarm (init|join-token|join|leave|unlock-key|unlock|update|ca)\b/g, "swarm $1")
-    .replace(/\bdocker (service|node|image|container|login|logout|run|exec|pull|push)\b/g, "swarm $1");
+    .replace(
+      /\bdocker (service|node|image|container|volume|system|login|logout|run|exec|pull|push|import|load|save|tag|rmi|rm|start|stop|inspect|info)\b/g,
+      "swarm $1",
+    );
 }
 
 function messageIn(text: string): string | undefined {

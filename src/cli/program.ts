@@ -33,6 +33,7 @@ export function createProgram(version: string): Command {
     .showHelpAfterError("--help shows how it is used")
     .exitOverride()
     .configureOutput({ outputError: (text, write) => write(text.replace(/^error: /, "swarm: ")) });
+  program.commandsGroup("The swarm:");
   // For who writes `docker swarm init`, too.
   for (const parent of [program, program.command("swarm", { hidden: true }).description("the same commands as without this word")]) {
     addClusterCommands(parent);
@@ -42,13 +43,17 @@ export function createProgram(version: string): Command {
   addBackupCommands(program);
   addNodeCommands(program);
   addServiceCommands(program);
+  program.commandsGroup("Containers of this node:");
   addContainerCommands(program);
+  program.commandsGroup("Images and volumes of this node:");
   addImageCommands(program);
-  addInspectCommand(program);
   addLoginCommands(program);
   addVolumeCommands(program);
+  program.commandsGroup("This node and this command line:");
+  addInspectCommand(program);
   addSystemCommands(program, version);
   addCompletionCommand(program);
+  program.helpCommand(true);
   return program;
 }
 

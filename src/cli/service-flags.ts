@@ -105,7 +105,7 @@ const REMOVED_BY: Partial<Readonly<Record<ListFlag, string>>> = {
 const CREATE_EXAMPLES = `
 Examples:
   swarm service create --name web --replicas 3 --publish mode=host,target=80,published=8080 web:v1
-  swarm service create --name agent --mode global --mount type=bind,source=/var/log,target=/logs,readonly agent:v2 /agent --verbose
+  swarm service create --name agent --mode global --mount type=bind,source=/var/log,target=/logs,readonly agent:v2 /agent -v
   swarm service create --name db --constraint node.labels.disk==ssd --mount type=volume,source=data,target=/data db:v1
 What follows the image belongs to the container: flags of this command come before it.`;
 

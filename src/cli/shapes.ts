@@ -185,7 +185,22 @@ export interface HostInfo {
   readonly DockerRootDir: string;
   readonly Containers: number;
   readonly ContainersRunning: number;
+  readonly ContainersPaused?: number;
+  readonly ContainersStopped?: number;
   readonly Images: number;
+  readonly Driver?: string;
+  readonly LoggingDriver?: string;
+  readonly CgroupDriver?: string;
+  readonly CgroupVersion?: string;
+  readonly Runtimes?: Readonly<Record<string, unknown>>;
+  readonly DefaultRuntime?: string;
+  readonly Labels?: readonly string[] | null;
+  readonly SecurityOptions?: readonly string[] | null;
+  readonly RegistryConfig?: {
+    readonly Mirrors?: readonly string[] | null;
+    readonly IndexConfigs?: Readonly<Record<string, { readonly Secure: boolean }>>;
+  } | null;
+  readonly Warnings?: readonly string[] | null;
   readonly Swarm: {
     readonly NodeID: string;
     readonly NodeAddr: string;

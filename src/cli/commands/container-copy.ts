@@ -39,6 +39,15 @@ export function addCopyCommand(parent: Command): void {
     .option("-a, --archive", "keep users and groups by their numbers")
     .option("-L, --follow-link", "copy what the source leads to, if it is a link")
     .option("-q, --quiet", "nothing is said anyway")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  swarm cp web:/etc/hosts .                  # the file, into this folder
+  swarm cp ./site/. web:/srv                 # what is in site; without /. the folder itself
+  swarm cp web:/var/log - | tar -x           # an archive
+A running container and one that has ended will do.`,
+    )
     .action(action<[string, string, CopyFlags]>(copy));
 }
 

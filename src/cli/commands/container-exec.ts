@@ -41,7 +41,11 @@ export function addExecCommand(parent: Command): void {
     .option("-w, --workdir <path>", "working directory")
     .addHelpText(
       "after",
-      "\nExit codes: those of the program; 1 the daemon refused it, 125 the command line is wrong, 126 it could not be run, 127 not be found.",
+      `
+Examples:
+  swarm exec -it web sh
+  swarm exec web sh -c 'echo "$HOSTNAME" | wc -c'            # pipes and variables of the container need a shell there
+Exit codes: those of the program; 1 the daemon refused it, 125 the command line is wrong, 126 it could not be run, 127 not be found.`,
     )
     .action(action<[string, string[], ExecFlags]>((...args) => failingWith(ownCode, () => execute(...args)), { ownSignals: true }));
 }

@@ -32,6 +32,14 @@ export function addContainerListCommand(parent: Command, name: "ls" | "ps"): voi
     .option("--no-trunc", "do not shorten ids and commands")
     .option("-q, --quiet", "print ids alone")
     .option("-s, --size", "show what each has written")
+    .addHelpText(
+      "after",
+      `
+Examples:
+  swarm ${name === "ls" ? "container ls" : name} -a --filter status=exited --filter label=tier=front
+  swarm rm $(swarm ps -aq --filter status=exited)
+  swarm ${name === "ls" ? "container ls" : name} --format 'table {{.Names}}\\t{{.Status}}\\t{{.Ports}}'`,
+    )
     .action(action<[ListFlags]>(list));
 }
 

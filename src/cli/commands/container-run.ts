@@ -30,7 +30,15 @@ export function addRunCommand(parent: Command): void {
     .option("-d, --detach", "print its id and leave it running")
     .option("--detach-keys <keys>", "keys that leave it running: ctrl-p,ctrl-q")
     .option("--no-sig-proxy", "do not pass signals on to the program")
-    .addHelpText("after", "\nExit codes: those of the program; 125 it could not be made, 126 not be run, 127 not be found.");
+    .addHelpText(
+      "after",
+      `
+Examples:
+  swarm run --rm -it web:v1 sh                               # a shell, gone when it ends; flags come before the image
+  swarm run -d --name web -p 8080:80 --restart unless-stopped web:v1
+  swarm run --rm -v "$PWD:/work" -w /work -u "$(id -u)" tools:v1 make
+Exit codes: those of the program; 125 it could not be made, 126 not be run, 127 not be found.`,
+    );
   addCreateFlags(run);
   // As docker spells it: --sig-proxy=false.
   run.option("--sig-proxy", "pass signals on to the program (default true)");

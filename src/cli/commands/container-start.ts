@@ -37,6 +37,10 @@ export function addContainerStartCommands(container: Command): void {
     .argument("<container>")
     .option("--detach-keys <keys>", "keys that leave it running: ctrl-p,ctrl-q")
     .option("--no-stdin", "pass no input on")
+    .addHelpText(
+      "after",
+      "\nAn interrupt goes to the program. To look on and leave: --sig-proxy=false, or with a terminal the keys ctrl-p ctrl-q.\nTo run something else in it: swarm exec -it CONTAINER sh",
+    )
     .option("--no-sig-proxy", "do not pass signals on to the program")
     .option("--sig-proxy", "pass signals on to the program (default true)")
     .action(action<[string, AttachFlags]>(attach, { ownSignals: true }));

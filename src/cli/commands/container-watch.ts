@@ -29,6 +29,7 @@ export function addContainerLogsCommand(parent: Command): void {
     .option("-n, --tail <lines>", "lines from the end", "all")
     .option("-t, --timestamps", "show when each line was written")
     .option("--until <time>", "RFC 3339, seconds since the epoch, or how long ago: 42m")
+    .addHelpText("after", "\nExample:\n  swarm logs -f --tail 100 --since 10m web 2>&1 | grep -i error      # what it wrote to stderr comes on stderr")
     .action(action<[string, LogFlags]>(logs));
 }
 

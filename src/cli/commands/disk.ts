@@ -37,6 +37,7 @@ export function addDiskCommands(system: Command): void {
     .option("--filter <key=value>", "until or label; repeatable", collect)
     .option("-f, --force", "do not ask")
     .option("--volumes", "also volumes without a name")
+    .addHelpText("after", "\nExample:\n  swarm system prune --all --force --filter until=24h      # nothing that is younger than a day")
     .action(action<[PruneFlags]>(prune));
 }
 

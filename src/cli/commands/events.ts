@@ -34,6 +34,7 @@ export function addEventsCommand(parent: Command): void {
     .option("--format <format>", "json, or a template such as {{.Type}} {{.Action}}")
     .option("--since <time>", "RFC 3339, seconds since the epoch, or how long ago: 42m")
     .option("--until <time>", "the same; the command ends then")
+    .addHelpText("after", "\nExample: what happened, without waiting for more\n  swarm events --since 1h --until 0s --filter type=container --filter event=die")
     .action(action<[EventFlags]>(events));
 }
 

@@ -46,6 +46,7 @@ export function addServiceCommands(program: Command): void {
     .argument("<service=replicas...>")
     .option("-d, --detach", "return at once")
     .option("-q, --quiet", "print no progress")
+    .addHelpText("after", "\nExample:\n  swarm service scale web=5 worker=2")
     .action(action<[string[], WaitFlags]>(scaleServices));
   service
     .command("rollback")

@@ -1,6 +1,6 @@
 import type { Command } from "commander";
 import { action, type CliContext } from "../context.js";
-import { print, printObjects } from "../output.js";
+import { note, print, printObjects } from "../output.js";
 import { addDiskCommands } from "./disk.js";
 import { addEventsCommand } from "./events.js";
 import type { HostInfo } from "../shapes.js";
@@ -43,20 +43,33 @@ async function showInfo({ api }: CliContext, options: { readonly format?: string
     printObjects([info], options);
     return;
   }
-  const { Swarm: swarm } = info;
-  const lines: readonly (readonly [string, string | number | undefined])[] = [
+  for (const [title, value] of infoLines(info)) if (value !== undefined && value !== "") print(`${`${title}:`.padEnd(12)}${value}`);
+  for (const warning of info.Warnings ?? []) note(`WARNING: ${warning.replace(/^WARNING: /, "")}`);
+}
+
+function infoLines(info: HostInfo): readonly (readonly [string, string | number | undefined])[] {
+  const { Swarm: swarm, ContainersPaused: paused = 0, ContainersStopped: stopped = 0, RegistryConfig: registries } = info;
+  const insecure = Object.entries(registries?.IndexConfigs ?? {}).flatMap(([name, { Secure: isSecure }]) => (isSecure ? [] : [name]));
+  return [
     ["Host", `${info.Name} (${info.OperatingSystem}, kernel ${info.KernelVersion}, ${info.Architecture})`],
     ["Daemon", `${info.ServerVersion}, state in ${info.DockerRootDir}`],
     ["Resources", `${info.NCPU} processors, ${(info.MemTotal / 2 ** 30).toFixed(1)} GiB`],
-    ["Containers", `${info.Containers}, ${info.ContainersRunning} running`],
+    ["Labels", info.Labels?.join(", ")],
+    ["Containers", `${info.Containers}: ${info.ContainersRunning} running, ${paused} paused, ${stopped} stopped`],
     ["Images", info.Images],
+    ["Storage", info.Driver],
+    ["Logging", info.LoggingDriver],
+    ["Cgroups", info.CgroupVersion === undefined ? undefined : `version ${info.CgroupVersion}, ${info.CgroupDriver}`],
+    ["Runtimes", info.Runtimes === undefined ? undefined : `${Object.keys(info.Runtimes).join(", ")}; ${info.DefaultRuntime} is the default`],
+    ["Security", info.SecurityOptions?.join(", ")],
+    ["Mirrors", registries?.Mirrors?.join(", ")],
+    ["Insecure", insecure.join(", ")],
     ["Swarm", swarm.LocalNodeState],
-    ["Error", swarm.Error === "" ? undefined : swarm.Error],
+    ["Error", swarm.Error],
     ["Node", swarm.NodeID === "" ? undefined : `${swarm.NodeID} at ${swarm.NodeAddr}, ${swarm.ControlAvailable ? "manager" : "worker"}`],
     ["Cluster", swarm.Cluster === undefined || swarm.Cluster === null ? undefined : `${swarm.Cluster.ID}: ${swarm.Nodes} nodes, ${swarm.Managers} managers`],
     ["Managers", swarm.RemoteManagers?.map((manager) => manager.Addr).join(", ")],
   ];
-  for (const [title, value] of lines) if (value !== undefined && value !== "") print(`${`${title}:`.padEnd(12)}${value}`);
 }
 
 async function showVersion({ api }: CliContext, options: { readonly format?: string }, version: string): Promise<void> {

@@ -32,6 +32,14 @@ export function addVolumeCommands(program: Command): void {
     .option("-d, --driver <name>", "driver (default local)")
     .option("--label <key=value>", "label; repeatable", collect)
     .option("-o, --opt <key=value>", "option of the driver: type, device or o; repeatable", collect)
+    .addHelpText(
+      "after",
+      `
+Examples:
+  swarm volume create data
+  swarm volume create -o type=tmpfs -o device=tmpfs -o o=size=64m scratch
+  swarm volume create -o type=none -o device=/srv/data -o o=bind host-data`,
+    )
     .action(action<[string | undefined, CreateFlags]>(createVolume));
   volume
     .command("inspect")
