@@ -131,7 +131,7 @@ describe("swarm container and its short forms", () => {
       return shell(`rm -f ${file}; node dist/main/swarm.js -H ${host()} ${command} >${file} & p=$!; ${wait}; kill -INT $p; wait $p`);
     };
     for (const command of ["logs -f chat", "stats chat"]) expect(await interrupted(command), command).toEqual({ code: 130, stdout: "", stderr: "" });
-    expect(await shell("swarm logs -f chat | head -n 1; exit ${PIPESTATUS[0]}")).toEqual({ code: 0, stdout: "line\n", stderr: "" });
+    expect(await shell("set -o pipefail; swarm logs -f chat | head -n 1")).toEqual({ code: 0, stdout: "line\n", stderr: "" });
     const full = await shell("swarm logs chat >/dev/full");
     expect(full).toEqual({ code: 1, stdout: "", stderr: "swarm: cannot write the output: ENOSPC: no space left on device, write\n" });
     await must("rm", "-f", "chat");
