@@ -1,6 +1,6 @@
 import { type ClusterError, isClusterError } from "../../src/base/errors.js";
 import { silentLogger } from "../../src/base/log.js";
-import type { Random } from "../../src/base/random.js";
+import { integerBetween, type Random } from "../../src/base/random.js";
 import type { ConfigState, RaftMessage, SnapshotMeta } from "../../src/raft/message.js";
 import type { Raft } from "../../src/raft/raft.js";
 import type { Disk } from "../../src/replica/disk.js";
@@ -270,10 +270,11 @@ export class SimulatedMember {
 
   async #open(disk: Disk): Promise<{ readonly log: DurableLog; readonly folder: SnapshotFolder }> {
     const bodyBytesMax = this.#world.settings.tailBodyMax;
-    const folder = await SnapshotFolder.open(SNAPSHOTS_PATH, checkedRecords, disk);
+    const codec = checkedRecords(integerBetween(this.#world.random, 0, 2 ** 32 - 1));
+    const folder = await SnapshotFolder.open(SNAPSHOTS_PATH, codec, disk);
     const log = await DurableLog.open({
       directory: DATA_FOLDER,
-      codec: checkedRecords,
+      codec,
       openTail: (path, options) => TailFile.open(path, { ...options, disk, bodyBytesMax }),
       disk,
     });

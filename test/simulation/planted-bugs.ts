@@ -192,7 +192,7 @@ const GROWING: Partial<Profile> = {
   membershipRate: 0.5,
   strandRate: 0.5,
   healRate: 0.02,
-  writeRate: 0.2,
+  writeRate: 0.8,
   readRate: 0.02,
   settings: { ...SETTINGS, electionTicks: 12, heartbeatTicks: 2, heartbeatMs: (2 + 3) * STEP_MS, writeDelayMax: 0, applyDelayMax: 150, snapshotEvery: 1_000 },
 };
@@ -205,7 +205,7 @@ const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
       {
         file: "src/replica/driver.ts",
         find: "if (written !== null) await written;",
-        replace: "void written;",
+        replace: "written?.catch(() => undefined);",
       },
     ],
     profile: CRASHING,
@@ -302,7 +302,8 @@ const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
       {
         file: "src/replica/durable-log.ts",
         find: "    this.#state = { ...state, compacted: this.storage.compact(index) };",
-        replace: "    this.#state = { ...state, compacted: this.storage.compact(index) };\n    this.#clearCompacted();",
+        replace:
+          "    this.#state = { ...state, compacted: this.storage.compact(index) };\n    void this.#level.clear({ gte: entryKey(0), lte: entryKey(index) });",
       },
     ],
     profile: SNAPPING,
@@ -652,7 +653,13 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         replace: "return this.#commit;",
       },
     ],
-    profile: LEAVING,
+    profile: {
+      ...LEAVING,
+      network: { dropRate: 0, duplicateRate: 0, delayMax: 1 },
+      crashRate: 0.15,
+      membershipRate: 0.3,
+      settings: { ...SETTINGS, electionTicks: 40, writeDelayMax: 16 },
+    },
   },
   {
     name: "may forget that a removal is committed",
@@ -678,7 +685,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     profile: {
       ...LEAVING,
       memberCount: 1,
-      crashRate: 0.05,
+      crashRate: 0.08,
       membershipRate: 0.3,
       writeRate: 0.4,
       settings: { ...SETTINGS, writeDelayMax: 12, snapshotEvery: 1_000 },
