@@ -54,8 +54,8 @@ export class Engine {
   readonly #restarts: Restarts;
   /** Containers whose end is somebody's doing who goes on with them. */
   readonly #held = new Set<string>();
-  /** What is still to be done about ends. */
-  readonly #cleanups = new Set<Promise<void>>();
+  /** What is still to be done about ends, and of which container. */
+  readonly #cleanups = new Map<Promise<void>, string>();
   readonly #stopListening: readonly (() => void)[];
 
   constructor(options: EngineOptions) {
@@ -93,7 +93,7 @@ export class Engine {
     for (const stop of this.#stopListening) stop();
     this.#restarts.close();
     await this.health[Symbol.asyncDispose]();
-    await Promise.all(this.#cleanups);
+    await Promise.all(this.#cleanups.keys());
   }
 
   /** Endpoints of single containers: what the host's network must know when it is made anew. */
@@ -156,7 +156,7 @@ export class Engine {
         this.#tellOfSignal(info, signal || info.stopSignal);
         await this.#options.runtime.stop(id, graceMs ?? graceOf(info), signal);
       }
-      await this.#settled();
+      await this.#settled(info);
       await this.#change(this.#get(id), { isStopped: false });
       await this.#launch(id);
     } finally {
@@ -287,7 +287,7 @@ export class Engine {
     const done = (isRemoved ? this.remove(id, { force: true, volumes: true }) : this.#options.network.detach(id)).catch((cause: unknown) => {
       if (!isClusterError(cause, "not_found")) this.#options.logger.error({ err: cause, container: id }, "what a container left could not be removed");
     });
-    this.#cleanups.add(done);
+    this.#cleanups.set(done, id);
     done.finally(() => this.#cleanups.delete(done));
   }
 
@@ -299,7 +299,7 @@ export class Engine {
   /** Gives it an address and its ports, and starts it. */
   async #launch(id: string): Promise<void> {
     const { runtime, network } = this.#options;
-    await this.#settled();
+    await this.#settled(this.#get(id));
     const { config } = this.#get(id);
     const { single } = config;
     const had = bridgeNetworkOf(config);
@@ -329,9 +329,10 @@ export class Engine {
     if (!isDeepEqual(changed, single)) await this.#options.runtime.update(config.id, { single: changed });
   }
 
-  /** Nothing of an earlier end is under way. */
-  async #settled(): Promise<void> {
-    await Promise.all(this.#cleanups);
+  /** Nothing of its own earlier end is under way, and where it publishes ports, which another may be about to give back, nothing of others' ends. */
+  async #settled({ config: { id, single } }: ContainerInfo): Promise<void> {
+    const wantsPorts = single !== null && single.ports.length > 0;
+    await Promise.all([...this.#cleanups].filter(([, ended]) => wantsPorts || ended === id).map(([done]) => done));
   }
 
   #get(id: string): ContainerInfo {

@@ -11,7 +11,7 @@ export interface ContainerPaths {
   /** DATA_ROOT/containers/ID; all below is gone with it. */
   readonly folder: string;
   readonly record: string;
-  /** Mount point of its root file system, inside its own mount namespace only: always empty on the host. */
+  /** Mount point of every container's root file system, inside its own mount namespace only: always empty on the host. Made by whoever mounts there first. */
   readonly root: string;
   readonly upper: string;
   readonly work: string;
@@ -60,7 +60,7 @@ export function containerPaths(roots: { readonly dataRoot: string; readonly exec
   return {
     folder,
     record: join(folder, "record.json"),
-    root: join(folder, "root"),
+    root: join(roots.dataRoot, "root"),
     upper: join(folder, "upper"),
     work: join(folder, "work"),
     log: join(folder, `${id}-json.log`),

@@ -5,6 +5,7 @@ import { unlessAborted } from "../base/abort.js";
 import { assert } from "../base/assert.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
+import { Limiter } from "../base/limiter.js";
 import type { Logger } from "../base/log.js";
 import type { ContainerVolumes } from "../volumes/volume-store.js";
 import { CgroupTree } from "./cgroup-tree.js";
@@ -50,6 +51,9 @@ import { SeccompFilters } from "./seccomp/filters.js";
 import { signalNumber } from "./signals.js";
 import { Spawner } from "./shim/spawner.js";
 import { mapsOf, requireMaps, requireRemap, type UserRemap } from "./user-remap.js";
+
+/** Each costs a connection, and a file or two. */
+const RECOVERED_AT_ONCE = 16;
 
 export interface LocalRuntimeOptions {
   readonly dataRoot: string;
@@ -328,7 +332,7 @@ export class LocalRuntime implements ContainerRuntime {
     const { dataRoot, execRoot, logger } = this.#options;
     const sweep = new ContainerSweep({ ...this.#tools, execRoot, logger });
     const folder = containersFolder(dataRoot);
-    for (const id of await readdir(folder)) {
+    const recoverOrRemove = async (id: string) => {
       try {
         await this.#recoverOne(id);
       } catch (cause) {
@@ -336,7 +340,9 @@ export class LocalRuntime implements ContainerRuntime {
         await sweep.endShim(id);
         await rm(join(folder, id), { recursive: true, force: true });
       }
-    }
+    };
+    const limiter = new Limiter(RECOVERED_AT_ONCE);
+    await Promise.all((await readdir(folder)).map((id) => limiter.run(() => recoverOrRemove(id))));
     await sweep.run(this.list().map(({ config }) => config.id));
     await this.#tools.volumes.settle();
   }

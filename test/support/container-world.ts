@@ -56,6 +56,7 @@ export class ContainerWorld {
   readonly cgroup = `swarm-test-${randomBytes(4).toString("hex")}`;
   readonly images = new FolderImages();
   readonly #guardian;
+  #execRoot = join(this.folder, "run");
   runtimes: OciRuntimes | undefined;
   userRemap: UserRemap | null = null;
   #isMounted = false;
@@ -70,11 +71,12 @@ export class ContainerWorld {
 
   /** `dataSizeBytes` puts the data root on a file system of that size. */
   static async open(
-    options: { readonly dataSizeBytes?: number; readonly runtimes?: OciRuntimes; readonly userRemap?: UserRemap } = {},
+    options: { readonly dataSizeBytes?: number; readonly runtimes?: OciRuntimes; readonly userRemap?: UserRemap; readonly execRoot?: string } = {},
   ): Promise<ContainerWorld> {
     const world = new ContainerWorld();
     world.runtimes = options.runtimes;
     world.userRemap = options.userRemap ?? null;
+    world.#execRoot = options.execRoot ?? world.#execRoot;
     if (options.dataSizeBytes !== undefined) {
       mkdirSync(join(world.folder, "data"));
       execFileSync("mount", ["-t", "tmpfs", "-o", `size=${options.dataSizeBytes}`, "tmpfs", join(world.folder, "data")]);
@@ -106,7 +108,7 @@ export class ContainerWorld {
     this.#runtime = await LocalRuntime.open({
       volumes: this.#volumes,
       dataRoot: join(this.folder, "data"),
-      execRoot: join(this.folder, "run"),
+      execRoot: this.#execRoot,
       ownerId: "own",
       images: this.images,
       shimPath: SHIM_PATH,

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
+import { deferred } from "../../../src/base/deferred.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { Engine } from "../../../src/engine/engine.js";
 import { restartDelayMs, shouldRestart, shouldStartWithDaemon } from "../../../src/engine/restart-plan.js";
@@ -22,7 +23,7 @@ const SINGLE: SingleConfig = {
   request: { attachStdin: false, attachStdout: false, attachStderr: false, binds: [] },
   stopTimeoutMs: 0,
 };
-const [A, B] = ["a".repeat(64), "b".repeat(64)];
+const [A, B, C] = ["a".repeat(64), "b".repeat(64), "c".repeat(64)];
 const PORT = { name: "", protocol: "tcp", targetPort: 80, publishedPort: 0, publishMode: "host" } as const;
 
 function world() {
@@ -178,6 +179,28 @@ test("what a daemon finds is started or removed, as its settings say", async () 
   });
   await next.resume();
   expect(runtime.list().map(({ config, state }) => [config.id, state])).toEqual([[A, "running"]]);
+});
+
+test("a start waits for the end of others only where it wants ports, which they may be about to give back", async () => {
+  const { runtime, network, engine, create } = world();
+  const detached = deferred<void>();
+  const detach = network.detach.bind(network);
+  network.detach = async (id) => {
+    await detached.promise;
+    await detach(id);
+  };
+  const port = { ...PORT, publishedPort: 8080 };
+  await create(A, { ports: [port] });
+  await create(B, {});
+  await create(C, { ports: [port] });
+  await engine.start(A);
+  runtime.exit(A, 0);
+  await engine.start(B);
+  const last = engine.start(C);
+  expect(runtime.list().map(({ state }) => state)).toEqual(["exited", "running", "created"]);
+  detached.resolve();
+  await last;
+  expect(network.publishedPorts(C)).toEqual([port]);
 });
 
 test("a program in a container is started once, and its code kept for a while", async () => {
