@@ -22,6 +22,8 @@ export interface Leadership {
   /** The voter that is to take over; 0 is none. */
   transferee: number;
   transferElapsed: number;
+  /** The commit rose, and not everybody was told yet. */
+  hasCommitNews: boolean;
 }
 
 /**

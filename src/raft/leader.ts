@@ -5,7 +5,7 @@ import { LeaderReads, type PendingRead } from "./leader-reads.js";
 import type { RaftMessage } from "./message.js";
 import { Progress } from "./progress.js";
 import { isVoter, voteResult } from "./quorum.js";
-import { appendOwn, broadcastAppend, maybeSendAppend, onAppendReply, onHeartbeatReply } from "./replication.js";
+import { appendOwn, broadcastAppend, maybeSendAppend, onAppendReply, onHeartbeatReply, tellCommit } from "./replication.js";
 
 /** The election is won. An empty entry of the new term lets everything before it commit. */
 export function takeLeadership(core: Core): void {
@@ -16,6 +16,7 @@ export function takeLeadership(core: Core): void {
     pendingConfigIndex: core.log.lastIndex,
     transferee: 0,
     transferElapsed: 0,
+    hasCommitNews: false,
   };
   core.becomeLeader(leadership);
   for (const context of core.forwardedReads.drain()) leadership.reads.addOwn({ from: core.id, context });
@@ -77,6 +78,7 @@ export function stepLeader(core: Core, leadership: Leadership, message: RaftMess
 function onReadRequest(core: Core, leadership: Leadership, read: PendingRead): void {
   const isProven = voteResult(core.config, (raftId) => raftId === core.id || raftId === read.from) === "won";
   if (isProven && hasCommittedInTerm(core)) {
+    tellCommit(core, leadership);
     core.send({ type: "read_index_reply", to: read.from, context: read.context, index: core.log.commit });
     return;
   }
@@ -134,6 +136,7 @@ function maybeBeginReads(core: Core, leadership: Leadership): void {
 
 function answerReads(core: Core, leadership: Leadership): void {
   const confirmed = leadership.reads.takeConfirmed(core.config, core.id);
+  if (confirmed.some(({ from }) => from !== core.id)) tellCommit(core, leadership);
   for (const { from, context, index } of confirmed) {
     if (from === core.id) core.readStates.push({ context, index });
     else core.send({ type: "read_index_reply", to: from, context, index });

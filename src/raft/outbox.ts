@@ -14,7 +14,7 @@ export class Outbox {
   send(parts: MessageParts): void {
     const queue = AFTER_PERSIST.has(parts.type) ? this.#afterPersist : this.#immediate;
     const message = messageOf(parts);
-    if (message.type === "append" && this.#join(message)) return;
+    if (isOnlyCommit(message) && this.#joinCommit(message)) return;
     queue.push(message);
   }
 
@@ -22,16 +22,14 @@ export class Outbox {
     return this.#immediate.length === 0 && this.#afterPersist.length === 0;
   }
 
-  /** Of two appends to a member that are still here and follow one another, one that tells nothing but a commit needs no message of its own. */
-  #join(message: RaftMessage): boolean {
-    const at = this.#immediate.findLastIndex(({ type, to }) => type === "append" && to === message.to);
+  /** An append that tells nothing but a commit, right after one that is still here and ends where it begins, needs no message of its own. */
+  #joinCommit({ to, term, index, logTerm, commit }: RaftMessage): boolean {
+    const at = this.#immediate.findLastIndex((message) => message.type === "append" && message.to === to);
     const before = this.#immediate[at];
-    if (before === undefined || before.term !== message.term) return false;
+    if (before === undefined || before.term !== term) return false;
     const last = before.entries.at(-1) ?? { index: before.index, term: before.logTerm };
-    if (last.index !== message.index || last.term !== message.logTerm) return false;
-    if (message.entries.length > 0 && before.entries.length > 0) return false;
-    const entries = before.entries.length > 0 ? before.entries : message.entries;
-    this.#immediate[at] = { ...before, entries, commit: Math.max(before.commit, message.commit) };
+    if (last.index !== index || last.term !== logTerm) return false;
+    this.#immediate[at] = { ...before, commit: Math.max(before.commit, commit) };
     return true;
   }
 
@@ -46,6 +44,10 @@ export class Outbox {
     this.#afterPersist = [];
     return taken;
   }
+}
+
+function isOnlyCommit(message: RaftMessage): boolean {
+  return message.type === "append" && message.entries.length === 0;
 }
 
 export function messageOf(parts: MessageParts): RaftMessage {

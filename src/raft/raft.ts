@@ -9,7 +9,7 @@ import { maybeLeaveJoint, switchConfig } from "./membership.js";
 import type { ConfigChangeStep, ConfigState, Entry, HardState, RaftMessage } from "./message.js";
 import type { RaftOptions } from "./options.js";
 import type { RaftStatus, Ready, Role } from "./ready.js";
-import { appendOwn, broadcastAppend } from "./replication.js";
+import { appendOwn, broadcastAppend, tellCommit } from "./replication.js";
 
 export type { RaftOptions } from "./options.js";
 
@@ -112,6 +112,17 @@ export class Raft {
   /** The voter that leadership is being handed over to; 0 when this member does not hand over, or gave it up. */
   get transferee(): number {
     return this.#core.leadership?.transferee ?? 0;
+  }
+
+  /** Leader: the commit rose and nobody was told: the next entries take it along, or `tellCommit` says it. */
+  get hasCommitNews(): boolean {
+    return this.#core.leadership?.hasCommitNews ?? false;
+  }
+
+  /** Tells the members that the commit rose, by itself. To be called some time after `hasCommitNews`, soon: they apply nothing before they know. */
+  tellCommit(): void {
+    const { leadership } = this.#core;
+    if (leadership !== null) tellCommit(this.#core, leadership);
   }
 
   /** Starts an election (with pre-vote) now instead of after the timeout. */

@@ -13,7 +13,13 @@ export function appendOwn(core: Core, entries: readonly Pick<Entry, "type" | "da
 
 /** Tells everybody what is new: entries, or only a higher commit. */
 export function broadcastAppend(core: Core, leadership: Leadership): void {
+  leadership.hasCommitNews = false;
   for (const raftId of leadership.progress.keys()) if (raftId !== core.id) maybeSendAppend(core, leadership, raftId, "even_if_empty");
+}
+
+/** Tells everybody that the commit rose, unless the next entries took that along. Who waits for a read must hear of it before the answer. */
+export function tellCommit(core: Core, leadership: Leadership): void {
+  if (leadership.hasCommitNews) broadcastAppend(core, leadership);
 }
 
 /** Sends entries as long as there are some and the window has room. */
@@ -76,7 +82,7 @@ export function onAppendReply(core: Core, leadership: Leadership, message: RaftM
   // After a snapshot the window opens only if what follows it is still in the log.
   else if (progress.state === "probe" || progress.match + 1 >= core.log.firstIndex) progress.becomeReplicate();
   const hasCommitted = maybeCommit(core, leadership);
-  if (hasCommitted) broadcastAppend(core, leadership);
+  if (hasCommitted) leadership.hasCommitNews = true;
   // While it was paused it may have missed that the commit rose.
   else if (wasPaused && message.from !== core.id) maybeSendAppend(core, leadership, message.from, "even_if_empty");
   if (message.from !== core.id) fillWindow(core, leadership, message.from);

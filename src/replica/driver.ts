@@ -11,6 +11,11 @@ export const TICK_MS = 100;
 
 /** Messages that may wait to be stepped; more are dropped, raft repeats them. */
 const INBOX_MAX = 10_000;
+/**
+ * How long the followers may have to wait for the news that something is committed, for the next entries to take it along: a message of its own, with its
+ * answer, costs as much as entries do. Nobody waits for it: a read that does is told at once.
+ */
+const COMMIT_NEWS_MS = 20;
 /** Applying yields to the event loop after this long. */
 const SLICE_MS = 10;
 
@@ -50,6 +55,8 @@ export class Driver {
   readonly #jobs: (() => Promise<void>)[] = [];
   #inbox: RaftMessage[] = [];
   #isTickDue = false;
+  #isCommitNewsDue = false;
+  #cancelCommitNews: (() => void) | null = null;
   #isAwake = false;
   /** False before `start`, after `stop`, and after a failure: nothing is stepped then. */
   #isRunning = false;
@@ -109,7 +116,7 @@ export class Driver {
   /** Resolves when nothing is under way any more. */
   async stop(): Promise<void> {
     this.#isRunning = false;
-    this.#cancelTick();
+    this.#cancelTimers();
     await this.#cycle;
   }
 
@@ -150,8 +157,31 @@ export class Driver {
       this.#hooks.ticked();
     }
     this.#hooks.propose(isWriting);
+    this.#mindCommitNews();
     this.#hooks.send(this.#raft.takeMessages());
     this.#hooks.turned();
+  }
+
+  /** What is proposed takes the news of what is committed along; when nothing is for a while, they go by themselves. */
+  #mindCommitNews(): void {
+    if (this.#isCommitNewsDue) this.#raft.tellCommit();
+    this.#isCommitNewsDue = false;
+    if (!this.#raft.hasCommitNews) {
+      this.#cancelCommitNews?.();
+      this.#cancelCommitNews = null;
+    }
+    if (!this.#raft.hasCommitNews || this.#cancelCommitNews !== null) return;
+    this.#cancelCommitNews = this.#clock.after(COMMIT_NEWS_MS, () => {
+      this.#cancelCommitNews = null;
+      this.#isCommitNewsDue = true;
+      this.wake();
+    });
+  }
+
+  #cancelTimers(): void {
+    this.#cancelTick();
+    this.#cancelCommitNews?.();
+    this.#cancelCommitNews = null;
   }
 
   async #work(): Promise<void> {
@@ -172,6 +202,7 @@ export class Driver {
     this.#raft.persisted(ready);
     // What came meanwhile goes out before the rest is applied, and carries the news of what is committed.
     this.#hooks.propose(false);
+    this.#mindCommitNews();
     this.#hooks.send([...ready.messagesAfterPersist, ...this.#raft.takeMessages()]);
     if (ready.snapshot !== null) await this.#hooks.install(ready.snapshot);
     await this.#apply(ready);
@@ -196,7 +227,7 @@ export class Driver {
 
   #fail(cause: unknown): void {
     this.#isRunning = false;
-    this.#cancelTick();
+    this.#cancelTimers();
     this.#failed.reject(cause);
   }
 }

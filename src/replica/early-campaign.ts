@@ -12,7 +12,7 @@ const NOTICE_MS = 30;
 const RANK_MS = 60;
 const JITTER_MS = 20;
 /** After so many attempts the ordinary election timeout decides. */
-const ATTEMPTS_MAX = 3;
+const ATTEMPTS_MAX = 5;
 
 /**
  * Failing over early (architecture, section 3): when the leader's process is known to be gone, this voter sets the lease aside and
@@ -91,11 +91,14 @@ export class EarlyCampaign {
     this.#cancel();
     this.#cancel = this.#clock.after(delayMs + integerBetween(this.#random, 0, JITTER_MS), () => {
       const { leader, term } = this.#raft;
-      // With a newer term somebody else's election is under way, and a leader that is known is alive.
-      if (leader !== 0 || term !== attempts.term) return;
-      this.#raft.campaign();
-      this.#wake();
-      if (attempts.left > 1) this.#schedule(attempts.periodMs, { ...attempts, left: attempts.left - 1 });
+      // A leader that is known is alive.
+      if (leader !== 0) return;
+      // With a newer term somebody else's election is under way: it may come to nothing.
+      if (term === attempts.term) {
+        this.#raft.campaign();
+        this.#wake();
+      }
+      if (attempts.left > 1) this.#schedule(attempts.periodMs, { ...attempts, term, left: attempts.left - 1 });
     });
   }
 }

@@ -136,6 +136,7 @@ export class Conversation {
     const before = speaker.raft.status();
     speaker.disk.complete();
     speaker.raft.persisted(ready);
+    speaker.raft.tellCommit();
     this.#mailbox.push(...ready.messagesAfterPersist);
     if (ready.snapshot !== null) {
       speaker.config = ready.snapshot.config;
@@ -174,6 +175,7 @@ export class Conversation {
     const { raft } = this.#speaker(message.to);
     const before = raft.status();
     raft.step(message);
+    raft.tellCommit();
     this.#sayRole(message.to, before);
   }
 

@@ -35,6 +35,7 @@ function member(voters: number[], learners: number[] = []) {
   };
   /** Takes and carries out all there is; gives back what was sent. */
   const drive = () => {
+    raft.tellCommit();
     const sent: RaftMessage[] = [...raft.takeMessages()];
     while (raft.hasReady()) {
       const ready = raft.ready();
@@ -104,24 +105,30 @@ describe("what waits for the disk", () => {
   });
 });
 
-describe("messages that join", () => {
-  test("a commit that rose goes along with the entries that wait, and by itself when none do", () => {
+describe("news of a commit", () => {
+  test("go along with the next entries, and by themselves when told to", () => {
     const { raft, hear, lead, drive } = member([1, 2]);
     lead();
     hear("append_reply", 2, { index: 2 });
     drive();
     raft.propose([bytes("a")]);
     drive();
-    raft.propose([bytes("b")]);
     hear("append_reply", 2, { index: 3 });
+    expect(raft.hasCommitNews).toBe(true);
+    raft.propose([bytes("b")]);
+    expect(raft.hasCommitNews).toBe(false);
     expect(raft.takeMessages()).toMatchObject([{ type: "append", to: 2, index: 3, entries: [{ index: 4 }], commit: 3 }]);
     drive();
     hear("append_reply", 2, { index: 4 });
+    expect(raft.takeMessages()).toEqual([]);
+    raft.tellCommit();
     expect(raft.takeMessages()).toMatchObject([{ type: "append", to: 2, index: 4, entries: [], commit: 4 }]);
+    raft.tellCommit();
+    expect(raft.takeMessages()).toEqual([]);
   });
 });
 
-test("entries that are proposed right after a commit rose take its news along", () => {
+test("a read of another member is answered after the news of what it must see", () => {
   const { raft, hear, lead, drive } = member([1, 2]);
   lead();
   hear("append_reply", 2, { index: 2 });
@@ -129,8 +136,11 @@ test("entries that are proposed right after a commit rose take its news along", 
   raft.propose([bytes("a")]);
   drive();
   hear("append_reply", 2, { index: 3 });
-  raft.propose([bytes("b")]);
-  expect(raft.takeMessages()).toMatchObject([{ type: "append", to: 2, index: 3, entries: [{ index: 4 }], commit: 3 }]);
+  hear("read_index", 2, { context: 9 });
+  expect(raft.takeMessages()).toMatchObject([
+    { type: "append", to: 2, entries: [], commit: 3 },
+    { type: "read_index_reply", to: 2, context: 9, index: 3 },
+  ]);
 });
 
 describe("one Ready at a time", () => {
