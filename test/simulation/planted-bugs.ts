@@ -267,6 +267,7 @@ const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
   },
   {
     name: "makes its tail file under its own name",
+    isRare: true,
     edits: [
       { file: "src/replica/tail-file.ts", find: 'await disk.open(aside, "replace")', replace: 'await disk.open(path, "replace")' },
       { file: "src/replica/tail-file.ts", find: "    await disk.rename(aside, path);\n", replace: "    void aside;\n" },
@@ -434,6 +435,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
   },
   {
     name: "counts the leader's own entries before they are persisted",
+    isRare: true,
     edits: [
       {
         file: "src/raft/replication.ts",
