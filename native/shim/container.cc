@@ -58,24 +58,18 @@ void setNames(const Settings& settings) {
   becomeProgram(settings, ends, filter);
 }
 
-/** What a container in a user namespace has of the host, from where nothing of it can be reached any more. */
-struct Remapped {
-  std::optional<SeccompFilter> filter;
-  PreparedRoot root;
-};
-
 /** The same in a user namespace, whose maps come with the first byte. */
-[[noreturn]] void setUpRemapped(const Settings& settings, ChildEnds& ends, const Remapped& remapped) {
+[[noreturn]] void setUpRemapped(const Settings& settings, ChildEnds& ends, const SeccompFilter& filter) {
   beginAnew();
   char byte;
   if (retry([&] { return read(ends.go.get(), &byte, 1); }) != 1) _exit(1);
   becomeRoot();
   check(unshare(CLONE_NEWCGROUP), "unshare cgroup namespace");
   setNames(settings);
-  enterPreparedRoot(settings, remapped.root);
+  enterPreparedRoot(settings);
   awaitNetwork(settings.network, ends.go);
   setSysctls(settings);
-  becomeProgram(settings, ends, *remapped.filter);
+  becomeProgram(settings, ends, filter);
 }
 
 /** The function ends in the program, or by a Failure. */
@@ -135,13 +129,14 @@ void enterJoined(const Settings& settings, const JoinedUsers& joined) {
 pid_t cloneRemapped(const Settings& settings, ChildStreams& streams, Pipe& go) {
   const std::optional<JoinedUsers> joined = joinedUsers(settings.network);
   const IdMaps& maps = joined ? joined->maps : settings.maps;
-  Remapped remapped;
+  std::optional<SeccompFilter> filter;
   const auto prepare = [&] {
     enterCgroups(settings.cgroups);
     setLimits(settings);
-    remapped.filter.emplace(settings.seccompFilter, settings.seccompFlags);
+    filter.emplace(settings.seccompFilter, settings.seccompFlags);
     giveStreams(streams.child, rootOf(maps));
-    remapped.root = joined ? prepareRoot(settings, maps, joined->users) : prepareRoot(settings, maps, makeUserNamespace(maps));
+    if (joined) prepareRoot(settings, maps, joined->users);
+    else prepareRoot(settings, maps, makeUserNamespace(maps));
     if (joined) enterJoined(settings, *joined);
   };
   const Fd cgroup = joined ? Fd() : openUnifiedCgroup(settings.cgroups);
@@ -149,7 +144,7 @@ pid_t cloneRemapped(const Settings& settings, ChildStreams& streams, Pipe& go) {
     go.write.reset();
     streams.shim = Child();
     streams.child.go = std::move(go.read);
-    runChild(std::move(streams.child), [&](ChildEnds& ends) { setUpRemapped(settings, ends, remapped); });
+    runChild(std::move(streams.child), [&](ChildEnds& ends) { setUpRemapped(settings, ends, *filter); });
   });
   if (process == 0) {
     streams.child.report.reset();

@@ -19,6 +19,11 @@
 
 namespace {
 
+/** Where a prepared root is, in the folder that has what was prepared. */
+constexpr const char* KEPT_ROOT = "root";
+/** Beside it, not in it: a copy of the namespace holds fast what is mounted in a mount, and of one in which something is held no bare copy can be made (an export). */
+constexpr const char* KEPT_DEVICES = "dev";
+
 void mountAt(const Fd& target, const char* type, unsigned long flags, const char* data, std::string_view name) {
   check(mount(type, pathOf(target.get()).c_str(), type, flags, data), "mount", name);
 }
@@ -192,6 +197,15 @@ void showMapped(const std::string& folder, const Fd& users) {
   attach(tree, openFile(folder, O_PATH | O_DIRECTORY), "bind mount at", folder);
 }
 
+/** Mounts it in the working directory. */
+void keepSource(const Fd& tree, const std::string& name) {
+  struct stat info = {};
+  check(fstat(tree.get(), &info), "stat", name);
+  if (S_ISDIR(info.st_mode)) check(mkdir(name.c_str(), 0700), "create directory", name);
+  else openFile(name, O_CREAT | O_EXCL | O_WRONLY, 0600);
+  attach(tree, openFile(name, O_PATH), "keep a bind mount as", name);
+}
+
 /** File systems that have no other owners (proc, NFS) keep those of the host. */
 void tryToMapOwners(const Fd& tree, const Fd& users, const MountSettings& mount) {
   try {
@@ -246,34 +260,44 @@ void enterRoot(const Settings& settings) {
   pivotTo(root, settings.root);
 }
 
-PreparedRoot prepareRoot(const Settings& settings, const IdMaps& maps, const Fd& users) {
+void prepareRoot(const Settings& settings, const IdMaps& maps, const Fd& users) {
   check(unshare(CLONE_NEWNS), "unshare mount namespace");
   // Before sources are opened: what the container mounts below one that is shared would come to the host.
   check(mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make / a slave mount");
-  PreparedRoot prepared;
-  prepared.sources = openSources(settings);
+  const std::vector<Fd> sources = openSources(settings);
   for (size_t i = 0; i < settings.mounts.size(); i++) {
-    if (settings.mounts[i].isOwn) mapOwners(prepared.sources[i], users, false, settings.mounts[i].source);
+    if (settings.mounts[i].isOwn) mapOwners(sources[i], users, false, settings.mounts[i].source);
   }
   makeDirectories(settings);
   for (const std::string& layer : settings.layers) showMapped(layer, users);
   // Both of the overlay's own directories, which must be of one mount.
   showMapped(settings.upper.substr(0, settings.upper.rfind('/')), users);
-  {
-    // The overlay writes as who has mounted it.
-    const MakingFilesAs root(rootOf(maps));
-    mountRoot(settings);
-    mountDevices(openFile(settings.root, O_PATH | O_DIRECTORY).get(), settings);
-  }
-  prepared.tree = cloneTree(AT_FDCWD, settings.root.c_str(), AT_RECURSIVE, settings.root);
+  check(mount("tmpfs", settings.root.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755"), "mount a file system in memory at", settings.root);
   check(chdir(settings.root.c_str()), "enter", settings.root);
-  return prepared;
+  for (size_t i = 0; i < sources.size(); i++) {
+    if (sources[i]) keepSource(sources[i], std::to_string(i));
+  }
+  Settings kept = settings;
+  kept.root += std::string("/") + KEPT_ROOT;
+  // The overlay writes as who has mounted it.
+  const MakingFilesAs root(rootOf(maps));
+  mountRoot(kept);
+  makeDirectory(KEPT_DEVICES, 0700);
+  mountDevices(openFile(".", O_PATH | O_DIRECTORY).get(), settings);
 }
 
-void enterPreparedRoot(const Settings& settings, const PreparedRoot& prepared) {
-  attach(prepared.tree, openFile(".", O_PATH | O_DIRECTORY), "bind mount at", settings.root);
-  furnish(prepared.tree.get(), settings, prepared.sources);
-  pivotTo(prepared.tree, settings.root);
+void enterPreparedRoot(const Settings& settings) {
+  std::vector<Fd> sources;
+  for (size_t i = 0; i < settings.mounts.size(); i++) {
+    const std::string kept = std::to_string(i);
+    sources.push_back(settings.mounts[i].type == "bind" ? cloneTree(AT_FDCWD, kept.c_str(), AT_RECURSIVE, settings.mounts[i].source) : Fd());
+  }
+  // What was there at the namespace's making cannot become its root.
+  const Fd root = cloneTree(AT_FDCWD, KEPT_ROOT, AT_RECURSIVE, settings.root);
+  attach(root, openFile(KEPT_ROOT, O_PATH | O_DIRECTORY), "bind mount at", settings.root);
+  attach(cloneTree(AT_FDCWD, KEPT_DEVICES, 0, "/dev"), openPlainDirectory(root.get(), "dev"), "bind mount at", "/dev");
+  furnish(root.get(), settings, sources);
+  pivotTo(root, settings.root);
 }
 
 void enterFilesystem(const Settings& settings) {

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <vector>
-
 #include "../base/fd.h"
 #include "settings.h"
 
@@ -11,22 +9,15 @@
  */
 void enterRoot(const Settings& settings);
 
-/** What a root in a user namespace is made of that only the host's root can make. Mounted nowhere yet. */
-struct PreparedRoot {
-  /** Layers and devices. */
-  Fd tree;
-  /** One for each of `settings.mounts`; empty for a tmpfs. */
-  std::vector<Fd> sources;
-};
-
 /**
- * For the process that makes the first one of a container in a user namespace with `maps`, which `users` has too: leaves it in a mount namespace of its own, whose
- * copy the container gets, in the folder where the container is to mount its root.
+ * For the process that makes the first one of a container in a user namespace with `maps`, which `users` has too: makes all that only the host's root can, in a mount
+ * namespace of the caller's own, and leaves it in a folder there. The container gets a copy of that namespace, in which the kernel holds fast what was set here: nobody
+ * inside, whatever he may do, takes a bind's write protection back.
  */
-PreparedRoot prepareRoot(const Settings& settings, const IdMaps& maps, const Fd& users);
+void prepareRoot(const Settings& settings, const IdMaps& maps, const Fd& users);
 
-/** The rest of it, as enterRoot. */
-void enterPreparedRoot(const Settings& settings, const PreparedRoot& prepared);
+/** The rest of it, as enterRoot, in the same folder. */
+void enterPreparedRoot(const Settings& settings);
 
 /** Mounts the layers at `settings.root`, for who makes the rest itself. */
 void mountRoot(const Settings& settings);

@@ -85,6 +85,21 @@ describeAsRoot("containers in user namespaces", () => {
     expect(ids(statSync(join(outside, "roots")))).toBe("0:0");
   });
 
+  test("what is write-protected stays so for one who may mount", async () => {
+    const outside = join(world.folder, "protected");
+    mkdirSync(outside);
+    chownSync(outside, ROOT, ROOT);
+    const mounts = [mount({ source: outside, target: "/rw" }), mount({ source: outside, target: "/ro", isReadOnly: true })];
+    const script = `
+      mkdir /rw/m && mount -t tmpfs none /rw/m && umount /rw/m && rmdir /rw/m && touch /rw/mounted
+      mount -o remount,bind,rw /ro; touch /ro/unprotected; ls /rw; rm /rw/*`;
+    const options = { command: ["sh", "-c", `(${script}) 2>/dev/null`], capabilityAdd: ["SYS_ADMIN"], mounts };
+    expect((await world.run("", options)).output).toBe("mounted\n");
+    // Where nothing holds it, it does come off.
+    expect((await world.run("", { ...options, usesHostUsers: true })).output).toBe("mounted\nunprotected\n");
+    expect((await world.run("touch /file 2>&1", { isRootReadOnly: true })).output).toContain("Read-only");
+  });
+
   test("a program has its user, its streams, its terminal and its own memory", async () => {
     const script =
       "id -u; id -g; echo a >/dev/stdout; echo b >/dev/null; touch /t/x /dev/shm/y; stat -c %u:%g /t/x /dev/shm/y; cat /dev/null; echo c >/dev/mine; ls /dev/pts";
