@@ -120,10 +120,12 @@ export class CgroupTree {
     for (const group of others) if (!group.isUnified && counting !== undefined) await moveMembers(counting.path, group.path);
   }
 
-  /** Removes the owner's groups when no container and no shim is in them; leaves them otherwise. */
+  /** Removes the owner's groups when no container and no shim is in them, waiting a little for shims that are about to end; leaves them otherwise. */
   async close(): Promise<void> {
+    let pauses = REMOVE_ATTEMPTS;
     for (const mountPoint of this.#mountPoints()) {
       await removeFolder(`${mountPoint}/${this.#deviceGroup}`);
+      while (!(await removeFolder(`${mountPoint}/${this.#group}/${SHIMS}`)) && pauses-- > 0) await this.#clock.sleep(REMOVE_PAUSE_MS);
       for (const group of ancestorsOf(`${this.#group}/${SHIMS}`).toReversed()) {
         if (!(await removeFolder(`${mountPoint}/${group}`))) break;
       }
