@@ -1,9 +1,10 @@
 import { execFileSync, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { systemClock } from "../../src/base/clock.js";
+import { systemCodeOf } from "../../src/base/errors.js";
 import { newContainerId } from "../../src/base/ids.js";
 import { silentLogger } from "../../src/base/log.js";
 import type { ContainerConfig, ContainerExit, ContainerLogOptions, ExecConfig, ExecProcess, LogLine } from "../../src/runtime/container-runtime.js";
@@ -198,15 +199,7 @@ export class ContainerWorld {
   /** Directories of this world's cgroups. */
   cgroups(): readonly string[] {
     // Version 2 alone is mounted at the top; hierarchies of version 1 are below.
-    return ["", ...readdirSync("/sys/fs/cgroup")]
-      .map((hierarchy) => join("/sys/fs/cgroup", hierarchy, this.cgroup))
-      .filter((path) => existsSync(path))
-      .flatMap((path) => [
-        path,
-        ...readdirSync(path, { recursive: true, withFileTypes: true })
-          .filter((entry) => entry.isDirectory())
-          .map((entry) => join(entry.parentPath, entry.name)),
-      ]);
+    return ["", ...readdirSync("/sys/fs/cgroup")].map((hierarchy) => join("/sys/fs/cgroup", hierarchy, this.cgroup)).flatMap(withFoldersBelow);
   }
 
   /** Process ids of this world's shims. */
@@ -227,5 +220,16 @@ export class ContainerWorld {
     if (this.#isMounted) execFileSync("umount", [join(this.folder, "data")]);
     rmSync(this.folder, { recursive: true, force: true });
     this.#guardian.stdin.end();
+  }
+}
+
+/** The folder and all below it; nothing of those that are gone, or go meanwhile. */
+function withFoldersBelow(path: string): readonly string[] {
+  try {
+    const folders = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
+    return [path, ...folders.flatMap(({ name }) => withFoldersBelow(join(path, name)))];
+  } catch (cause) {
+    if (["ENOENT", "ENODEV"].includes(systemCodeOf(cause) ?? "")) return [];
+    throw cause;
   }
 }

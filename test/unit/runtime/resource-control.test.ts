@@ -60,7 +60,7 @@ describe("limits that are not always there", () => {
   });
 
   test("a container that had none gets them with all its processes, and leaves nothing when it ends", async () => {
-    const id = await world.startReady({ command: ["sh", "-c", "sleep 1000 & sleep 1000 & echo ready; trap 'exit 3' USR1; wait"] });
+    const id = await world.startReady({ command: ["sh", "-c", "trap 'exit 3' USR1; sleep 1000 & sleep 1000 & echo ready; wait"] });
     await update(id, { cpusetCpus: "0" });
     const processes = await world.runtime.processes(id);
     expect(processes).toHaveLength(3);
