@@ -2,6 +2,7 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, systemCodeOf } from "../base/errors.js";
+import { Turns } from "../base/turns.js";
 
 /** What a member of a swarm must know at its next start, beside its certificate and its log. */
 export interface SwarmState {
@@ -36,6 +37,8 @@ const FILE = "state.json";
 /** A node's state in memory, and as of its last change on the disk. */
 export class KeptSwarmState {
   readonly #folder: string;
+  /** Two writers of the one file would take it from under each other. */
+  readonly #saves = new Turns();
   #now: SwarmState;
 
   constructor(folder: string, state: SwarmState) {
@@ -50,7 +53,8 @@ export class KeptSwarmState {
   /** Counts from the call on; resolves when it is durable. */
   async replace(state: SwarmState): Promise<void> {
     this.#now = state;
-    await saveSwarmState(this.#folder, state);
+    // As it is by then: nothing older ever follows something newer.
+    await this.#saves.take(() => saveSwarmState(this.#folder, this.#now));
   }
 }
 

@@ -229,7 +229,7 @@ function withFoldersBelow(path: string): readonly string[] {
     const folders = readdirSync(path, { withFileTypes: true }).filter((entry) => entry.isDirectory());
     return [path, ...folders.flatMap(({ name }) => withFoldersBelow(join(path, name)))];
   } catch (cause) {
-    if (["ENOENT", "ENODEV"].includes(systemCodeOf(cause) ?? "")) return [];
+    if (["ENOENT", "ENOTDIR", "ENODEV"].includes(systemCodeOf(cause) ?? "")) return [];
     throw cause;
   }
 }
