@@ -21,17 +21,15 @@ export interface ActionOptions {
 }
 
 /** Wraps a command's action: finds the daemon from the global flags, and lets an interrupt end what waits. */
-export function action<Args extends unknown[]>(run: Action<Args>, options: ActionOptions = {}): (...args: [...Args, Command]) => Promise<void> {
-  return async (...all) => {
-    const command = all[all.length - 1] as Command;
+export function action<Args extends unknown[]>(run: Action<Args>, options: ActionOptions = {}): (this: Command, ...args: Args) => Promise<void> {
+  return async function (...args) {
     // Only the one before the command: `service create --host` is something else.
-    const api = apiOf(rootOf(command).opts<GlobalFlags>());
+    const api = apiOf(rootOf(this).opts<GlobalFlags>());
     const interrupt = new AbortController();
     // Who interrupts knows it: only a command that leaves something under way says more.
     const onInterrupt = () => interrupt.abort(new CommandFailure(EXIT.interrupted, ""));
     if (options.ownSignals !== true) process.once("SIGINT", onInterrupt);
     try {
-      const args = all.slice(0, -1) as unknown as Args;
       await run({ api, signal: interrupt.signal }, ...args);
     } catch (cause) {
       const isOurs = cause instanceof CommandFailure || cause instanceof ProgramEnd;

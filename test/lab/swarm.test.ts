@@ -152,10 +152,7 @@ describe("a swarm driven by dockerode", () => {
     docker = new Docker({ socketPath: lab.socket(1) });
     for (const node of [1, 2]) {
       const engine = new Docker({ socketPath: lab.socket(node) });
-      const progress = (await engine.importImage(
-        Readable.from([busyboxTar()]) as never,
-        { repo: "bb", tag: "v1", changes: 'CMD ["sleep","100000"]' } as never,
-      )) as unknown as Readable;
+      const progress = await engine.importImage(Readable.from([busyboxTar()]), { repo: "bb", tag: "v1", changes: 'CMD ["sleep","100000"]' });
       await new Promise((done, fail) => engine.modem.followProgress(progress, (error) => (error === null ? done(undefined) : fail(error))));
     }
   });

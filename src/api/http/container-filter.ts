@@ -2,8 +2,9 @@ import type { ContainerInfo } from "../../runtime/container-runtime.js";
 import type { ImageInfo } from "../../runtime/image-store.js";
 import type { Backend } from "./backend.js";
 import { networkModeOf } from "./convert/network-settings.js";
-import { badRequest, notFound } from "./errors.js";
+import { badRequest } from "./errors.js";
 import type { Filters } from "./filters.js";
+import { findContainer } from "./lookup.js";
 import { nameMatcher } from "./name-matcher.js";
 
 const STATES = ["created", "restarting", "running", "removing", "paused", "exited", "dead"] as const;
@@ -52,12 +53,7 @@ export function containerFilter(filters: Filters, surroundings: FilterSurroundin
 }
 
 function madeAtClaim(filters: Filters, { containers }: FilterSurroundings): Claim {
-  const madeAt = (key: string) =>
-    filters.get(key).map((reference) => {
-      const other = containers.inspect(reference);
-      if (other === undefined) throw notFound(`No such container: ${reference}`);
-      return other.createdAtMs;
-    });
+  const madeAt = (key: string) => filters.get(key).map((reference) => findContainer(containers, reference).createdAtMs);
   const [before, since] = [madeAt("before"), madeAt("since")];
   return ({ createdAtMs }) => before.every((timeMs) => createdAtMs < timeMs) && since.every((timeMs) => createdAtMs > timeMs);
 }

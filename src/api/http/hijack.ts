@@ -6,6 +6,15 @@ import { JSON_TYPE } from "./answer.js";
 /** Largest body of a request whose connection becomes a stream. */
 const BODY_BYTES_MAX = 1024 * 1024;
 
+/** A request whose connection becomes a stream. */
+export interface HijackedRequest {
+  readonly request: IncomingMessage;
+  readonly url: URL;
+  readonly socket: Duplex;
+  /** Of every answer. */
+  readonly headers: Readonly<Record<string, string>>;
+}
+
 /** Reads the body of a request that asked for another protocol; what comes after it stays in the socket. Throws 400 for one without a length. */
 export async function readHijackBody(request: IncomingMessage, socket: Duplex): Promise<string> {
   if (request.headers["transfer-encoding"] !== undefined) throw new HttpError(400, "the body of a request with Upgrade must have a Content-Length");
@@ -38,6 +47,11 @@ function nextReadable(socket: Duplex): Promise<null> {
 /** The answer after which the connection is a stream. */
 export function acceptHijack(socket: Duplex, headers: Readonly<Record<string, string>>, contentType: string): void {
   writeHead(socket, "101 UPGRADED", { ...headers, "Content-Type": contentType, Connection: "Upgrade", Upgrade: "tcp" });
+}
+
+/** Ends the connection without one: nothing is to be streamed. */
+export function answerWithNothing(socket: Duplex): void {
+  socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
 }
 
 /** Ends the connection with an error in the form of any other. */

@@ -1,4 +1,5 @@
 import type { Node, Service, Task } from "../../model/objects.js";
+import type { ContainerInfo, ContainerRuntime } from "../../runtime/container-runtime.js";
 import type { StoreView } from "../../store/view.js";
 import { badRequest, notFound } from "./errors.js";
 
@@ -34,6 +35,13 @@ export function findTask(view: StoreView, reference: string): Task {
     () => [...view.tasks.all()].filter((task) => task.name === reference),
     () => prefixed(reference, view.tasks),
   ]);
+}
+
+/** A container of this host, as its runtime finds it. Throws 404 with dockerd's sentence when there is none, 400 when several match. */
+export function findContainer(containers: Pick<ContainerRuntime, "inspect">, reference: string): ContainerInfo {
+  const container = containers.inspect(reference);
+  if (container === undefined) throw notFound(`No such container: ${reference}`);
+  return container;
 }
 
 function present<T>(object: T | undefined): readonly T[] {

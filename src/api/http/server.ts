@@ -9,11 +9,16 @@ import type { Backend } from "./backend.js";
 import type { RouteContext } from "./context.js";
 import { answerOf, PAGE_NOT_FOUND_TEXT } from "./errors.js";
 import { type ListenOptions, openListener } from "./listener.js";
+import { hijackHandler } from "./hijack-handler.js";
+import { attachRoutes } from "./routes/attach.js";
 import { commitRoutes } from "./routes/commit.js";
 import { containerFileRoutes } from "./routes/container-files.js";
 import { containerLifeRoutes } from "./routes/container-life.js";
+import { containerMakeRoutes } from "./routes/container-make.js";
+import { containerRemovalRoutes } from "./routes/container-removal.js";
 import { containerWatchRoutes } from "./routes/container-watch.js";
 import { containerRoutes } from "./routes/containers.js";
+import { execRoutes } from "./routes/exec.js";
 import { diskUsageRoutes } from "./routes/disk-usage.js";
 import { eventRoutes } from "./routes/events.js";
 import { imageRoutes } from "./routes/images.js";
@@ -23,7 +28,6 @@ import { nodeRoutes } from "./routes/nodes.js";
 import { notBuiltRoutes } from "./routes/not-built.js";
 import { registryRoutes } from "./routes/registry.js";
 import { serviceRoutes } from "./routes/services.js";
-import { execRoutes, hijackHandler } from "./routes/attach.js";
 import { backupRoutes } from "./routes/backup.js";
 import { buildRoutes } from "./routes/builds.js";
 import { pluginRoutes } from "./routes/plugins.js";
@@ -67,8 +71,11 @@ const ROUTES = [
   volumeRoutes,
   logRoutes,
   imageRoutes,
+  attachRoutes,
   execRoutes,
+  containerMakeRoutes,
   containerLifeRoutes,
+  containerRemovalRoutes,
   containerWatchRoutes,
   containerFileRoutes,
   commitRoutes,

@@ -1,5 +1,5 @@
 import { createReadStream } from "node:fs";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { pack } from "tar-stream";
 import { ClusterError } from "../../base/errors.js";
@@ -53,7 +53,7 @@ export async function saveImages(catalog: ImageCatalog, images: readonly SavedIm
     .catch((cause: unknown) => archive.destroy(ClusterError.from(cause)))
     .finally(() => intake[Symbol.asyncDispose]())
     .catch((cause: unknown) => catalog.logger.error({ err: cause }, "content of images that were saved could not be released"));
-  return archive as unknown as Readable;
+  return Readable.from(archive, { objectMode: false });
 }
 
 function annotationsOf(name: string): Readonly<Record<string, string>> {

@@ -30,19 +30,22 @@ function world() {
   const clock = new FakeClock();
   const runtime = new FakeRuntime(clock);
   const network = new FakeHostNetwork();
-  const engine = new Engine({
-    runtime,
-    network,
-    volumes: new MemoryVolumes(),
-    images: new MemoryImageStore(),
-    clock,
-    logger: silentLogger,
-    healthRecords: new MemoryHealthRecords(),
-  });
+  /** A daemon that starts on what is there. */
+  const startDaemon = () =>
+    new Engine({
+      runtime,
+      network,
+      volumes: new MemoryVolumes(),
+      images: new MemoryImageStore(),
+      clock,
+      logger: silentLogger,
+      healthRecords: new MemoryHealthRecords(),
+    });
+  const engine = startDaemon();
   const create = (id: string, single: Partial<SingleConfig>) =>
     engine.create(containerConfig(id, `c-${id[0]}`, { single: { ...SINGLE, ...single } }), "bridge");
   const actions = () => engine.events.past().map(({ action }) => action);
-  return { clock, runtime, network, engine, create, actions };
+  return { clock, runtime, network, engine, startDaemon, create, actions };
 }
 
 const exit = (exitCode: number) => ({ exitCode, isOutOfMemory: false, finishedAtMs: 0 });
@@ -130,7 +133,7 @@ test("one that removes itself is waited for until it is gone", async () => {
 });
 
 test("one that removes itself is gone also when it cannot be started, or the daemon ended before it was", async () => {
-  const { clock, runtime, network, engine, create } = world();
+  const { runtime, engine, startDaemon, create } = world();
   await create(A, { isAutoRemoved: true });
   runtime.beforeStart = () => {
     throw new Error("no such program");
@@ -139,15 +142,7 @@ test("one that removes itself is gone also when it cannot be started, or the dae
   expect(runtime.inspect(A)).toBeUndefined();
   await create(B, { isAutoRemoved: true });
   await engine[Symbol.asyncDispose]();
-  await new Engine({
-    runtime,
-    network,
-    volumes: new MemoryVolumes(),
-    images: new MemoryImageStore(),
-    clock,
-    logger: silentLogger,
-    healthRecords: new MemoryHealthRecords(),
-  }).resume();
+  await startDaemon().resume();
   expect(runtime.list()).toEqual([]);
 });
 
@@ -162,22 +157,13 @@ test("waiting ends with its signal, and at once for what does not run", async ()
 });
 
 test("what a daemon finds is started or removed, as its settings say", async () => {
-  const { clock, runtime, network, engine, create } = world();
+  const { runtime, engine, startDaemon, create } = world();
   await create(A, { restart: { name: "always", retriesMax: 0 } });
   await create(B, { isAutoRemoved: true });
   for (const id of [A, B]) await engine.start(id);
   await engine[Symbol.asyncDispose]();
   for (const id of [A, B]) runtime.exit(id, 1);
-  const next = new Engine({
-    runtime,
-    network,
-    volumes: new MemoryVolumes(),
-    images: new MemoryImageStore(),
-    clock,
-    logger: silentLogger,
-    healthRecords: new MemoryHealthRecords(),
-  });
-  await next.resume();
+  await startDaemon().resume();
   expect(runtime.list().map(({ config, state }) => [config.id, state])).toEqual([[A, "running"]]);
 });
 

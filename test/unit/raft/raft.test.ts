@@ -58,6 +58,18 @@ function member(voters: number[], learners: number[] = []) {
   return { raft, disk, write, drive, hear, lead };
 }
 
+/** A leader of two whose entry 3 has just been committed, which the other member does not know yet. */
+function leaderWithCommitNews() {
+  const world = member([1, 2]);
+  world.lead();
+  world.hear("append_reply", 2, { index: 2 });
+  world.drive();
+  world.raft.propose([bytes("a")]);
+  world.drive();
+  world.hear("append_reply", 2, { index: 3 });
+  return world;
+}
+
 describe("what waits for the disk", () => {
   test("a vote, and nothing before it is durable", () => {
     const { raft, hear, write } = member([1, 2, 3]);
@@ -107,13 +119,7 @@ describe("what waits for the disk", () => {
 
 describe("news of a commit", () => {
   test("go along with the next entries, and by themselves when told to", () => {
-    const { raft, hear, lead, drive } = member([1, 2]);
-    lead();
-    hear("append_reply", 2, { index: 2 });
-    drive();
-    raft.propose([bytes("a")]);
-    drive();
-    hear("append_reply", 2, { index: 3 });
+    const { raft, hear, drive } = leaderWithCommitNews();
     expect(raft.hasCommitNews).toBe(true);
     raft.propose([bytes("b")]);
     expect(raft.hasCommitNews).toBe(false);
@@ -129,13 +135,7 @@ describe("news of a commit", () => {
 });
 
 test("a read of another member is answered after the news of what it must see", () => {
-  const { raft, hear, lead, drive } = member([1, 2]);
-  lead();
-  hear("append_reply", 2, { index: 2 });
-  drive();
-  raft.propose([bytes("a")]);
-  drive();
-  hear("append_reply", 2, { index: 3 });
+  const { raft, hear } = leaderWithCommitNews();
   hear("read_index", 2, { context: 9 });
   expect(raft.takeMessages()).toMatchObject([
     { type: "append", to: 2, entries: [], commit: 3 },

@@ -136,7 +136,7 @@ describeAsRoot("containers in user namespaces", () => {
         const archive = await archiveOf([{ ...header, name: "in", content: "text" }]);
         await files.write(id, path, streamOf(archive), { keepsKinds: false, belongsToUser: false });
         const entries = await entriesOf((await files.read(id, `${path}/in`)).archive);
-        expect(entries.map((entry) => ids(entry as unknown as { uid: number; gid: number }))).toEqual(["11:12"]);
+        expect(entries.map((entry) => ids(entry))).toEqual(["11:12"]);
       }
       expect(ids(statSync(join(outside, "in")))).toBe(`${ROOT + 11}:${ROOT + 12}`);
       expect(ids(upper(id, "d/in"))).toBe("11:12");

@@ -7,8 +7,8 @@ import { readJsonBody } from "../body.js";
 import type { RouteContext } from "../context.js";
 import { exposedFromDocker } from "../convert/container-ports.js";
 import { Fields } from "../convert/fields.js";
-import { notFound } from "../errors.js";
 import { withTag } from "../image-path.js";
+import { findContainer } from "../lookup.js";
 import { Query } from "../query.js";
 
 /** `docker commit`: an image of a container. */
@@ -16,9 +16,7 @@ export function commitRoutes(app: FastifyInstance, { backend }: RouteContext): v
   app.post("/commit", async (request, reply) => {
     const query = new Query(request);
     const body = await readJsonBody(request);
-    const reference = query.text("container");
-    const container = backend.containers.inspect(reference);
-    if (container === undefined) throw notFound(`No such container: ${reference}`);
+    const container = findContainer(backend.containers, query.text("container"));
     const overrides = overridesFromDocker(new Fields(body ?? {}, ""));
     const changes = query.all("changes").flatMap((change) => change.split("\n"));
     const image = await commitContainer(backend, container, {

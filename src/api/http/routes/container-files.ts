@@ -5,14 +5,11 @@ import type { FileChange } from "../../../runtime/files/container-files.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { sendArchive } from "../archive-stream.js";
 import { streamBody } from "../body.js";
-import type { RouteContext } from "../context.js";
+import type { ById, RouteContext } from "../context.js";
 import { statHeader } from "../convert/file-stat.js";
 import { badRequest, notFound } from "../errors.js";
+import { findContainer } from "../lookup.js";
 import { Query } from "../query.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
 
 const STAT_HEADER = "X-Docker-Container-Path-Stat";
 const KINDS: Readonly<Record<FileChange["kind"], number>> = { changed: 0, added: 1, deleted: 2 };
@@ -59,9 +56,7 @@ export function containerFileRoutes(app: FastifyInstance, context: RouteContext)
   });
 
   function found({ params }: FastifyRequest<ById>): ContainerInfo {
-    const container = containers.inspect(params.id);
-    if (container === undefined) throw notFound(`No such container: ${params.id}`);
-    return container;
+    return findContainer(containers, params.id);
   }
 }
 

@@ -1,62 +1,25 @@
-import { lchown, mkdir } from "node:fs/promises";
-import { dirname, resolve } from "node:path";
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import { isClusterError, messageOf, systemCodeOf } from "../../../base/errors.js";
-import { newContainerId } from "../../../base/ids.js";
-import { systemRandom } from "../../../base/random.js";
 import type { WaitCondition } from "../../../engine/engine.js";
-import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
-import type { RouteContext } from "../context.js";
-import { containerFromDocker, restartFromDocker } from "../convert/container-create.js";
+import type { ById, RouteContext } from "../context.js";
+import { restartFromDocker } from "../convert/container-create.js";
 import { changedResources } from "../convert/container-resources.js";
 import { Fields } from "../convert/fields.js";
-import { badRequest, HttpError, notFound, notSupported } from "../errors.js";
-import { Filters } from "../filters.js";
+import { badRequest, notSupported } from "../errors.js";
 import { stringifyJson } from "../json.js";
-import { noSuchImage } from "../image-path.js";
-import { pruneTimeMs } from "../prune-time.js";
+import { findContainer } from "../lookup.js";
 import { Query } from "../query.js";
-import { randomName } from "../random-name.js";
 import { sendStream } from "../stream.js";
-import { sizeOf } from "./attach.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
+import { terminalSizeOf } from "../terminal-size.js";
 
 const NO_CHECKPOINTS_TEXT = "checkpoints of containers are not supported";
 const EMPTY_BODY_BYTES_MAX = 7;
 const CONDITIONS: readonly WaitCondition[] = ["not-running", "next-exit", "removed"];
 
-/** Makes, drives and removes containers of this host. */
+/** Starts, drives and ends containers of this host. */
 export function containerLifeRoutes(app: FastifyInstance, context: RouteContext): void {
-  const { containers, engine, images, host } = context.backend;
-  const { userRemap } = host;
-
-  app.post("/containers/create", async (request, reply) => {
-    const query = new Query(request);
-    const body = await requireJsonBody(request);
-    const reference = new Fields(body, "").string("Image");
-    const image = reference === "" ? undefined : images.resolve(reference);
-    if (reference === "") throw badRequest("no image was named");
-    if (image === undefined) throw noSuchImage(reference);
-    const id = newContainerId();
-    const name = query.text("name").replace(/^\//, "") || randomName(systemRandom, (candidate) => containers.inspect(candidate) !== undefined);
-    const made = containerFromDocker(body, {
-      id,
-      name,
-      image: image.config,
-      findContainer: found,
-      isRemapped: userRemap !== null,
-      abilities: containers.abilities,
-    });
-    const owner = made.config.usesHostUsers === true ? null : (userRemap?.root ?? null);
-    for (const folder of made.foldersToMake) await makeFolder(folder, owner);
-    await engine.create(made.config, made.network);
-    return sendJson(reply, { Id: id, Warnings: made.warnings }, 201);
-  });
+  const { containers, engine } = context.backend;
 
   app.post<ById>("/containers/:id/start", async (request, reply) => {
     // Docker's own bound: JSON's ways of writing nothing pass.
@@ -98,7 +61,7 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
   }
 
   app.post<ById>("/containers/:id/resize", async (request, reply) => {
-    const size = sizeOf(new Query(request));
+    const size = terminalSizeOf(new Query(request));
     const id = idOf(request);
     await containers.resize(id, size);
     engine.tell("resize", id, { height: `${size.rows}`, width: `${size.columns}` });
@@ -114,7 +77,7 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
 
   app.post<ById>("/containers/:id/update", async (request, reply) => {
     const fields = new Fields(await requireJsonBody(request), "");
-    const container = found(request.params.id);
+    const container = findContainer(containers, request.params.id);
     const { resources, warnings } = changedResources(fields, container.config.resources, containers.abilities);
     const restart = restartFromDocker(fields.child("RestartPolicy"));
     fields.end();
@@ -133,52 +96,8 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
     return reply;
   });
 
-  app.delete<ById>("/containers/:id", async (request, reply) => {
-    const container = found(request.params.id);
-    try {
-      const query = new Query(request);
-      if (query.flag("link")) throw notSupported("links of containers are not supported");
-      await engine.remove(container.config.id, { force: query.flag("force"), volumes: query.flag("v") });
-    } catch (cause) {
-      if (!isClusterError(cause, "failed_precondition")) throw cause;
-      const word = container.isPaused ? "paused: unpause and then" : "running: ";
-      const text = `cannot remove container "/${container.config.name}": container is ${word} stop the container before removing or force remove`;
-      throw new HttpError(409, text.replace(":  ", ": "), { cause });
-    }
-    return sendEmpty(reply, 204);
-  });
-
-  app.post("/containers/prune", async (request, reply) => {
-    const filters = Filters.parse(new Query(request), ["label", "label!", "until"]);
-    const untilMs = pruneTimeMs(filters, context.clock.now());
-    const isUnwanted = ({ config, state, createdAtMs }: ContainerInfo) =>
-      config.single !== null &&
-      state !== "running" &&
-      !engine.isRestarting(config.id) &&
-      createdAtMs <= untilMs &&
-      filters.allowsLabels("label", config.labels) &&
-      !(filters.has("label!") && filters.allowsLabels("label!", config.labels));
-    const unwanted = containers.list().filter(isUnwanted);
-    const sizes = await containers.files.sizes(unwanted.map(({ config }) => config.id));
-    const removed: string[] = [];
-    for (const { config } of unwanted) {
-      // Somebody started or removed it meanwhile.
-      const isGone = await engine.remove(config.id, { force: false }).then(() => true, ignoreUse);
-      if (isGone) removed.push(config.id);
-    }
-    const freedBytes = removed.reduce((sum, id) => sum + (sizes.get(id) ?? 0), 0);
-    engine.events.tellOfPrune("container", freedBytes, context.clock.now());
-    return sendJson(reply, { ContainersDeleted: removed.length === 0 ? null : removed, SpaceReclaimed: freedBytes });
-  });
-
-  function found(reference: string): ContainerInfo {
-    const container = containers.inspect(reference);
-    if (container === undefined) throw notFound(`No such container: ${reference}`);
-    return container;
-  }
-
   function idOf(request: FastifyRequest<ById>): string {
-    return found(request.params.id).config.id;
+    return findContainer(containers, request.params.id).config.id;
   }
 }
 
@@ -194,21 +113,4 @@ function conditionOf(text: string): WaitCondition {
   const condition = CONDITIONS.find((word) => word === (text || "not-running"));
   if (condition === undefined) throw badRequest(`invalid condition: "${text}"`);
   return condition;
-}
-
-/** A source that is there, a file or a link for instance, is as good. */
-/** With the folders above it; what is made belongs to `owner`. What is there stays as it is. */
-async function makeFolder(folder: string, owner: { readonly uid: number; readonly gid: number } | null): Promise<void> {
-  try {
-    const first = await mkdir(folder, { recursive: true });
-    if (first === undefined || owner === null) return;
-    for (let made = resolve(folder); made.length >= first.length; made = dirname(made)) await lchown(made, owner.uid, owner.gid);
-  } catch (cause) {
-    if (systemCodeOf(cause) !== "EEXIST") throw badRequest(`cannot make the bind source: ${messageOf(cause)}`);
-  }
-}
-
-function ignoreUse(cause: unknown): false {
-  if (isClusterError(cause, "failed_precondition") || isClusterError(cause, "not_found")) return false;
-  throw cause;
 }

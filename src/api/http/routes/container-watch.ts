@@ -2,18 +2,14 @@ import { readFile } from "node:fs/promises";
 import type { FastifyInstance } from "fastify";
 import { hostProcessTable } from "../../../engine/host-process-table.js";
 import { ownProcessTable } from "../../../engine/own-process-table.js";
-import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { sendJson } from "../answer.js";
-import type { RouteContext } from "../context.js";
+import type { ById, RouteContext } from "../context.js";
 import { type StatsSample, statsToDocker } from "../convert/stats.js";
-import { HttpError, notFound } from "../errors.js";
+import { HttpError } from "../errors.js";
 import { stringifyJson } from "../json.js";
+import { findContainer } from "../lookup.js";
 import { Query } from "../query.js";
 import { sendStream } from "../stream.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
 
 const STATS_INTERVAL_MS = 1_000;
 /** Parts of a second that the kernel counts processor time in (sysconf _SC_CLK_TCK, on every architecture of Linux that Node.js runs on). */
@@ -26,7 +22,7 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
 
   app.get<ById>("/containers/:id/stats", async (request, reply) => {
     const query = new Query(request);
-    const { config } = found(request.params.id);
+    const { config } = findContainer(containers, request.params.id);
     const isStream = query.text("stream") === "" || query.flag("stream");
     const take = async (): Promise<StatsSample> => ({ usage: await containers.usage(config.id), atMs: clock.now(), systemNs: await systemNs() });
     await sendStream(context, request, reply, { contentType: "application/json" }, async (writer, signal) => {
@@ -36,7 +32,7 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
         const now = await take();
         // One that is asked for once is compared with a moment ago, unless asked not to be.
         if (isStream || before !== null || query.flag("one-shot"))
-          await writer.write(`${stringifyJson(statsToDocker(found(config.id), backend.host, now, before))}\n`);
+          await writer.write(`${stringifyJson(statsToDocker(findContainer(containers, config.id), backend.host, now, before))}\n`);
         if (!isStream && (before !== null || query.flag("one-shot"))) return;
         before = now;
         await clock.sleep(STATS_INTERVAL_MS, signal);
@@ -47,7 +43,7 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
 
   app.get<ById>("/containers/:id/top", async (request, reply) => {
     const text = new Query(request).text("ps_args").trim();
-    const container = found(request.params.id);
+    const container = findContainer(containers, request.params.id);
     const { id } = container.config;
     if (container.state !== "running") throw new HttpError(409, `Container ${id} is not running`);
     const pids = await containers.processes(id);
@@ -55,12 +51,6 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
     backend.engine.tell("top", id);
     return sendJson(reply, { Titles: titles, Processes: rows });
   });
-
-  function found(reference: string): ContainerInfo {
-    const container = containers.inspect(reference);
-    if (container === undefined) throw notFound(`No such container: ${reference}`);
-    return container;
-  }
 }
 
 /** Time of all processors together (proc_stat(5)). */

@@ -5,20 +5,17 @@ import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { sendJson } from "../answer.js";
 import { CONTAINER_FILTERS, containerFilter } from "../container-filter.js";
 import { sizesOf } from "../container-sizes.js";
-import type { RouteContext } from "../context.js";
+import type { ById, RouteContext } from "../context.js";
 import { containerToDocker } from "../convert/container.js";
 import { type ContainerLife, stateWordOf } from "../convert/container-life.js";
 import { containerSummaryToDocker } from "../convert/container-summary.js";
-import { HttpError, notFound, notSupported } from "../errors.js";
+import { HttpError, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
 import { encodeFrame, encodeLogEntry, logContentType, logQueryOf } from "../log-stream.js";
+import { findContainer } from "../lookup.js";
 import { Query } from "../query.js";
 import { sendStream } from "../stream.js";
 import { apiMinorOf } from "../version.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
 
 /** Containers of this host, tasks' and single ones: what there is to see of them. */
 export function containerRoutes(app: FastifyInstance, context: RouteContext): void {
@@ -49,7 +46,7 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
   });
 
   app.get<ById>("/containers/:id/json", async (request, reply) => {
-    const container = found(request.params.id);
+    const container = findContainer(containers, request.params.id);
     const { id } = container.config;
     const sizes = new Query(request).flag("size") ? (await sizesOf(context.backend, [container])).get(id) : undefined;
     const image = images.resolve(container.imageId);
@@ -66,7 +63,7 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
 
   app.get<ById>("/containers/:id/logs", async (request, reply) => {
     const query = logQueryOf(new Query(request));
-    const container = found(request.params.id);
+    const container = findContainer(containers, request.params.id);
     if (!container.isLogReadable) throw new HttpError(501, "configured logging driver does not support reading");
     const isTty = container.config.terminal.isTerminal;
     const options = {
@@ -82,7 +79,7 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
 
   for (const method of ["get", "head", "put", "post"] as const) {
     app[method]<{ Params: { readonly id: string; readonly "*": string } }>("/containers/:id/*", async (request) => {
-      found(request.params.id);
+      findContainer(containers, request.params.id);
       throw notSupported(`docker ${request.params["*"]} of a container is not supported yet`);
     });
   }
@@ -94,11 +91,5 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
 
   function stateOf(container: ContainerInfo): string {
     return stateWordOf(container, lifeOf(container));
-  }
-
-  function found(reference: string): ContainerInfo {
-    const container = containers.inspect(reference);
-    if (container === undefined) throw notFound(`No such container: ${reference}`);
-    return container;
   }
 }

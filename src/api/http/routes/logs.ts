@@ -1,7 +1,7 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { Task } from "../../../model/objects.js";
 import type { LogBatch, LogMessage, LogSelector } from "../../../wire/generated/dispatcher.js";
-import type { RouteContext } from "../context.js";
+import type { ById, RouteContext } from "../context.js";
 import { badRequest } from "../errors.js";
 import { findService, findTask } from "../lookup.js";
 import { encodeFrame, encodeLogEntry, logContentType, type LogQuery, logQueryOf } from "../log-stream.js";
@@ -9,10 +9,6 @@ import { Query } from "../query.js";
 import { sendStream } from "../stream.js";
 import { readSwarm } from "../swarm-access.js";
 import { apiMinorOf } from "../version.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
 
 type LogOrigin = Pick<LogMessage, "nodeId" | "serviceId" | "taskId">;
 

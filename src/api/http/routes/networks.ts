@@ -1,17 +1,13 @@
 import type { FastifyInstance } from "fastify";
-import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
-import type { RouteContext } from "../context.js";
+import type { ById, RouteContext } from "../context.js";
 import { Fields } from "../convert/fields.js";
 import { BUILT_IN_NETWORKS, networkToDocker } from "../convert/network.js";
 import { badRequest, HttpError, notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
+import { findContainer } from "../lookup.js";
 import { Query } from "../query.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
 
 const FILTERS = ["dangling", "driver", "id", "label", "name", "scope", "type"];
 const TYPES = ["builtin", "custom"];
@@ -48,7 +44,7 @@ export function networkRoutes(app: FastifyInstance, { backend, clock }: RouteCon
   for (const action of ["connect", "disconnect"] as const) {
     app.post<ById>(`/networks/:id/${action}`, async (request) => {
       const fields = new Fields(await requireJsonBody(request), "");
-      const container = containerOf(fields.string("Container"));
+      const container = findContainer(backend.containers, fields.string("Container"));
       throw notSupported(
         `cannot ${action} container ${container.config.name} and network ${found(request.params.id).name}: its network is chosen when it is made`,
       );
@@ -69,11 +65,5 @@ export function networkRoutes(app: FastifyInstance, { backend, clock }: RouteCon
     const network = BUILT_IN_NETWORKS.find((candidate) => candidate.name === id);
     if (network === undefined) throw notFound(`network ${id} not found`);
     return network;
-  }
-
-  function containerOf(reference: string): ContainerInfo {
-    const container = backend.containers.inspect(reference);
-    if (container === undefined) throw notFound(`No such container: ${reference}`);
-    return container;
   }
 }

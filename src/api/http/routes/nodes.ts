@@ -2,16 +2,12 @@ import type { FastifyInstance } from "fastify";
 import type { Node } from "../../../model/objects.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
-import type { RouteContext } from "../context.js";
+import type { ById, RouteContext } from "../context.js";
 import { nodeSpecFromDocker, nodeToDocker } from "../convert/node.js";
 import { Filters } from "../filters.js";
 import { findNode } from "../lookup.js";
 import { Query } from "../query.js";
 import { readSwarm, writeSwarm } from "../swarm-access.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
 
 export function nodeRoutes(app: FastifyInstance, { backend }: RouteContext): void {
   const toJson = (node: Node) =>

@@ -1,12 +1,8 @@
 import type { FastifyInstance } from "fastify";
 import { sendJson } from "../answer.js";
-import type { RouteContext } from "../context.js";
+import type { ById, RouteContext } from "../context.js";
 import { notFound, notSupported } from "../errors.js";
 import { requireManager } from "../swarm-access.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
 
 /** Kinds of objects of a swarm that do not exist yet: their lists are empty, and making one is refused. */
 export function notBuiltRoutes(app: FastifyInstance, { backend }: RouteContext): void {

@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { systemRandom } from "../../../base/random.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
-import type { RouteContext } from "../context.js";
+import type { ById, RouteContext } from "../context.js";
 import { serviceToDocker } from "../convert/service.js";
 import { serviceModeWord } from "../convert/service-mode.js";
 import { serviceSpecFromDocker } from "../convert/service-spec.js";
@@ -15,10 +15,6 @@ import { registryAuthOf } from "../registry-auth.js";
 import { countTasks } from "../service-status.js";
 import { readSwarm, requireManager, writeSwarm, wrongReply } from "../swarm-access.js";
 import { apiMinorOf } from "../version.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
 
 const MODES = ["replicated", "global", "replicated-job", "global-job"] as const;
 

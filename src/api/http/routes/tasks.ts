@@ -3,7 +3,7 @@ import type { Task } from "../../../model/objects.js";
 import { TASK_STATES } from "../../../model/task-state.js";
 import type { StoreView } from "../../../store/view.js";
 import { sendJson } from "../answer.js";
-import type { RouteContext } from "../context.js";
+import type { ById, RouteContext } from "../context.js";
 import { taskToDocker } from "../convert/task.js";
 import { badRequest } from "../errors.js";
 import { Filters } from "../filters.js";
@@ -11,10 +11,6 @@ import { findNode, findService, findTask } from "../lookup.js";
 import { Query } from "../query.js";
 import { readSwarm } from "../swarm-access.js";
 import { isUpToDate } from "../up-to-date.js";
-
-interface ById {
-  Params: { readonly id: string };
-}
 
 const FILTERS = ["desired-state", "id", "label", "name", "node", "service", "runtime", "_up-to-date"];
 
