@@ -14,6 +14,8 @@ export interface ApiRequest {
   readonly method: "GET" | "HEAD" | "POST" | "PUT" | "DELETE";
   /** Without the version: `/services`. */
   readonly path: string;
+  /** What is sent has fields that are newer than the version which is asked otherwise: the daemon takes all that it knows. */
+  readonly isUnversioned?: boolean;
   readonly query?: Readonly<Record<string, string | readonly string[] | undefined>>;
   /** A value sent as JSON, or a stream sent as it is. */
   readonly body?: unknown;
@@ -78,7 +80,7 @@ export class Api {
   #send(request: ApiRequest, onError: (cause: unknown) => void): ClientRequest {
     const query = new URLSearchParams();
     for (const [key, value] of Object.entries(request.query ?? {})) for (const item of value === undefined ? [] : [value].flat()) query.append(key, item);
-    const path = `/${API_VERSION}${request.path}${query.size > 0 ? `?${query}` : ""}`;
+    const path = `${request.isUnversioned === true ? "" : `/${API_VERSION}`}${request.path}${query.size > 0 ? `?${query}` : ""}`;
     const body = request.body === undefined ? undefined : stringifyLossless(request.body);
     const headers: Record<string, string | number> =
       body === undefined ? { ...request.headers } : { ...request.headers, "content-type": "application/json", "content-length": Buffer.byteLength(body) };

@@ -19,6 +19,8 @@ export interface CommonFlags extends HealthFlags {
   readonly limitCpu?: string;
   readonly limitMemory?: string;
   readonly limitPids?: string;
+  readonly memorySwap?: string;
+  readonly memorySwappiness?: string;
   readonly logDriver?: string;
   readonly logOpt?: readonly string[];
   readonly quiet?: boolean;
@@ -138,6 +140,8 @@ function addCommonFlags(command: Command): void {
     .option("--limit-cpu <n>", "most processors a task may use")
     .option("--limit-memory <size>", "most memory a task may use")
     .option("--limit-pids <n>", "most processes of a task; 0 is no limit")
+    .option("--memory-swap <size>", "most swap of a task beside its memory, with --limit-memory; -1 is no limit (default as much as memory)")
+    .option("--memory-swappiness <n>", "how readily the kernel swaps it, 0 to 100; -1 is the host's")
     .option("--log-driver <name>", "json-file, local, none, journald or syslog (default the node's)")
     .option("--log-opt <key=value>", "option of the log driver; repeatable", collect)
     .option("-q, --quiet", "print no progress")

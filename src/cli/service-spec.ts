@@ -148,10 +148,21 @@ function applyResources(task: TaskSpecJson, flags: CommonFlags): void {
   if (flags.limitCpu !== undefined) limits.NanoCPUs = parseCpus(flags.limitCpu, "limit-cpu");
   if (flags.limitMemory !== undefined) limits.MemoryBytes = parseBytes(flags.limitMemory, "limit-memory");
   if (flags.limitPids !== undefined) limits.Pids = parseCount(flags.limitPids, "limit-pids");
+  const swap = swapOf(flags);
   const reservations = { ...task.Resources?.Reservations };
   if (flags.reserveCpu !== undefined) reservations.NanoCPUs = parseCpus(flags.reserveCpu, "reserve-cpu");
   if (flags.reserveMemory !== undefined) reservations.MemoryBytes = parseBytes(flags.reserveMemory, "reserve-memory");
-  if (Object.keys(limits).length + Object.keys(reservations).length > 0) task.Resources = { ...task.Resources, Limits: limits, Reservations: reservations };
+  if (Object.keys({ ...limits, ...reservations, ...swap }).length > 0)
+    task.Resources = { ...task.Resources, ...swap, Limits: limits, Reservations: reservations };
+}
+
+/** Fields of API 1.52. */
+function swapOf({ memorySwap, memorySwappiness }: CommonFlags): Pick<NonNullable<TaskSpecJson["Resources"]>, "SwapBytes" | "MemorySwappiness"> {
+  const sizeOf = (text: string) => (text === "-1" ? -1 : parseBytes(text, "memory-swap"));
+  return {
+    ...(memorySwap === undefined ? {} : { SwapBytes: sizeOf(memorySwap) }),
+    ...(memorySwappiness === undefined ? {} : { MemorySwappiness: memorySwappiness === "-1" ? -1 : parseCount(memorySwappiness, "memory-swappiness") }),
+  };
 }
 
 function applyRestart(task: TaskSpecJson, flags: CommonFlags): void {

@@ -49,7 +49,7 @@ export interface ServiceSpecJson {
 
 export interface TaskSpecJson {
   ContainerSpec: ContainerSpecJson;
-  Resources?: { Limits?: LimitsJson; Reservations?: LimitsJson };
+  Resources?: { Limits?: LimitsJson; Reservations?: LimitsJson; SwapBytes?: number | bigint; MemorySwappiness?: number };
   RestartPolicy?: { Condition?: string; Delay?: bigint; MaxAttempts?: number; Window?: bigint };
   Placement?: {
     Constraints?: string[];

@@ -26,6 +26,8 @@ interface Flags {
   readonly logDriver?: string;
   readonly logOpt?: readonly string[];
   readonly cgroupParent?: string;
+  readonly cpuRtRuntime?: number;
+  readonly cpuRtPeriod?: number;
   readonly bridgeSubnet?: string;
   readonly registryMirror?: readonly string[];
   readonly insecureRegistry?: readonly string[];
@@ -55,6 +57,8 @@ function settingsOf(flags: Flags): DaemonSettings {
     "log-driver": flags.logDriver,
     "log-opts": flags.logOpt === undefined ? undefined : Object.fromEntries(flags.logOpt.map(pairOf)),
     "cgroup-parent": flags.cgroupParent,
+    "cpu-rt-runtime": flags.cpuRtRuntime,
+    "cpu-rt-period": flags.cpuRtPeriod,
     "bridge-subnet": flags.bridgeSubnet,
     "registry-mirrors": flags.registryMirror,
     "insecure-registries": flags.insecureRegistry,
@@ -81,6 +85,12 @@ const program = new Command("swarmd")
   .option("--log-driver <name>", `log driver of containers that name none: ${LOG_DRIVERS.join(", ")} (default json-file)`)
   .option("--log-opt <key=value>", "option of that log driver; repeatable", collect)
   .option("--cgroup-parent <path>", "folder of the containers' cgroups (default derived from the data root)")
+  .option(
+    "--cpu-rt-runtime <µs>",
+    "real-time processor time of all containers together, in microseconds of each period; needs CONFIG_RT_GROUP_SCHED (default: leaves what is there)",
+    Number,
+  )
+  .option("--cpu-rt-period <µs>", "period of --cpu-rt-runtime in microseconds (default 1000000)", Number)
   .option("--bridge-subnet <cidr>", "subnet of the default bridge (default 172.30.0.0/16)")
   .option("--registry-mirror <url>", "asked first for images of Docker Hub; repeatable", collect)
   .option("--insecure-registry <host>", "host[:port] or subnet of registries with plain HTTP or a certificate that nobody vouches for; repeatable", collect)

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { LOG_LEVELS, type LogLevel } from "../base/log.js";
 import { type OciRuntime, type OciRuntimes, OWN_RUNTIME } from "../runtime/oci/oci-runtimes.js";
+import { DEFAULT_PERIOD_US, type RealtimeTime } from "../runtime/realtime-budget.js";
 import { type LogConfig, planLog } from "../runtime/logs/log-plan.js";
 import { assertRegistrySettings, type RegistrySettings } from "../runtime/images/registry/endpoints.js";
 
@@ -18,6 +19,8 @@ export interface DaemonConfig {
   readonly logLevel: LogLevel;
   /** Folder of the daemon's cgroups under each hierarchy; empty derives it from the data root. */
   readonly cgroupParent: string;
+  /** Real-time processor time of all containers together; null leaves their groups as they are. */
+  readonly realtime: RealtimeTime | null;
   /** Subnet of the default bridge, CIDR. */
   readonly bridgeSubnet: string;
   readonly registries: RegistrySettings;
@@ -38,6 +41,8 @@ export interface DaemonSettings {
   readonly labels?: readonly string[];
   readonly "log-level"?: string;
   readonly "cgroup-parent"?: string;
+  readonly "cpu-rt-runtime"?: number;
+  readonly "cpu-rt-period"?: number;
   readonly "bridge-subnet"?: string;
   readonly "userns-remap"?: string;
   readonly "registry-mirrors"?: readonly string[];
@@ -57,6 +62,7 @@ export const DEFAULT_CONFIG_FILE = "/etc/swarmd/daemon.json";
 
 const LISTS: readonly string[] = ["hosts", "labels", "registry-mirrors", "insecure-registries"];
 const MAPS: readonly string[] = ["log-opts"];
+const NUMBERS: readonly string[] = ["cpu-rt-runtime", "cpu-rt-period"];
 const KEYS: readonly string[] = [
   "data-root",
   "exec-root",
@@ -73,6 +79,7 @@ const KEYS: readonly string[] = [
   "registry-certificates",
   ...LISTS,
   ...MAPS,
+  ...NUMBERS,
 ];
 
 /**
@@ -100,14 +107,17 @@ export function readSettings(path: string, isRequired: boolean): DaemonSettings 
       assertRuntimes(value, path);
       continue;
     }
-    const [isIt, kind] = LISTS.includes(key)
-      ? [isList(value), "list of strings"]
-      : MAPS.includes(key)
-        ? [isMap(value), "map of strings"]
-        : [typeof value === "string", "string"];
+    const [isIt, kind] = kindOf(key, value);
     if (!isIt) throw new ClusterError("invalid_argument", `"${key}" in ${path} is not a ${kind}`);
   }
   return parsed;
+}
+
+function kindOf(key: string, value: unknown): readonly [isIt: boolean, kind: string] {
+  if (LISTS.includes(key)) return [isList(value), "list of strings"];
+  if (MAPS.includes(key)) return [isMap(value), "map of strings"];
+  if (NUMBERS.includes(key)) return [typeof value === "number", "number"];
+  return [typeof value === "string", "string"];
 }
 
 function isList(value: unknown): boolean {
@@ -147,6 +157,7 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     labels: settings.labels ?? [],
     logLevel,
     cgroupParent: (settings["cgroup-parent"] ?? "").replace(/^\/+|\/+$/g, ""),
+    realtime: realtimeOf(settings),
     bridgeSubnet: settings["bridge-subnet"] ?? "172.30.0.0/16",
     registries,
     runtimes: runtimesOf(settings),
@@ -154,6 +165,16 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     log: logOf(settings),
     tls,
   };
+}
+
+/** Docker's two settings; 0 is none. */
+function realtimeOf({ "cpu-rt-runtime": runtimeUs = 0, "cpu-rt-period": asked = 0 }: DaemonSettings): RealtimeTime | null {
+  for (const [name, value] of Object.entries({ "cpu-rt-runtime": runtimeUs, "cpu-rt-period": asked })) {
+    if (!Number.isSafeInteger(value) || value < 0) throw new ClusterError("invalid_argument", `${name} "${value}" is not a number of microseconds`);
+  }
+  const periodUs = asked || DEFAULT_PERIOD_US;
+  if (runtimeUs > periodUs) throw new ClusterError("invalid_argument", `cpu-rt-runtime ${runtimeUs} is more than its period, ${periodUs} microseconds`);
+  return runtimeUs === 0 && asked === 0 ? null : { runtimeUs, periodUs };
 }
 
 /** Docker's form: an object with `path` and perhaps `runtimeArgs` by name. Throws ClusterError `invalid_argument` that names the entry. */

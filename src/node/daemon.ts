@@ -93,6 +93,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     volumes,
     shimPath: SHIM,
     cgroupParent: config.cgroupParent || "swarm",
+    realtime: config.realtime,
     runtimes: config.runtimes,
     userRemap,
     sendDatagram: (path, data) => life.kernel.sendDatagram(path, data),

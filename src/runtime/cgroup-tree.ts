@@ -7,6 +7,7 @@ import { type CgroupLayout, legacyMountPoints, parseCgroupMounts } from "./cgrou
 import { type CgroupPlan, planCgroups } from "./cgroup-plan.js";
 import type { ContainerResources } from "./container-runtime.js";
 import { ancestorsOf, besideOf, DEVICES_ALLOWED, everyoneMounts, legacyMounts, prepareOwnerGroups, SHIMS } from "./owner-groups.js";
+import { giveRealtime, type RealtimeTime } from "./realtime-budget.js";
 import { readAbilities, type ResourceAbilities } from "./resource-abilities.js";
 
 /** Group inside a container's, of the one program at a time that shall end with all it started. */
@@ -14,6 +15,16 @@ const INNER = "swarm-probe";
 
 const REMOVE_ATTEMPTS = 200;
 const REMOVE_PAUSE_MS = 5;
+
+export interface CgroupTreeOptions {
+  /** Path below each hierarchy of the group that holds the owners' groups. */
+  readonly parent: string;
+  readonly ownerId: string;
+  readonly clock: Clock;
+  readonly hasOtherRuntimes: boolean;
+  /** For all containers together; null leaves them what they have. */
+  readonly realtime: RealtimeTime | null;
+}
 
 /**
  * This owner's groups in every hierarchy: `PARENT/OWNER/shims` and `PARENT/OWNER/CONTAINER`. They are outside of the daemon's own group, so that stopping the
@@ -36,14 +47,15 @@ export class CgroupTree {
     this.#clock = clock;
   }
 
-  /** Makes the owner's groups. Throws `failed_precondition` when the machine has no usable hierarchy. */
-  static async open(options: { readonly parent: string; readonly ownerId: string; readonly clock: Clock; readonly hasOtherRuntimes: boolean }) {
+  /** Makes the owner's groups. Throws `failed_precondition` when the machine has no usable hierarchy, or no such real-time limits. */
+  static async open(options: CgroupTreeOptions): Promise<CgroupTree> {
     const mountinfo = await readFile("/proc/self/mountinfo", "utf8");
     const mounts = parseCgroupMounts(mountinfo);
     const foreign = options.hasOtherRuntimes ? legacyMountPoints(mountinfo).filter((mountPoint) => ![...mounts.legacy.values()].includes(mountPoint)) : [];
     if (mounts.unified === null && mounts.legacy.size === 0) throw new ClusterError("failed_precondition", "no cgroup hierarchy is mounted on this machine");
     const group = `${options.parent}/${options.ownerId}`;
     const unifiedControllers = await prepareOwnerGroups(mounts, group);
+    if (options.realtime !== null) await giveRealtime(mounts, group, options.realtime);
     const abilities = readAbilities(mounts, group);
     return new CgroupTree({ ...mounts, unifiedControllers, abilities }, group, options.clock, foreign, abilities);
   }

@@ -27,6 +27,7 @@ import { type Outcome, readOutcome } from "./shim/exit-record.js";
 import type { HeldVolumes } from "./held-volumes.js";
 import { encodeExec, encodeLaunch, type ExecLaunch, type Launch } from "./launch-request.js";
 import { startExec } from "./shim/local-exec.js";
+import { requireRealtime } from "./realtime-budget.js";
 import { mergeEnv } from "./process-config.js";
 import { ShimConnection } from "./shim/shim-connection.js";
 import { attachToShim, PendingAttachments } from "./shim/shim-stream.js";
@@ -233,6 +234,7 @@ export class LocalContainer {
     if (change.resources !== undefined && this.#state.type === "running") {
       // Rules of devices stay as they are: set anew, the container would be without for a moment.
       const plan = await this.cgroups(await withDeviceNumbers(change.resources));
+      await requireRealtime(plan);
       await this.#tools.cgroups.makeMissing(plan);
       for (const { path, limits } of plan.groups) {
         await applyLimits(
@@ -313,6 +315,7 @@ export class LocalContainer {
     const runtime = this.#tools.otherRuntimes.of(config);
     const { nodes, rules } = await planDevices(config);
     const cgroups = this.#planCgroups(await withDeviceNumbers(config.resources), rules);
+    await requireRealtime(cgroups);
     const seccomp = await this.#tools.seccompOf(config);
     await this.#tools.volumes.use(config);
     const { plan, path } = this.log;

@@ -45,6 +45,7 @@ import { LogSending } from "./logs/log-sending.js";
 import { makeMountPoints } from "./mount-points.js";
 import { type OciRuntimes, OWN_RUNTIME_ONLY } from "./oci/oci-runtimes.js";
 import { OtherRuntimes } from "./oci/other-runtime.js";
+import type { RealtimeTime } from "./realtime-budget.js";
 import { requireName, resolveContainer } from "./resolve-container.js";
 import { compiledPolicyOf, ociPolicyOf } from "./seccomp/container-policy.js";
 import { SeccompFilters } from "./seccomp/filters.js";
@@ -67,6 +68,8 @@ export interface LocalRuntimeOptions {
   readonly shimPath: string;
   /** Name of the group below each cgroup hierarchy's root that holds the owners' groups: `swarm`. */
   readonly cgroupParent: string;
+  /** Real-time processor time for all containers together; null, or left out, leaves their groups as they are. */
+  readonly realtime?: RealtimeTime | null;
   /** Containers that do not ask for the host's user namespace get one with these maps; null leaves all in the host's. */
   readonly userRemap?: UserRemap | null;
   /** Beside our own; none when left out. */
@@ -127,7 +130,8 @@ export class LocalRuntime implements ContainerRuntime {
     const program = join(dirname(options.shimPath), "swarm-files");
     if (userRemap !== null) await requireRemap(userRemap, { dataRoot, layer: mountPointsFolder(dataRoot), program });
     const hasOtherRuntimes = Object.keys(options.runtimes?.byName ?? {}).length > 0;
-    const cgroups = await CgroupTree.open({ parent: options.cgroupParent, ownerId: options.ownerId, clock: options.clock, hasOtherRuntimes });
+    const { cgroupParent: parent, ownerId, clock, realtime = null } = options;
+    const cgroups = await CgroupTree.open({ parent, ownerId, clock, hasOtherRuntimes, realtime });
     const runtime = new LocalRuntime(options, cgroups);
     await runtime.#recover();
     return runtime;

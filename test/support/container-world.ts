@@ -12,6 +12,7 @@ import type { ImageConfig } from "../../src/runtime/image-store.js";
 import type { OciRuntimes } from "../../src/runtime/oci/oci-runtimes.js";
 import { openKernel } from "../../src/kernel/native-kernel.js";
 import { LocalRuntime } from "../../src/runtime/local-runtime.js";
+import type { RealtimeTime } from "../../src/runtime/realtime-budget.js";
 import type { UserRemap } from "../../src/runtime/user-remap.js";
 import { LocalVolumeStore } from "../../src/volumes/local-volume-store.js";
 import { FolderImages, makeBusyboxRoot } from "./folder-images.js";
@@ -60,6 +61,7 @@ export class ContainerWorld {
   #execRoot = join(this.folder, "run");
   runtimes: OciRuntimes | undefined;
   userRemap: UserRemap | null = null;
+  realtime: RealtimeTime | null = null;
   #isMounted = false;
   #runtime: LocalRuntime | null = null;
   #volumes: LocalVolumeStore | null = null;
@@ -116,6 +118,7 @@ export class ContainerWorld {
       cgroupParent: `${this.cgroup}/nested`,
       ...(this.runtimes === undefined ? {} : { runtimes: this.runtimes }),
       userRemap: this.userRemap,
+      realtime: this.realtime,
       sendDatagram: (path, data) => openKernel().sendDatagram(path, data),
       defaultLog: { driver: "json-file", options: {} },
       logger: silentLogger,

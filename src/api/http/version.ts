@@ -33,9 +33,10 @@ export function checkVersion(request: IncomingMessage): void {
   if (compare(version, API_VERSION) > 0) throw badRequest(`client version ${version} is too new. Maximum supported API version is ${API_VERSION}`);
 }
 
-/** The minor version that a request speaks; without one in its path, the newest. */
+/** The minor version that a request speaks. Without one in its path it means all there is here: also fields of newer versions that are known already. */
 export function apiMinorOf(request: IncomingMessage): ApiMinor {
-  return Number((versionOf.get(request) ?? API_VERSION).split(".")[1]);
+  const version = versionOf.get(request);
+  return version === undefined ? Number.POSITIVE_INFINITY : Number(version.split(".")[1]);
 }
 
 function compare(a: string, b: string): number {

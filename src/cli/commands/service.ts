@@ -76,7 +76,7 @@ async function createService(context: CliContext, image: string, words: readonly
   applyFlags(spec, flags);
   const headers = await authOf(flags, image);
   if (flags.resolveImage !== false) await pinImage(context, spec);
-  const { ID: id } = await context.api.call<{ readonly ID: string }>({ method: "POST", path: "/services/create", body: spec, headers });
+  const { ID: id } = await context.api.call<{ readonly ID: string }>({ method: "POST", path: "/services/create", isUnversioned: true, body: spec, headers });
   print(id);
   if (flags.detach !== true) await followService(context, id, { isQuiet: flags.quiet === true });
 }
@@ -143,7 +143,8 @@ async function postSpec(
   query: Readonly<Record<string, string>> = {},
   headers: Readonly<Record<string, string>> = {},
 ): Promise<void> {
-  await api.call({ method: "POST", path: `/services/${service.ID}/update`, query: { version: String(service.Version.Index), ...query }, body: spec, headers });
+  const path = `/services/${service.ID}/update`;
+  await api.call({ method: "POST", path, isUnversioned: true, query: { version: String(service.Version.Index), ...query }, body: spec, headers });
 }
 
 const COLUMNS: readonly Column<ServiceInfo>[] = [

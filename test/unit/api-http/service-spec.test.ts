@@ -228,11 +228,13 @@ test.each([
   [41, (given: ServiceSpec) => given.mode?.type, "globalJob"],
   [45, (given: ServiceSpec) => given.task?.container?.oomScoreAdj, 0n],
   [46, (given: ServiceSpec) => given.task?.container?.oomScoreAdj, 7n],
+  [51, (given: ServiceSpec) => given.task?.resources?.swapBytes, undefined],
+  [52, (given: ServiceSpec) => given.task?.resources?.swapBytes, 5n],
   [43, (given: ServiceSpec) => given.task?.networks.map((network) => network.target), ["host"]],
   [44, (given: ServiceSpec) => given.task?.networks, []],
 ])("in API 1.%i a field that is newer or gone means nothing (%#)", (apiMinor, part, expected) => {
   const body = {
-    ...withContainer({ Sysctls: { a: "1" }, CapabilityAdd: ["CAP_X"], OomScoreAdj: 7 }),
+    ...withTask({ ContainerSpec: { Image: "bb", Sysctls: { a: "1" }, CapabilityAdd: ["CAP_X"], OomScoreAdj: 7 }, Resources: { SwapBytes: 5 } }),
     Mode: { GlobalJob: {} },
     Networks: [{ Target: "host" }],
   };

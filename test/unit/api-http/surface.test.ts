@@ -95,6 +95,18 @@ test.each([
   expect(backend.store.revision, "nothing changed").toBe(before);
 });
 
+test.each([
+  ["", { SwapBytes: 5 << 20, MemorySwappiness: -1 }],
+  ["/v1.47", {}],
+])("under %j a service has swap as far as the version knows it", async (prefix, expected) => {
+  const { call } = await activeFixture();
+  const task = { ContainerSpec: { Image: "bb" }, Resources: { Limits: { MemoryBytes: 8 << 20 }, SwapBytes: 5 << 20, MemorySwappiness: -1 } };
+  const made = await call("POST", `${prefix}/services/create`, { Name: "web", TaskTemplate: task });
+  expect(made.status).toBe(201);
+  const { json } = await call("GET", "/v1.24/services/web");
+  expect(json.Spec.TaskTemplate.Resources).toEqual({ Limits: { MemoryBytes: 8 << 20 }, Reservations: {}, ...expected });
+});
+
 test("a list that is empty until its kind is built answers", async () => {
   const { call } = await activeFixture();
   for (const path of ["/secrets", "/configs", "/plugins", "/services", "/tasks"]) expect((await call("GET", path)).json, path).toEqual([]);

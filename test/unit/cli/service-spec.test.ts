@@ -63,6 +63,14 @@ describe("what flags make of a spec", () => {
     expect(() => applied({ healthcheck: false, healthCmd: "a" })).toThrow("--no-healthcheck conflicts with --health-* options");
   });
 
+  test("swap is said beside the limits, and an update changes what it names", () => {
+    const spec = applied({ limitMemory: "64m", memorySwap: "32m", memorySwappiness: "0" });
+    expect(spec.TaskTemplate.Resources).toEqual({ Limits: { MemoryBytes: 67_108_864n }, Reservations: {}, SwapBytes: 33_554_432n, MemorySwappiness: 0 });
+    applied({ memorySwap: "-1" }, spec);
+    expect(spec.TaskTemplate.Resources).toMatchObject({ Limits: { MemoryBytes: 67_108_864n }, SwapBytes: -1, MemorySwappiness: 0 });
+    expect(applied({ memorySwappiness: "-1" }).TaskTemplate.Resources).toEqual({ Limits: {}, Reservations: {}, MemorySwappiness: -1 });
+  });
+
   test("publish-rm matches target and protocol", () => {
     const spec = applied({ publish: ["8080:80", "5353:53/udp"] });
     applied({ publishRm: ["80"] }, spec);
@@ -76,6 +84,8 @@ describe("what flags make of a spec", () => {
     [{ mount: ["type=bind"] }, /names no target/],
     [{ updateMaxFailureRatio: "2" }, /0 to 1/],
     [{ placementPref: ["pack=x"] }, /spread/],
+    [{ memorySwap: "-2" }, /--memory-swap "-2" is not a size/],
+    [{ memorySwappiness: "-2" }, /--memory-swappiness "-2" is not a whole number/],
   ])("refuses %j", (flags, text) => expect(() => applied(flags)).toThrow(text));
 });
 

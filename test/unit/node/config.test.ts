@@ -29,6 +29,7 @@ describe("settings file", () => {
     ['{"data-rot": "/d"}', /unknown key "data-rot"/],
     ['{"labels": "a=b"}', /"labels" in .* is not a list of strings/],
     ['{"data-root": 5}', /"data-root" in .* is not a string/],
+    ['{"cpu-rt-runtime": "5"}', /"cpu-rt-runtime" in .* is not a number/],
     ['{"runtimes": []}', /"runtimes" in .* is not an object/],
     ['{"runtimes": {"crun": "/usr/bin/crun"}}', /"runtimes" in .* has no "path" for "crun"/],
     ['{"runtimes": {"crun": {"path": "/c", "runtimeArg": []}}}', /has an unknown key "runtimeArg" for "crun"/],
@@ -54,6 +55,17 @@ describe("configuration", () => {
   });
 
   test.each([
+    [{}, null],
+    [{ "cpu-rt-runtime": 0, "cpu-rt-period": 0 }, null],
+    [{ "cpu-rt-runtime": 950_000 }, { runtimeUs: 950_000, periodUs: 1_000_000 }],
+    [
+      { "cpu-rt-runtime": 20_000, "cpu-rt-period": 100_000 },
+      { runtimeUs: 20_000, periodUs: 100_000 },
+    ],
+    [{ "cpu-rt-period": 500_000 }, { runtimeUs: 0, periodUs: 500_000 }],
+  ])("real-time of %j is %j", (settings, realtime) => expect(resolveConfig(settings, {}).realtime).toEqual(realtime));
+
+  test.each([
     [{ "log-level": "loud" }, /"loud" is not one of/],
     [{ "data-root": "relative" }, /"relative" is not an absolute path/],
     [{ hosts: ["http://x"] }, /"http:\/\/x" is neither/],
@@ -63,6 +75,11 @@ describe("configuration", () => {
     [{ "default-runtime": "crun" }, /default-runtime "crun" is not one of swarm-shim/],
     [{ runtimes: { "swarm-shim": { path: "/x" } } }, /of the daemon's own runtime/],
     [{ runtimes: { "a/b": { path: "/x" } } }, /"a\/b" is not a runtime's name/],
+    [{ "cpu-rt-runtime": 1.5 }, /cpu-rt-runtime "1.5" is not a number of microseconds/],
+    [{ "cpu-rt-period": -1 }, /cpu-rt-period "-1" is not a number of microseconds/],
+    [{ "cpu-rt-runtime": Number.NaN }, /cpu-rt-runtime "NaN" is not/],
+    [{ "cpu-rt-runtime": 600_000, "cpu-rt-period": 500_000 }, /cpu-rt-runtime 600000 is more than its period, 500000 microseconds/],
+    [{ "cpu-rt-runtime": 1_000_001 }, /cpu-rt-runtime 1000001 is more than its period, 1000000 microseconds/],
     [{ runtimes: { a: { path: "x/y" } } }, /runtime a: "x\/y" is not an absolute path/],
   ])("refuses %j", (settings, message) => expect(() => resolveConfig(settings, {})).toThrow(message));
 });
