@@ -5,6 +5,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include <algorithm>
+
 #include "error.h"
 
 namespace {
@@ -24,4 +26,11 @@ int openResolved(int root, const std::string& path, uint64_t flags, uint64_t res
     if (result >= 0 || errno != EAGAIN) return result;
   }
   return result;
+}
+
+std::string takePart(std::string& path) {
+  const size_t slash = std::min(path.find('/'), path.size());
+  std::string part = path.substr(0, slash);
+  path.erase(0, slash + 1);
+  return part;
 }

@@ -8,3 +8,6 @@
  * a path with "..", where the kernel cannot tell whether it still was below `root` (EAGAIN).
  */
 int openResolved(int root, const std::string& path, uint64_t flags, uint64_t resolve);
+
+/** Takes the first part and the slash after it off a path that is resolved by hand; empty for what begins with a slash. */
+std::string takePart(std::string& path);

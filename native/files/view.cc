@@ -1,18 +1,17 @@
 #include "view.h"
 
 #include <fcntl.h>
-#include <linux/mount.h>
 #include <linux/openat2.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../base/resolve.h"
 #include "../shim/joined-process.h"
+#include "../shim/mount-calls.h"
 #include "../shim/rootfs.h"
 #include "../shim/user-namespace.h"
 #include "inode.h"
@@ -70,7 +69,7 @@ Fd openBareRoot(const Settings& settings) {
     return openFile("/", O_PATH | O_DIRECTORY);
   }
   joinMounts(settings);
-  return Fd(check(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, "/", OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC)), "open the container's root"));
+  return cloneMount(AT_FDCWD, "/", 0, "/", "open the container's root");
 }
 
 void enterImage(const Settings& settings) {
@@ -94,9 +93,7 @@ std::string finalTarget(const std::string& path) {
   std::string pending = path;
   std::string real;
   for (int links = 0; !pending.empty();) {
-    const size_t slash = std::min(pending.find('/'), pending.size());
-    const std::string part = pending.substr(0, slash);
-    pending.erase(0, slash + 1);
+    const std::string part = takePart(pending);
     if (part.empty() || part == ".") continue;
     if (part == "..") {
       real.erase(std::min(real.rfind('/'), real.size()));

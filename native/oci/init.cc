@@ -14,9 +14,10 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "../base/pass-descriptor.h"
 #include "../shim/child.h"
 #include "../shim/program.h"
-#include "../shim/rootfs.h"
+#include "../shim/protected-paths.h"
 #include "../shim/terminal.h"
 #include "../shim/user-namespace.h"
 #include "../netlink/links.h"

@@ -13,12 +13,13 @@
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../shim/devices.h"
+#include "../shim/mount-calls.h"
 #include "../shim/paths.h"
 
 namespace {
 
 void setAttributes(int fd, unsigned flags, const mount_attr& attributes, const std::string& name) {
-  check(static_cast<int>(syscall(SYS_mount_setattr, fd, "", AT_EMPTY_PATH | flags, &attributes, sizeof attributes)), "set mount attributes of", name);
+  setMountAttributes(fd, "", AT_EMPTY_PATH | flags, attributes, name);
 }
 
 void setOptions(int fd, const OciMount& mount) {
@@ -59,14 +60,14 @@ void refuseProc(const Fd& target, const OciMount& mount) {
 
 void mountBind(int root, const OciMount& mount) {
   const unsigned recursive = mount.isRecursive ? AT_RECURSIVE : 0;
-  const Fd tree(check(static_cast<int>(syscall(SYS_open_tree, AT_FDCWD, mount.source.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | recursive)), "open bind source", mount.source));
+  const Fd tree = cloneMount(AT_FDCWD, mount.source.c_str(), recursive, mount.source);
   struct stat info = {};
   check(fstat(tree.get(), &info), "stat", mount.source);
   const Fd target = openInRoot(root, mount.destination, S_ISDIR(info.st_mode) ? NodeKind::directory : NodeKind::file);
   refuseProc(target, mount);
   setPropagation(tree.get(), mount.propagation == 0 ? static_cast<unsigned long>(MS_PRIVATE) : mount.propagation, mount.propagation == 0 ? mount.isRecursive : mount.isPropagationRecursive, mount.source);
   setOptions(tree.get(), mount);
-  check(static_cast<int>(syscall(SYS_move_mount, tree.get(), "", target.get(), "", MOVE_MOUNT_F_EMPTY_PATH | MOVE_MOUNT_T_EMPTY_PATH)), "bind mount at", mount.destination);
+  attachMount(tree, target, mount.destination);
 }
 
 /** The container's own groups, bound: a mount of version 1 waits for every group of the machine that is being removed. */

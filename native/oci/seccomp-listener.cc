@@ -10,7 +10,7 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
-#include "../shim/terminal.h"
+#include "../base/pass-descriptor.h"
 #include "fields.h"
 
 namespace {

@@ -14,9 +14,10 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "../base/pass-descriptor.h"
 #include "identity.h"
 #include "program.h"
-#include "rootfs.h"
+#include "protected-paths.h"
 #include "terminal.h"
 
 namespace {

@@ -26,6 +26,3 @@ void mountRoot(const Settings& settings);
  * The same for a process that only works on the container's files: overlay and binds, nothing of the system. The mount namespace must be its own, and a slave.
  */
 void enterFilesystem(const Settings& settings);
-
-/** After everything that must write below /proc and /sys: hides and write-protects paths, and the root if asked. */
-void protectPaths(const Settings& settings);

@@ -16,6 +16,8 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "../base/json-text.h"
+#include "../base/pass-descriptor.h"
 #include "../netlink/links.h"
 #include "bundle.h"
 #include "cgroups.h"
@@ -23,7 +25,6 @@
 #include "control.h"
 #include "exec.h"
 #include "exit-record.h"
-#include "../base/json-text.h"
 #include "log.h"
 #include "other-runtime.h"
 #include "terminal.h"

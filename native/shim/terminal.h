@@ -1,7 +1,5 @@
 #pragma once
 
-#include <string>
-
 #include "../base/fd.h"
 #include "settings.h"
 
@@ -19,7 +17,3 @@ int resizeTerminal(int fd, unsigned short rows, unsigned short columns);
 
 /** Makes the terminal also the container's /dev/console. */
 void bindConsole(const Fd& slave);
-
-/** Passes a descriptor on through a socket, with a text, and takes it there: no descriptor when the other end closed without sending one. */
-void sendDescriptor(int socket, int fd, std::string text = std::string(1, '\0'));
-Fd receiveDescriptor(int socket);

@@ -17,6 +17,7 @@
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "mount-calls.h"
 
 namespace {
 
@@ -122,7 +123,7 @@ void mapOwners(const Fd& tree, const Fd& users, bool isRecursive, const std::str
   attributes.attr_set = MOUNT_ATTR_IDMAP;
   attributes.userns_fd = static_cast<uint64_t>(users.get());
   const unsigned flags = AT_EMPTY_PATH | (isRecursive ? AT_RECURSIVE : 0);
-  check(static_cast<int>(syscall(SYS_mount_setattr, tree.get(), "", flags, &attributes, sizeof attributes)), "show with other owners (idmapped mount)", name);
+  setMountAttributes(tree.get(), "", flags, attributes, name, "show with other owners (idmapped mount)");
 }
 
 void becomeRoot() {

@@ -86,9 +86,7 @@ Fd LayerFolder::makeDirectories(const std::string& path) {
   std::string pending = path;
   std::string real;
   for (int links = 0; !pending.empty();) {
-    const size_t slash = std::min(pending.find('/'), pending.size());
-    const std::string part = pending.substr(0, slash);
-    pending.erase(0, slash + 1);
+    const std::string part = takePart(pending);
     if (part.empty() || part == ".") continue;
     if (part == "..") {
       // Only in the target of a link; the layer's own folder is its own parent, as in a container.
