@@ -71,6 +71,11 @@ void parseNamespaces(Spec& spec, const Json& linux_) {
     spec.namespaces.push_back({flag, textOf(item, "path", "linux.namespaces")});
   }
   if (!spec.hasOwn(CLONE_NEWNS)) failWith("linux.namespaces has no mount namespace of the container's own, without which its mounts would be the host's", EINVAL);
+  // Who joins one has its maps; runc wants to be told them again.
+  if (spec.has(CLONE_NEWUSER) && !spec.hasOwn(CLONE_NEWUSER)) {
+    spec.uidMap.clear();
+    spec.gidMap.clear();
+  }
   if (spec.hasOwn(CLONE_NEWUSER) != !spec.uidMap.empty() || spec.uidMap.empty() != spec.gidMap.empty()) {
     failWith("linux.uidMappings, linux.gidMappings and a user namespace of the container's own belong together", EINVAL);
   }

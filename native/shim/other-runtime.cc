@@ -22,6 +22,7 @@
 #include "network.h"
 #include "program.h"
 #include "rootfs.h"
+#include "user-namespace.h"
 
 namespace {
 
@@ -124,6 +125,25 @@ Child takeOver(ChildStreams& streams, const Bundle& bundle, const Fd& listener) 
   return child;
 }
 
+/** In the mount namespace of the call; returns where it is. */
+std::string makeRoot(const Settings& settings) {
+  if (settings.maps.users.empty()) {
+    mountRoot(settings);
+    return settings.root;
+  }
+  prepareRoot(settings, settings.maps, makeUserNamespace(settings.maps));
+  check(chdir("/"), "leave", settings.root);
+  return preparedRoot(settings);
+}
+
+/** For a program that joins a container in a user namespace, in the mount namespace of the call: runc begins in the container's root as it knows it, where nothing is any more. */
+void makePlaceOfRoot(const Settings& settings) {
+  if (!mapsOf(settings.joinedProcess)) return;
+  check(mount("tmpfs", settings.root.c_str(), "tmpfs", MS_NOSUID | MS_NODEV | MS_NOEXEC, "mode=755,size=64k"), "mount a file system in memory at", settings.root);
+  const std::string root = preparedRoot(settings);
+  check(mkdir(root.c_str(), 0755), "create directory", root);
+}
+
 }  // namespace
 
 Child launchBelow(const Settings& settings) {
@@ -136,8 +156,7 @@ Child launchBelow(const Settings& settings) {
   ChildStreams streams = makeStreams(settings.terminal);
   const Fd listener = settings.terminal.isTerminal ? bundle.listenForConsole() : Fd();
   call(runtime, withConsole({"create", "--bundle", bundle.folder()}, bundle, listener, runtime.container), streamsOf(streams.child), [&] {
-    mountRoot(settings);
-    bundle.write(bundle.configFile(), runtime.config, settings, settings.root);
+    bundle.write(bundle.configFile(), runtime.config, settings, makeRoot(settings));
   });
   Child child = takeOver(streams, bundle, listener);
   connectNetwork(settings.network, child.process);
@@ -154,6 +173,7 @@ Child joinBelow(const Settings& settings) {
   ChildStreams streams = makeStreams(settings.terminal);
   const Fd listener = settings.terminal.isTerminal ? bundle.listenForConsole() : Fd();
   call(runtime, withConsole({"exec", "--detach", "--process", bundle.processFile()}, bundle, listener, runtime.container), streamsOf(streams.child), [&] {
+    makePlaceOfRoot(settings);
     bundle.write(bundle.processFile(), runtime.config, settings, "/proc/" + std::to_string(settings.joinedProcess) + "/root");
   });
   return takeOver(streams, bundle, listener);

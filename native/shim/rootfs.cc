@@ -132,13 +132,15 @@ void prepareRoot(const Settings& settings, const IdMaps& maps, const Fd& users) 
     if (sources[i]) keepSource(sources[i], std::to_string(i));
   }
   Settings kept = settings;
-  kept.root += std::string("/") + KEPT_ROOT;
+  kept.root = preparedRoot(settings);
   // The overlay writes as who has mounted it.
   const MakingFilesAs root(rootOf(maps));
   mountRoot(kept);
   makeDirectory(KEPT_DEVICES, 0700);
   mountDevices(openFile(".", O_PATH | O_DIRECTORY).get(), settings);
 }
+
+std::string preparedRoot(const Settings& settings) { return settings.root + "/" + KEPT_ROOT; }
 
 void enterPreparedRoot(const Settings& settings) {
   std::vector<Fd> sources;

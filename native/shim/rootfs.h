@@ -1,5 +1,7 @@
 #pragma once
 
+#include <string>
+
 #include "../base/fd.h"
 #include "settings.h"
 
@@ -15,6 +17,9 @@ void enterRoot(const Settings& settings);
  * inside, whatever he may do, takes a bind's write protection back.
  */
 void prepareRoot(const Settings& settings, const IdMaps& maps, const Fd& users);
+
+/** Where prepareRoot leaves layers and writable layer as one tree, for who makes the rest itself; bind number N is beside it as `N`, devices are in `dev`. */
+std::string preparedRoot(const Settings& settings);
 
 /** The rest of it, as enterRoot, in the same folder. */
 void enterPreparedRoot(const Settings& settings);

@@ -49,15 +49,24 @@ export function requireMaps(config: ContainerConfig, remap: UserRemap | null): I
   return maps;
 }
 
+/** Of the user namespace that a process is in. Throws `failed_precondition` when it is the host's, which who is remapped cannot join. */
+export async function readMaps(pid: number): Promise<IdMaps> {
+  const [users, groups, own] = await Promise.all([`${pid}/uid_map`, `${pid}/gid_map`, "self/uid_map"].map((name) => readFile(`/proc/${name}`, "utf8")));
+  if (users !== own) return { users: withoutPadding(users), groups: withoutPadding(groups) };
+  throw new ClusterError("failed_precondition", "the container whose network is to be joined is in the host's user namespace, and this one is not");
+}
+
+function withoutPadding(map = ""): string {
+  return map.replace(/^ +/gm, "").replace(/ +/g, " ");
+}
+
 /** Throws `invalid_argument`, in Docker's words where it has some, for what would need the host's own. */
-function validateRemapped(config: Pick<ContainerConfig, "isPrivileged" | "network" | "runtime">): void {
+function validateRemapped(config: Pick<ContainerConfig, "isPrivileged" | "network">): void {
   const refuse = (text: string) => new ClusterError("invalid_argument", text);
   if (config.isPrivileged) {
     throw refuse("privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode");
   }
   if (config.network === "host") throw refuse("cannot share the host's network namespace when user namespaces are enabled");
-  if (config.runtime !== "")
-    throw refuse(`runtime ${config.runtime} makes no containers with userns-remap: leave it out, or run the container with --userns=host`);
 }
 
 /** Mounts a container's root as it would be, to find out what this kernel and the data root's file system can. Throws `failed_precondition` with the reason. */

@@ -1,3 +1,4 @@
+import { join } from "node:path";
 import { ClusterError } from "../../base/errors.js";
 import { capabilitiesOf, capabilityNames } from "../capabilities.js";
 import type { ContainerConfig } from "../container-runtime.js";
@@ -15,19 +16,30 @@ const NO_DEVICES = { allow: false, access: "rwm" };
  * the shim can look names up in the container's root.
  */
 export function ociConfig(launch: Launch, parts: OciParts): string {
-  const { config, process, paths, cgroups, devices } = launch;
+  const { config, process, paths, cgroups, maps } = launch;
+  const isPrepared = maps !== null;
+  const nodes = isPrepared ? [] : launch.devices;
   return toJson({
     ociVersion: SPECIFICATION,
     process: processOf({ ...launch.process, config, capabilities: capabilitiesOf(config), isTerminal: config.terminal.isTerminal, size: null }),
-    root: { path: paths.root, readonly: config.isRootReadOnly },
+    root: { path: isPrepared ? join(paths.root, "root") : paths.root, readonly: config.isRootReadOnly },
     hostname: process.hostname,
     ...(config.domainname === "" ? {} : { domainname: config.domainname }),
-    mounts: ociMounts(parts.mountRecords, { isPrivileged: config.isPrivileged, sharedMemoryBytes: parts.sharedMemoryBytes, visible: cgroups.visible }),
+    mounts: [
+      ...ociMounts(parts.mountRecords, {
+        isPrivileged: config.isPrivileged,
+        sharedMemoryBytes: parts.sharedMemoryBytes,
+        visible: cgroups.visible,
+        prepared: isPrepared ? paths.root : null,
+      }),
+      ...(isPrepared ? launch.devices.map(({ name }) => preparedDevice(paths.root, name)) : []),
+    ],
     linux: {
       namespaces: namespacesOf(launch),
+      ...(maps === null ? {} : { uidMappings: mappingsOf(maps.users), gidMappings: mappingsOf(maps.groups) }),
       cgroupsPath: `/${cgroups.group}`,
       resources: { devices: deviceRules(launch) },
-      devices: devices.map((device) => ({
+      devices: nodes.map((device) => ({
         path: `/dev/${device.name}`,
         type: device.isBlock ? "b" : "c",
         major: device.major,
@@ -66,10 +78,25 @@ function processOf({ args, env, workingDir, capabilities, config, isTerminal, si
   };
 }
 
-function namespacesOf({ config, joined }: Launch): readonly object[] {
+function namespacesOf({ config, joined, maps }: Launch): readonly object[] {
   const own = ["pid", "mount", "ipc", "uts", "cgroup"].map((type) => ({ type }));
   if (config.network === "host") return own;
-  return [...own, joined === null ? { type: "network" } : { type: "network", path: `/proc/${joined.pid}/ns/net` }];
+  const shared = (type: string, name: string) => (joined === null ? { type } : { type, path: `/proc/${joined.pid}/ns/${name}` });
+  return [...own, shared("network", "net"), ...(maps === null ? [] : [shared("user", "user")])];
+}
+
+/** Lines `INSIDE OUTSIDE COUNT`. */
+function mappingsOf(map: string): readonly object[] {
+  const lines = map
+    .trim()
+    .split("\n")
+    .map((line) => line.split(" ").map(Number));
+  return lines.map(([containerID, hostID, size]) => ({ containerID, hostID, size }));
+}
+
+/** In a user namespace a runtime can make no node, and would bind the host's of the same name. */
+function preparedDevice(folder: string, name: string): object {
+  return { destination: `/dev/${name}`, type: "bind", source: join(folder, "dev", name), options: ["bind"] };
 }
 
 function deviceRules({ config, devices }: Pick<Launch, "devices"> & { readonly config: ContainerConfig }): readonly object[] {

@@ -22,11 +22,16 @@ const FLAGS = [
   [1 << 21, "relatime"],
 ] as const;
 
+interface Surroundings {
+  readonly isPrivileged: boolean;
+  readonly sharedMemoryBytes: number;
+  readonly visible: CgroupPlan["visible"];
+  /** Folder in which the shim has laid out all binds as they shall be seen, by their number (native/shim/rootfs.h, prepareRoot); null leaves that to the runtime. */
+  readonly prepared: string | null;
+}
+
 /** `mounts` of config.json: the system's own, then those that records (native/shim/settings.h) ask our own shim for, in their order. */
-export function ociMounts(
-  records: readonly LaunchRecord[],
-  own: { readonly isPrivileged: boolean; readonly sharedMemoryBytes: number; readonly visible: CgroupPlan["visible"] },
-): readonly OciMount[] {
+export function ociMounts(records: readonly LaunchRecord[], own: Surroundings): readonly OciMount[] {
   const system = own.isPrivileged ? [] : ["ro"];
   return [
     { destination: "/proc", type: "proc", source: "proc", options: SAFE },
@@ -36,7 +41,7 @@ export function ociMounts(
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: SAFE },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...SAFE, ...system] },
     ...cgroupMounts(own.visible, system),
-    ...entriesOf(records).map(mountOf),
+    ...entriesOf(records).map((entry, number) => mountOf(entry, own.prepared === null ? null : `${own.prepared}/${number}`)),
   ];
 }
 
@@ -64,7 +69,7 @@ function entriesOf(records: readonly LaunchRecord[]): readonly Entry[] {
   return entries;
 }
 
-function mountOf(entry: Entry): OciMount {
+function mountOf(entry: Entry, prepared: string | null): OciMount {
   const of = (key: string) => entry.get(`mount.${key}`) ?? "";
   for (const key of entry.keys()) {
     if (!KEYS.has(key)) throw new ClusterError("unimplemented", `${key} is not supported under another runtime than our own`);
@@ -72,12 +77,15 @@ function mountOf(entry: Entry): OciMount {
   const readOnly = of("readonly") === "1" ? ["ro"] : [];
   if (entry.get("mount") === "bind") {
     const isShallow = of("shallow") === "1";
+    const propagation = of("propagation") || "rprivate";
+    // Write protection, part and owners it has already.
+    if (prepared !== null) return { destination: of("target"), type: "bind", source: prepared, options: [isShallow ? "bind" : "rbind", propagation] };
     const recursiveReadOnly = readOnly.length > 0 && !isShallow && of("readonly.shallow") !== "1" ? ["rro"] : readOnly;
     return {
       destination: of("target"),
       type: "bind",
       source: sourceOf(of),
-      options: [isShallow ? "bind" : "rbind", ...recursiveReadOnly, of("propagation") || "rprivate"],
+      options: [isShallow ? "bind" : "rbind", ...recursiveReadOnly, propagation],
     };
   }
   const flags = of("flags") === "" ? SAFE : FLAGS.filter(([bit]) => (Number(of("flags")) & bit) !== 0).map(([, name]) => name);
@@ -89,7 +97,7 @@ function sourceOf(of: (key: string) => string): string {
   throw new ClusterError("unimplemented", `a subpath of ${of("source")} is not supported under another runtime than our own`);
 }
 
-/** Whose owners are in it matters with maps of users alone, which containers under another runtime do not have. */
+/** Whose owners are in it matters with maps of users alone: then binds are prepared. */
 const KEYS: ReadonlySet<string> = new Set(
   ["", ".own", ".source", ".target", ".readonly", ".readonly.shallow", ".shallow", ".propagation", ".flags", ".data", ".subpath"].map(
     (suffix) => `mount${suffix}`,

@@ -5,6 +5,7 @@ import { EXEC_PREFIX, shortName } from "../container-paths.js";
 import type { ContainerConfig } from "../container-runtime.js";
 import { type ExecLaunch, execRecords, type Launch, launchRecords, ociParts } from "../launch-request.js";
 import { encode, type LaunchRecord } from "../shim/launch-record.js";
+import { readMaps } from "../user-remap.js";
 import { ociConfig, ociProcess } from "./oci-config.js";
 import { type OciRuntime, type OciRuntimes, runtimeNamed } from "./oci-runtimes.js";
 
@@ -26,7 +27,8 @@ export class OtherRuntimes {
   }
 
   /** As encodeLaunch. */
-  async encodeLaunch(runtime: OciRuntime, launch: Launch): Promise<Buffer> {
+  async encodeLaunch(runtime: OciRuntime, asked: Launch): Promise<Buffer> {
+    const launch = await placed(asked);
     const { config, cgroups } = launch;
     const name = shortName(config.id);
     // The runtime makes the parents of its own groups; ours are made one by one.
@@ -39,7 +41,7 @@ export class OtherRuntimes {
   async encodeExec(runtime: OciRuntime, container: ContainerConfig, launch: ExecLaunch): Promise<Buffer> {
     const bundle = `${EXEC_PREFIX}${shortName(launch.id)}`;
     const records = await this.#records(runtime, container, bundle, ociProcess(launch));
-    return encode([...execRecords(launch), ...records, ["runtime.unified-group", unifiedBeside(launch.cgroups)]]);
+    return encode([...execRecords(launch), ...records, ["root", PLACE], ["runtime.unified-group", unifiedBeside(launch.cgroups)]]);
   }
 
   /** Removes what a runtime keeps of a container that is gone. */
@@ -82,6 +84,18 @@ export class OtherRuntimes {
 }
 
 const STATE_PREFIX = "state-";
+
+/**
+ * In the mount namespace of the runtime's call, and there alone: root and binds of a container in a user namespace, whose root must get there, as he does not into the
+ * data root. A folder that every host has, and that no runtime needs.
+ */
+const PLACE = "/dev/shm";
+
+async function placed(launch: Launch): Promise<Launch> {
+  if (launch.maps === null) return launch;
+  const maps = launch.joined === null ? launch.maps : await readMaps(launch.joined.pid);
+  return { ...launch, maps, paths: { ...launch.paths, root: PLACE } };
+}
 
 /** The version 2 group where version 1 is there too: then the runtime does not know it. */
 function unifiedBeside({ groups }: Launch["cgroups"]): string {
