@@ -99,8 +99,8 @@ function isPresent(field, value) {
 }
 
 function defaultOf(field) {
-  if (field.map) return "{}";
-  if (field.repeated) return "[]";
+  if (field.map) return "NO_ENTRIES";
+  if (field.repeated) return "NO_ITEMS";
   if (isOptional(field)) return "undefined";
   if (isMessage(field)) return "null";
   if (isEnum(field)) return `"${label(field.resolvedType, field.resolvedType.valuesById[0])}"`;
@@ -126,7 +126,7 @@ function codecOfMessage(type) {
           : isOptional(field)
             ? `${scalarType(field)} | undefined`
             : fieldType(field);
-      return `    ${field.map || field.repeated ? "const" : "let"} ${field.name}_: ${mutable} = ${defaultOf(field)};`;
+      return `    let ${field.name}_: ${mutable} = ${defaultOf(field)};`;
     });
   const tagged = type.fieldsArray.filter(isTagged);
   if (tagged.length > 0) {
@@ -135,15 +135,20 @@ function codecOfMessage(type) {
     );
   }
   const cases = type.fieldsArray.map((field) => {
-    if (field.map) return `        case ${tag(field, 2)}: readMapEntry(r, ${field.name}_, () => ${readValue(field)}); break;`;
-    if (field.repeated) return `        case ${tag(field)}: ${field.name}_.push(${readValue(field)}); break;`;
+    const own = (none, made) => `(${field.name}_ === ${none} ? (${field.name}_ = ${made}) : ${field.name}_)`;
+    if (field.map) return `        case ${tag(field, 2)}: readMapEntry(r, ${own("NO_ENTRIES", "{}")}, () => ${readValue(field)}); break;`;
+    if (field.repeated) return `        case ${tag(field)}: ${own("NO_ITEMS", "[]")}.push(${readValue(field)}); break;`;
     if (isTagged(field)) return `        case ${tag(field)}: tagged = { type: "${field.name}", ${field.name}: ${readValue(field)} }; break;`;
     return `        case ${tag(field)}: ${field.name}_ = ${readValue(field)}; break;`;
   });
-  const fields = type.fieldsArray
-    .filter((field) => !isTagged(field))
-    .map((field) => (isOptional(field) ? `...(${field.name}_ === undefined ? {} : { ${field.name}: ${field.name}_ })` : `${field.name}: ${field.name}_`));
+  const fields = type.fieldsArray.filter((field) => !isTagged(field) && !isOptional(field)).map((field) => `${field.name}: ${field.name}_`);
   if (tagged.length > 0) fields.push("...tagged");
+  // Assigned where they are there: to spread them costs more than all other fields together.
+  const optional = type.fieldsArray.filter(isOptional).map((field) => `    if (${field.name}_ !== undefined) message.${field.name} = ${field.name}_;\n`);
+  const result =
+    optional.length === 0
+      ? `    return { ${fields.join(", ")} };\n`
+      : `    const message: Mutable<${type.name}> = { ${fields.join(", ")} };\n${optional.join("")}    return message;\n`;
   const check = tagged.length > 0 ? `    if (tagged === undefined) throw malformed("${type.name}");\n` : "";
   const unused = type.fieldsArray.length === 0;
   return `export const ${type.name}Codec: Codec<${type.name}> = codec<${type.name}>("${type.name}",
@@ -161,8 +166,7 @@ ${cases.join("\n")}
         default: r.skipType(tag & 7);
       }
     }
-${check}    return { ${fields.join(", ")} };
-  });
+${check}${result}  });
 `;
 }
 
@@ -206,8 +210,8 @@ for (const file of FILES) {
       object instanceof protobuf.Enum ? codecOfEnum(object) : object instanceof protobuf.Service ? serviceTable(object) : codecOfMessage(object),
     )
     .join("\n");
-  const runtime = ["codec", "enumeration", "readMapEntry", "bigintOf", "longOf", "numberOf", "safe", "malformed", "EMPTY"].filter((name) =>
-    new RegExp(`\\b${name}\\b`).test(codecs),
+  const runtime = ["codec", "enumeration", "readMapEntry", "bigintOf", "longOf", "numberOf", "safe", "malformed", "EMPTY", "NO_ITEMS", "NO_ENTRIES"].filter(
+    (name) => new RegExp(`\\b${name}\\b`).test(codecs),
   );
   const foreignCodecs = [...foreign]
     .map(([from, names]) =>
@@ -218,7 +222,7 @@ for (const file of FILES) {
       ),
     )
     .join("");
-  const header = `${BANNER}${imports(["Codec"], "../codec.js")}${imports(runtime, "../codec.js", "import")}${foreignCodecs}`;
+  const header = `${BANNER}${imports(/\bMutable\b/.test(codecs) ? ["Codec", "Mutable"] : ["Codec"], "../codec.js")}${imports(runtime, "../codec.js", "import")}${foreignCodecs}`;
   if (MODEL_FILES.has(file)) {
     outputs.set(`model/generated/${file}.ts`, `${BANNER}${foreignTypes("./")}\n${typeText}`);
     outputs.set(

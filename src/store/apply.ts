@@ -24,9 +24,9 @@ function applyChange(tables: TableByKind, change: Change, index: number, atMs: n
   const stored = change.type === "create" ? change.create : change.update;
   const table = anyTable(tables, stored.type);
   const written = objectOf(stored);
-  const meta = appliedMeta(table.get(written.id)?.meta, { clientWrite: change.clientWrite, index, atMs });
-  const object = { ...written, meta } as AnyObject;
-  const previous = table.put(object);
+  const previous = table.get(written.id);
+  const object = { ...written, meta: appliedMeta(previous?.meta, { clientWrite: change.clientWrite, index, atMs }) } as AnyObject;
+  table.replace(previous, object);
   return eventOf(stored.type, previous === undefined ? "create" : "update", object, previous);
 }
 

@@ -42,6 +42,12 @@ export class Table<T extends Identified> implements Rows<T> {
   /** Stores the object in the place of one with the same id, which it returns. */
   put(object: T): T | undefined {
     const previous = this.#objects.get(object.id);
+    this.replace(previous, object);
+    return previous;
+  }
+
+  /** The same for a caller that has looked up what has the id: in a large table, that is most of the work. */
+  replace(previous: T | undefined, object: T): void {
     this.#objects.set(object.id, object);
     for (const [name, keyOf] of this.#indexes) {
       const key = keyOf(object);
@@ -49,7 +55,6 @@ export class Table<T extends Identified> implements Rows<T> {
       if (previousKey !== undefined && previousKey !== key) this.#unlist(name, previousKey, object.id);
       if (key !== undefined) this.#list(name, key, object);
     }
-    return previous;
   }
 
   /** Removes the object with the id and returns it. */

@@ -2,6 +2,8 @@
 import protobuf from "protobufjs/minimal.js";
 import { ClusterError } from "../base/errors.js";
 
+export { NO_ENTRIES, NO_ITEMS } from "../base/nothing.js";
+
 export type Reader = protobuf.Reader;
 export type Writer = protobuf.Writer;
 
@@ -16,6 +18,9 @@ export interface Codec<T> {
 }
 
 export const EMPTY: Uint8Array = new Uint8Array(0);
+
+/** What a message is made as, before it is anybody's. */
+export type Mutable<T> = { -readonly [K in keyof T]: T[K] };
 
 /** A message type out of its generated functions. `decode` throws ClusterError `invalid_argument` for what is no such message. */
 export function codec<T>(name: string, write: (message: T, writer: Writer) => Writer, read: (reader: Reader, length: number) => T): Codec<T> {

@@ -1,7 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import type { ServiceMode, TaskStatus } from "../../../src/model/objects.js";
-import { ServiceModeCodec, TaskSpecCodec, TaskStatusCodec, UpdateConfigCodec } from "../../../src/wire/generated/objects.js";
+import { ContainerSpecCodec, ServiceModeCodec, TaskSpecCodec, TaskStatusCodec, UpdateConfigCodec } from "../../../src/wire/generated/objects.js";
 import { RaftMessageCodec } from "../../../src/wire/generated/raft.js";
 import type { RaftMessage } from "../../../src/raft/message.js";
 
@@ -26,6 +26,19 @@ describe("generated codecs", () => {
     expect(withRestart.restart).toEqual({ condition: "any", maxAttempts: 0, windowNs: 0n });
     const withDelay = TaskSpecCodec.decode(TaskSpecCodec.encode({ ...empty, restart: { condition: "any", delayNs: 0n, maxAttempts: 0, windowNs: 0n } }));
     expect(withDelay.restart).toEqual({ condition: "any", delayNs: 0n, maxAttempts: 0, windowNs: 0n });
+  });
+
+  test("share what is empty, so that nobody can fill it", () => {
+    const [one, other] = [TaskStatusCodec.decode(new Uint8Array()), TaskSpecCodec.decode(new Uint8Array())];
+    expect(one.ports).toBe(other.networks);
+    expect(Object.isFrozen(one.ports)).toBe(true);
+    const labels = ContainerSpecCodec.decode(new Uint8Array()).labels;
+    expect(Object.isFrozen(labels)).toBe(true);
+    const filled = ContainerSpecCodec.decode(
+      ContainerSpecCodec.encode({ ...ContainerSpecCodec.decode(new Uint8Array()), labels: { a: "1", b: "2" }, env: ["A=1", "B=2"] }),
+    );
+    expect(filled).toMatchObject({ labels: { a: "1", b: "2" }, env: ["A=1", "B=2"] });
+    expect(labels).toEqual({});
   });
 
   test("keep 64-bit integers exact", () => {

@@ -31,7 +31,7 @@ export function clusterSpecFromDocker(fields: Fields): ClusterSpecOfClient {
     raft: raftFromDocker(fields.child("Raft")),
     heartbeatPeriodNs: dispatcher?.integer("HeartbeatPeriod") ?? 0n,
     nodeCertExpiryNs: ca?.integer("NodeCertExpiry") ?? 0n,
-    externalCas: (ca?.children("ExternalCAs") ?? []).map(externalCaFromDocker),
+    externalCas: ca?.children("ExternalCAs", externalCaFromDocker) ?? [],
     forceRotate: ca?.count("ForceRotate") ?? 0,
     defaultLogDriver: driverFromDocker(taskDefaults?.child("LogDriver") ?? null),
     autoLockManagers: encryption?.boolean("AutoLockManagers") ?? false,

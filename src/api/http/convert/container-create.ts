@@ -149,13 +149,13 @@ function isolationFromDocker(host: Fields, isRemapped: boolean) {
     const value = host.string(name);
     if (!(own as readonly string[]).includes(value)) throw notSupported(`HostConfig.${name} "${value}" is not supported yet`);
   }
-  const devices = host.children("Devices").map((device) => {
+  const devices = host.children("Devices", (device) => {
     const source = device.string("PathOnHost");
     const made = { source, target: device.string("PathInContainer") || source, permissions: device.string("CgroupPermissions") || "rwm" };
     device.end();
     return made;
   });
-  const ulimits = host.children("Ulimits").map((ulimit) => {
+  const ulimits = host.children("Ulimits", (ulimit) => {
     const made = { name: ulimit.string("Name"), soft: Number(ulimit.integer("Soft")), hard: Number(ulimit.integer("Hard")) };
     ulimit.end();
     return made;

@@ -14,7 +14,7 @@ const LISTS = [
 
 /** Limits of single disks in a HostConfig; undefined when there are none. Throws 400. */
 export function disksFromDocker(host: Fields): DiskLimits | undefined {
-  const lists = LISTS.map(({ name, kind, value }) => [kind, host.children(name).map((item) => limitFromDocker(item, name, value))] as const);
+  const lists = LISTS.map(({ name, kind, value }) => [kind, host.children(name, (item) => limitFromDocker(item, name, value))] as const);
   const named = lists.filter(([, limits]) => limits.length > 0);
   return named.length === 0 ? undefined : Object.fromEntries(named);
 }

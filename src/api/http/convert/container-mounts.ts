@@ -26,7 +26,7 @@ export function mountsFromDocker(host: Fields, anonymousPaths: readonly string[]
   const driver = host.string("VolumeDriver");
   const binds = host.strings("Binds");
   const fromBinds = binds.map((text) => bindOf(text, driver));
-  const specs = host.children("Mounts").map(mountFromDocker);
+  const specs = host.children("Mounts", mountFromDocker);
   for (const spec of specs) validateMount(spec);
   const tmpfs = host.record("Tmpfs");
   const own = [...fromBinds, ...specs.map((spec) => containerMountOf(spec)), ...Object.entries(tmpfs).map(([target, options]) => tmpfsOf(target, options))];

@@ -10,7 +10,7 @@ export function endpointSpecFromDocker(fields: Fields | null): EndpointSpec | nu
   if (fields === null) return null;
   const spec: EndpointSpec = {
     mode: fields.word("Mode", sameWords<EndpointSpec["mode"]>("vip", "dnsrr"), "vip"),
-    ports: fields.children("Ports").map(portFromDocker),
+    ports: fields.children("Ports", portFromDocker),
   };
   fields.end();
   return spec;

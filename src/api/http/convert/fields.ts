@@ -1,3 +1,4 @@
+import { NO_ENTRIES, NO_ITEMS } from "../../../base/nothing.js";
 import { badRequest, notSupported } from "../errors.js";
 
 const INT64_MIN = -(2n ** 63n);
@@ -70,7 +71,7 @@ export class Fields {
 
   strings(name: string): readonly string[] {
     const value = this.#take(name);
-    if (value === undefined) return [];
+    if (value === undefined) return NO_ITEMS;
     if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) throw this.#wrong(name, "a list of strings");
     return value;
   }
@@ -78,7 +79,7 @@ export class Fields {
   /** A list of integers from 0 to 65535. */
   numbers(name: string): readonly number[] {
     const value = this.#take(name);
-    if (value === undefined) return [];
+    if (value === undefined) return NO_ITEMS;
     if (Array.isArray(value) && value.every((item) => Number.isInteger(item) && item >= 0 && item <= 65_535)) return value;
     throw this.#wrong(name, "a list of integers from 0 to 65535");
   }
@@ -94,7 +95,7 @@ export class Fields {
   /** A map of strings; null values are empty. */
   record(name: string): Readonly<Record<string, string>> {
     const value = this.#take(name);
-    if (value === undefined) return {};
+    if (value === undefined) return NO_ENTRIES;
     if (typeof value !== "object" || Array.isArray(value)) throw this.#wrong(name, "a map of strings");
     return Object.fromEntries(
       Object.entries(value as object).map(([key, item]) => {
@@ -127,16 +128,17 @@ export class Fields {
     return value === undefined ? null : new Fields(value, this.#at(name));
   }
 
-  children(name: string): readonly Fields[] {
+  /** A list of objects, each as `convert` has it. */
+  children<T>(name: string, convert: (fields: Fields) => T): readonly T[] {
     const value = this.#take(name);
-    if (value === undefined) return [];
+    if (value === undefined) return NO_ITEMS;
     if (!Array.isArray(value)) throw this.#wrong(name, "a list");
-    return value.map((item, index) => new Fields(item, `${this.#at(name)}[${index}]`));
+    return value.map((item, index) => convert(new Fields(item, `${this.#at(name)}[${index}]`)));
   }
 
   /** Fields that mean nothing here, whatever they hold. */
   ignore(...names: readonly string[]): void {
-    for (const name of names) this.#values.delete(name.toLowerCase());
+    for (const name of names) this.#values.delete(keyOf(name));
   }
 
   /** Throws 501 when a field that was not read holds something. */
@@ -147,10 +149,11 @@ export class Fields {
   }
 
   #take(name: string): unknown {
-    const key = name.toLowerCase();
-    const value = this.#values.get(key)?.value;
+    const key = keyOf(name);
+    const field = this.#values.get(key);
+    if (field === undefined) return undefined;
     this.#values.delete(key);
-    return value ?? undefined;
+    return field.value ?? undefined;
   }
 
   #at(name: string): string {
@@ -160,6 +163,18 @@ export class Fields {
   #wrong(name: string, expected: string): Error {
     return badRequest(`${this.#at(name)} must be ${expected}`);
   }
+}
+
+/** Of the names that the converters read by, which are few: a string that is made anew for each look-up is hashed anew. */
+const keys = new Map<string, string>();
+
+function keyOf(name: string): string {
+  let key = keys.get(name);
+  if (key === undefined) {
+    key = name.toLowerCase();
+    keys.set(name, key);
+  }
+  return key;
 }
 
 /** True for what Go calls a zero value, at any depth. */

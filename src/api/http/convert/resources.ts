@@ -49,7 +49,7 @@ function reservationsFromDocker(fields: Fields | null): ResourceReservations | n
   const reservations: ResourceReservations = {
     nanoCpus: fields.integer("NanoCPUs"),
     memoryBytes: fields.integer("MemoryBytes"),
-    generic: fields.children("GenericResources").map(genericResourceFromDocker),
+    generic: fields.children("GenericResources", genericResourceFromDocker),
   };
   fields.end();
   return unlessBlank(reservations);

@@ -31,7 +31,7 @@ export function serviceSpecFromDocker(body: unknown, source: SpecSource): Servic
   fields.ignore(...REQUEST_PARAMETERS);
   const task = fields.child("TaskTemplate");
   if (task === null) throw badRequest("TaskTemplate must be given");
-  const olderNetworks = fields.children("Networks");
+  const olderNetworks = fields.children("Networks", (network) => network);
   const spec: ServiceSpec = {
     name: fields.string("Name"),
     labels: fields.record("Labels"),

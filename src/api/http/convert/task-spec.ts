@@ -16,14 +16,14 @@ export function taskSpecFromDocker(fields: Fields, options: { readonly registryA
   const runtime = fields.word("Runtime", RUNTIMES, "container");
   const container = fields.child("ContainerSpec");
   if (runtime === "container" && container === null) throw badRequest("ContainerSpec: a container runtime needs a container specification");
-  const networks = fields.children("Networks");
+  const networks = fields.children("Networks", networkFromDocker);
   const spec: TaskSpec = {
     runtime,
     container: container === null ? null : containerSpecFromDocker(container, options.registryAuth),
     resources: resourcesFromDocker(fields.child("Resources")),
     restart: restartFromDocker(fields.child("RestartPolicy")),
     placement: placementFromDocker(fields.child("Placement")),
-    networks: (networks.length > 0 ? networks : options.networks).map(networkFromDocker),
+    networks: networks.length > 0 || options.networks.length === 0 ? networks : options.networks.map(networkFromDocker),
     logDriver: driverFromDocker(fields.child("LogDriver")),
     forceUpdate: fields.count("ForceUpdate"),
   };
@@ -77,9 +77,9 @@ function placementFromDocker(fields: Fields | null): Placement | null {
   if (fields === null) return null;
   const placement: Placement = {
     constraints: fields.strings("Constraints"),
-    preferences: fields.children("Preferences").map(preferenceFromDocker),
+    preferences: fields.children("Preferences", preferenceFromDocker),
     maxReplicas: fields.count("MaxReplicas"),
-    platforms: fields.children("Platforms").map(platformFromDocker),
+    platforms: fields.children("Platforms", platformFromDocker),
   };
   fields.end();
   return unlessBlank(placement);
