@@ -3,7 +3,7 @@ import type { ContainerNetwork } from "../model/container-network.js";
 import type { ContainerSpec, GenericResource, Platform, PortConfig, Task } from "../model/objects.js";
 import { type TemplateContext, expandTemplate } from "../model/template.js";
 import { containerMountOf } from "../runtime/container-mount.js";
-import type { ContainerConfig, HealthConfig } from "../runtime/container-runtime.js";
+import type { ContainerConfig, HealthConfig } from "../runtime/container-config.js";
 import { resourcesOfTask } from "./task-resources.js";
 
 /** What the agent knows of its own node. */

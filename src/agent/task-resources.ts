@@ -1,5 +1,5 @@
 import type { ResourceRequirements } from "../model/objects.js";
-import type { ContainerResources } from "../runtime/container-runtime.js";
+import type { ContainerResources } from "../runtime/container-config.js";
 
 /**
  * Limits of a task's container. Swap is said apart from memory in a service, and together with it in a container; -1 is no limit of swap, and of swappiness the

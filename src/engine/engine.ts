@@ -8,17 +8,8 @@ import type { HostNetwork, LiveEndpoint } from "../network/host-network.js";
 import { bridgeNetworkOf } from "../runtime/bridge-network.js";
 import type { ImageChange, ImageStore } from "../runtime/image-store.js";
 import { signalNumber } from "../runtime/signals.js";
-import type {
-  ContainerChange,
-  ContainerConfig,
-  ContainerExit,
-  ContainerInfo,
-  ContainerResources,
-  ContainerRuntime,
-  RemoveOptions,
-  RestartPolicy,
-  SingleConfig,
-} from "../runtime/container-runtime.js";
+import type { ContainerConfig, ContainerResources, RestartPolicy, SingleConfig } from "../runtime/container-config.js";
+import type { ContainerChange, ContainerExit, ContainerInfo, ContainerRuntime, RemoveOptions } from "../runtime/container-runtime.js";
 import { EngineEvents } from "./events.js";
 import { ExecRegistry } from "./exec-registry.js";
 import { HealthChecks } from "./health/health-checks.js";

@@ -1,4 +1,5 @@
-import type { ContainerExit, SingleConfig } from "../runtime/container-runtime.js";
+import type { SingleConfig } from "../runtime/container-config.js";
+import type { ContainerExit } from "../runtime/container-runtime.js";
 
 const DELAY_MS_MIN = 100;
 const DELAY_MS_MAX = 60_000;

@@ -1,7 +1,7 @@
 import { access, readFile, realpath } from "node:fs/promises";
 import { ClusterError } from "../base/errors.js";
 import { mountOf, parseMountinfo } from "../base/mountinfo.js";
-import type { ContainerMount } from "./container-runtime.js";
+import type { ContainerMount } from "./container-config.js";
 
 /** Throws ClusterError `invalid_argument` unless the source of a bind is there, and the host's mount that it is on can propagate as asked. */
 export async function requireBindSource({ source, propagation }: ContainerMount): Promise<void> {

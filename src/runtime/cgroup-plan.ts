@@ -1,5 +1,5 @@
 import type { CgroupLayout } from "./cgroup-layout.js";
-import type { ContainerResources } from "./container-runtime.js";
+import type { ContainerResources } from "./container-config.js";
 import { legacyLimits, unifiedLimits } from "./resource-limits.js";
 
 /** A directory to be made for a container. */

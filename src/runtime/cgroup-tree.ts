@@ -5,7 +5,7 @@ import { ClusterError, systemCodeOf } from "../base/errors.js";
 import { foldersOf, killMembers, moveMembers, removeFolder } from "./cgroup-folder.js";
 import { type CgroupLayout, legacyMountPoints, parseCgroupMounts } from "./cgroup-layout.js";
 import { type CgroupPlan, planCgroups } from "./cgroup-plan.js";
-import type { ContainerResources } from "./container-runtime.js";
+import type { ContainerResources } from "./container-config.js";
 import { ancestorsOf, besideOf, DEVICES_ALLOWED, everyoneMounts, legacyMounts, prepareOwnerGroups, SHIMS } from "./owner-groups.js";
 import { giveRealtime, type RealtimeTime } from "./realtime-budget.js";
 import { readAbilities, type ResourceAbilities } from "./resource-abilities.js";

@@ -1,6 +1,6 @@
 import { ClusterError } from "../base/errors.js";
 import type { Mount } from "../model/objects.js";
-import type { ContainerMount, MountedVolume } from "./container-runtime.js";
+import type { ContainerMount, MountedVolume } from "./container-config.js";
 
 /** The permission bits of a mode that Go wrote. */
 const PERMISSIONS = 0o7777;

@@ -2,7 +2,7 @@ import { readFile } from "node:fs/promises";
 import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { LogConfig } from "./logs/log-plan.js";
-import type { ContainerConfig } from "./container-runtime.js";
+import type { ContainerConfig } from "./container-config.js";
 import type { ProcessConfig } from "./process-config.js";
 
 /** What is kept of a container from its making on. How it runs and ended is not here: the shim knows, and its exit record after it. */

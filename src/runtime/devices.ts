@@ -1,7 +1,7 @@
 import { readdir, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { ClusterError, systemCodeOf } from "../base/errors.js";
-import type { ContainerConfig, ContainerDevice } from "./container-runtime.js";
+import type { ContainerConfig, ContainerDevice } from "./container-config.js";
 
 /** A node to be made in a container's /dev. */
 export interface DeviceNode {

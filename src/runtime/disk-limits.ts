@@ -1,6 +1,6 @@
 import { stat } from "node:fs/promises";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
-import type { ContainerResources, DiskLimit, DiskLimits } from "./container-runtime.js";
+import type { ContainerResources, DiskLimit, DiskLimits } from "./container-config.js";
 import { deviceNumbers } from "./devices.js";
 import type { ResourceAbilities } from "./resource-abilities.js";
 import type { Limit } from "./resource-limits.js";

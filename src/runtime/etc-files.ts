@@ -1,7 +1,7 @@
 import { readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { systemCodeOf } from "../base/errors.js";
-import type { ContainerConfig } from "./container-runtime.js";
+import type { ContainerConfig } from "./container-config.js";
 
 /** Files of /etc that are made for each container, by their name there. */
 export const ETC_FILES = ["hosts", "hostname", "resolv.conf"] as const;

@@ -1,5 +1,6 @@
 import { ClusterError } from "../base/errors.js";
-import type { HealthConfig, HealthPlan } from "./container-runtime.js";
+import type { HealthConfig } from "./container-config.js";
+import type { HealthPlan } from "./container-runtime.js";
 import type { ImageConfig } from "./image-store.js";
 
 const SHELL = ["/bin/sh", "-c"];

@@ -1,7 +1,7 @@
 import { isClusterError } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { ContainerVolumes, VolumeUse } from "../volumes/volume-store.js";
-import type { ContainerConfig, ContainerMount } from "./container-runtime.js";
+import type { ContainerConfig, ContainerMount } from "./container-config.js";
 import { normalisePath } from "./mount-plan.js";
 
 /** What of a container says which volumes it has. */

@@ -1,5 +1,5 @@
 import type { Readable } from "node:stream";
-import type { HealthConfig } from "./container-runtime.js";
+import type { HealthConfig } from "./container-config.js";
 
 /** Images of one host: content by digest, layers unpacked once and shared. References are normalised as Docker does. */
 export interface ImageStore {

@@ -8,13 +8,13 @@ import type { CgroupPlan } from "./cgroup-plan.js";
 import { withDeviceNumbers } from "./disk-limits.js";
 import { type ContainerPaths, execSocket, shortName } from "./container-paths.js";
 import { type ContainerRecord, writeRecord } from "./container-record.js";
+import type { ContainerResources } from "./container-config.js";
 import type {
   Attachment,
   ContainerChange,
   ContainerChanges,
   ContainerExit,
   ContainerInfo,
-  ContainerResources,
   ExecConfig,
   ExecProcess,
   StreamChoice,

@@ -13,12 +13,12 @@ import { ContainerList } from "./container-list.js";
 import { type ContainerPaths, containerPaths, containersFolder, mountPointsFolder, socketsFolder } from "./container-paths.js";
 import { type ContainerRecord, readRecord, writeRecord } from "./container-record.js";
 import type { ResourceAbilities } from "./resource-abilities.js";
+import type { ContainerConfig } from "./container-config.js";
 import type {
   Attachment,
   ContainerChange,
   ContainerChangeListener,
   ContainerChanges,
-  ContainerConfig,
   ContainerExit,
   ContainerInfo,
   ContainerLogOptions,

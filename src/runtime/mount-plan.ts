@@ -1,5 +1,5 @@
 import { ClusterError } from "../base/errors.js";
-import type { ContainerConfig, ContainerMount } from "./container-runtime.js";
+import type { ContainerConfig, ContainerMount } from "./container-config.js";
 import { ETC_FILES } from "./etc-files.js";
 import type { LaunchRecord } from "./shim/launch-record.js";
 

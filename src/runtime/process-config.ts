@@ -1,6 +1,7 @@
 import { hostname as hostnameOfHost } from "node:os";
 import { ClusterError } from "../base/errors.js";
-import type { ContainerConfig, HealthPlan } from "./container-runtime.js";
+import type { ContainerConfig } from "./container-config.js";
+import type { HealthPlan } from "./container-runtime.js";
 import { planHealth } from "./health-plan.js";
 import type { ImageConfig } from "./image-store.js";
 

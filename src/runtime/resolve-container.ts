@@ -1,6 +1,6 @@
 import { ClusterError } from "../base/errors.js";
 import { requireBindSource } from "./bind-source.js";
-import type { ContainerConfig } from "./container-runtime.js";
+import type { ContainerConfig } from "./container-config.js";
 import { planDevices } from "./devices.js";
 import type { ImageStore } from "./image-store.js";
 import { validateLaunch } from "./launch-request.js";

@@ -1,5 +1,5 @@
 import type { CgroupLayout } from "./cgroup-layout.js";
-import type { ContainerResources } from "./container-runtime.js";
+import type { ContainerResources } from "./container-config.js";
 import { legacyDiskLimits, unifiedDiskLimits } from "./disk-limits.js";
 
 export type Limit = readonly [file: string, text: string];

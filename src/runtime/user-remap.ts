@@ -1,7 +1,7 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
-import type { ContainerConfig } from "./container-runtime.js";
+import type { ContainerConfig } from "./container-config.js";
 import { FilesProgram } from "./files/files-program.js";
 import type { IdMaps } from "./launch-request.js";
 import { encode } from "./shim/launch-record.js";

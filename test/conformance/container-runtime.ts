@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newContainerId } from "../../src/base/ids.js";
-import type { ContainerConfig, ContainerLogOptions, ContainerRuntime } from "../../src/runtime/container-runtime.js";
+import type { ContainerConfig } from "../../src/runtime/container-config.js";
+import type { ContainerLogOptions, ContainerRuntime } from "../../src/runtime/container-runtime.js";
 
 /** What the suite needs of an implementation. */
 export interface RuntimeWorld {

@@ -1,4 +1,4 @@
-import type { ContainerConfig } from "../../src/runtime/container-runtime.js";
+import type { ContainerConfig } from "../../src/runtime/container-config.js";
 
 /** A container with nothing set but what it must have. */
 export function containerConfig(id: string, name: string, change: Partial<ContainerConfig> = {}): ContainerConfig {

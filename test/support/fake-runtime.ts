@@ -3,12 +3,12 @@ import { deferred } from "../../src/base/deferred.js";
 import { ClusterError } from "../../src/base/errors.js";
 import { PassThrough } from "node:stream";
 import { planHealth } from "../../src/runtime/health-plan.js";
+import type { ContainerConfig } from "../../src/runtime/container-config.js";
 import type {
   Attachment,
   ContainerChange,
   ContainerChangeListener,
   ContainerChanges,
-  ContainerConfig,
   ContainerExit,
   ContainerInfo,
   ContainerLogOptions,

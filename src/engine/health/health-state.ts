@@ -1,4 +1,4 @@
-import type { HealthConfig } from "../../runtime/container-runtime.js";
+import type { HealthConfig } from "../../runtime/container-config.js";
 
 export type HealthStatus = "starting" | "healthy" | "unhealthy";
 

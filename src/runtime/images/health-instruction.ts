@@ -1,5 +1,5 @@
 import { ClusterError } from "../../base/errors.js";
-import type { HealthConfig } from "../container-runtime.js";
+import type { HealthConfig } from "../container-config.js";
 
 const DURATIONS = { "--interval": "intervalMs", "--timeout": "timeoutMs", "--start-period": "startPeriodMs", "--start-interval": "startIntervalMs" } as const;
 const UNITS_MS: Readonly<Record<string, number>> = { h: 3_600_000, m: 60_000, s: 1000, ms: 1, us: 1e-3, µs: 1e-3, ns: 1e-6 };

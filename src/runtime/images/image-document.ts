@@ -1,6 +1,6 @@
 import { arch } from "node:os";
 import { ClusterError } from "../../base/errors.js";
-import type { HealthConfig } from "../container-runtime.js";
+import type { HealthConfig } from "../container-config.js";
 import type { ImageConfig } from "../image-store.js";
 import { digestOf, isDigest } from "./digest.js";
 import { parseJson } from "./parse-json.js";

@@ -2,7 +2,7 @@ import { mkdir, readdir, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { systemCodeOf } from "../../base/errors.js";
 import { EXEC_PREFIX, shortName } from "../container-paths.js";
-import type { ContainerConfig } from "../container-runtime.js";
+import type { ContainerConfig } from "../container-config.js";
 import { type ExecLaunch, execRecords, type Launch, launchRecords, ociParts } from "../launch-request.js";
 import { encode, type LaunchRecord } from "../shim/launch-record.js";
 import { readMaps } from "../user-remap.js";

@@ -1,5 +1,5 @@
 import { capabilitiesOf, hasCapability } from "../capabilities.js";
-import type { ContainerConfig } from "../container-runtime.js";
+import type { ContainerConfig } from "../container-config.js";
 import type { Launch } from "../launch-request.js";
 import { DEFAULT_PROFILE } from "./default-policy.js";
 import type { SeccompFilters } from "./filters.js";

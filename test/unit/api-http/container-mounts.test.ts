@@ -1,6 +1,6 @@
 import { Readable } from "node:stream";
 import { expect, test } from "vitest";
-import type { ContainerMount, MountedVolume } from "../../../src/runtime/container-runtime.js";
+import type { ContainerMount, MountedVolume } from "../../../src/runtime/container-config.js";
 import { inactiveFixture } from "./server-fixture.js";
 
 const PLAIN = { isReadOnly: false, propagation: "", sizeBytes: 0, mode: 0 };

@@ -5,7 +5,7 @@ import { silentLogger } from "../../../src/base/log.js";
 import { Engine } from "../../../src/engine/engine.js";
 import { restartDelayMs, shouldRestart, shouldStartWithDaemon } from "../../../src/engine/restart-plan.js";
 import type { ExecSettings } from "../../../src/engine/exec-registry.js";
-import type { SingleConfig } from "../../../src/runtime/container-runtime.js";
+import type { SingleConfig } from "../../../src/runtime/container-config.js";
 import { containerConfig } from "../../support/container-config.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";

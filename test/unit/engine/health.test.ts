@@ -7,7 +7,7 @@ import { deferred } from "../../../src/base/deferred.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { Engine } from "../../../src/engine/engine.js";
 import { HealthFolder } from "../../../src/engine/health/health-records.js";
-import type { HealthConfig } from "../../../src/runtime/container-runtime.js";
+import type { HealthConfig } from "../../../src/runtime/container-config.js";
 import { containerConfig } from "../../support/container-config.js";
 import { FakeHostNetwork } from "../../support/fake-host-network.js";
 import { FakeRuntime } from "../../support/fake-runtime.js";

@@ -1,7 +1,7 @@
 import { mkdirSync, readdirSync, renameSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ContainerMount } from "../../../src/runtime/container-runtime.js";
+import type { ContainerMount } from "../../../src/runtime/container-config.js";
 import { ContainerWorld, PLAIN_EXEC } from "../../support/container-world.js";
 
 /** What other container runtimes let out, tried on ours; native/escapes.md has the whole table. */

@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:f
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { ContainerResources } from "../../../src/runtime/container-runtime.js";
+import type { ContainerResources } from "../../../src/runtime/container-config.js";
 import { giveRealtime, type RealtimeTime } from "../../../src/runtime/realtime-budget.js";
 import { ContainerWorld } from "../../support/container-world.js";
 

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync, realpathSync, statSync } from "n
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import type { ContainerResources } from "../../../src/runtime/container-runtime.js";
+import type { ContainerResources } from "../../../src/runtime/container-config.js";
 import { deviceNumbers } from "../../../src/runtime/devices.js";
 import { ContainerWorld } from "../../support/container-world.js";
 import { until } from "../../support/until.js";

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseSeccompProfile } from "../../../src/runtime/seccomp/parse-profile.js";
 import { DEFAULT_PROFILE } from "../../../src/runtime/seccomp/default-policy.js";
 import { policyText } from "../../../src/runtime/seccomp/profile.js";
-import type { ContainerConfig } from "../../../src/runtime/container-runtime.js";
+import type { ContainerConfig } from "../../../src/runtime/container-config.js";
 import { ContainerWorld } from "../../support/container-world.js";
 
 const PROBE = resolve(import.meta.dirname, "../../../native/build/syscall-probe");

@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { chownSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ContainerConfig, ContainerMount } from "../../../src/runtime/container-runtime.js";
+import type { ContainerConfig, ContainerMount } from "../../../src/runtime/container-config.js";
 import { ContainerWorld, PATIENT, PLAIN_EXEC, SHIM_PATH } from "../../support/container-world.js";
 import { describeAsRoot } from "../../support/privileges.js";
 

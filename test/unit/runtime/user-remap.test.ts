@@ -1,7 +1,7 @@
 import { chownSync, mkdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ContainerMount } from "../../../src/runtime/container-runtime.js";
+import type { ContainerMount } from "../../../src/runtime/container-config.js";
 import { entriesOf } from "../../support/archive-entries.js";
 import { ContainerWorld, containerConfig, PATIENT } from "../../support/container-world.js";
 import { describeAsRoot } from "../../support/privileges.js";

@@ -4,7 +4,7 @@ import { mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from
 import { join } from "node:path";
 import { Readable } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import type { ContainerMount, MountedVolume } from "../../../src/runtime/container-runtime.js";
+import type { ContainerMount, MountedVolume } from "../../../src/runtime/container-config.js";
 import { until } from "../../support/until.js";
 import { ContainerWorld, containerConfig, PATIENT } from "../../support/container-world.js";
 

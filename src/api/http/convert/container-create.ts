@@ -1,5 +1,6 @@
 import type { PortConfig } from "../../../model/objects.js";
-import type { ContainerConfig, ContainerInfo, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-runtime.js";
+import type { ContainerConfig, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-config.js";
+import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import type { ResourceAbilities } from "../../../runtime/resource-abilities.js";
 import type { NetworkChoice } from "../../../engine/engine.js";

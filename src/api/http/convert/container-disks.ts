@@ -1,4 +1,4 @@
-import type { DiskLimit, DiskLimits } from "../../../runtime/container-runtime.js";
+import type { DiskLimit, DiskLimits } from "../../../runtime/container-config.js";
 import { badRequest } from "../errors.js";
 import type { Json } from "../json.js";
 import type { Fields } from "./fields.js";

@@ -1,6 +1,7 @@
 import { validateMount } from "../../../model/validation/mounts.js";
 import { containerMountOf } from "../../../runtime/container-mount.js";
-import type { ContainerInfo, ContainerMount, StorageRequest } from "../../../runtime/container-runtime.js";
+import type { ContainerMount, StorageRequest } from "../../../runtime/container-config.js";
+import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { anonymousMount, normalisePath } from "../../../runtime/mount-plan.js";
 import { badRequest, notSupported } from "../errors.js";
 import { stringifyJson } from "../json.js";

@@ -1,4 +1,4 @@
-import type { ContainerResources } from "../../../runtime/container-runtime.js";
+import type { ContainerResources } from "../../../runtime/container-config.js";
 import { changedDisks } from "../../../runtime/disk-limits.js";
 import type { ResourceAbilities } from "../../../runtime/resource-abilities.js";
 import { badRequest, HttpError } from "../errors.js";

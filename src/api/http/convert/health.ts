@@ -1,5 +1,5 @@
 import type { HealthState } from "../../../engine/health/health-state.js";
-import type { HealthConfig } from "../../../runtime/container-runtime.js";
+import type { HealthConfig } from "../../../runtime/container-config.js";
 import type { Json } from "../json.js";
 import { timeText } from "./time.js";
 import { unlessZero } from "./zero-values.js";

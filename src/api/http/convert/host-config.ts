@@ -1,5 +1,5 @@
 import type { PortConfig } from "../../../model/objects.js";
-import type { ContainerConfig, StorageRequest } from "../../../runtime/container-runtime.js";
+import type { ContainerConfig, StorageRequest } from "../../../runtime/container-config.js";
 import { MASKED_PATHS, READ_ONLY_PATHS } from "../../../runtime/launch-request.js";
 import { OWN_RUNTIME } from "../../../runtime/oci/oci-runtimes.js";
 import type { Json } from "../json.js";

@@ -1,6 +1,7 @@
 import type { PortConfig } from "../../../model/objects.js";
 import { bridgeNetworkOf } from "../../../runtime/bridge-network.js";
-import type { ContainerConfig, ContainerInfo } from "../../../runtime/container-runtime.js";
+import type { ContainerConfig } from "../../../runtime/container-config.js";
+import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { Json } from "../json.js";
 
 /** Published ports listen on each address of the host. */

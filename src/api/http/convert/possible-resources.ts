@@ -1,4 +1,4 @@
-import type { ContainerResources, DiskLimits } from "../../../runtime/container-runtime.js";
+import type { ContainerResources, DiskLimits } from "../../../runtime/container-config.js";
 import type { ResourceAbilities } from "../../../runtime/resource-abilities.js";
 import { badRequest } from "../errors.js";
 

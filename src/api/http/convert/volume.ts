@@ -1,4 +1,4 @@
-import type { ContainerConfig, ContainerMount } from "../../../runtime/container-runtime.js";
+import type { ContainerConfig, ContainerMount } from "../../../runtime/container-config.js";
 import { normalisePath } from "../../../runtime/mount-plan.js";
 import { withoutPasswords } from "../../../volumes/mount-options.js";
 import { LOCAL_DRIVER, type Volume, type VolumeRequest, type VolumeUsage } from "../../../volumes/volume-store.js";
