@@ -1,5 +1,5 @@
 import type { ContainerNetwork } from "../model/container-network.js";
-import type { PortConfig } from "../model/objects.js";
+import type { HostPort } from "../model/host-port.js";
 
 /**
  * The default network of one host: a bridge with outbound NAT, and host-mode published ports. Knows endpoints, not tasks.
@@ -13,11 +13,11 @@ export interface HostNetwork {
    * can be made while an older one still holds its ports. Throws ClusterError `already_exists` when a host port is taken (the message names it),
    * `unavailable` when the pool is exhausted (used and total).
    */
-  attach(containerId: string, ports: readonly PortConfig[]): Promise<AttachedEndpoint>;
+  attach(containerId: string, ports: readonly HostPort[]): Promise<AttachedEndpoint>;
   /** Withdraws ports and address; does nothing for an unknown container. */
   detach(containerId: string): Promise<void>;
   /** The ports of this host that lead to the container now; empty for an unknown one. */
-  publishedPorts(containerId: string): readonly PortConfig[];
+  publishedPorts(containerId: string): readonly HostPort[];
   /** Removes every kernel object of this owner: when the node leaves the swarm. */
   destroy(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export interface HostNetwork {
 export interface AttachedEndpoint {
   readonly network: ContainerNetwork;
   /** With the port numbers that were chosen. */
-  readonly ports: readonly PortConfig[];
+  readonly ports: readonly HostPort[];
 }
 
 /** What a restarted daemon knows of a container that is still there. */

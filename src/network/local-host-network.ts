@@ -5,7 +5,7 @@ import { systemCodeOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import { type Random, systemRandom } from "../base/random.js";
 import type { Kernel } from "../kernel/kernel.js";
-import type { PortConfig } from "../model/objects.js";
+import type { HostPort } from "../model/host-port.js";
 import { AddressPool, macAddressOf } from "./address-pool.js";
 import { type BridgeRules, type PublishedPort, publishPorts, removeTable, replaceTable, withdrawPorts } from "./bridge-ruleset.js";
 import type { AttachedEndpoint, HostNetwork, LiveEndpoint } from "./host-network.js";
@@ -76,7 +76,7 @@ export class LocalHostNetwork implements HostNetwork {
     for (const { name } of await kernel.listLinks(this.#interfacePrefix)) if (!kept.has(name)) await kernel.deleteLink(name);
   }
 
-  async attach(containerId: string, ports: readonly PortConfig[]): Promise<AttachedEndpoint> {
+  async attach(containerId: string, ports: readonly HostPort[]): Promise<AttachedEndpoint> {
     const known = this.#endpoints.get(containerId);
     const endpoint = known ?? this.#newEndpoint(containerId);
     if (known === undefined) this.#endpoints.set(containerId, endpoint);
@@ -103,7 +103,7 @@ export class LocalHostNetwork implements HostNetwork {
     this.#forget(containerId, endpoint);
   }
 
-  publishedPorts(containerId: string): readonly PortConfig[] {
+  publishedPorts(containerId: string): readonly HostPort[] {
     return this.#endpoints.get(containerId)?.ports ?? [];
   }
 
@@ -135,7 +135,7 @@ export class LocalHostNetwork implements HostNetwork {
     }
   }
 
-  async #publish(containerId: string, endpoint: AttachedEndpoint, wanted: readonly PortConfig[]): Promise<AttachedEndpoint> {
+  async #publish(containerId: string, endpoint: AttachedEndpoint, wanted: readonly HostPort[]): Promise<AttachedEndpoint> {
     const ports = await this.#ports.claim(containerId, wanted);
     const published = { ...endpoint, ports };
     try {

@@ -1,5 +1,5 @@
 import type { ContainerNetwork } from "../model/container-network.js";
-import type { PortConfig } from "../model/objects.js";
+import type { HostPort } from "../model/host-port.js";
 import type { LogConfig } from "./logs/log-plan.js";
 
 /** What a container is made with, the image's settings left out: what `ContainerRuntime.create` takes and a record keeps. */
@@ -96,9 +96,9 @@ export interface SingleConfig {
   /** Removed when it has ended. */
   readonly isAutoRemoved: boolean;
   /** As asked for; a published port of 0 is any. */
-  readonly ports: readonly PortConfig[];
+  readonly ports: readonly HostPort[];
   /** As they were given at the last start. */
-  readonly published: readonly PortConfig[];
+  readonly published: readonly HostPort[];
   /** Stopped by hand: no policy starts it again, but "always" when the daemon starts. */
   readonly isStopped: boolean;
   /** What `inspect` shows of the request. */

@@ -21,7 +21,9 @@ const shortName = (id: string) => id.slice(0, 32);
 /** What is there. */
 function found({ folder, ownerId, cgroupParent, spawnerPid }: Owner): Inventory {
   const links = execFileSync("ip", ["-o", "link"], { encoding: "utf8" });
-  const elements = execFileSync("nft", ["list", "map", "ip", `swarm_${ownerId}`, "host_ports"], { encoding: "utf8" });
+  const elements = ["host_ports", "address_ports"]
+    .map((map) => execFileSync("nft", ["list", "map", "ip", `swarm_${ownerId}`, map], { encoding: "utf8" }))
+    .join("");
   const hierarchies = ["", ...readdirSync("/sys/fs/cgroup")].map((name) => join("/sys/fs/cgroup", name, cgroupParent));
   const groups = hierarchies.flatMap((path) => [join(path, ownerId), join(path, `${ownerId}-devices`)]).filter(existsSync);
   const containers = groups.flatMap((path) => foldersOf(path).filter((name) => name !== "shims"));

@@ -1,4 +1,5 @@
-import type { ClusterSpec, NodeAvailability, PortConfig } from "../../model/objects.js";
+import type { HostPort } from "../../model/host-port.js";
+import type { ClusterSpec, NodeAvailability } from "../../model/objects.js";
 import type { Engine } from "../../engine/engine.js";
 import type { ContainerRuntime } from "../../runtime/container-runtime.js";
 import type { OciRuntimes } from "../../runtime/oci/oci-runtimes.js";
@@ -21,7 +22,7 @@ export interface Backend {
   readonly transfer: ImageTransfer;
   readonly host: HostDescription;
   /** The ports of this host that lead to the container now. */
-  publishedPorts(containerId: string): readonly PortConfig[];
+  publishedPorts(containerId: string): readonly HostPort[];
   /** Prometheus text and its content type. Never waits for a quorum. */
   metrics(): Promise<{ readonly contentType: string; readonly text: string }>;
 }

@@ -44,6 +44,14 @@ describeAsRoot("on a real kernel", () => {
     });
   });
 
+  test("a port on one address is reached there alone, and one on loopback by the host alone", () => {
+    expect(seen.onAddress).toEqual({
+      own: ["E", "failed", "failed", "failed"],
+      other: ["E", "E", "failed"],
+      elsewhere: "invalid_argument: port 8181/tcp cannot be published on 192.0.2.9: this host does not have that address",
+    });
+  });
+
   test("a restart disturbs nobody and sweeps what is nobody's", () => {
     expect(seen).toMatchObject({
       afterRestart: everywhere,

@@ -13,6 +13,7 @@ let kernel: RecordingKernel;
 let transactions: string[][];
 let failure: ClusterError | null;
 let busy: Set<number>;
+let busyThere: Set<string>;
 let network: LocalHostNetwork;
 
 beforeEach(async () => {
@@ -20,6 +21,7 @@ beforeEach(async () => {
   transactions = [];
   failure = null;
   busy = new Set();
+  busyThere = new Set();
   network = new LocalHostNetwork({
     ownerId: "abc",
     subnet: "172.30.0.0/16",
@@ -33,7 +35,7 @@ beforeEach(async () => {
       },
       async [Symbol.asyncDispose]() {},
     },
-    isPortFree: async (_, number) => !busy.has(number),
+    isPortFree: async (_, number, address) => !busy.has(number) && !busyThere.has(`${address}:${number}`),
     setSysctl: async (name, value) => void kernel.calls.push(`${name}=${value}`),
   });
   await network.start([]);
@@ -92,6 +94,46 @@ test("a port that a program has is refused, and what was claimed beside it is gi
   busy.add(81);
   await expect(network.attach(idOf("a"), [port(80), port(81)])).rejects.toMatchObject({ code: "already_exists", message: expect.stringContaining("81/tcp") });
   await expect(network.attach(idOf("b"), [port(80)])).resolves.toMatchObject({ ports: [port(80)] });
+});
+
+test("a port on one address leaves those of the others, but none on each", async () => {
+  const on = (address: string) => ({ ...port(80), address });
+  const { ports } = await network.attach(idOf("a"), [on("127.0.0.1"), port(81)]);
+  expect(ports).toEqual([on("127.0.0.1"), port(81)]);
+  expect(transactions).toEqual([
+    ["add element ip swarm_abc host_ports { tcp . 81 : 172.30.0.2 . 80 }", "add element ip swarm_abc address_ports { 127.0.0.1 . tcp . 80 : 172.30.0.2 . 80 }"],
+  ]);
+  await network.attach(idOf("b"), [on("10.0.0.1")]);
+  const refused = (wanted: Parameters<typeof network.attach>[1]) => expect(network.attach(idOf("c"), wanted)).rejects;
+  await refused([on("127.0.0.1")]).toThrow("port 80/tcp is already in use on 127.0.0.1 of this host by a container");
+  await refused([port(80)]).toThrow("port 80/tcp is already in use on this host by a container");
+  await refused([{ ...port(81), address: "10.0.0.1" }]).toMatchObject({ code: "already_exists" });
+  busyThere.add("10.0.0.1:90");
+  await refused([{ ...port(90), address: "10.0.0.1" }]).toThrow("port 90/tcp is already in use on 10.0.0.1 of this host by a program");
+  await network.attach(idOf("d"), [{ ...port(90), address: "10.0.0.2" }]);
+  transactions.length = 0;
+  await network.detach(idOf("a"));
+  expect(transactions[0]?.slice(2)).toEqual([
+    "delete element ip swarm_abc host_ports { tcp . 81 }",
+    "delete element ip swarm_abc address_ports { 127.0.0.1 . tcp . 80 }",
+  ]);
+  await network.attach(idOf("c"), [on("127.0.0.1"), port(81)]);
+  await network.detach(idOf("b"));
+  await network.detach(idOf("c"));
+  await network.attach(idOf("c"), [port(80)]);
+});
+
+test("of a range it is the first that is free, until none is", async () => {
+  const range = { ...port(80), lastPort: 82 };
+  busy.add(80);
+  expect((await network.attach(idOf("a"), [range])).ports).toEqual([port(81)]);
+  expect((await network.attach(idOf("b"), [range])).ports).toEqual([port(82)]);
+  await expect(network.attach(idOf("c"), [range])).rejects.toMatchObject({
+    code: "already_exists",
+    message: "all tcp ports from 80 to 82 are already in use on this host",
+  });
+  await network.detach(idOf("a"));
+  expect((await network.attach(idOf("c"), [range])).ports).toEqual([port(81)]);
 });
 
 test("a chosen port is one that nobody has", async () => {

@@ -94,6 +94,22 @@ async function main(): Promise<Record<string, unknown>> {
     conflict: await codeOf(first.attach("c".repeat(64), [port(8080)])),
     otherProtocol: await codeOf(first.attach("d".repeat(64), [port(8080, "udp")])),
   };
+  const serverE = await webServer("E");
+  const e = await first.attach("1".repeat(64), [
+    { ...port(8181), address: "127.0.0.1" },
+    { ...port(8282), address: "10.99.0.1" },
+    { ...port(8080), protocol: "udp", address: "10.99.0.1", publishedPort: 8083 },
+  ]);
+  plug(serverE.pid, e.network);
+  // One who sends what is for the host's loopback over the bridge.
+  inside(serverB.pid, "sh -c 'echo 1 >/proc/sys/net/ipv4/conf/all/route_localnet'");
+  for (const route of ["127.0.0.0/8", "127.0.0.1"]) inside(serverB.pid, `ip route del local ${route} dev lo table local`);
+  inside(serverB.pid, `ip route add 127.0.0.1 via 172.30.0.1 dev eth0 src ${b.network.address.split("/")[0]}`);
+  seen.onAddress = {
+    own: [get(process.pid, "127.0.0.1:8181"), get(client.pid, "10.99.0.1:8181"), get(serverA.pid, "172.30.0.1:8181"), get(serverB.pid, "127.0.0.1:8181")],
+    other: [get(process.pid, "10.99.0.1:8282"), get(client.pid, "10.99.0.1:8282"), get(process.pid, "127.0.0.1:8282")],
+    elsewhere: await codeOf(first.attach("2".repeat(64), [{ ...port(8181), address: "192.0.2.9" }])),
+  };
   const listener = createServer();
   await new Promise<void>((resolve) => listener.listen(9090, "127.0.0.1", resolve));
   seen.listener = await codeOf(first.attach("e".repeat(64), [port(9091), port(9090)]));
@@ -123,7 +139,7 @@ async function main(): Promise<Record<string, unknown>> {
   await second.destroy();
   seen.afterDestroy = { bridge: run("ip -br link show type bridge").trim(), rules: run("nft list ruleset").trim(), links: await kernel.listLinks("vab12cd34") };
   await second[Symbol.asyncDispose]();
-  for (const server of [client, serverA, serverB]) server.kill("SIGKILL");
+  for (const server of [client, serverA, serverB, serverE]) server.kill("SIGKILL");
   return seen;
 }
 

@@ -1,4 +1,4 @@
-import type { PortConfig } from "../../../model/objects.js";
+import type { HostPort } from "../../../model/host-port.js";
 import type { ContainerConfig, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-config.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
@@ -220,7 +220,7 @@ function logFromDocker(host: Fields): ContainerConfig["log"] {
   return made;
 }
 
-function singleFromDocker(fields: Fields, host: Fields, made: { readonly ports: readonly PortConfig[]; readonly mounts: RequestedMounts }) {
+function singleFromDocker(fields: Fields, host: Fields, made: { readonly ports: readonly HostPort[]; readonly mounts: RequestedMounts }) {
   const isAutoRemoved = host.boolean("AutoRemove");
   const restart = restartFromDocker(host.child("RestartPolicy")) ?? { name: "no", retriesMax: 0 };
   if (isAutoRemoved && restart.name !== "no") throw badRequest("can't create 'AutoRemove' container with restart policy");

@@ -1,5 +1,5 @@
 import { durationText } from "../../../base/duration-text.js";
-import type { PortConfig } from "../../../model/objects.js";
+import type { HostPort } from "../../../model/host-port.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ContainerSizes } from "../container-sizes.js";
 import type { Json } from "../json.js";
@@ -11,7 +11,7 @@ import { mountPointsToDocker } from "./volume.js";
 /** What the list shows of a container beside what the runtime knows. */
 export interface SummarySurroundings {
   /** Those of the host that lead to it. */
-  readonly ports: readonly PortConfig[];
+  readonly ports: readonly HostPort[];
   readonly nowMs: number;
   readonly life?: ContainerLife;
   readonly sizes?: ContainerSizes | undefined;
@@ -28,7 +28,7 @@ export function containerSummaryToDocker(container: ContainerInfo, { ports, nowM
     ImageID: container.imageId,
     Command: programOf(container).join(" "),
     Created: Math.floor(container.createdAtMs / 1000),
-    Ports: ports.map((port) => ({ IP: EVERY_ADDRESS, PrivatePort: port.targetPort, PublicPort: port.publishedPort, Type: port.protocol })),
+    Ports: ports.map((port) => ({ IP: port.address ?? EVERY_ADDRESS, PrivatePort: port.targetPort, PublicPort: port.publishedPort, Type: port.protocol })),
     Labels: config.labels,
     State: stateWordOf(container, life),
     Status: containerStatusText(container, nowMs, life),

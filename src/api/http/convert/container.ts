@@ -1,5 +1,5 @@
 import { join } from "node:path";
-import type { PortConfig } from "../../../model/objects.js";
+import type { HostPort } from "../../../model/host-port.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import type { ContainerSizes } from "../container-sizes.js";
@@ -15,7 +15,7 @@ import { mountPointsToDocker } from "./volume.js";
 /** What `inspect` shows of a container beside what the runtime knows. */
 export interface ContainerSurroundings {
   /** Those of the host that lead to it. */
-  readonly ports: readonly PortConfig[];
+  readonly ports: readonly HostPort[];
   readonly life: ContainerLife;
   /** Null for an image that is gone. */
   readonly image: ImageConfig | null;

@@ -1,4 +1,4 @@
-import type { PortConfig } from "../../../model/objects.js";
+import type { HostPort } from "../../../model/host-port.js";
 import type { ContainerConfig, StorageRequest } from "../../../runtime/container-config.js";
 import { MASKED_PATHS, READ_ONLY_PATHS } from "../../../runtime/launch-request.js";
 import { OWN_RUNTIME } from "../../../runtime/oci/oci-runtimes.js";
@@ -31,7 +31,7 @@ const FIXED = {
 } as const satisfies { readonly [name: string]: Json };
 
 /** The part of `inspect` about the host: limits, mounts, devices, ports. `ports` are those that lead to a task's container. */
-export function hostConfigToDocker(config: ContainerConfig, ports: readonly PortConfig[]): { readonly [name: string]: Json } {
+export function hostConfigToDocker(config: ContainerConfig, ports: readonly HostPort[]): { readonly [name: string]: Json } {
   const { single } = config;
   const list = <T>(values: readonly T[]) => (values.length === 0 ? null : values);
   return {

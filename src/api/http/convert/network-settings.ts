@@ -1,10 +1,10 @@
-import type { PortConfig } from "../../../model/objects.js";
+import type { HostPort } from "../../../model/host-port.js";
 import { bridgeNetworkOf } from "../../../runtime/bridge-network.js";
 import type { ContainerConfig } from "../../../runtime/container-config.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { Json } from "../json.js";
 
-/** Published ports listen on each address of the host. */
+/** Where published ports listen that name no address. */
 export const EVERY_ADDRESS = "0.0.0.0";
 
 /** There is no IPv6 in the default bridge. */
@@ -18,7 +18,7 @@ export function networkModeOf({ network }: ContainerConfig): string {
 }
 
 /** Where a container is on the network, and which ports of this host lead to it. */
-export function networkSettingsToDocker(container: ContainerInfo, ports: readonly PortConfig[]): { readonly [name: string]: Json } {
+export function networkSettingsToDocker(container: ContainerInfo, ports: readonly HostPort[]): { readonly [name: string]: Json } {
   return {
     Bridge: "",
     SandboxID: "",
@@ -45,13 +45,18 @@ export function networksToDocker(container: ContainerInfo): { readonly [name: st
 }
 
 /** By "80/tcp", where on the host each is found. */
-export function bindingsOf(ports: readonly PortConfig[]): { readonly [target: string]: Json } {
+export function bindingsOf(ports: readonly HostPort[]): { readonly [target: string]: Json } {
   const bindings = new Map<string, Json[]>();
   for (const port of ports) {
     const target = `${port.targetPort}/${port.protocol}`;
-    bindings.set(target, [...(bindings.get(target) ?? []), { HostIp: EVERY_ADDRESS, HostPort: `${port.publishedPort}` }]);
+    bindings.set(target, [...(bindings.get(target) ?? []), { HostIp: port.address ?? EVERY_ADDRESS, HostPort: portText(port) }]);
   }
   return Object.fromEntries(bindings);
+}
+
+/** A range as it was asked for. */
+function portText({ publishedPort, lastPort }: HostPort): string {
+  return lastPort === undefined ? `${publishedPort}` : `${publishedPort}-${lastPort}`;
 }
 
 /** A container has at most one place on the network, while it runs: its own id says which. */
