@@ -1,21 +1,22 @@
 import type { Clock } from "../base/clock.js";
 import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
-import type { VolumeChange, VolumeStore } from "../volumes/volume-store.js";
+import type { VolumeStore } from "../volumes/volume-store.js";
 import type { ContainerNetwork } from "../model/container-network.js";
 import { isDeepEqual } from "../model/deep-equal.js";
 import type { HostNetwork, LiveEndpoint } from "../network/host-network.js";
 import { bridgeNetworkOf } from "../runtime/bridge-network.js";
-import type { ImageChange, ImageStore } from "../runtime/image-store.js";
-import { signalNumber } from "../runtime/signals.js";
+import type { ImageStore } from "../runtime/image-store.js";
 import type { ContainerConfig, ContainerResources, RestartPolicy, SingleConfig } from "../runtime/container-config.js";
 import type { ContainerChange, ContainerExit, ContainerInfo, ContainerRuntime, RemoveOptions } from "../runtime/container-runtime.js";
+import { EventTeller } from "./event-teller.js";
 import { EngineEvents } from "./events.js";
 import { ExecRegistry } from "./exec-registry.js";
 import { HealthChecks } from "./health/health-checks.js";
 import type { HealthRecords } from "./health/health-records.js";
 import { shouldStartWithDaemon } from "./restart-plan.js";
 import { Restarts } from "./restarts.js";
+import { endOf, NO_EXIT, type WaitCondition } from "./wait-for-end.js";
 
 export interface EngineOptions {
   readonly runtime: ContainerRuntime;
@@ -30,8 +31,6 @@ export interface EngineOptions {
 /** Which network a container is made with. */
 export type NetworkChoice = "bridge" | "host" | "none" | { readonly container: string };
 
-export type WaitCondition = "not-running" | "next-exit" | "removed";
-
 const STOP_GRACE_MS = 10_000;
 /** What `kill` sends that is meant to end a container: no policy starts it again then. */
 const ENDING_SIGNALS = /^(SIG)?(KILL|TERM|INT|QUIT)$|^(2|3|9|15)$/i;
@@ -42,6 +41,7 @@ export class Engine {
   readonly execs: ExecRegistry;
   readonly health: HealthChecks;
   readonly #options: EngineOptions;
+  readonly #teller: EventTeller;
   readonly #restarts: Restarts;
   /** Containers whose end is somebody's doing who goes on with them. */
   readonly #held = new Set<string>();
@@ -52,6 +52,7 @@ export class Engine {
   constructor(options: EngineOptions) {
     this.#options = options;
     const { runtime, clock, logger } = options;
+    this.#teller = new EventTeller(this.events, clock);
     this.#restarts = new Restarts({ clock, logger, start: (id) => this.#startAgain(id) });
     this.execs = new ExecRegistry({
       runtime,
@@ -62,8 +63,8 @@ export class Engine {
     this.health.onStatus((id, status) => this.tell(`health_status: ${status}`, id));
     this.#stopListening = [
       runtime.onChange((change, info) => this.#onChange(change, info)),
-      options.volumes.onChange((change) => this.#tellOfVolume(change)),
-      options.images.onChange((change) => this.#tellOfImage(change)),
+      options.volumes.onChange((change) => this.#teller.volume(change)),
+      options.images.onChange((change) => this.#teller.image(change)),
     ];
   }
 
@@ -131,7 +132,7 @@ export class Engine {
     this.#restarts.forget(id);
     await this.#change(info, { isStopped: true });
     if (info.state !== "running") return wasWaiting;
-    this.#tellOfSignal(info, signal || info.stopSignal);
+    this.#teller.signal(info, signal || info.stopSignal);
     await this.#options.runtime.stop(id, graceMs ?? graceOf(info), signal);
     this.tell("stop", id);
     return true;
@@ -144,7 +145,7 @@ export class Engine {
     try {
       this.#restarts.forget(id);
       if (info.state === "running") {
-        this.#tellOfSignal(info, signal || info.stopSignal);
+        this.#teller.signal(info, signal || info.stopSignal);
         await this.#options.runtime.stop(id, graceMs ?? graceOf(info), signal);
       }
       await this.#settled(info);
@@ -161,7 +162,7 @@ export class Engine {
     if (info.state !== "running") throw new ClusterError("conflict", `Cannot kill container: ${id}: Container ${id} is not running`);
     if (ENDING_SIGNALS.test(signal)) await this.#change(info, { isStopped: true });
     await this.#options.runtime.kill(id, signal);
-    this.#tellOfSignal(info, signal);
+    this.#teller.signal(info, signal);
   }
 
   /** Throws `failed_precondition` when it is running and `force` is not set. */
@@ -169,7 +170,7 @@ export class Engine {
     this.#restarts.forget(id);
     this.#held.add(id);
     const info = this.#options.runtime.inspect(id);
-    if (info?.state === "running" && options.force === true) this.#tellOfSignal(info, "SIGKILL");
+    if (info?.state === "running" && options.force === true) this.#teller.signal(info, "SIGKILL");
     try {
       await this.#options.runtime.remove(id, options);
     } finally {
@@ -198,22 +199,8 @@ export class Engine {
   wait(id: string, condition: WaitCondition, signal: AbortSignal): Promise<ContainerExit> {
     const { runtime } = this.#options;
     const info = this.#get(id);
-    if (condition === "not-running" && info.state !== "running") return Promise.resolve(info.exit ?? { exitCode: 0, isOutOfMemory: false, finishedAtMs: 0 });
-    return new Promise((resolve, reject) => {
-      const end = (settle: () => void) => {
-        stop();
-        signal.removeEventListener("abort", onAbort);
-        settle();
-      };
-      const onAbort = () => end(() => reject(signal.reason));
-      const stop = runtime.onChange((change, { config, exit }) => {
-        if (config.id !== id) return;
-        const last = exit ?? { exitCode: 0, isOutOfMemory: false, finishedAtMs: 0 };
-        if (change === "remove" || (change === "exit" && condition !== "removed")) end(() => resolve(last));
-      });
-      signal.addEventListener("abort", onAbort, { once: true });
-      if (signal.aborted) onAbort();
-    });
+    if (condition === "not-running" && info.state !== "running") return Promise.resolve(info.exit ?? NO_EXIT);
+    return endOf(runtime, id, condition, signal);
   }
 
   restartCount(id: string): number {
@@ -227,46 +214,13 @@ export class Engine {
   /** Tells of something that was done to a container. */
   tell(action: string, id: string, attributes: Readonly<Record<string, string>> = {}): void {
     const info = this.#options.runtime.inspect(id);
-    if (info !== undefined) this.#tellOf(action, info, attributes);
-  }
-
-  #tellOf(action: string, { config }: ContainerInfo, attributes: Readonly<Record<string, string>> = {}): void {
-    const own = { ...config.labels, image: config.image, name: config.name };
-    this.events.tell({ type: "container", action, id: config.id, attributes: { ...own, ...attributes }, timeMs: this.#options.clock.now() });
-  }
-
-  #tellOfSignal(info: ContainerInfo, signal: string): void {
-    this.#tellOf("kill", info, { signal: `${signalNumber(signal)}` });
-  }
-
-  #tellOfImage({ action, subject, name, labels }: ImageChange): void {
-    this.events.tell({ type: "image", action, id: subject, attributes: { ...labels, name }, timeMs: this.#options.clock.now() });
-  }
-
-  /** A container is on its network as long as it runs; one that shares another one's is on none of its own. */
-  #tellOfNetwork(action: "connect" | "disconnect", { config }: ContainerInfo): void {
-    const place = networkOf(config);
-    if (place === null) return;
-    const attributes = { container: config.id, ...place };
-    this.events.tell({ type: "network", action, id: place.name, attributes, timeMs: this.#options.clock.now() });
-  }
-
-  #tellOfVolume({ action, volume, attributes }: VolumeChange): void {
-    this.events.tell({ type: "volume", action, id: volume.name, attributes, timeMs: this.#options.clock.now() });
+    if (info !== undefined) this.#teller.container(action, info, attributes);
   }
 
   #onChange(change: ContainerChange, info: ContainerInfo): void {
     this.health.onChange(change, info);
-    if (change === "exit") {
-      if (info.exit?.isOutOfMemory) this.#tellOf("oom", info);
-      this.#tellOf("die", info, { exitCode: `${info.exit?.exitCode ?? 0}` });
-      this.#tellOfNetwork("disconnect", info);
-      this.#onExit(info);
-    } else if (change === "remove") this.#tellOf("destroy", info);
-    else if (change !== "update") {
-      if (change === "start") this.#tellOfNetwork("connect", info);
-      this.#tellOf(change, info);
-    }
+    this.#teller.change(change, info);
+    if (change === "exit") this.#onExit(info);
   }
 
   #onExit(info: ContainerInfo): void {
@@ -331,13 +285,6 @@ export class Engine {
     if (info === undefined) throw new ClusterError("not_found", `No such container: ${id}`);
     return info;
   }
-}
-
-/** Name and driver of its network. */
-function networkOf({ network }: ContainerConfig): { readonly name: string; readonly type: string } | null {
-  if (network === null) return { name: "none", type: "null" };
-  if (network === "host") return { name: "host", type: "host" };
-  return "container" in network ? null : { name: "bridge", type: "bridge" };
 }
 
 function graceOf({ config }: ContainerInfo): number {

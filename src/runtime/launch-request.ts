@@ -1,66 +1,18 @@
-import { signalNumber } from "./signals.js";
 import { capabilitiesOf } from "./capabilities.js";
 import type { CgroupPlan } from "./cgroup-plan.js";
-import { ClusterError } from "../base/errors.js";
 import type { ContainerConfig } from "./container-config.js";
-import type { TerminalSize } from "./container-runtime.js";
 import type { ContainerPaths } from "./container-paths.js";
-import type { LogPlan } from "./logs/log-plan.js";
 import type { DeviceNode } from "./devices.js";
-import { bindRecords, mountRecords, validateMount } from "./mount-plan.js";
-import { encode, type LaunchRecord } from "./shim/launch-record.js";
-import { INIT_PATH, type ProcessConfig } from "./process-config.js";
+import type { ExecLaunch, FilesView, IdMaps, Launch, SeccompFilter } from "./launch.js";
+import { MASKED_PATHS, READ_ONLY_PATHS } from "./masked-paths.js";
+import { bindRecords, mountRecords } from "./mount-plan.js";
+import { INIT_PATH } from "./process-config.js";
 import { planRlimits } from "./rlimits.js";
-import { planSysctls } from "./sysctls.js";
+import { encode, type LaunchRecord } from "./shim/launch-record.js";
+import { planSysctls, sharesNetwork } from "./sysctls.js";
 
-/** Docker's defaults: what shows or changes the machine is hidden or write-protected. Missing ones are skipped. */
-export const MASKED_PATHS = [
-  "/proc/asound",
-  "/proc/acpi",
-  "/proc/interrupts",
-  "/proc/kcore",
-  "/proc/keys",
-  "/proc/latency_stats",
-  "/proc/timer_list",
-  "/proc/timer_stats",
-  "/proc/sched_debug",
-  "/proc/scsi",
-  "/sys/firmware",
-  "/sys/devices/virtual/powercap",
-];
-export const READ_ONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
-
-/** The kernel's own limit for the options of mount(2) leaves room for this many; Docker's limit is lower. */
-const LAYERS_MAX = 128;
 /** Docker's size of /dev/shm. */
 const SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
-
-export interface Launch {
-  readonly config: ContainerConfig;
-  readonly process: ProcessConfig;
-  readonly paths: ContainerPaths;
-  readonly log: { readonly plan: LogPlan; readonly path: string; readonly compressorPath: string };
-  /** Folders, uppermost first. */
-  readonly layers: readonly string[];
-  readonly cgroups: CgroupPlan;
-  /** File and flags of the compiled filter; null is none. */
-  readonly seccomp: SeccompFilter | null;
-  readonly devices: readonly DeviceNode[];
-  /** The program that `hasInit` asks for. */
-  readonly initPath: string;
-  /** Process whose network is shared, and the folder with that container's files of /etc; null without. */
-  readonly joined: { readonly pid: number; readonly etcFile: (name: string) => string } | null;
-  /** Of its user namespace; null leaves it in the host's. */
-  readonly maps: IdMaps | null;
-  /** Attachments that were announced. */
-  readonly attachers: number;
-}
-
-/** Of a user namespace, as the kernel takes them (user_namespaces(7)): lines `INSIDE OUTSIDE COUNT`. */
-export interface IdMaps {
-  readonly users: string;
-  readonly groups: string;
-}
 
 /** What another runtime has to be told otherwise than our own shim. */
 export interface OciParts {
@@ -72,46 +24,6 @@ export interface OciParts {
   /** The mounts as our own shim would be asked for them. */
   readonly mountRecords: readonly LaunchRecord[];
   readonly sharedMemoryBytes: number;
-}
-
-export interface SeccompFilter {
-  readonly path: string;
-  readonly flags: number;
-}
-
-/** What is asked of a shim that starts one more program in a container. */
-export interface ExecLaunch {
-  readonly id: string;
-  readonly socket: string;
-  readonly container: { readonly pid: number; readonly group: string };
-  readonly args: readonly string[];
-  readonly env: readonly string[];
-  readonly workingDir: string;
-  readonly user: string;
-  readonly groups: readonly string[];
-  readonly capabilities: bigint;
-  readonly config: Pick<ContainerConfig, "ulimits" | "oomScoreAdj" | "noNewPrivileges">;
-  readonly cgroups: CgroupPlan;
-  readonly seccomp: SeccompFilter | null;
-  readonly isTerminal: boolean;
-  readonly size: TerminalSize | null;
-  readonly hasInput: boolean;
-  readonly attachers: number;
-}
-
-/** Throws `invalid_argument` for a setting that a launch would refuse: so that `create` says it, not `start`. */
-export function validateLaunch(config: ContainerConfig, process: ProcessConfig, layers: readonly string[]): void {
-  signalNumber(process.stopSignal);
-  capabilitiesOf(config);
-  planRlimits(config.ulimits);
-  planSysctls(config.sysctls, { isHostNetwork: sharesNetwork(config), isRemapped: false });
-  if (layers.length > LAYERS_MAX) throw new ClusterError("invalid_argument", `image ${config.image} has ${layers.length} layers, more than ${LAYERS_MAX}`);
-  if (!process.workingDir.startsWith("/"))
-    throw new ClusterError("invalid_argument", `the working directory '${process.workingDir}' is invalid, it needs to be an absolute path`);
-  if (process.hostname.length > 64) throw new ClusterError("invalid_argument", `hostname ${process.hostname} is longer than 64 characters`);
-  if (!(config.oomScoreAdj >= -1000 && config.oomScoreAdj <= 1000))
-    throw new ClusterError("invalid_argument", `oom score adjustment ${config.oomScoreAdj} is not between -1000 and 1000`);
-  for (const mount of config.mounts) validateMount(mount);
 }
 
 export function ociParts({ config, paths, joined, initPath, maps }: Launch): Omit<OciParts, "seccomp"> {
@@ -131,16 +43,6 @@ export function encodeLaunch(launch: Launch): Buffer {
 
 export function encodeExec(launch: ExecLaunch): Buffer {
   return encode([...execRecords(launch)]);
-}
-
-/** What shows a container's files to swarm-files, in the same form. */
-export interface FilesView {
-  readonly config: ContainerConfig;
-  readonly paths: ContainerPaths;
-  readonly layers: readonly string[];
-  readonly maps: IdMaps | null;
-  /** Null for a container that does not run. */
-  readonly running: { readonly pid: number; readonly group: string } | null;
 }
 
 export function encodeFilesView(view: FilesView): Buffer {
@@ -315,11 +217,6 @@ function* networkRecords(config: ContainerConfig, joinedPid: number): Generator<
   yield ["net.address", network.address];
   yield ["net.gateway", network.gateway];
   yield ["net.mtu", network.mtu];
-}
-
-/** A stack that is not the container's own is not its to set. */
-function sharesNetwork({ network }: ContainerConfig): boolean {
-  return network === "host" || (network !== null && "container" in network);
 }
 
 function flag(value: boolean): number {

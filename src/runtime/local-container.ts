@@ -1,7 +1,7 @@
-import { readFile, rm, stat, writeFile } from "node:fs/promises";
+import { rm, stat } from "node:fs/promises";
 import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
-import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import { ClusterError, isClusterError } from "../base/errors.js";
 import type { CgroupTree } from "./cgroup-tree.js";
 import { allCapabilities, capabilitiesOf } from "./capabilities.js";
 import type { CgroupPlan } from "./cgroup-plan.js";
@@ -24,8 +24,11 @@ import { containerLogOf } from "./logs/container-log.js";
 import type { ForwardedLog } from "./logs/log-sending.js";
 import { planDevices } from "./devices.js";
 import { type Outcome, readOutcome } from "./shim/exit-record.js";
+import { isFrozen, setFrozen } from "./freezing.js";
 import type { HeldVolumes } from "./held-volumes.js";
-import { encodeExec, encodeLaunch, type ExecLaunch, type Launch } from "./launch-request.js";
+import type { ExecLaunch, Launch } from "./launch.js";
+import { encodeExec, encodeLaunch } from "./launch-request.js";
+import { changeLimits, mayHaveLateGroups } from "./live-limits.js";
 import { startExec } from "./shim/local-exec.js";
 import { requireRealtime } from "./realtime-budget.js";
 import { mergeEnv } from "./process-config.js";
@@ -232,17 +235,7 @@ export class LocalContainer {
   async update(change: ContainerChanges): Promise<void> {
     const record = { ...this.record, config: { ...this.record.config, ...change } };
     if (change.resources !== undefined && this.#state.type === "running") {
-      // Rules of devices stay as they are: set anew, the container would be without for a moment.
-      const plan = await this.cgroups(await withDeviceNumbers(change.resources));
-      await requireRealtime(plan);
-      await this.#tools.cgroups.makeMissing(plan);
-      for (const { path, limits } of plan.groups) {
-        await applyLimits(
-          path,
-          limits.filter(([file]) => !file.startsWith("devices.")),
-        );
-      }
-      await this.#tools.cgroups.gather(plan);
+      await changeLimits(this.#tools.cgroups, await this.cgroups(await withDeviceNumbers(change.resources)));
     }
     await writeRecord(this.paths.record, record);
     this.#record = record;
@@ -377,7 +370,6 @@ export class LocalContainer {
   async #onClosed(run: number): Promise<void> {
     this.#connection = null;
     if (run !== this.#run) return;
-    // An update may have made groups that its shim does not know.
     if (mayHaveLateGroups(this.record.config.resources)) await this.#tools.cgroups.remove(shortName(this.record.config.id));
     if (this.#state.type === "starting" || this.#state.type === "running") await this.#concludeWithoutShim();
   }
@@ -408,28 +400,13 @@ export class LocalContainer {
     }
   }
 
-  async #setFrozen(isFrozen: boolean): Promise<void> {
-    const { freezer } = await this.cgroups();
-    if (freezer === null) throw new ClusterError("unimplemented", "this machine has no cgroup hierarchy that freezes processes");
-    try {
-      await writeFile(freezer.file, isFrozen ? freezer.frozen : freezer.thawed);
-    } catch (cause) {
-      // It ended meanwhile, and its group with it: nothing is left to let go on.
-      const code = systemCodeOf(cause);
-      if (isFrozen || (code !== "ENOENT" && code !== "ENODEV")) throw cause;
-    }
-    this.#isPaused = isFrozen;
+  async #setFrozen(isToBeFrozen: boolean): Promise<void> {
+    await setFrozen(await this.cgroups(), isToBeFrozen);
+    this.#isPaused = isToBeFrozen;
   }
 
   async #readFrozen(): Promise<boolean> {
-    const { freezer } = await this.cgroups();
-    if (freezer === null || this.#state.type !== "running") return false;
-    try {
-      return (await readFile(freezer.file, "utf8")).trim() === freezer.frozen;
-    } catch (cause) {
-      if (systemCodeOf(cause) === "ENOENT") return false;
-      throw cause;
-    }
+    return this.#state.type === "running" && (await isFrozen(await this.cgroups()));
   }
 
   #notRunningConflict(): ClusterError {
@@ -438,21 +415,6 @@ export class LocalContainer {
 
   #notRunning(): ClusterError {
     return new ClusterError("failed_precondition", `container ${this.record.config.id} is not running`);
-  }
-}
-
-function mayHaveLateGroups({ cpusetCpus, cpusetMems, diskWeight, disks }: ContainerResources): boolean {
-  return [cpusetCpus, cpusetMems, diskWeight, disks].some((limit) => limit !== undefined);
-}
-
-/** A limit that is below another one of the same group must be raised after it, and lowered before it: what the kernel refuses is tried once more at the end. */
-async function applyLimits(path: string, limits: readonly (readonly [file: string, text: string])[]): Promise<void> {
-  const refused: (readonly [string, string])[] = [];
-  for (const limit of limits) await writeFile(`${path}/${limit[0]}`, limit[1]).catch(() => refused.push(limit));
-  for (const [file, text] of refused) {
-    await writeFile(`${path}/${file}`, text).catch((cause: unknown) => {
-      throw new ClusterError("failed_precondition", `${file} of ${path} cannot be set to ${text}: ${messageOf(cause)}`, { cause });
-    });
   }
 }
 

@@ -3,7 +3,7 @@ import { requireBindSource } from "./bind-source.js";
 import type { ContainerConfig } from "./container-config.js";
 import { planDevices } from "./devices.js";
 import type { ImageStore } from "./image-store.js";
-import { validateLaunch } from "./launch-request.js";
+import { validateLaunch } from "./validate-launch.js";
 import { type LogConfig, withDefaultLog } from "./logs/log-plan.js";
 import { withImageVolumes } from "./mount-plan.js";
 import { type OciRuntimes, OWN_RUNTIME, runtimeNamed } from "./oci/oci-runtimes.js";

@@ -1,4 +1,5 @@
 import { ClusterError } from "../base/errors.js";
+import type { ContainerConfig } from "./container-config.js";
 
 /** The kernel keeps these per IPC namespace; every other `kernel.` setting is the whole machine's. */
 const OF_IPC_NAMESPACE = new Set([
@@ -38,4 +39,9 @@ export function planSysctls(wanted: Readonly<Record<string, string>>, { isHostNe
     }
   }
   return isHostNetwork ? wanted : { ...(isRemapped ? LOW_PORTS : NETWORK_DEFAULTS), ...wanted };
+}
+
+/** A stack that is not the container's own is not its to set. */
+export function sharesNetwork({ network }: Pick<ContainerConfig, "network">): boolean {
+  return network === "host" || (network !== null && "container" in network);
 }

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { ContainerConfig } from "./container-config.js";
 import { FilesProgram } from "./files/files-program.js";
-import type { IdMaps } from "./launch-request.js";
+import type { IdMaps } from "./launch.js";
 import { encode } from "./shim/launch-record.js";
 import { mapText, planRemap } from "./subordinate-ids.js";
 

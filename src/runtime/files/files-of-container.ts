@@ -1,7 +1,8 @@
 import { access } from "node:fs/promises";
 import { shortName } from "../container-paths.js";
 import type { HeldVolumes } from "../held-volumes.js";
-import { encodeFilesView, type IdMaps } from "../launch-request.js";
+import type { IdMaps } from "../launch.js";
+import { encodeFilesView } from "../launch-request.js";
 import type { LocalContainer } from "../local-container.js";
 import type { FilesOf } from "./local-files.js";
 

@@ -2,7 +2,8 @@ import { join } from "node:path";
 import { ClusterError } from "../../base/errors.js";
 import { capabilitiesOf, capabilityNames } from "../capabilities.js";
 import type { ContainerConfig } from "../container-config.js";
-import type { ExecLaunch, Launch, OciParts } from "../launch-request.js";
+import type { ExecLaunch, Launch } from "../launch.js";
+import type { OciParts } from "../launch-request.js";
 import { ociMounts } from "./oci-mounts.js";
 import { planRlimits, rlimitName } from "../rlimits.js";
 

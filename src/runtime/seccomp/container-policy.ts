@@ -1,6 +1,6 @@
 import { capabilitiesOf, hasCapability } from "../capabilities.js";
 import type { ContainerConfig } from "../container-config.js";
-import type { Launch } from "../launch-request.js";
+import type { Launch } from "../launch.js";
 import { DEFAULT_PROFILE } from "./default-policy.js";
 import type { SeccompFilters } from "./filters.js";
 import { ociSeccomp } from "./oci-seccomp.js";

@@ -3,7 +3,7 @@ import type { Duplex } from "node:stream";
 import { deferred } from "../../base/deferred.js";
 import { ClusterError, isClusterError } from "../../base/errors.js";
 import type { ExecProcess } from "../container-runtime.js";
-import type { ExecLaunch } from "../launch-request.js";
+import type { ExecLaunch } from "../launch.js";
 import { ShimConnection } from "./shim-connection.js";
 import { attachToShim } from "./shim-stream.js";
 import { signalNumber } from "../signals.js";

@@ -1,6 +1,6 @@
 import type { HostPort } from "../../../model/host-port.js";
 import type { ContainerConfig, StorageRequest } from "../../../runtime/container-config.js";
-import { MASKED_PATHS, READ_ONLY_PATHS } from "../../../runtime/launch-request.js";
+import { MASKED_PATHS, READ_ONLY_PATHS } from "../../../runtime/masked-paths.js";
 import { OWN_RUNTIME } from "../../../runtime/oci/oci-runtimes.js";
 import type { Json } from "../json.js";
 import { resourcesOfContainer } from "./container-resources.js";

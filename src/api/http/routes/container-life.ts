@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
-import type { WaitCondition } from "../../../engine/engine.js";
+import type { WaitCondition } from "../../../engine/wait-for-end.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
 import type { ById, RouteContext } from "../context.js";
