@@ -6,7 +6,7 @@ import { misuse } from "../failure.js";
 import { filtersOf } from "../filters.js";
 import { inspectEach } from "../inspect-each.js";
 import { prettyService } from "../pretty/service.js";
-import { type LogFlags, printServiceLogs } from "../service-logs.js";
+import { type LogFlags, printServiceLogs } from "../service/logs.js";
 import type { ServiceInfo } from "../shapes.js";
 import { printTasks, type TaskListOptions } from "../task-list.js";
 

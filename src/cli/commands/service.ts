@@ -6,10 +6,10 @@ import { CommandFailure, EXIT, misuse } from "../failure.js";
 import { filtersOf } from "../filters.js";
 import { forEachName } from "../for-each-name.js";
 import { type Column, type ListOptions, print, printList, shorten } from "../output.js";
-import { addCreateFlags, addUpdateFlags, type CommonFlags } from "../service-flags.js";
+import { addCreateFlags, addUpdateFlags, type CommonFlags } from "../service/flags.js";
 import { pinImage } from "../pin-image.js";
 import { registryHeaders } from "../registry-auth.js";
-import { applyFlags, emptySpec } from "../service-spec.js";
+import { applyFlags, emptySpec } from "../service/spec.js";
 import type { ServiceInfo, ServiceSpecJson } from "../shapes.js";
 import { addServiceWatchCommands, getService } from "./service-watch.js";
 

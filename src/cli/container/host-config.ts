@@ -2,7 +2,7 @@ import { resolve } from "node:path";
 import { misuse } from "../failure.js";
 import { parseMount } from "../mount-flag.js";
 import { parseBytes, parseCount, parsePair } from "../quantities.js";
-import { parseUlimit } from "../service-spec.js";
+import { parseUlimit } from "../ulimit.js";
 import type { CreateFlags } from "./create-flags.js";
 import type { PortBindings } from "./ports.js";
 import { parseInteger, resourcesOf } from "./resource-flags.js";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { applyFlags, emptySpec, shellWords } from "../../../src/cli/service-spec.js";
+import { applyFlags, emptySpec } from "../../../src/cli/service/spec.js";
+import { shellWords } from "../../../src/cli/shell-words.js";
 
 const applied = (flags: object, start = emptySpec("bb:v1")) => {
   applyFlags(start, flags);

@@ -1,10 +1,10 @@
-import type { CliContext } from "./context.js";
-import { CommandFailure, EXIT, misuse } from "./failure.js";
-import type { Api } from "./api.js";
-import { framesOf, STREAM } from "./multiplexed.js";
-import { shorten } from "./output.js";
-import type { NodeInfo, ServiceInfo, TaskInfo } from "./shapes.js";
-import { parseTime } from "./time-flag.js";
+import type { CliContext } from "../context.js";
+import { CommandFailure, EXIT, misuse } from "../failure.js";
+import type { Api } from "../api.js";
+import { framesOf, STREAM } from "../multiplexed.js";
+import { shorten } from "../output.js";
+import type { NodeInfo, ServiceInfo, TaskInfo } from "../shapes.js";
+import { parseTime } from "../time-flag.js";
 
 export interface LogFlags {
   readonly follow?: boolean;

@@ -1,8 +1,8 @@
 import { type Command, Option } from "commander";
-import { collect } from "./collect.js";
-import { withoutDefaults } from "./docker-command.js";
-import { misuse } from "./failure.js";
-import { addHealthFlags, type HealthFlags } from "./health-flags.js";
+import { collect } from "../collect.js";
+import { withoutDefaults } from "../docker-command.js";
+import { misuse } from "../failure.js";
+import { addHealthFlags, type HealthFlags } from "../health-flags.js";
 
 /** The flags that `service create` and `service update` share, as they were given. */
 export interface CommonFlags extends HealthFlags {
@@ -207,12 +207,4 @@ function addUnbuiltFlags(command: Command, endings: readonly string[]): void {
   for (const [name, what] of Object.entries(UNBUILT)) for (const ending of endings) refuse(`${name}${ending}`, what);
   refuse("max-concurrent", "jobs");
   refuse("credential-spec", "credentials of Windows services");
-}
-
-const camel = (flag: string) => flag.replace(/-([a-z])/g, (_, letter: string) => letter.toUpperCase());
-
-/** What a list flag added and removed, whichever of the two commands it came from. */
-export function listEdits(flags: object, flag: ListFlag): { readonly add: readonly string[]; readonly remove: readonly string[] } {
-  const values = flags as Readonly<Record<string, readonly string[] | undefined>>;
-  return { add: [...(values[camel(flag)] ?? []), ...(values[camel(`${flag}-add`)] ?? [])], remove: values[camel(`${flag}-rm`)] ?? [] };
 }
