@@ -1,6 +1,5 @@
-import { readFile } from "node:fs/promises";
-import { messageOf } from "../base/errors.js";
 import { misuse } from "./failure.js";
+import { textOfFlag } from "./flag-file.js";
 
 export interface ExternalCaJson {
   readonly Protocol: string;
@@ -22,7 +21,7 @@ async function parseExternalCa(text: string): Promise<ExternalCaJson> {
   const [protocol, url, file] = [fields.get("protocol"), fields.get("url"), fields.get("cacert")];
   if (protocol !== "cfssl") throw misuse(`--external-ca "${text}" needs protocol=cfssl`);
   if (url === undefined) throw misuse(`--external-ca "${text}" needs url=URL`);
-  return { Protocol: protocol, URL: url, CACert: file === undefined ? "" : await contentOf(file) };
+  return { Protocol: protocol, URL: url, CACert: await textOfFlag(file, "external-ca") };
 }
 
 /** For commander: an option that may come several times. */
@@ -33,12 +32,4 @@ export const EXTERNAL_CA_FLAG = "--external-ca <specification>";
 /** All of them; see parseExternalCa. */
 export function parseExternalCas(texts: readonly string[]): Promise<readonly ExternalCaJson[]> {
   return Promise.all(texts.map(parseExternalCa));
-}
-
-async function contentOf(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw misuse(`--external-ca: ${messageOf(cause)}`);
-  }
 }

@@ -3,14 +3,16 @@ import { messageOf } from "../base/errors.js";
 import { addAutolockCommands } from "./commands/autolock.js";
 import { addBackupCommands } from "./commands/backup.js";
 import { addCaCommand } from "./commands/ca.js";
-import { addClusterCommands } from "./commands/cluster.js";
 import { addCompletionCommand } from "./commands/completion.js";
 import { addContainerCommands } from "./commands/container.js";
 import { addImageCommands } from "./commands/image.js";
+import { addInitCommand } from "./commands/init.js";
 import { addInspectCommand } from "./commands/inspect.js";
 import { addLoginCommands } from "./commands/login.js";
+import { addMembershipCommands } from "./commands/membership.js";
 import { addNodeCommands } from "./commands/node.js";
 import { addServiceCommands } from "./commands/service.js";
+import { addSwarmUpdateCommand } from "./commands/swarm-update.js";
 import { addSystemCommands } from "./commands/system.js";
 import { addVolumeCommands } from "./commands/volume.js";
 import { DockerCommand } from "./docker-command.js";
@@ -36,7 +38,9 @@ export function createProgram(version: string): Command {
   program.commandsGroup("The swarm:");
   // For who writes `docker swarm init`, too.
   for (const parent of [program, program.command("swarm", { hidden: true }).description("the same commands as without this word")]) {
-    addClusterCommands(parent);
+    addInitCommand(parent);
+    addMembershipCommands(parent);
+    addSwarmUpdateCommand(parent);
     addAutolockCommands(parent);
     addCaCommand(parent);
   }

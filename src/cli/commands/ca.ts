@@ -1,9 +1,8 @@
-import { readFile } from "node:fs/promises";
 import type { Command } from "commander";
-import { messageOf } from "../../base/errors.js";
 import { systemClock } from "../../base/clock.js";
 import { action, type CliContext, orGoesOn } from "../context.js";
 import { misuse } from "../failure.js";
+import { textOfFlag } from "../flag-file.js";
 import { note, print } from "../output.js";
 import { parseDuration } from "../quantities.js";
 import { collectExternalCa, EXTERNAL_CA_FLAG, parseExternalCas } from "../external-ca.js";
@@ -56,7 +55,7 @@ async function rotatedSpec(spec: SwarmInfo["Spec"], flags: CaFlags): Promise<Swa
   if (flags.caKey !== undefined && flags.caCert === undefined) throw misuse("--ca-key needs the certificate that it belongs to: --ca-cert");
   if (flags.externalCa !== undefined && flags.caCert === undefined) throw misuse("--external-ca needs the root that it issues certificates of: --ca-cert");
   const caConfig = spec.CAConfig as { readonly ForceRotate?: number } | undefined;
-  const [certificate, key] = [await fileOf(flags.caCert, "ca-cert"), await fileOf(flags.caKey, "ca-key")];
+  const [certificate, key] = [await textOfFlag(flags.caCert, "ca-cert"), await textOfFlag(flags.caKey, "ca-key")];
   const externalCas = await parseExternalCas(flags.externalCa ?? []);
   return {
     ...spec,
@@ -67,16 +66,6 @@ async function rotatedSpec(spec: SwarmInfo["Spec"], flags: CaFlags): Promise<Swa
       ...(certificate === "" ? { ForceRotate: (caConfig?.ForceRotate ?? 0) + 1 } : { SigningCACert: certificate, SigningCAKey: key }),
     },
   };
-}
-
-/** What a file of a flag holds; "" without the flag. */
-export async function fileOf(path: string | undefined, flag: string): Promise<string> {
-  if (path === undefined) return "";
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    throw misuse(`--${flag}: ${messageOf(cause)}`);
-  }
 }
 
 /** Resolves when every node trusts the root and has a certificate of it. */
