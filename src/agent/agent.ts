@@ -31,6 +31,8 @@ export interface AgentOptions {
   readonly logger: Logger;
   /** What the manager says of this node, of the managers and of the root certificate; called for each message. */
   readonly onMessage?: (message: SessionMessage) => void;
+  /** Why there is no session: called for each attempt that failed, unless that is likely to pass with an election. */
+  readonly onTrouble?: (cause: unknown) => void;
 }
 
 /**
@@ -107,6 +109,7 @@ export class Agent {
     }
     this.#redirects = 0;
     const isElection = this.#options.clock.monotonic() - this.#lostAtMs < ELECTION_MS;
+    if (!isElection || isClusterError(cause, "permission_denied")) this.#options.onTrouble?.(cause);
     return (isElection ? this.#electionBackoff : this.#backoff).nextMs();
   }
 }

@@ -53,6 +53,8 @@ export class ActiveNode {
   /** What the manager last said of this node. */
   #told: SessionMessage | null = null;
   #error = "";
+  /** Why there is no session with a manager. */
+  #sessionError = "";
   /** Why this node's part as a manager is over until the daemon is started again; empty when it is not. */
   #retired = "";
   readonly #failed = deferred<never>();
@@ -88,7 +90,12 @@ export class ActiveNode {
 
   /** Why this node is not what it should be; empty when all is well. */
   get error(): string {
-    return this.#retired || this.#error;
+    return [this.#retired, this.#error].filter((text) => text !== "").join("; ");
+  }
+
+  /** Why this node hears nothing of its managers, once that is no matter of an election any more; empty when it does. */
+  get sessionError(): string {
+    return this.#sessionError;
   }
 
   /** True for a manager whose member of the raft group cannot take part: this node goes on as a worker, and `error` says why. */
@@ -156,6 +163,9 @@ export class ActiveNode {
       address: () => parseHostPort(this.state.advertiseAddress).host,
       describe: () => this.#options.describe(this.identity),
       onMessage: (message) => this.#hear(message),
+      onTrouble: (cause) => {
+        this.#sessionError = messageOf(cause);
+      },
       clock,
       random,
       logger,
@@ -178,6 +188,7 @@ export class ActiveNode {
 
   #hear(message: SessionMessage): void {
     this.#told = message;
+    this.#sessionError = "";
     const managers = message.managers.map(({ nodeId, address }) => ({ nodeId, address }));
     const before = this.state;
     const heard = { ...before, ...(managers.length === 0 ? {} : { managers }), ...(message.incarnation ? { incarnation: message.incarnation } : {}) };

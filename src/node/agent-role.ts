@@ -24,6 +24,7 @@ export interface AgentRoleOptions {
   readonly address: () => string;
   readonly describe: () => NodeDescription;
   readonly onMessage: (message: SessionMessage) => void;
+  readonly onTrouble: (cause: unknown) => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -41,10 +42,10 @@ export class AgentRole implements ManagerConnector {
 
   /** Settles when the signal aborted and all tasks are at rest; their containers go on. */
   run(signal: AbortSignal): Promise<void> {
-    const { identity, worker, incarnation, describe, clock, random, logger, onMessage } = this.#options;
+    const { identity, worker, incarnation, describe, clock, random, logger, onMessage, onTrouble } = this.#options;
     // Managers see by it how far a rotation of the root is.
     const onDescriptionChange = (listener: () => void) => identity.onReplace(listener);
-    return new Agent({ connector: this, worker, incarnation, describe, onDescriptionChange, clock, random, logger, onMessage }).run(signal);
+    return new Agent({ connector: this, worker, incarnation, describe, onDescriptionChange, clock, random, logger, onMessage, onTrouble }).run(signal);
   }
 
   /** A manager knows the leader better than any hint; when this node leads there is nothing to dial. */

@@ -58,9 +58,8 @@ async function takePart(node: ActiveNode, signal: AbortSignal): Promise<void> {
   await named("this manager could not lock its keys as the swarm wants it", signal, () => unlessAborted(signal, node.keysKept()));
 }
 
-/** What the others know of a manager whose join failed is taken back as far as they can be reached. */
+/** What the others know of a manager whose join failed is taken back as far as they can be reached, however far it got: they may have made a place for it. */
 async function withdraw({ logger }: SwarmPlace, node: ActiveNode): Promise<void> {
-  if (node.manager === null) return;
   await node.stop();
   await node.withdrawMember(AbortSignal.timeout(WITHDRAWAL_TIMEOUT_MS)).catch((cause: unknown) => {
     logger.warn({ err: cause }, "the managers still count this host as one of them: demote and remove it there");

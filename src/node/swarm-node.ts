@@ -29,10 +29,11 @@ export interface SwarmNodeOptions extends SwarmPlaceOptions {
   readonly onFailure: (cause: unknown) => void;
 }
 
-/** A node of a swarm whose keys cannot be had: it runs nothing, and its containers go on. */
+/** A node of a swarm whose keys, certificate or state cannot be had: it runs nothing, and its containers go on. */
 interface Stuck {
   readonly type: "locked" | "error";
-  readonly state: SwarmState;
+  /** Null when that is what is damaged. */
+  readonly state: SwarmState | null;
   /** Empty when its certificate cannot be read either. */
   readonly nodeId: string;
   readonly error: string;
@@ -62,15 +63,15 @@ export class SwarmNode implements SwarmBackend {
 
   /** Takes up what this host was part of when it stopped. A manager whose keys are locked waits to be unlocked; one without its keys says so. */
   async start(): Promise<void> {
-    const state = await loadSwarmState(this.#place.folder);
-    if (state === undefined) return;
+    let state: SwarmState | undefined;
     try {
-      await this.#resume(state, null);
+      state = await loadSwarmState(this.#place.folder);
+      if (state !== undefined) await this.#resume(state, null);
     } catch (cause) {
       if (!isClusterError(cause, "unauthenticated") && !isClusterError(cause, "failed_precondition")) throw cause;
       const isLocked = await IdentityFiles.isLocked(this.#place.certificates.folder);
       const type = isLocked && cause.code === "unauthenticated" ? "locked" : "error";
-      this.#stuck = { type, state, nodeId: await this.#certifiedId(), error: type === "locked" ? LOCKED_TEXT : messageOf(cause) };
+      this.#stuck = { type, state: state ?? null, nodeId: await this.#certifiedId(), error: type === "locked" ? LOCKED_TEXT : messageOf(cause) };
       this.#place.logger.warn({ err: cause }, type === "locked" ? "this manager is locked: it takes part again once it is unlocked" : messageOf(cause));
     }
   }
@@ -96,7 +97,7 @@ export class SwarmNode implements SwarmBackend {
   unlock(text: string): Promise<void> {
     return this.#change(async () => {
       const stuck = this.#stuck;
-      if (stuck?.type !== "locked") throw new ClusterError("conflict", "swarm is not locked");
+      if (stuck?.type !== "locked" || stuck.state === null) throw new ClusterError("conflict", "swarm is not locked");
       await this.#resume(stuck.state, parseUnlockKey(text));
       this.#place.logger.info({ nodeId: stuck.nodeId }, "this manager was unlocked");
     });
@@ -116,8 +117,8 @@ export class SwarmNode implements SwarmBackend {
     const node = this.#running?.node;
     if (this.#stuck !== null) {
       const { type, state, nodeId, error } = this.#stuck;
-      const nodeAddress = parseHostPort(state.advertiseAddress).host;
-      return { state: type, nodeId, nodeAddress, isManager: false, error, remoteManagers: state.managers };
+      const nodeAddress = state === null ? "" : parseHostPort(state.advertiseAddress).host;
+      return { state: type, nodeId, nodeAddress, isManager: false, error, remoteManagers: state?.managers ?? [] };
     }
     if (node === undefined) {
       return {
@@ -135,7 +136,7 @@ export class SwarmNode implements SwarmBackend {
       nodeId: node.identity.nodeId,
       nodeAddress: parseHostPort(node.state.advertiseAddress).host,
       isManager: node.manager !== null,
-      error: node.error === "" && node.manager !== null && node.manager.leaderAddress() === "" ? noLeader().message : node.error,
+      error: node.error || (node.manager?.leaderAddress() === "" ? noLeader().message : "") || node.sessionError,
       remoteManagers: members.length > 0 ? members.map(({ nodeId, address }) => ({ nodeId, address })) : node.state.managers,
     };
   }

@@ -1,8 +1,9 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { writeFileDurably } from "../base/durable-file.js";
-import { ClusterError, systemCodeOf } from "../base/errors.js";
+import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { Turns } from "../base/turns.js";
+import { parseHostPort } from "./addresses.js";
 
 /** What a member of a swarm must know at its next start, beside its certificate and its log. */
 export interface SwarmState {
@@ -58,7 +59,7 @@ export class KeptSwarmState {
   }
 }
 
-/** Undefined when there is none: the node is in no swarm. Throws `internal` naming the file when it cannot be read. */
+/** Undefined when there is none: the node is in no swarm. Throws `failed_precondition` naming the file when it is damaged. */
 export async function loadSwarmState(folder: string): Promise<SwarmState | undefined> {
   const path = join(folder, FILE);
   let text: string;
@@ -69,10 +70,21 @@ export async function loadSwarmState(folder: string): Promise<SwarmState | undef
     throw cause;
   }
   try {
-    return JSON.parse(text) as SwarmState;
+    return checkedState(JSON.parse(text) as SwarmState);
   } catch (cause) {
-    throw new ClusterError("internal", `${path} is damaged; leave the swarm by force and join again`, { cause });
+    throw new ClusterError("failed_precondition", `${path} is damaged: ${messageOf(cause)}; put the right one back, or leave by force and join again`, {
+      cause,
+    });
   }
+}
+
+/** What a start relies on. The rest is only shown, or checked by who uses it. */
+function checkedState(state: SwarmState): SwarmState {
+  const { listenAddress, advertiseAddress, managers, member } = state;
+  for (const address of [listenAddress, advertiseAddress, ...managers.map((manager) => manager.address)]) parseHostPort(address);
+  if (member !== null && !(Number.isSafeInteger(member.raftId) && typeof member.incarnation === "string"))
+    throw new ClusterError("invalid_argument", `member is ${JSON.stringify(member)}`);
+  return state;
 }
 
 /** Whole or not at all, and durable. */

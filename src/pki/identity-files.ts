@@ -6,9 +6,11 @@ import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { Turns } from "../base/turns.js";
 import { createDataKey, type DataKey } from "./data-key.js";
+import { identityOf } from "./identity.js";
 import { createNodeKey } from "./keys.js";
 import { isLockedText, lockText, unlockText } from "./locked-text.js";
 import { decodeNodeKeys, encodeNodeKeys, type NodeKeys } from "./node-keys.js";
+import { certificatesIn } from "./trust.js";
 import { readCertificate } from "./x509.js";
 
 /** What a node proves itself with; all PEM. */
@@ -76,6 +78,8 @@ export class IdentityFiles {
     const [rootCertificate, certificate, text] = await Promise.all([ROOT, CERTIFICATE, KEYS].map((file) => readIfThere(join(place.folder, file))));
     if (rootCertificate === undefined || certificate === undefined || text === undefined) return null;
     const keys = keysIn(text, join(place.folder, KEYS), unlockKey);
+    usable(join(place.folder, ROOT), () => certificatesIn(rootCertificate).at(0) ?? readCertificate(rootCertificate));
+    usable(join(place.folder, CERTIFICATE), () => identityOf(certificate));
     const files = new IdentityFiles(place, { rootCertificate, certificate }, keys);
     files.#ownKey(); // Throws when there is none.
     return files;
@@ -171,10 +175,21 @@ function keysIn(text: string, path: string, unlockKey: Uint8Array | null): KeptK
   } catch (cause) {
     const { code } = ClusterError.from(cause);
     if (code === "unauthenticated") throw cause;
-    throw new ClusterError("failed_precondition", `the key file ${path} cannot be used: ${messageOf(cause)}; put the right one back, or leave by force`, {
-      cause,
-    });
+    throw unusable(`the key file ${path}`, cause);
   }
+}
+
+/** Looks at a certificate of this node before anything relies on it. */
+function usable(path: string, read: () => unknown): void {
+  try {
+    read();
+  } catch (cause) {
+    throw unusable(`the certificate ${path}`, cause);
+  }
+}
+
+function unusable(what: string, cause: unknown): ClusterError {
+  return new ClusterError("failed_precondition", `${what} cannot be used: ${messageOf(cause)}; put the right one back, or leave by force`, { cause });
 }
 
 function isKey(pem: string): boolean {

@@ -48,7 +48,11 @@ export function unlockText(text: string, unlockKey: Uint8Array): string {
   if (header === undefined || body === undefined) throw damaged();
   const fields = new Map(header.split("\n").map((line): [string, string] => [line.slice(0, line.indexOf(":")), line.slice(line.indexOf(":") + 2)]));
   if (fields.get("Format") !== "1" || fields.get("Cipher") !== "AES-256-GCM") throw damaged();
-  if (fields.get("Unlock-Key-Id") !== unlockKeyId(unlockKey)) throw new ClusterError("unauthenticated", "swarm could not be unlocked: invalid key provided");
+  if (fields.get("Unlock-Key-Id") !== unlockKeyId(unlockKey))
+    throw new ClusterError(
+      "unauthenticated",
+      "swarm could not be unlocked: invalid key provided; a manager that was down while the key was rotated needs the one before",
+    );
   const sealed = Buffer.from(body, "base64");
   const salt = Buffer.from(fields.get("Salt") ?? "", "hex");
   if (sealed.length < TAG_BYTES || salt.length !== SALT_BYTES) throw damaged();

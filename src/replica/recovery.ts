@@ -184,7 +184,7 @@ interface DamagedPlace {
 }
 
 const LOST =
-  "what this member acknowledged may be lost, so it must not take part again: remove it from the cluster and let it join as a new member with an empty directory";
+  "what this member acknowledged may be lost, so it must not take part again: demote it on another manager, and promote it once it is a worker: it becomes a new member; one that is alone leaves by force and is restored from a backup";
 
 const FOREIGN_KEY = "put back the data key that was made with this folder";
 

@@ -76,6 +76,13 @@ describe("the daemon in operation", () => {
     expect((await call(4, "/_ping")).text).toBe("OK");
   });
 
+  test("a daemon of the lab has nothing open that its starter had", async () => {
+    const verb = `deploy/lab --name ${lab.name}`;
+    const script = `exec 9>/var/lib/held; ${verb} kill 4 && ${verb} start 4 && find /proc/$(${verb} pid 4)/fd -lname /var/lib/held`;
+    expect(await lab.run(["bash", "-c", script])).toMatchObject({ code: 0, stdout: "" });
+    await docker.nodeIs(3, "node-4", "Ready Active");
+  });
+
   test("metrics: raft on managers, what the node runs on all", async () => {
     const leaders = await Promise.all([1, 2, 3].map((node) => metric(node, "swarm_raft_leader")));
     expect(leaders.toSorted()).toEqual([0, 0, 1]);

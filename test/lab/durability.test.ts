@@ -91,4 +91,24 @@ describe("a manager whose disk fails it", () => {
     await until("a write through node 3 is accepted", async () => (await write(3, "mended")).code === 0);
     expect(await services(3)).toEqual(expect.arrayContaining(acknowledged));
   });
+
+  test("one whose certificate or state is damaged says in which file, goes on with its containers, and can leave", async () => {
+    const folder = `/var/lib/swarm-lab/${lab.name}/3/data/swarm`;
+    const containers = await docker.must(3, "ps", "-q");
+    await lab.lab("kill", "3");
+    await lab.run(["sed", "--in-place=.whole", "1s/BEGIN/XXXXX/", `${folder}/certificates/swarm-node.crt`]);
+    await lab.lab("start", "3");
+    expect(await swarm(3, "LocalNodeState")).toBe("error");
+    expect(await swarm(3, "Error")).toContain(`the certificate ${folder}/certificates/swarm-node.crt cannot be used`);
+    expect(await docker.must(3, "ps", "-q")).toBe(containers);
+    await lab.lab("kill", "3");
+    await lab.run(["mv", `${folder}/certificates/swarm-node.crt.whole`, `${folder}/certificates/swarm-node.crt`]);
+    await lab.run(["truncate", "--size=20", `${folder}/state.json`]);
+    await lab.lab("start", "3");
+    expect(await swarm(3, "Error")).toContain(`${folder}/state.json is damaged`);
+    expect((await docker.try(3, "swarm", "leave")).stderr).toMatch(/cannot take part/);
+    await docker.must(3, "swarm", "leave", "--force");
+    expect(await swarm(3, "LocalNodeState")).toBe("inactive");
+    expect(await docker.must(3, "ps", "--all", "--quiet")).toBe("");
+  });
 });

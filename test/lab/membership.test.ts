@@ -125,4 +125,9 @@ describe("nodes of a swarm", () => {
     await docker.must(2, "service", "rm", "each");
     for (const node of [1, 2, 4, 5]) await until(`node ${node} has no container`, async () => (await docker.must(node, "ps", "--all", "--quiet")) === "");
   });
+
+  test("a worker that is removed while it is up says so itself", async () => {
+    await docker.must(2, "node", "rm", "--force", "node-5");
+    await until("node 5 says so", async () => /was removed from the cluster: leave/.test(await docker.must(5, "info", "--format", "{{.Swarm.Error}}")));
+  });
 });

@@ -1,16 +1,20 @@
+import type { Clock } from "../../base/clock.js";
 import { ClusterError } from "../../base/errors.js";
 import type { Store } from "../../store/store.js";
 import type { ControlReply, JoinMember, LeaveMember } from "../../wire/generated/control.js";
 import { type Membership, survivesWithout } from "./membership.js";
+import { removeNode } from "./node-removal.js";
 import { missing } from "./refusals.js";
 
 /** Managers that join and leave the raft group. */
 export class MemberControl {
   readonly #store: Store;
+  readonly #clock: Clock;
   readonly #membership: Membership;
 
-  constructor(options: { readonly store: Store; readonly membership: Membership }) {
+  constructor(options: { readonly store: Store; readonly clock: Clock; readonly membership: Membership }) {
     this.#store = options.store;
+    this.#clock = options.clock;
     this.#membership = options.membership;
   }
 
@@ -27,13 +31,22 @@ export class MemberControl {
   }
 
   /**
-   * Takes a manager that leaves out of the group. A leader that leaves hands over first; the caller is told `no_leader` and asks the next one. Throws
-   * `failed_precondition` when the others would be no quorum.
+   * Takes a manager that leaves out of the group, and out of the cluster when it never got as far as to register. A leader that leaves hands over first; the caller is
+   * told `no_leader` and asks the next one. Throws `failed_precondition` when the others would be no quorum.
    */
   async leave({ nodeId }: LeaveMember): Promise<ControlReply> {
+    await this.#leaveGroup(nodeId);
+    await this.#store.update((tx) => {
+      const node = tx.nodes.get(nodeId);
+      if (node !== undefined && node.description === null) removeNode(tx, node, this.#clock.now());
+    });
+    return { type: "done", done: {} };
+  }
+
+  async #leaveGroup(nodeId: string): Promise<void> {
     const members = this.#membership.members();
     const leaving = members.find((member) => member.nodeId === nodeId);
-    if (leaving === undefined) return { type: "done", done: {} };
+    if (leaving === undefined) return;
     if (members.length === 1) throw new ClusterError("failed_precondition", "the last manager of the swarm cannot be taken out of it");
     if (!survivesWithout(members, nodeId)) {
       throw new ClusterError("failed_precondition", "can't remove member from the raft: this would result in a loss of quorum");
@@ -43,6 +56,5 @@ export class MemberControl {
       throw new ClusterError("no_leader", "leadership was handed over: another manager leads now");
     }
     await this.#membership.remove(nodeId);
-    return { type: "done", done: {} };
   }
 }

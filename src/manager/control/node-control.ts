@@ -1,16 +1,13 @@
 import type { Clock } from "../../base/clock.js";
 import { ClusterError } from "../../base/errors.js";
 import type { Node } from "../../model/objects.js";
-import { isTerminal } from "../../model/task-state.js";
 import { validateNodeSpec } from "../../model/validation/node-spec.js";
 import type { Store } from "../../store/store.js";
-import type { StoreTransaction, StoreView } from "../../store/view.js";
+import type { StoreView } from "../../store/view.js";
 import type { ControlReply, RemoveNode, UpdateNode } from "../../wire/generated/control.js";
 import { type Membership, survivesWithout } from "./membership.js";
+import { orphanTask, removeNode } from "./node-removal.js";
 import { missing, outOfSequence } from "./refusals.js";
-
-/** How long beyond the end of its certificate a removed node is remembered: clocks differ. */
-const REMOVAL_REMEMBERED_MS = 7 * 24 * 3_600_000;
 
 /** What clients do to nodes. A change of role is only wished for here: the role manager carries it out. */
 export class NodeControl {
@@ -51,9 +48,7 @@ export class NodeControl {
       const node = tx.nodes.get(nodeId);
       if (node === undefined) throw missing("node", nodeId);
       this.#assertMayRemove(node, force);
-      for (const { id } of tx.tasks.byNode(nodeId)) orphanTask(tx, id, nowMs);
-      tx.remove("node", nodeId, { isClientWrite: true });
-      rememberRemoval(tx, node, nowMs);
+      removeNode(tx, node, nowMs);
     });
     return { type: "done", done: {} };
   }
@@ -77,23 +72,4 @@ export class NodeControl {
     }
     if (!force && node.status?.state === "ready") throw new ClusterError("failed_precondition", `node ${node.id} is not down and can't be removed`);
   }
-}
-
-/**
- * Every manager refuses the node from when it applies this, even one that restarted since and cannot tell a removed node from one that is too new for its
- * copy. Forgotten when no certificate of the node can be valid any more.
- */
-function rememberRemoval(tx: StoreTransaction, node: Node, nowMs: number): void {
-  const { cluster } = tx;
-  if (cluster === undefined) return;
-  const remembered = Object.entries(cluster.removedNodes).filter(([, untilMs]) => untilMs > nowMs);
-  const untilMs = Math.max(node.certificateExpiresAtMs, nowMs) + REMOVAL_REMEMBERED_MS;
-  tx.update("cluster", { ...cluster, removedNodes: { ...Object.fromEntries(remembered), [node.id]: untilMs } });
-}
-
-function orphanTask(tx: StoreTransaction, id: string, nowMs: number): void {
-  const task = tx.tasks.get(id);
-  const status = task?.status;
-  if (!task || !status || isTerminal(status.state)) return;
-  tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was removed from the cluster" } });
 }

@@ -140,7 +140,7 @@ function documentConfigOf(config: ImageConfig): ImageDocument["config"] {
  * used later is looked at here, and everything else is left out.
  */
 export function decodeImage(bytes: Uint8Array): ImageDocument {
-  const document = recordOf(parseJson(bytes), "the image configuration");
+  const document = recordOf(parseJson(bytes, "the image configuration"), "the image configuration");
   const rootfs = recordOf(document.rootfs, "rootfs of the image configuration");
   const diffIds = rootfs.diff_ids ?? [];
   if (!Array.isArray(diffIds) || !diffIds.every(isDigest)) throw invalid("rootfs.diff_ids of the image configuration is not a list of digests");

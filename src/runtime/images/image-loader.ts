@@ -64,7 +64,7 @@ async function loadImage(intake: Intake, manifest: EncodedManifest, references: 
 async function imagesOfLayout(files: ArchiveFiles): Promise<readonly ArchivedImage[]> {
   const index = parseManifest(await files.document("index.json"), "");
   if (index.type !== "list") throw new ClusterError("invalid_argument", "index.json of the archive is no index");
-  const { manifests } = parseJson(await files.document("index.json")) as {
+  const { manifests } = parseJson(await files.document("index.json"), "index.json") as {
     readonly manifests: readonly { readonly annotations?: Readonly<Record<string, unknown>> }[];
   };
   const images: ArchivedImage[] = [];
@@ -98,7 +98,7 @@ async function imagesOfDocker(files: ArchiveFiles): Promise<readonly ArchivedIma
       "invalid_argument",
       "the archive has neither index.json nor manifest.json: it is not one of images (docker import takes root file systems)",
     );
-  const items = parseJson(await files.document("manifest.json"));
+  const items = parseJson(await files.document("manifest.json"), "manifest.json");
   if (!Array.isArray(items)) throw new ClusterError("invalid_argument", "manifest.json of the archive is not a list");
   return items.map((item: unknown) => {
     const { Config, RepoTags, Layers } = (item ?? {}) as { readonly Config?: unknown; readonly RepoTags?: unknown; readonly Layers?: unknown };

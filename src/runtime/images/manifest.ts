@@ -58,7 +58,7 @@ export function encodeManifest(config: Descriptor, layers: readonly Descriptor[]
  * itself must not differ. Throws ClusterError `invalid_argument` that says what is wrong.
  */
 export function parseManifest(bytes: Uint8Array, mediaType: string): (ImageManifest | ImageList) & { readonly mediaType: string } {
-  const document = objectOf(parseJson(bytes), "the manifest");
+  const document = objectOf(parseJson(bytes, "the manifest"), "the manifest");
   const own = typeof document.mediaType === "string" ? document.mediaType : "";
   if (document.schemaVersion !== 2)
     throw invalid(`the manifest has schema version ${String(document.schemaVersion)}, which is not supported: only version 2 is`);

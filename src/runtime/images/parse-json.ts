@@ -1,10 +1,10 @@
 import { ClusterError, messageOf } from "../../base/errors.js";
 
-/** Throws ClusterError `invalid_argument` for what is not JSON. */
-export function parseJson(bytes: Uint8Array): unknown {
+/** Throws ClusterError `invalid_argument` that names `what` when it is not JSON. */
+export function parseJson(bytes: Uint8Array, what: string): unknown {
   try {
     return JSON.parse(Buffer.from(bytes).toString("utf8"));
   } catch (cause) {
-    throw new ClusterError("invalid_argument", `it is not JSON: ${messageOf(cause)}`, { cause });
+    throw new ClusterError("invalid_argument", `${what} is not JSON: ${messageOf(cause)}`, { cause });
   }
 }

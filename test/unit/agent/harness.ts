@@ -5,6 +5,7 @@ import { Agent } from "../../../src/agent/agent.js";
 import { describeNode } from "../../../src/agent/node-description.js";
 import { Worker } from "../../../src/agent/worker.js";
 import { FakeClock } from "../../../src/base/clock.js";
+import { messageOf } from "../../../src/base/errors.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { SeededRandom } from "../../../src/base/random.js";
 import type { NodeDescription } from "../../../src/model/objects.js";
@@ -37,6 +38,8 @@ export class Harness {
   readonly folder = mkdtempSync(join(tmpdir(), "agent-"));
   /** Called by a test when it has changed the description. */
   readonly descriptionListeners = new Set<() => void>();
+  /** What the agent said of having no session. */
+  readonly troubles: string[] = [];
   description: NodeDescription = describeNode({ engineVersion: "0.1.0", labels: {} });
   worker: Worker = this.#newWorker();
   #stop = new AbortController();
@@ -54,6 +57,7 @@ export class Harness {
         this.descriptionListeners.add(listener);
         return () => this.descriptionListeners.delete(listener);
       },
+      onTrouble: (cause) => this.troubles.push(messageOf(cause)),
       clock: this.clock,
       random: new SeededRandom(7),
       logger: silentLogger,

@@ -91,6 +91,26 @@ test("managers that cannot be reached are asked with growing delays", async () =
   expect(node.manager.hints.length - before).toBeLessThan(17);
 });
 
+test("what keeps it from a session for longer than an election is told, and a refusal for good at once", async () => {
+  node.manager.refusal = new ClusterError("unavailable", "connection refused");
+  node.manager.break();
+  await eventually("closed", () => node.manager.openConnections === 0);
+  for (let step = 0; step < 90; step++) await node.clock.advance(100);
+  expect(node.troubles).toEqual([]);
+  for (let step = 0; step < 30; step++) await node.clock.advance(100);
+  expect(node.troubles).toContain("connection refused");
+  node.manager.refusal = null;
+  for (let step = 0; step < 100; step++) await node.clock.advance(100);
+  await eventually("a new session", () => node.manager.sessions.length === 2);
+  const before = node.troubles.length;
+  node.manager.refusal = new ClusterError("permission_denied", "this node was removed");
+  node.manager.break();
+  await eventually("closed", () => node.manager.openConnections === 0);
+  await node.clock.advance(100);
+  await eventually("it is told", () => node.troubles.length > before);
+  expect(node.troubles.at(-1)).toBe("this node was removed");
+});
+
 test("an unanswered heartbeat ends the session", async () => {
   node.manager.isSilent = true;
   await node.clock.advance(2_000 + 4_000);

@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -15,6 +15,26 @@ test("states that replace each other at once all succeed, and the last one is on
     expect(kept.now).toEqual(stateAt("10.0.0.50:2377"));
     expect(await loadSwarmState(folder)).toEqual(kept.now);
     expect(await readdir(folder)).toEqual(["state.json"]);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test.each<[string, string]>([
+  ["nothing", ""],
+  ["half of it", '{"listenAddress": "0.0'],
+  ["another thing", "null"],
+  ["an address that is none", JSON.stringify({ ...stateAt("10.0.0.1:2377"), listenAddress: "0.0.0.0:XX" })],
+  ["no managers", JSON.stringify({ ...stateAt("10.0.0.1:2377"), managers: undefined })],
+  ["a member without an id", JSON.stringify({ ...stateAt("10.0.0.1:2377"), member: { incarnation: "a" } })],
+])("a file that holds %s is named, and that the swarm can be left", async (_, text) => {
+  const folder = await mkdtemp(join(tmpdir(), "swarm-state-"));
+  try {
+    await writeFile(join(folder, "state.json"), text);
+    await expect(loadSwarmState(folder)).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringMatching(/state\.json is damaged: .*; put the right one back, or leave by force and join again$/),
+    });
   } finally {
     await rm(folder, { recursive: true });
   }

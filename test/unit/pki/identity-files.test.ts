@@ -51,6 +51,15 @@ test("a key that belongs to another certificate is refused with its place", asyn
   await expect(open()).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringContaining(keyFile()) });
 });
 
+test.each(["swarm-node.crt", "swarm-root-ca.crt", "swarm-node.key"])("a damaged %s is refused with its place, and nothing else is looked at", async (name) => {
+  await created();
+  const path = join(folder, name);
+  for (const text of ["", "XX", (await readFile(path, "utf8")).replace("M", "!")]) {
+    await writeFile(path, text);
+    await expect(open()).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringContaining(path) });
+  }
+});
+
 test("a renewal asks for the same key until it has a certificate for it, also after a crash, and then for another one", async () => {
   const files = await created();
   const first = await files.pendingKey();

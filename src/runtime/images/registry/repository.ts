@@ -47,6 +47,8 @@ export class Repository {
     if (isDigest(reference) && digest !== reference)
       throw new ClusterError("invalid_argument", `${url.origin} answered with the manifest ${digest} where ${reference} was asked for`);
     const mediaType = (reply.headers["content-type"] ?? "").split(";")[0]?.trim() ?? "";
+    if (mediaType === "text/html")
+      throw new ClusterError("invalid_argument", `${url.host} answered with a web page where a manifest was asked for: is it a registry?`);
     return { bytes, descriptor: { mediaType, digest, size: bytes.length } };
   }
 
@@ -175,7 +177,7 @@ function expectStatus(reply: IncomingMessage, body: Buffer, good: readonly numbe
 }
 
 function tagsIn(body: Buffer, url: URL): readonly string[] {
-  const tags: unknown = (parseJson(body) as { readonly tags?: unknown }).tags ?? [];
+  const tags: unknown = (parseJson(body, `the list of tags of ${url.host}`) as { readonly tags?: unknown }).tags ?? [];
   if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === "string"))
     throw new ClusterError("invalid_argument", `${url.host} answered with no list of tags`);
   return tags;

@@ -4,6 +4,7 @@ import { DEFAULT_CLUSTER_SPEC } from "../../../../src/model/defaults.js";
 import type { Node, Service, ServiceSpec } from "../../../../src/model/objects.js";
 import type { ControlReply, ControlRequest, UpdateCluster, UpdateService } from "../../../../src/wire/generated/control.js";
 import { ManagerWorld } from "../../../support/manager-world.js";
+import { nodeDescription } from "../../../support/node-description.js";
 import { replicated, serviceSpec, testNode, testService, testTask } from "../../../support/services.js";
 import { taskSpec } from "../../../support/tasks.js";
 
@@ -342,7 +343,7 @@ describe("members", () => {
   });
 
   test("a manager leaves unless the others would be no quorum; a leader hands over first", async () => {
-    const cluster = await world(manager("m1"), manager("m2"), manager("m3"));
+    const cluster = await world(manager("m1"), manager("m2"), { ...manager("m3"), description: nodeDescription("m3") });
     const leave = (nodeId: string): ControlRequest => ({ type: "leaveMember", leaveMember: { nodeId } });
     cluster.membership.set("m1");
     expect(await refused(cluster, leave("m1"))).toMatchObject({ code: "failed_precondition", message: expect.stringContaining("last manager") });
@@ -353,5 +354,14 @@ describe("members", () => {
     expect(await cluster.manager.control.execute(leave("m3"))).toEqual({ type: "done", done: {} });
     expect(await cluster.manager.control.execute(leave("nobody"))).toEqual({ type: "done", done: {} });
     expect(cluster.membership.calls).toEqual(["transfer", "remove m3"]);
+    expect([...cluster.store.view.nodes.all()]).toHaveLength(3);
+  });
+
+  test("one whose join came to nothing before it registered leaves no node behind, and is known as removed", async () => {
+    const cluster = await world(manager("m1"), { ...manager("m2"), description: null });
+    cluster.membership.set("m1", "?m2");
+    expect(await cluster.manager.control.execute({ type: "leaveMember", leaveMember: { nodeId: "m2" } })).toEqual({ type: "done", done: {} });
+    expect([...cluster.store.view.nodes.all()].map(({ id }) => id)).toEqual(["m1"]);
+    expect(Object.keys(cluster.store.view.cluster?.removedNodes ?? {})).toEqual(["m2"]);
   });
 });

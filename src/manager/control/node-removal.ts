@@ -1,0 +1,33 @@
+import type { Node } from "../../model/objects.js";
+import { isTerminal } from "../../model/task-state.js";
+import type { StoreTransaction } from "../../store/view.js";
+
+/** How long beyond the end of its certificate a removed node is remembered: clocks differ. */
+const REMOVAL_REMEMBERED_MS = 7 * 24 * 3_600_000;
+
+/** Takes a node out of the cluster for ever; what still ran there is lost. */
+export function removeNode(tx: StoreTransaction, node: Node, nowMs: number): void {
+  for (const { id } of tx.tasks.byNode(node.id)) orphanTask(tx, id, nowMs);
+  tx.remove("node", node.id, { isClientWrite: true });
+  rememberRemoval(tx, node, nowMs);
+}
+
+/**
+ * Every manager refuses the node from when it applies this, even one that restarted since and cannot tell a removed node from one that is too new for its
+ * copy. Forgotten when no certificate of the node can be valid any more.
+ */
+function rememberRemoval(tx: StoreTransaction, node: Node, nowMs: number): void {
+  const { cluster } = tx;
+  if (cluster === undefined) return;
+  const remembered = Object.entries(cluster.removedNodes).filter(([, untilMs]) => untilMs > nowMs);
+  const untilMs = Math.max(node.certificateExpiresAtMs, nowMs) + REMOVAL_REMEMBERED_MS;
+  tx.update("cluster", { ...cluster, removedNodes: { ...Object.fromEntries(remembered), [node.id]: untilMs } });
+}
+
+/** Says of a task that nobody will ever know what became of it. */
+export function orphanTask(tx: StoreTransaction, id: string, nowMs: number): void {
+  const task = tx.tasks.get(id);
+  const status = task?.status;
+  if (!task || !status || isTerminal(status.state)) return;
+  tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was removed from the cluster" } });
+}
