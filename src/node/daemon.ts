@@ -28,7 +28,7 @@ import { LocalVolumeStore } from "../volumes/local-volume-store.js";
 import { parseHostPort } from "./addresses.js";
 import type { DaemonConfig } from "./config.js";
 import { describeHost } from "./host.js";
-import { Metrics } from "./metrics.js";
+import { Metrics, type MetricsSource } from "./metrics.js";
 import { SwarmNode } from "./swarm-node.js";
 import { VERSION } from "./version.js";
 
@@ -122,18 +122,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     logger,
     onFailure: life.onFailure,
   });
-  const metrics = new Metrics({
-    raft() {
-      if (swarm.manager === null) return null;
-      const { term, commit, applied, isLeader, members } = swarm.manager.status();
-      return { term, commit, applied, isLeader, members: members.length };
-    },
-    store: () => swarm.manager?.store.view,
-    containers() {
-      const all = runtime.list();
-      return { running: all.filter((container) => container.state === "running").length, total: all.length };
-    },
-  });
+  const metrics = new Metrics(metricsSource(swarm, runtime));
   const host = describeHost(config, { id: await engineId(dataRoot), userRemap, startedAtMs: clock.now(), bridge: network.description });
   const backend: Backend = {
     swarm,
@@ -157,6 +146,21 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     await server.close();
     await swarm.stop();
   }
+}
+
+function metricsSource(swarm: SwarmNode, runtime: LocalRuntime): MetricsSource {
+  return {
+    raft() {
+      if (swarm.manager === null) return null;
+      const { term, commit, applied, isLeader, members } = swarm.manager.status();
+      return { term, commit, applied, isLeader, members: members.length };
+    },
+    store: () => swarm.manager?.store.view,
+    containers() {
+      const all = runtime.list();
+      return { running: all.filter((container) => container.state === "running").length, total: all.length };
+    },
+  };
 }
 
 function nativeProgram(name: string): string {

@@ -8,38 +8,23 @@ import type { RouteContext } from "../context.js";
 import { historyToDocker, imageSummaryToDocker, imageToDocker } from "../convert/image.js";
 import { HttpError } from "../errors.js";
 import { Filters } from "../filters.js";
+import { IMAGE_FILTERS, imageFilter, unwantedImageFilter } from "../image-filter.js";
 import { imagePath, noSuchImage, wildcardOf, withTag } from "../image-path.js";
 import { importImage } from "../import-image.js";
 import type { Json } from "../json.js";
-import { pruneTimeMs } from "../prune-time.js";
 import { Query } from "../query.js";
 import { pullImage, pushImage } from "./registry.js";
 import { progressError, progressLine, sendStream } from "../stream.js";
 import { apiMinorOf } from "../version.js";
 
-const LIST_FILTERS = ["before", "dangling", "label", "reference", "since", "until"];
-
+/** Images of this host: listed, pulled, imported, loaded, saved, tagged, pushed and removed. */
 export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
   const { images, containers } = context.backend;
 
   app.get("/images/json", async (request, reply) => {
-    const filters = Filters.parse(new Query(request), LIST_FILTERS);
-    const untilMs = pruneTimeMs(filters, context.clock.now());
-    const madeAt = (key: string) => filters.get(key).map((name) => resolved(name).createdAtMs);
-    const [before, since] = [madeAt("before"), madeAt("since")];
-    const dangling = filters.words("dangling", ["true", "false", "1", "0"]);
-    const isDangling = (image: ImageInfo) => image.tags.length === 0;
-    const wanted = images
-      .list()
-      .filter(
-        (image) =>
-          filters.allowsLabels("label", image.config.labels) &&
-          image.createdAtMs <= untilMs &&
-          before.every((timeMs) => image.createdAtMs < timeMs) &&
-          since.every((timeMs) => image.createdAtMs > timeMs) &&
-          (dangling.length === 0 || dangling.some((word) => (word === "true" || word === "1") === isDangling(image))) &&
-          (!filters.has("reference") || image.tags.some((tag) => filters.get("reference").some((pattern) => matchesReference(tag, pattern)))),
-      );
+    const filters = Filters.parse(new Query(request), IMAGE_FILTERS);
+    const isWanted = imageFilter(filters, { nowMs: context.clock.now(), findImage: resolved });
+    const wanted = images.list().filter(isWanted);
     const sharing = new Query(request).flag("shared-size") ? imageSharing(images) : null;
     const usersOf = (id: string) => containers.list().filter((container) => container.imageId === id).length;
     const newestFirst = wanted.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
@@ -72,17 +57,8 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
 
   app.post("/images/prune", async (request, reply) => {
     const filters = Filters.parse(new Query(request), ["dangling", "label", "label!", "until"]);
-    const onlyDangling = !filters.words("dangling", ["true", "false", "1", "0"]).some((word) => word === "false" || word === "0");
-    const untilMs = pruneTimeMs(filters, context.clock.now());
-    const isUsed = (id: string) => containers.list().some((container) => container.imageId === id);
-    const { removals, freedBytes } = await images.prune({
-      isWanted: (image) =>
-        isUsed(image.id) ||
-        (onlyDangling && image.tags.length > 0) ||
-        image.createdAtMs > untilMs ||
-        !filters.allowsLabels("label", image.config.labels) ||
-        (filters.has("label!") && filters.allowsLabels("label!", image.config.labels)),
-    });
+    const isUnwanted = unwantedImageFilter(filters, context.clock.now());
+    const { removals, freedBytes } = await images.prune({ isWanted: (image) => isUsed(image.id) || !isUnwanted(image) });
     context.backend.engine.events.tellOfPrune("image", freedBytes, context.clock.now());
     return sendJson(reply, { ImagesDeleted: removals.length === 0 ? null : removals.map(removalToDocker), SpaceReclaimed: freedBytes });
   });
@@ -109,7 +85,7 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
     resolved(name);
     const removals = await images.remove(name, {
       force: new Query(request).flag("force"),
-      isInUse: (imageId) => containers.list().some((container) => container.imageId === imageId),
+      isInUse: isUsed,
     });
     return sendJson(reply, removals.map(removalToDocker));
   });
@@ -119,22 +95,15 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
     return await sendArchive(context, request, reply, await images.save(names));
   }
 
+  function isUsed(id: string): boolean {
+    return containers.list().some((container) => container.imageId === id);
+  }
+
   function resolved(name: string): ImageInfo {
     const image = images.resolve(name);
     if (image === undefined) throw noSuchImage(name);
     return image;
   }
-}
-
-/** `*` and `?` match within one part of a path, as in a shell; a pattern without a tag means any tag. */
-function matchesReference(tag: string, pattern: string): boolean {
-  const regex = new RegExp(
-    `^${pattern
-      .replace(/[.+^${}()|[\]\\]/g, "\\$&")
-      .replaceAll("*", "[^/]*")
-      .replaceAll("?", "[^/]")}$`,
-  );
-  return regex.test(tag) || regex.test(tag.replace(/:[^:/]+$/, ""));
 }
 
 function removalToDocker(removal: ImageRemoval): Json {

@@ -2,19 +2,19 @@ import type { FastifyInstance } from "fastify";
 import { ClusterError } from "../../../base/errors.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
+import type { JoinOptions } from "../backend.js";
 import type { RouteContext } from "../context.js";
 import { clusterToDocker } from "../convert/cluster.js";
-import { clusterSpecFromDocker, firstClusterSpec } from "../convert/cluster-spec.js";
+import { clusterSpecFromDocker } from "../convert/cluster-spec.js";
 import { Fields } from "../convert/fields.js";
-import { availabilityFromDocker } from "../convert/node.js";
+import { initFromDocker, joinFromDocker } from "../convert/swarm-entry.js";
 import { formatUnlockKey } from "../../../pki/unlock-key.js";
-import { badRequest, controlError, HttpError } from "../errors.js";
+import { controlError, HttpError } from "../errors.js";
 import { Query } from "../query.js";
 import { readSwarm, requireManager, writeSwarm } from "../swarm-access.js";
 import { ALREADY_PART_TEXT, NOT_PART_TEXT } from "../swarm-texts.js";
 
-const PORT_MAX = 65_535;
-
+/** The swarm of this node: founded, joined, left, changed and unlocked. */
 export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
   const { backend } = context;
 
@@ -28,45 +28,19 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
     const fields = new Fields(await requireJsonBody(request), "");
     const forceNewCluster = fields.boolean("ForceNewCluster");
     if (!forceNewCluster) requireOutside();
-    const isLocking = fields.boolean("AutoLockManagers");
-    if (isLocking && forceNewCluster) throw badRequest("AutoLockManagers does not go with ForceNewCluster: update the swarm when it is founded");
-    const { spec, signingCa } = firstClusterSpec(fields.child("Spec"));
-    if (signingCa.certificate !== "" && forceNewCluster) throw badRequest("SigningCACert does not go with ForceNewCluster: the swarm keeps its root");
-    const options = {
-      listenAddress: fields.string("ListenAddr"),
-      advertiseAddress: fields.string("AdvertiseAddr"),
-      dataPathAddress: fields.string("DataPathAddr"),
-      dataPathPort: fields.count("DataPathPort", PORT_MAX),
-      defaultAddressPool: fields.strings("DefaultAddrPool"),
-      subnetSize: fields.count("SubnetSize", 32),
-      forceNewCluster,
-      availability: availabilityFromDocker(fields),
-      spec: { ...spec, autoLockManagers: spec.autoLockManagers || isLocking },
-      ...(signingCa.certificate === "" ? {} : { signingCa }),
-    };
-    fields.end();
+    const options = initFromDocker(fields, forceNewCluster);
     return sendJson(reply, await backend.swarm.init(options));
   });
 
   app.post("/swarm/join", async (request, reply) => {
     const fields = new Fields(await requireJsonBody(request), "");
     requireOutside();
-    const options = {
-      listenAddress: fields.string("ListenAddr"),
-      advertiseAddress: fields.string("AdvertiseAddr"),
-      dataPathAddress: fields.string("DataPathAddr"),
-      remoteAddresses: fields.strings("RemoteAddrs"),
-      joinToken: fields.string("JoinToken"),
-      availability: availabilityFromDocker(fields),
-    };
-    fields.end();
-    if (options.remoteAddresses.length === 0) throw badRequest("at least 1 RemoteAddr is required to join");
-    await joined(options);
+    await joined(joinFromDocker(fields));
     return sendEmpty(reply);
   });
 
   /** What the manager that is being joined refuses carries its gRPC code, as every answer of the control API does. */
-  async function joined(options: Parameters<typeof backend.swarm.join>[0]): Promise<void> {
+  async function joined(options: JoinOptions): Promise<void> {
     try {
       await backend.swarm.join(options);
     } catch (cause) {
