@@ -17,6 +17,7 @@ import { systemRandom } from "../base/random.js";
 import { Engine } from "../engine/engine.js";
 import { HealthFolder } from "../engine/health/health-records.js";
 import { openKernel } from "../kernel/native-kernel.js";
+import { AddressPool } from "../network/address-pool.js";
 import { LocalHostNetwork } from "../network/local-host-network.js";
 import { tlsInfoOf } from "../pki/tls-info.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
@@ -94,6 +95,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     shimPath: SHIM,
     cgroupParent: config.cgroupParent || "swarm",
     realtime: config.realtime,
+    hostGateway: new AddressPool(config.bridgeSubnet).gateway,
     runtimes: config.runtimes,
     userRemap,
     sendDatagram: (path, data) => life.kernel.sendDatagram(path, data),

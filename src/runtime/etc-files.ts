@@ -11,16 +11,23 @@ const HOST_RESOLV_CONF = "/etc/resolv.conf";
 /** Where a container asks when the host has only resolvers on its own loopback; Docker's choice. */
 const FALLBACK_NAMESERVERS = ["8.8.8.8", "8.8.4.4"];
 
+/** Docker's word for the address of this host, as containers reach it, in the lines that the settings add to /etc/hosts. */
+const HOST_GATEWAY = "host-gateway";
+
 /** Writes them into the container's folder, from where they are mounted. */
-export async function writeEtcFiles(folder: string, config: ContainerConfig, hostname: string): Promise<void> {
+export async function writeEtcFiles(
+  folder: string,
+  config: ContainerConfig,
+  { hostname, hostGateway }: { hostname: string; hostGateway: string },
+): Promise<void> {
   const write = (name: (typeof ETC_FILES)[number], text: string) => writeFile(join(folder, name), text, { mode: 0o644 });
   // Before the first write: one that fails while this is waited for would be nobody's, and end the daemon.
   const resolvConf = resolvConfText(config, await hostResolvConf());
-  await Promise.all([write("hosts", hostsText(config, hostname)), write("hostname", `${hostname}\n`), write("resolv.conf", resolvConf)]);
+  await Promise.all([write("hosts", hostsText(config, { hostname, hostGateway })), write("hostname", `${hostname}\n`), write("resolv.conf", resolvConf)]);
 }
 
 /** Of /etc/hosts (hosts(5)), with the lines that the settings add. */
-export function hostsText(config: ContainerConfig, hostname: string): string {
+export function hostsText(config: ContainerConfig, { hostname, hostGateway }: { hostname: string; hostGateway: string }): string {
   const { network } = config;
   const own =
     network !== null && network !== "host" && !("container" in network) ? [`${network.address.replace(/\/.*/, "")}\t${hostname}`] : [`127.0.0.1\t${hostname}`];
@@ -31,7 +38,7 @@ export function hostsText(config: ContainerConfig, hostname: string): string {
     "ff00::0\tip6-mcastprefix",
     "ff02::1\tip6-allnodes",
     "ff02::2\tip6-allrouters",
-    ...config.hosts.map((host) => `${host.address}\t${host.name}`),
+    ...config.hosts.map((host) => `${host.address === HOST_GATEWAY ? hostGateway : host.address}\t${host.name}`),
     ...own,
     "",
   ].join("\n");

@@ -74,6 +74,8 @@ export interface LocalRuntimeOptions {
   readonly userRemap?: UserRemap | null;
   /** Beside our own; none when left out. */
   readonly runtimes?: OciRuntimes;
+  /** Address of this host as containers reach it: of the default bridge. */
+  readonly hostGateway: string;
   /** Sends one datagram to a unix socket (Kernel.sendDatagram). */
   readonly sendDatagram: (path: string, data: Uint8Array) => void;
   /** Driver and options of containers that name none. */
@@ -294,7 +296,7 @@ export class LocalRuntime implements ContainerRuntime {
     const record = { ...planned, config: { ...planned.config, mounts } };
     try {
       await mkdir(paths.folder, { mode: 0o710 });
-      await writeEtcFiles(paths.folder, record.config, record.process.hostname);
+      await writeEtcFiles(paths.folder, record.config, { hostname: record.process.hostname, hostGateway: this.#options.hostGateway });
       await writeRecord(paths.record, record);
       const container = new LocalContainer(record, paths, this.#tools);
       this.#containers.add(container);

@@ -120,6 +120,7 @@ export class ContainerWorld {
       ...(this.runtimes === undefined ? {} : { runtimes: this.runtimes }),
       userRemap: this.userRemap,
       realtime: this.realtime,
+      hostGateway: "172.30.0.1",
       sendDatagram: (path, data) => openKernel().sendDatagram(path, data),
       defaultLog: { driver: "json-file", options: {} },
       logger: silentLogger,

@@ -41,6 +41,7 @@ mkdirSync(join(folder, "data"), { recursive: true });
 const [dataRoot, execRoot, tasks] = [join(folder, "data"), join(folder, "run"), join(folder, "data/tasks")];
 const volumes = await LocalVolumeStore.open({ folder: join(dataRoot, "volumes"), programPath: join(dirname(SHIM_PATH), "swarm-volume"), clock, logger });
 const runtime = await LocalRuntime.open({
+  hostGateway: "172.30.0.1",
   sendDatagram: (path, data) => openKernel().sendDatagram(path, data),
   defaultLog: { driver: "json-file", options: {} },
   volumes,

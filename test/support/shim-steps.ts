@@ -50,6 +50,7 @@ const images = new FolderImages();
 images.add("bb:v1", [join(folder, "image")]);
 const volumes = await LocalVolumeStore.open({ folder: join(folder, "data/volumes"), programPath: join(dirname(SHIM_PATH), "swarm-volume"), clock, logger });
 const runtime = await LocalRuntime.open({
+  hostGateway: "172.30.0.1",
   sendDatagram: (path, data) => openKernel().sendDatagram(path, data),
   defaultLog: { driver: "json-file", options: {} },
   volumes,

@@ -1,4 +1,4 @@
-import type { IncomingMessage } from "node:http";
+import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
 import type { Duplex } from "node:stream";
 import { answerOf, HttpError } from "./errors.js";
 import { JSON_TYPE } from "./answer.js";
@@ -44,23 +44,35 @@ function nextReadable(socket: Duplex): Promise<null> {
   });
 }
 
-/** The answer after which the connection is a stream. */
-export function acceptHijack(socket: Duplex, headers: Readonly<Record<string, string>>, contentType: string): void {
-  writeHead(socket, "101 UPGRADED", { ...headers, "Content-Type": contentType, Connection: "Upgrade", Upgrade: "tcp" });
+/** The answer after which the connection is a stream: byte by byte Docker's, whose clients look for it in many ways. */
+export function acceptHijack(socket: Duplex, contentType: string, headers: Readonly<Record<string, string>> = {}): void {
+  writeHead(socket, "101 UPGRADED", { "Content-Type": contentType, Connection: "Upgrade", Upgrade: "tcp", ...headers });
 }
 
-/** Ends the connection without one: nothing is to be streamed. */
-export function answerWithNothing(socket: Duplex): void {
-  socket.end("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+/**
+ * The same for a client whose connection stays HTTP: what follows is the stream as it is, to the connection's end, in no chunks, which clients that read bytes alone would
+ * take for output.
+ */
+export function beginRawStream(raw: ServerResponse, contentType: string): void {
+  for (const name of ["Content-Length", "Transfer-Encoding"]) raw.removeHeader(name);
+  raw.writeHead(200, { "Content-Type": contentType, Connection: "close" });
+  raw.flushHeaders();
+}
+
+/** Ends the connection without a stream: there is none. */
+export function answerWithNothing(socket: Duplex, headers: Readonly<Record<string, string>>): void {
+  writeHead(socket, "200 OK", { ...headers, Date: new Date().toUTCString(), "Content-Length": "0", Connection: "close" });
+  socket.end();
 }
 
 /** Ends the connection with an error in the form of any other. */
 export function refuseHijack(socket: Duplex, headers: Readonly<Record<string, string>>, cause: unknown): void {
   const { status, message } = answerOf(cause);
   const body = `${JSON.stringify({ message })}\n`;
-  writeHead(socket, `${status} ${status < 500 ? "Refused" : "Failed"}`, {
+  writeHead(socket, `${status} ${STATUS_CODES[status] ?? ""}`, {
     ...headers,
     "Content-Type": JSON_TYPE,
+    Date: new Date().toUTCString(),
     "Content-Length": `${Buffer.byteLength(body)}`,
     Connection: "close",
   });

@@ -185,11 +185,14 @@ test("folders and files of the host are mounted, writable or not", async () => {
 test("/etc/hosts and /etc/resolv.conf have what was asked", async () => {
   const { output } = await world.run("cat /etc/hosts /etc/resolv.conf", {
     hostname: "box",
-    hosts: [{ address: "192.0.2.7", name: "db" }],
+    hosts: [
+      { address: "192.0.2.7", name: "db" },
+      { address: "host-gateway", name: "host.docker.internal" },
+    ],
     dns: { nameservers: ["192.0.2.53"], search: ["example.test"], options: ["ndots:2"] },
   });
   expect(output).toMatch(/^127.0.0.1\tlocalhost$/m);
-  expect(output).toMatch(/^192.0.2.7\tdb$/m);
+  expect(output).toMatch(/^192.0.2.7\tdb\n172.30.0.1\thost.docker.internal$/m);
   expect(output).toMatch(/nameserver 192.0.2.53\nsearch example.test\noptions ndots:2\n$/);
 });
 

@@ -196,7 +196,7 @@ test("resolvers of the host's own loopback are left out", () => {
 
 test("the own name is at the own address", () => {
   const network = { bridge: "b", hostInterface: "h", macAddress: "02:42:0a:00:00:02", address: "10.0.0.2/24", gateway: "10.0.0.1", mtu: 1500 };
-  expect(hostsText(containerConfig({ network }), "box")).toMatch(/\n10\.0\.0\.2\tbox\n$/);
+  expect(hostsText(containerConfig({ network }), { hostname: "box", hostGateway: "" })).toMatch(/\n10\.0\.0\.2\tbox\n$/);
 });
 
 test("a request is its length and its records", () => {

@@ -124,7 +124,6 @@ function hostNamesFromDocker(host: Fields) {
   const hosts = host.strings("ExtraHosts").map((line) => {
     const at = line.indexOf(":");
     if (at <= 0 || at === line.length - 1) throw badRequest(`bad format for add-host: "${line}"`);
-    if (line.slice(at + 1) === "host-gateway") throw notSupported("host-gateway in ExtraHosts is not supported yet");
     return { name: line.slice(0, at), address: line.slice(at + 1) };
   });
   return { hosts, dns: { nameservers: host.strings("Dns"), search: host.strings("DnsSearch"), options: host.strings("DnsOptions") } };

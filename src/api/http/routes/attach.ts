@@ -3,7 +3,7 @@ import type { FastifyInstance } from "fastify";
 import { joinAttachment, openAttachment, writeLog } from "../attachment.js";
 import type { ById, RouteContext } from "../context.js";
 import { badRequest } from "../errors.js";
-import { acceptHijack, type HijackedRequest, readHijackBody } from "../hijack.js";
+import { acceptHijack, beginRawStream, type HijackedRequest, readHijackBody } from "../hijack.js";
 import { joinStreams } from "../join-streams.js";
 import { logContentType } from "../log-stream.js";
 import { findContainer } from "../lookup.js";
@@ -21,8 +21,7 @@ export function attachRoutes(app: FastifyInstance, context: RouteContext): void 
     const { raw } = reply;
     raw.once("close", () => attachment?.cancel());
     reply.hijack();
-    raw.writeHead(200, { "Content-Type": logContentType(container.config.terminal.isTerminal, apiMinorOf(request.raw)) });
-    raw.flushHeaders();
+    beginRawStream(raw, logContentType(container.config.terminal.isTerminal, apiMinorOf(request.raw)));
     engine.tell("attach", container.config.id);
     if (hasLog) await writeLog(context, container, streams, raw);
     try {
@@ -45,9 +44,9 @@ export function attachRoutes(app: FastifyInstance, context: RouteContext): void 
 }
 
 /** `POST /containers/{id}/attach` over a connection that becomes the container's streams. */
-export async function attachHijacked(context: RouteContext, reference: string, { request, url, socket, headers }: HijackedRequest): Promise<void> {
+export async function attachHijacked(context: RouteContext, reference: string, { request, url, socket }: HijackedRequest): Promise<void> {
   await readHijackBody(request, socket);
   const opened = openAttachment(context, reference, Query.of(url.searchParams));
-  acceptHijack(socket, headers, logContentType(opened.container.config.terminal.isTerminal, apiMinorOf(request)));
+  acceptHijack(socket, logContentType(opened.container.config.terminal.isTerminal, apiMinorOf(request)));
   await joinAttachment(context, opened, socket);
 }

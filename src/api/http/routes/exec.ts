@@ -8,7 +8,7 @@ import { Fields } from "../convert/fields.js";
 import { unlessEmpty } from "../convert/zero-values.js";
 import { parseDetachKeys } from "../detach-keys.js";
 import { badRequest, HttpError } from "../errors.js";
-import { acceptHijack, answerWithNothing, type HijackedRequest, readHijackBody } from "../hijack.js";
+import { acceptHijack, answerWithNothing, beginRawStream, type HijackedRequest, readHijackBody } from "../hijack.js";
 import { joinStreams } from "../join-streams.js";
 import { parseJson } from "../json.js";
 import { encodeFrame, logContentType } from "../log-stream.js";
@@ -60,8 +60,7 @@ export function execRoutes(app: FastifyInstance, context: RouteContext): void {
     }
     const { raw } = reply;
     reply.hijack();
-    raw.writeHead(200, { "Content-Type": logContentType(settings.isTerminal, apiMinorOf(request.raw)) });
-    raw.flushHeaders();
+    beginRawStream(raw, logContentType(settings.isTerminal, apiMinorOf(request.raw)));
     try {
       const { stream } = await engine.execs.start(id, start);
       stream?.end();
@@ -107,10 +106,10 @@ export async function startHijackedExec({ backend: { engine } }: RouteContext, i
   const keys = parseDetachKeys(settings.detachKeys);
   if (start.isDetached) {
     await engine.execs.start(id, start);
-    answerWithNothing(socket);
+    answerWithNothing(socket, headers);
     return;
   }
-  acceptHijack(socket, headers, logContentType(settings.isTerminal, apiMinorOf(request)));
+  acceptHijack(socket, logContentType(settings.isTerminal, apiMinorOf(request)), headers);
   try {
     const { stream } = await engine.execs.start(id, start);
     if (stream === null) socket.end();

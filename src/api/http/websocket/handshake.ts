@@ -12,7 +12,14 @@ const PROTOCOL_ID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
  * a browser shows its user's certificate to whoever asks.
  */
 export function acceptWebSocket(request: IncomingMessage, socket: Duplex): Readonly<Record<string, string>> {
-  const { upgrade = "", origin, host = "", "sec-websocket-key": key = "", "sec-websocket-version": version } = request.headers;
+  const {
+    upgrade = "",
+    origin,
+    host = "",
+    "sec-websocket-key": key = "",
+    "sec-websocket-version": version,
+    "sec-websocket-protocol": offered = "",
+  } = request.headers;
   if (upgrade.toLowerCase() !== "websocket") throw badRequest(NEEDS_WEBSOCKET_TEXT);
   if (version !== "13") throw badRequest(`websocket version ${version ?? "none"} is not supported: 13 is`);
   if (!/^[A-Za-z0-9+/]{22}==$/.test(key)) throw badRequest(`Sec-WebSocket-Key "${key}" is not 16 bytes in base64`);
@@ -21,7 +28,9 @@ export function acceptWebSocket(request: IncomingMessage, socket: Duplex): Reado
   const accept = createHash("sha1")
     .update(key + PROTOCOL_ID)
     .digest("base64");
-  return { Upgrade: "websocket", Connection: "Upgrade", "Sec-WebSocket-Accept": accept };
+  // A browser that offers protocols wants one of them.
+  const [protocol = ""] = offered.split(/\s*,\s*/);
+  return { Upgrade: "websocket", Connection: "Upgrade", "Sec-WebSocket-Accept": accept, ...(protocol === "" ? {} : { "Sec-WebSocket-Protocol": protocol }) };
 }
 
 export const NEEDS_WEBSOCKET_TEXT = "attach/ws is for websocket clients: the request lacks Upgrade: websocket";
