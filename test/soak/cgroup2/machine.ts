@@ -9,6 +9,8 @@ export interface MachineOptions {
   readonly disk: string;
   /** File for what its console shows. */
   readonly console: string;
+  /** What its kernel is told besides. */
+  readonly parameters: string;
   /** How long it may say nothing before it counts as hanging, its start included. */
   readonly silenceMs: number;
   readonly signal: AbortSignal;
@@ -56,12 +58,12 @@ export async function* runMachine(options: MachineOptions): AsyncGenerator<strin
   }
 }
 
-function argumentsOf({ image, disk, console }: MachineOptions): readonly string[] {
+function argumentsOf({ image, disk, console, parameters }: MachineOptions): readonly string[] {
   const drive = (file: string) => ["-drive", `file=${file},if=virtio,format=raw,snapshot=on,cache=unsafe`];
   return [
     ...["-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max,la57=off", "-smp", "1", "-m", String(MEMORY_MB)],
     ...["-nodefaults", "-no-user-config", "-display", "none", "-no-reboot"],
-    ...["-kernel", join(image, "vmlinuz"), "-initrd", join(image, "initrd.gz"), "-append", KERNEL_PARAMETERS],
+    ...["-kernel", join(image, "vmlinuz"), "-initrd", join(image, "initrd.gz"), "-append", `${KERNEL_PARAMETERS} ${parameters}`],
     ...["-serial", `file:${console}`],
     ...["-chardev", "stdio,id=results,signal=off", "-device", "virtio-serial", "-device", "virtserialport,chardev=results,name=results"],
     ...drive(join(image, "root.img")),

@@ -1,5 +1,5 @@
 import { openSync, writeSync } from "node:fs";
-import type { Reporter, TestCase, TestModule } from "vitest/node";
+import type { Reporter, TestCase, TestModule, TestSuite } from "vitest/node";
 import type { Report } from "../report.js";
 
 /** Tells each test's outcome, as it is known, to who started the machine. */
@@ -10,6 +10,12 @@ export default class MachineReporter implements Reporter {
     const { state, errors = [] } = testCase.result();
     const name = `${testCase.module.relativeModuleId} > ${testCase.fullName}`;
     this.#tell({ type: "test", name, state, ms: Math.round(testCase.diagnostic()?.duration ?? 0), errors: errors.map(textOf) });
+  }
+
+  /** What goes wrong before the first test of a suite, or after its last. */
+  onTestSuiteResult(suite: TestSuite): void {
+    const name = `${suite.module.relativeModuleId} > ${suite.fullName}`;
+    if (suite.errors().length > 0) this.#tell({ type: "error", name, errors: suite.errors().map(textOf) });
   }
 
   onTestModuleEnd(module: TestModule): void {

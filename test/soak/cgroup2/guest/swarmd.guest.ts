@@ -1,22 +1,14 @@
 import { execFileSync } from "node:child_process";
-import { copyFileSync, existsSync, readdirSync, readFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { Readable } from "node:stream";
-import Docker from "dockerode";
+import type Docker from "dockerode";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { busyboxTar } from "../../../support/root-filesystem.js";
 import { until } from "../../../support/until.js";
+import { answers, docker, removeContainers, run as runHere, startSwarmd, stopSwarmd } from "./swarmd.js";
 
 const MB = 1 << 20;
-const docker = new Docker({ socketPath: "/run/swarmd.sock" });
-const systemctl = (...words: string[]) => execFileSync("systemctl", words, { encoding: "utf8" }).trim();
+const systemctl = (...words: string[]) => runHere("systemctl", ...words);
 const PATIENT = ["sh", "-c", "trap 'exit 7' USR1; trap 'exit 0' TERM; echo ready; while :; do sleep 1 & wait $!; done"];
-
-const answers = () =>
-  docker.ping().then(
-    () => true,
-    () => false,
-  );
 
 /** The version 2 group of a container. */
 function groupOf(id: string): string {
@@ -59,22 +51,13 @@ async function pidOf(container: Docker.Container): Promise<number> {
 
 /** swarmd as its systemd unit starts it, on a host with version 2 alone. */
 describe("swarmd under systemd", () => {
-  beforeAll(async () => {
-    copyFileSync("/opt/swarmd/deploy/swarmd.service", "/etc/systemd/system/swarmd.service");
-    systemctl("daemon-reload");
-    systemctl("enable", "--now", "swarmd");
-    await until("swarmd answers", answers, 120);
-    await (await docker.importImage(Readable.from([busyboxTar()]), { repo: "bb", tag: "v1" })).resume();
-    await until("the image is there", async () => (await docker.listImages()).length > 0, 60);
-  });
+  beforeAll(startSwarmd);
 
-  afterAll(async () => {
-    systemctl("disable", "--now", "swarmd");
-  });
+  afterAll(stopSwarmd);
 
   // Also after a test that failed: what it left would take the one processor from the next.
   afterEach(async () => {
-    if (await answers()) for (const { Id } of await docker.listContainers({ all: true })) await docker.getContainer(Id).remove({ force: true });
+    if (await answers()) await removeContainers();
   });
 
   test("limits are the kernel's, and are changed while the container runs", async () => {
