@@ -1,10 +1,11 @@
 import type { HostPort } from "../../../model/host-port.js";
-import type { ContainerConfig, HealthConfig, RestartPolicy, SeccompChoice } from "../../../runtime/container-config.js";
+import type { ContainerConfig, HealthConfig, RestartPolicy } from "../../../runtime/container-config.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import type { ResourceAbilities } from "../../../runtime/resource-abilities.js";
 import type { NetworkChoice } from "../../../engine/engine.js";
 import { badRequest, notSupported } from "../errors.js";
+import { isolationFromDocker, securityFromDocker } from "./container-isolation.js";
 import { mountsFromDocker, type RequestedMounts } from "./container-mounts.js";
 import { bindingsFromDocker, exposedFromDocker } from "./container-ports.js";
 import { resourcesFromDocker } from "./container-resources.js";
@@ -127,68 +128,6 @@ function hostNamesFromDocker(host: Fields) {
     return { name: line.slice(0, at), address: line.slice(at + 1) };
   });
   return { hosts, dns: { nameservers: host.strings("Dns"), search: host.strings("DnsSearch"), options: host.strings("DnsOptions") } };
-}
-
-/** Throws 400 in Docker's words, of which it has none for the last. */
-function requireOwnNamespaces(host: Fields): void {
-  if (host.string("PidMode") === "host") throw badRequest("cannot share the host PID namespace when user namespaces are enabled");
-  if (host.string("IpcMode") === "host") throw badRequest("cannot share the host's IPC namespace when user namespaces are enabled");
-}
-
-function isolationFromDocker(host: Fields, isRemapped: boolean) {
-  const usesHostUsers = host.string("UsernsMode") === "host";
-  if (isRemapped && !usesHostUsers) requireOwnNamespaces(host);
-  for (const [name, own] of [
-    ["PidMode", ["", "private"]],
-    ["IpcMode", ["", "private", "shareable"]],
-    ["UTSMode", [""]],
-    ["UsernsMode", ["", "host"]],
-    ["CgroupnsMode", ["", "private"]],
-    ["CgroupParent", [""]],
-  ] as const) {
-    const value = host.string(name);
-    if (!(own as readonly string[]).includes(value)) throw notSupported(`HostConfig.${name} "${value}" is not supported yet`);
-  }
-  const devices = host.children("Devices", (device) => {
-    const source = device.string("PathOnHost");
-    const made = { source, target: device.string("PathInContainer") || source, permissions: device.string("CgroupPermissions") || "rwm" };
-    device.end();
-    return made;
-  });
-  const ulimits = host.children("Ulimits", (ulimit) => {
-    const made = { name: ulimit.string("Name"), soft: Number(ulimit.integer("Soft")), hard: Number(ulimit.integer("Hard")) };
-    ulimit.end();
-    return made;
-  });
-  return {
-    devices,
-    ulimits,
-    groups: host.strings("GroupAdd"),
-    isRootReadOnly: host.boolean("ReadonlyRootfs"),
-    capabilityAdd: host.strings("CapAdd"),
-    capabilityDrop: host.strings("CapDrop"),
-    isPrivileged: host.boolean("Privileged"),
-    sysctls: host.record("Sysctls"),
-    oomScoreAdj: Number(host.integer("OomScoreAdj")),
-    hasInit: host.boolean("Init"),
-    runtime: host.string("Runtime"),
-    usesHostUsers,
-    sharedMemoryBytes: host.count("ShmSize"),
-  };
-}
-
-function securityFromDocker(host: Fields): { readonly noNewPrivileges: boolean; readonly seccomp: SeccompChoice } {
-  let noNewPrivileges = false;
-  let seccomp: SeccompChoice = "default";
-  for (const option of host.strings("SecurityOpt")) {
-    const [, name = option, value = ""] = /^([a-z-]+)[=:]([\s\S]*)$/.exec(option) ?? [];
-    if (name === "no-new-privileges" && ["", "true", "false"].includes(value)) noNewPrivileges = value !== "false";
-    else if (name === "seccomp") seccomp = value === "unconfined" ? "unconfined" : value === "builtin" ? "default" : { profile: value };
-    else if (!((name === "apparmor" && value === "unconfined") || (name === "label" && value === "disable"))) {
-      throw notSupported(`the security option "${option.slice(0, 80)}" is not supported yet`);
-    }
-  }
-  return { noNewPrivileges, seccomp };
 }
 
 function networkFromDocker(host: Fields, fields: Fields, { findContainer }: ContainerRequestContext): NetworkChoice {
