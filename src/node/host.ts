@@ -7,7 +7,7 @@ import { VERSION } from "./version.js";
 const MACHINES: Readonly<Record<string, string>> = { x64: "x86_64", arm64: "aarch64", arm: "armv7l", ia32: "i686" };
 
 /** The architecture as `uname -m` says it, which is what the engine API shows. */
-export function machineArchitecture(): string {
+function machineArchitecture(): string {
   return MACHINES[arch()] ?? arch();
 }
 

@@ -7,7 +7,7 @@ import { ChangeBatchCodec } from "../wire/generated/objects.js";
 /** No entry is larger: transactions are combined up to this size, and a larger one is refused. */
 export const ENTRY_BYTES_MAX = 1_500_000;
 /** A client writes less: what the leader itself adds to an object later must not be what no longer fits. */
-export const CLIENT_WRITE_BYTES_MAX = 1_400_000;
+const CLIENT_WRITE_BYTES_MAX = 1_400_000;
 /** Transactions that may wait to be proposed. */
 const WAITING_MAX = 100_000;
 /** Encoded transactions that are not applied yet: without a quorum nothing commits, and memory must not grow for as long as that lasts. */

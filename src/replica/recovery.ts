@@ -58,13 +58,13 @@ export async function recoverLog({
 }
 
 /** The batch that the tail has and `level` missed; null when there is none, or the tail does not keep it. */
-export function missedBatch(stored: Uint8Array | undefined, witness: Witness | null, place: LogPlace): readonly LogRecord[] | null {
+function missedBatch(stored: Uint8Array | undefined, witness: Witness | null, place: LogPlace): readonly LogRecord[] | null {
   if (witness === null || witness.batch === null) return null;
   return (readState(stored, place)?.sequence ?? 0) === witness.sequence - 1 ? witness.batch : null;
 }
 
 /** The state in `level`, when the tail agrees with it; null when neither has any. Throws like recoverLog. */
-export function provenState(stored: Uint8Array | undefined, witness: Witness | null, place: LogPlace): LogState | null {
+function provenState(stored: Uint8Array | undefined, witness: Witness | null, place: LogPlace): LogState | null {
   const fail = failing(place);
   const state = readState(stored, place);
   if (witness === null) {
@@ -123,7 +123,7 @@ function sameDurableState(a: LogState, b: LogState): boolean {
 }
 
 /** Takes the records of a log in their order and proves that they are the ones that its state vouches for. Throws like recoverLog. */
-export class EntryProof {
+class EntryProof {
   readonly #state: LogState;
   readonly #codec: RecordCodec;
   readonly #fail: Fail;

@@ -17,7 +17,7 @@ export const SERVER_OPTIONS: ChannelOptions = {
 };
 
 /** All managers answer to this name, whatever address they are dialled at (architecture, section 4). */
-export const MANAGER_NAME = "swarm-manager";
+const MANAGER_NAME = "swarm-manager";
 
 export const CLIENT_OPTIONS: ChannelOptions = {
   ...COMMON,

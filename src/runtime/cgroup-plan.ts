@@ -32,7 +32,7 @@ export interface Freezer {
 }
 
 /** Controllers for which a container has a group of its own, where they are of version 1. */
-export const CONTAINER_CONTROLLERS = ["memory", "pids", "cpu", "cpuacct", "freezer"] as const;
+const CONTAINER_CONTROLLERS = ["memory", "pids", "cpu", "cpuacct", "freezer"] as const;
 
 /** Those of version 1 in which it has a group of its own when there is something to limit: each group costs time at start and end. */
 export const ON_DEMAND_CONTROLLERS: readonly string[] = ["cpuset", "blkio"];

@@ -59,7 +59,7 @@ export interface ImageRow {
 }
 
 /** A row for each name of an image; of one that has lost them, for each repository that still knows its digest. */
-export function rowsOf(image: ImageSummary, hasDigests: boolean): readonly ImageRow[] {
+function rowsOf(image: ImageSummary, hasDigests: boolean): readonly ImageRow[] {
   const digests = (image.RepoDigests ?? []).map((text) => text.split("@") as [string, string]);
   const tags = (image.RepoTags ?? []).filter((tag) => tag !== `${NONE}:${NONE}`);
   const row = (repository: string, tag: string, digest: string): ImageRow => ({ image, repository, tag, digest });

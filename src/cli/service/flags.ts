@@ -56,7 +56,7 @@ export interface CommonFlags extends HealthFlags {
 }
 
 /** Lists: `create` has the plain flag, `update` its -add and -rm forms. */
-export const LIST_FLAGS = [
+const LIST_FLAGS = [
   "constraint",
   "container-label",
   "dns",

@@ -3,7 +3,7 @@ import { defined } from "../../base/assert.js";
 import type { Clock } from "../../base/clock.js";
 import { ClusterError, messageOf } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
-import { type ImageReference, canonicalReference, familiarName, familiarReference, parseReference } from "../../model/image-reference.js";
+import { type ImageReference, familiarName, familiarReference, parseReference } from "../../model/image-reference.js";
 import type { ImageChange, ImageInfo } from "../image-store.js";
 import { ContentFolders } from "./content-folders.js";
 import { digestOf } from "./digest.js";
@@ -272,10 +272,6 @@ export class ImageCatalog {
     await saveImageIndex(this.#indexPath, index);
     this.#index = index;
   }
-}
-
-export function canonicalOf(text: string): string {
-  return canonicalReference(parseReference(text));
 }
 
 function imageManifestOf(bytes: Uint8Array, mediaType: string): ImageManifest {
