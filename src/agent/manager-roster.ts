@@ -7,14 +7,16 @@ import type { ManagerConnection, ManagerConnector } from "./manager-client.js";
 export type DialManager = (address: string, signal: AbortSignal) => Promise<ManagerConnection>;
 
 /**
- * Chooses among the known managers: the leader when someone named it, otherwise a random one that was not tried last. So a hint that
- * leads nowhere costs one attempt, and agents spread over the managers while there is no leader.
+ * Chooses among the known managers: the leader when someone named it, otherwise a random one of those that were not tried for longest. So a hint that leads
+ * nowhere costs one attempt, agents spread over the managers while there is no leader, and one that lives is soon found among those that do not.
  */
 export class ManagerRoster implements ManagerConnector {
   readonly #dial: DialManager;
   readonly #random: Random;
   #addresses: readonly string[];
   #triedLast = "";
+  /** In this round: each is tried once before one is tried again. */
+  readonly #tried = new Set<string>();
 
   constructor(options: { readonly dial: DialManager; readonly random: Random; readonly addresses: readonly string[] }) {
     this.#dial = options.dial;
@@ -29,6 +31,7 @@ export class ManagerRoster implements ManagerConnector {
   connect(leader: string, signal: AbortSignal): Promise<ManagerConnection> {
     const address = leader !== "" && leader !== this.#triedLast ? leader : this.#pick();
     this.#triedLast = address;
+    this.#tried.add(address);
     return this.#dial(address, signal);
   }
 
@@ -37,7 +40,8 @@ export class ManagerRoster implements ManagerConnector {
   }
 
   #pick(): string {
-    const others = this.#addresses.filter((address) => address !== this.#triedLast);
+    if (this.#addresses.every((address) => this.#tried.has(address))) this.#tried.clear();
+    const others = this.#addresses.filter((address) => !this.#tried.has(address) && address !== this.#triedLast);
     const candidates = others.length > 0 ? others : this.#addresses;
     const address = candidates[Math.floor(this.#random.next() * candidates.length)];
     if (address === undefined) throw new ClusterError("unavailable", "no manager is known");

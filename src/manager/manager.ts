@@ -24,6 +24,8 @@ export interface ManagerOptions {
   readonly membership: Membership;
   /** Asks certificate authorities outside of the cluster. */
   readonly signer: ExternalSigner;
+  /** How long nobody led before this manager does, in ms. */
+  readonly leaderlessMs: number;
 }
 
 /** What a manager does while it leads. `control`, `dispatcher` and `logBroker` may be called at any time: they refuse when it does not lead. */

@@ -35,12 +35,12 @@ export class LeaderTerm {
     return this.#current?.manager ?? null;
   }
 
-  /** Does nothing during a term. True when one began. */
-  begin(): boolean {
+  /** Does nothing during a term. True when one began. `leaderlessMs` is how long nobody led before. */
+  begin(leaderlessMs: number): boolean {
     if (this.#current !== null) return false;
     const { store, replica, identity, clock, random, logger } = this.#options;
     const signer = new CfsslClient({ credentials: () => identity.credentials, clock });
-    const manager = new Manager({ store, clock, random, logger, membership: replica, signer });
+    const manager = new Manager({ store, clock, random, logger, membership: replica, signer, leaderlessMs });
     const stop = new AbortController();
     logger.info({ term: replica.status().term }, "this manager leads the cluster");
     this.#current = { manager, stop };

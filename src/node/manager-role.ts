@@ -20,6 +20,7 @@ import type { ControlReply, ControlRequest } from "../wire/generated/control.js"
 import { type LogBatch, LogsService, type SubscribeLogsRequest } from "../wire/generated/dispatcher.js";
 import type { Member } from "../wire/generated/raft.js";
 import { LeaderTerm } from "./leader-term.js";
+import { LeaderlessTime } from "./leaderless-time.js";
 import { managerServer } from "./manager-server.js";
 import { LEADER_PATIENCE_MS, noLeader, type WriteRoute, type WriteTarget, write } from "./writes.js";
 
@@ -58,6 +59,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   readonly #transport: GrpcRaftTransport;
   readonly #forward: ForwardClient;
   readonly #term: LeaderTerm;
+  readonly #leaderless: LeaderlessTime;
   readonly #server: RpcServer;
   readonly #stop = new AbortController();
   readonly #listeners = new Set<() => void>();
@@ -74,6 +76,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     this.#transport = transport;
     this.#forward = new ForwardClient({ identity, clock, incarnation });
     const parts = { identity, incarnation, store, replica, clock, random, logger };
+    this.#leaderless = new LeaderlessTime(clock);
     this.#term = new LeaderTerm({ ...parts, onOver: () => this.#follow(), onFailure: (cause) => this.#failure.reject(cause) });
     this.#server = managerServer({
       ...parts,
@@ -273,9 +276,10 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   /** Called whenever leadership changes: starts and stops the leader's loops, and turns forwarded writes to where they belong. */
   #follow(): void {
     const { isLeader, leader } = this.#replica.leadership;
+    this.#leaderless.see(leader?.raftId);
     this.#forward.setLeader(isLeader || leader === undefined ? null : leader);
     if (!isLeader) this.#term.end();
-    else if (!this.#stop.signal.aborted && this.#term.begin()) this.#server.reauthorize();
+    else if (!this.#stop.signal.aborted && this.#term.begin(this.#leaderless.lastMs)) this.#server.reauthorize();
     for (const listener of [...this.#listeners]) listener();
   }
 

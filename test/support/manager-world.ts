@@ -21,19 +21,14 @@ export class ManagerWorld {
   readonly store = new Store({ clock: this.clock });
   readonly proposer = new MemoryProposer(this.store);
   readonly membership = new FakeMembership();
-  readonly manager = new Manager({
-    store: this.store,
-    clock: this.clock,
-    random: new SeededRandom(1),
-    logger: silentLogger,
-    membership: this.membership,
-    signer: noSigner,
-  });
+  readonly manager: Manager;
   readonly agents = new Map<string, FakeAgent>();
   #leadership = new AbortController();
   #run: Promise<void> = Promise.resolve();
 
-  constructor(nodes: readonly (string | Node)[] = []) {
+  constructor(nodes: readonly (string | Node)[] = [], leaderlessMs = 0) {
+    const { store, clock, membership } = this;
+    this.manager = new Manager({ store, clock, random: new SeededRandom(1), logger: silentLogger, membership, signer: noSigner, leaderlessMs });
     const rootCa = createRootCa({ nowMs: this.clock.now() });
     void this.write((tx) => {
       tx.create(

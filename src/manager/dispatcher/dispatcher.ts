@@ -32,6 +32,10 @@ import { TaskChanges } from "./task-changes.js";
 
 /** Part of the heartbeat period by which replies differ, so that nodes do not beat in step. */
 const PERIOD_JITTER = 0.1;
+/** When nobody led for so long, nodes look for a leader only now and then: a new one leaves them the time for that. */
+const LEADERLESS_MS_MAX = 5_000;
+/** An agent's longest delay (8 s) and attempts at managers that do not answer (3 s each). */
+const LATE_GRACE_MS = 20_000;
 
 /** What agents talk to on the leader: registration, heartbeats, assignments and reports (swarm-surface 3.10). Serves while `run` runs. */
 export class Dispatcher {
@@ -40,6 +44,7 @@ export class Dispatcher {
   readonly #random: Random;
   readonly #logger: Logger;
   readonly #membership: Pick<Membership, "members">;
+  readonly #leaderlessMs: number;
   readonly #sessions = new Map<string, Session>();
   readonly #statuses: StatusBatcher;
   readonly #taskChanges = new TaskChanges();
@@ -53,12 +58,14 @@ export class Dispatcher {
     readonly random: Random;
     readonly logger: Logger;
     readonly membership: Pick<Membership, "members">;
+    readonly leaderlessMs: number;
   }) {
     this.#store = options.store;
     this.#clock = options.clock;
     this.#random = options.random;
     this.#logger = options.logger;
     this.#membership = options.membership;
+    this.#leaderlessMs = options.leaderlessMs;
     this.#statuses = new StatusBatcher(options);
   }
 
@@ -73,7 +80,7 @@ export class Dispatcher {
     const nodes = new NodeWatch({ store: this.#store, clock: this.#clock, onError: fail });
     const stop = this.#store.watch((events) => this.#onEvents(events, nodes));
     try {
-      const started = nodes.start(MISSED_HEARTBEATS_MAX * this.#periodMs());
+      const started = nodes.start(this.#graceMs());
       this.#nodes = nodes;
       started.catch(fail);
       await aborted(AbortSignal.any([signal, over.signal]));
@@ -264,6 +271,12 @@ export class Dispatcher {
 
   #periodNs(): bigint {
     return this.#store.view.cluster?.spec?.heartbeatPeriodNs ?? DEFAULT_CLUSTER_SPEC.heartbeatPeriodNs;
+  }
+
+  /** What nodes have to register with a new leader. */
+  #graceMs(): number {
+    const usualMs = MISSED_HEARTBEATS_MAX * this.#periodMs();
+    return this.#leaderlessMs <= LEADERLESS_MS_MAX ? usualMs : Math.max(usualMs, LATE_GRACE_MS);
   }
 
   #periodMs(): number {

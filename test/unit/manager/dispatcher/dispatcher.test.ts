@@ -343,6 +343,20 @@ describe("status reports", () => {
   });
 });
 
+test.each([5_001, Number.POSITIVE_INFINITY])(
+  "one that comes when nobody led for %d ms gives them as long as they may take to find it",
+  async (leaderlessMs) => {
+    const cluster = new ManagerWorld([testNode("n1")], leaderlessMs);
+    await cluster.settle();
+    await cluster.leadWithoutDecisions();
+    await cluster.advance(19_500);
+    expect(cluster.node("n1").status?.state).toBe("unknown");
+    await cluster.advance(1_000);
+    expect(cluster.node("n1").status?.state).toBe("down");
+    await cluster.depose();
+  },
+);
+
 test("a new leader gives nodes three periods from when it serves", async () => {
   const cluster = new ManagerWorld([testNode("n1"), testNode("n2", { state: "down" })]);
   await cluster.settle();
