@@ -1,57 +1,26 @@
 import { rm, stat } from "node:fs/promises";
-import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, isClusterError } from "../base/errors.js";
-import type { CgroupTree } from "./cgroup-tree.js";
-import { allCapabilities, capabilitiesOf } from "./capabilities.js";
 import type { CgroupPlan } from "./cgroup-plan.js";
-import { withDeviceNumbers } from "./disk-limits.js";
-import { type ContainerPaths, execSocket, shortName } from "./container-paths.js";
-import { type ContainerRecord, writeRecord } from "./container-record.js";
 import type { ContainerResources } from "./container-config.js";
-import type {
-  Attachment,
-  ContainerChange,
-  ContainerChanges,
-  ContainerExit,
-  ContainerInfo,
-  ExecConfig,
-  ExecProcess,
-  StreamChoice,
-  TerminalSize,
-} from "./container-runtime.js";
+import { type ContainerPaths, shortName } from "./container-paths.js";
+import { type ContainerRecord, writeRecord } from "./container-record.js";
+import type { Attachment, ContainerChanges, ContainerExit, ContainerInfo, ExecConfig, ExecProcess, StreamChoice, TerminalSize } from "./container-runtime.js";
+import type { ContainerTools } from "./container-tools.js";
+import { planDevices } from "./devices.js";
+import { withDeviceNumbers } from "./disk-limits.js";
+import { isFrozen, setFrozen } from "./freezing.js";
+import type { Launch } from "./launch.js";
+import { encodeLaunch } from "./launch-request.js";
+import { changeLimits, mayHaveLateGroups } from "./live-limits.js";
 import { containerLogOf } from "./logs/container-log.js";
 import type { ForwardedLog } from "./logs/log-sending.js";
-import { planDevices } from "./devices.js";
-import { type Outcome, readOutcome } from "./shim/exit-record.js";
-import { isFrozen, setFrozen } from "./freezing.js";
-import type { HeldVolumes } from "./held-volumes.js";
-import type { ExecLaunch, Launch } from "./launch.js";
-import { encodeExec, encodeLaunch } from "./launch-request.js";
-import { changeLimits, mayHaveLateGroups } from "./live-limits.js";
-import { startExec } from "./shim/local-exec.js";
 import { requireRealtime } from "./realtime-budget.js";
-import { mergeEnv } from "./process-config.js";
+import { runInContainer } from "./run-in-container.js";
+import { type Outcome, readOutcome } from "./shim/exit-record.js";
 import { ShimConnection } from "./shim/shim-connection.js";
 import { attachToShim, PendingAttachments } from "./shim/shim-stream.js";
 import { signalNumber } from "./signals.js";
-import type { OtherRuntimes } from "./oci/other-runtime.js";
-import type { Spawner } from "./shim/spawner.js";
-
-/** What containers need of their runtime. */
-export interface ContainerTools {
-  readonly cgroups: CgroupTree;
-  readonly spawner: Spawner;
-  readonly otherRuntimes: OtherRuntimes;
-  readonly volumes: HeldVolumes;
-  readonly clock: Clock;
-  readonly execRoot: string;
-  /** The program swarm-compress. */
-  readonly compressorPath: string;
-  /** The compiled filter of a container; null for none. */
-  readonly seccompOf: (config: ContainerInfo["config"]) => Promise<Launch["seccomp"]>;
-  readonly onChange: (change: ContainerChange, info: ContainerInfo) => void;
-}
 
 /** Exit code of a program whose end nobody saw: as after SIGKILL. */
 const EXIT_CODE_UNKNOWN = 137;
@@ -194,28 +163,7 @@ export class LocalContainer {
     const state = this.#state;
     if (state.type !== "running") throw this.#notRunningConflict();
     if (this.#isPaused) throw new ClusterError("conflict", `Container ${this.record.config.id} is paused, unpause the container before exec`);
-    const { config: container, process } = this.record;
-    const terminal = config.isTerminal ? ["TERM=xterm"] : [];
-    const group = config.isDisposable ? await this.#tools.cgroups.makeInner(await this.cgroups()) : null;
-    return startExec(this.#tools.spawner, {
-      socketOf: (id) => execSocket(this.#tools.execRoot, id),
-      encode: (launch) => this.#encodeExec(launch),
-      container: { pid: state.pid, group: `/${shortName(container.id)}` },
-      args: config.args,
-      env: mergeEnv([...terminal, ...process.env, ...config.env]),
-      workingDir: config.workingDir || process.workingDir,
-      user: config.user || process.user,
-      groups: container.groups,
-      capabilities: config.isPrivileged ? allCapabilities() : capabilitiesOf(container),
-      config: container,
-      cgroups: group?.plan ?? (await this.cgroups()),
-      discard: async () => group?.remove(),
-      seccomp: await this.#tools.seccompOf(container),
-      isTerminal: config.isTerminal,
-      size: config.size,
-      hasInput: config.streams?.stdin ?? false,
-      streams: config.streams,
-    });
+    return runInContainer(this.#tools, { record: this.record, pid: state.pid, cgroups: await this.cgroups() }, config);
   }
 
   async pause(): Promise<void> {
@@ -322,12 +270,6 @@ export class LocalContainer {
       return;
     }
     if (!(await this.#connect())) await this.#concludeWithoutShim();
-  }
-
-  async #encodeExec(launch: ExecLaunch): Promise<Buffer> {
-    const { config } = this.record;
-    const runtime = this.#tools.otherRuntimes.of(config);
-    return runtime === null ? encodeExec(launch) : this.#tools.otherRuntimes.encodeExec(runtime, config, launch);
   }
 
   async #connect(): Promise<boolean> {
