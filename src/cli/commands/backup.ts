@@ -36,23 +36,26 @@ export function addBackupCommands(program: Command): void {
     .action(action<[string, RestoreFlags]>(restore));
 }
 
-/** The file appears under its name only when it is whole and on the disk. */
+/** The file appears under its name only when it is whole and on the disk. It is opened first: an answer that nobody reads would keep this process waiting. */
 async function backup({ api, signal }: CliContext, path: string, flags: BackupFlags): Promise<void> {
-  const reply = await api.open({ method: "POST", path: "/swarm/backup", body: { Passphrase: await passphraseOf(flags) }, signal });
+  const passphrase = await passphraseOf(flags);
   const aside = `${path}.part`;
+  await using file = await open(aside, "w", 0o600).catch((cause: unknown) => {
+    throw misuse(`cannot write ${path}: ${messageOf(cause)}`);
+  });
   let size = 0;
   try {
-    await using file = await open(aside, "w", 0o600);
+    const reply = await api.open({ method: "POST", path: "/swarm/backup", body: { Passphrase: passphrase }, signal });
     for await (const chunk of reply as AsyncIterable<Buffer>) {
       await file.write(chunk);
       size += chunk.length;
     }
     await file.sync();
+    await rename(aside, path);
   } catch (cause) {
     await rm(aside, { force: true });
     throw cause;
   }
-  await rename(aside, path);
   print(`Wrote ${size} bytes to ${path}. Whoever has it and the passphrase has the swarm.`);
 }
 
