@@ -7,7 +7,8 @@ import { type ImageReference, familiarName, familiarReference, parseReference } 
 import type { ImageChange, ImageInfo } from "../image-store.js";
 import { ContentFolders } from "./content-folders.js";
 import { digestOf } from "./digest.js";
-import { type ImageDocument, decodeImage, imageConfigOf } from "./image-document.js";
+import { decodeImage } from "./decode-image.js";
+import { type ImageDocument, imageConfigOf } from "./image-document.js";
 import { ImageChanges } from "./image-changes.js";
 import { type ImageIndex, loadImageIndex, saveImageIndex } from "./image-index.js";
 import { Leases } from "./leases.js";

@@ -1,6 +1,6 @@
 import { ClusterError } from "../../base/errors.js";
 import { digestOf, isDigest } from "./digest.js";
-import type { ImagePlatform } from "./image-document.js";
+import type { ImagePlatform } from "./platform.js";
 import { parseJson } from "./parse-json.js";
 
 /** Points to content (OCI image specification, descriptor.md). */

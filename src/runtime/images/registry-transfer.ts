@@ -3,7 +3,7 @@ import { parseReference } from "../../model/image-reference.js";
 import type { ImageTransfer, PulledImage, PullOptions, PushedImage, RemoteImage, TransferOptions } from "../image-transfer.js";
 import { digestOf } from "./digest.js";
 import type { ImageCatalog } from "./image-catalog.js";
-import { decodeImage } from "./image-document.js";
+import { decodeImage } from "./decode-image.js";
 import { ImagePuller } from "./image-puller.js";
 import { ImagePusher } from "./image-pusher.js";
 import { parseManifest } from "./manifest.js";

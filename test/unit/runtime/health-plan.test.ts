@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { planHealth } from "../../../src/runtime/health-plan.js";
-import { decodeImage, encodeImage, imageConfigOf } from "../../../src/runtime/images/image-document.js";
+import { decodeImage } from "../../../src/runtime/images/decode-image.js";
+import { encodeImage, imageConfigOf } from "../../../src/runtime/images/image-document.js";
 import { applyChanges, EMPTY_CONFIG } from "../../../src/runtime/images/import-changes.js";
 
 const NOTHING = { test: [], intervalMs: 0, timeoutMs: 0, startPeriodMs: 0, startIntervalMs: 0, retries: 0 };
