@@ -9,6 +9,8 @@ const OF_SERVERS = /^(nfs4?|cifs|smb3)$/;
 const ADDRESS = /^addr=(.+)$/;
 /** Passwords of CIFS; a comma of theirs is written twice (mount.cifs(8)). */
 const PASSWORD = /(^|,)(pass(?:word)?2?)=(?:,,|[^,])*/g;
+/** Who is to be asked as whom, `//USER:PASSWORD@HOST/…`: mount.cifs takes such a device apart, the kernel looks for a host of that name. */
+const USER_IN_DEVICE = /^(\/\/[^/:@]*)(:[^/]*)?@/;
 
 /** What is to be mounted where: the words of Docker's local driver, `type`, `device` and `o`. */
 export interface MountOptions {
@@ -19,23 +21,38 @@ export interface MountOptions {
 
 /**
  * With the server's address in place of its name, as Docker has it (moby: volume/local/local_unix.go): that of `addr`, or else that of CIFS' device; of several addresses the first of
- * version 4. Throws ClusterError `failed_precondition` when there is none.
+ * version 4. Throws ClusterError `failed_precondition` when there is none, and where CIFS' device names a user.
  */
 export async function withServerAddress(options: MountOptions): Promise<MountOptions> {
   const { type, device, o } = options;
   if (!OF_SERVERS.test(type)) return options;
+  requireNoUser(type, device);
   const words = o.split(",");
   const index = words.findIndex((word) => ADDRESS.test(word));
   const host = ADDRESS.exec(words[index] ?? "")?.[1];
   if (host !== undefined) return { ...options, o: words.with(index, `addr=${await addressOf(host)}`).join(",") };
-  const [, before = "", deviceHost = "", after = ""] = /^(\/\/(?:[^/@]*@)?)([^/@]+)(\/.*)?$/.exec(device) ?? [];
+  const [, deviceHost = "", after = ""] = /^\/\/([^/]+)(\/.*)?$/.exec(device) ?? [];
   if (type.startsWith("nfs") || deviceHost === "") return options;
-  return { ...options, device: `${before}${await addressOf(deviceHost)}${after}` };
+  return { ...options, device: `//${await addressOf(deviceHost)}${after}` };
 }
 
 /** For people to see: no password is in it. */
 export function withoutPasswords(options: Readonly<Record<string, string>>): Readonly<Record<string, string>> {
-  return options.o === undefined ? options : { ...options, o: options.o.replaceAll(PASSWORD, "$1$2=********") };
+  const { o, device } = options;
+  return {
+    ...options,
+    ...(o !== undefined && { o: o.replaceAll(PASSWORD, "$1$2=********") }),
+    ...(device !== undefined && { device: withoutPasswordIn(device) }),
+  };
+}
+
+function withoutPasswordIn(device: string): string {
+  return device.replace(USER_IN_DEVICE, (_, user: string, password?: string) => `${user}${password === undefined ? "" : ":********"}@`);
+}
+
+function requireNoUser(type: string, device: string): void {
+  if (type.startsWith("nfs") || !USER_IN_DEVICE.test(device)) return;
+  throw new ClusterError("failed_precondition", `the device ${withoutPasswordIn(device)} names a user before its server: say username= and password= in "o"`);
 }
 
 async function addressOf(host: string): Promise<string> {

@@ -7,7 +7,6 @@ test.each([
   ["nfs", "localhost:/x", "rw", "localhost:/x", "rw"],
   ["nfs", ":/x", "addr=::1", ":/x", "addr=::1"],
   ["cifs", "//localhost/share/sub", "username=a", "//127.0.0.1/share/sub", "username=a"],
-  ["cifs", "//a:b@localhost/share", "", "//a:b@127.0.0.1/share", ""],
   ["cifs", "//name/share", "addr=localhost,username=a", "//name/share", "addr=127.0.0.1,username=a"],
   ["cifs", "//[::1]/share", "", "//[::1]/share", ""],
   ["tmpfs", "tmpfs", "addr=localhost", "tmpfs", "addr=localhost"],
@@ -20,6 +19,15 @@ test("a server that cannot be found is named", async () => {
     code: "failed_precondition",
     message: expect.stringMatching(/^the server "a\.\.b" cannot be found: /),
   });
+});
+
+test.each([
+  ["//a:se@cret@localhost/share", "//a:********@localhost/share"],
+  ["//a@localhost/share", "//a@localhost/share"],
+])("the user of %s is refused with a hint, and a password is not told", async (device, shown) => {
+  const message = `the device ${shown} names a user before its server: say username= and password= in "o"`;
+  await expect(withServerAddress({ type: "cifs", device, o: "addr=localhost" })).rejects.toMatchObject({ code: "failed_precondition", message });
+  expect(withoutPasswords({ type: "cifs", device })).toEqual({ type: "cifs", device: shown });
 });
 
 test.each([
