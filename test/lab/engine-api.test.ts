@@ -6,13 +6,15 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { answerDifferences, askEngine, type EngineAnswers } from "../support/engine-answers.js";
-import { KNOWN_DIFFERENCES } from "../support/engine-differences.js";
+import { HIJACK_DIFFERENCES, KNOWN_DIFFERENCES } from "../support/engine-differences.js";
 import { ENGINE_REQUESTS } from "../support/engine-requests.js";
+import { converse, HIJACK_CONVERSATIONS, type HijackAnswers, hijackDifferences } from "../support/hijack-conversations.js";
 import { dockerClients, TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
 const RECORDED = join(import.meta.dirname, "../testdata/docker-answers.json");
+const RECORDED_HIJACKS = join(import.meta.dirname, "../testdata/docker-hijacks.json");
 
 /** The engine's API of one host beside what a real dockerd 20.10 answered (test/support/record-docker-answers.ts), and its last corners by real clients. */
 describe("the engine's API on a host on its own", () => {
@@ -37,6 +39,15 @@ describe("the engine's API on a host on its own", () => {
     const differences = Object.entries(recorded).flatMap(([line, there]) => answerDifferences(there, ours[line]).map((text) => `${line} => ${text}`));
     expect(differences.filter((text) => !KNOWN_DIFFERENCES.some(([known]) => known.test(text)))).toEqual([]);
     expect(KNOWN_DIFFERENCES.filter(([known]) => !differences.some((text) => known.test(text))).map(([known]) => known.source)).toEqual([]);
+  });
+
+  test("a connection that becomes a stream is answered byte by byte as by dockerd, but for what is known and why", async () => {
+    const recorded = JSON.parse(readFileSync(RECORDED_HIJACKS, "utf8")) as HijackAnswers;
+    const ours = await converse(lab.socket(1), HIJACK_CONVERSATIONS);
+    expect(Object.keys(ours)).toEqual(Object.keys(recorded));
+    const differences = Object.entries(recorded).flatMap(([name, there]) => hijackDifferences(there, ours[name]).map((text) => `${name} => ${text}`));
+    expect(differences.filter((text) => !HIJACK_DIFFERENCES.some(([known]) => known.test(text)))).toEqual([]);
+    expect(HIJACK_DIFFERENCES.filter(([known]) => !differences.some((text) => known.test(text))).map(([known]) => known.source)).toEqual([]);
   });
 
   test("top with any arguments of ps, by the stock command line", async () => {

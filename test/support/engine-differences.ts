@@ -69,3 +69,15 @@ export const KNOWN_DIFFERENCES: readonly (readonly [difference: RegExp, reason: 
   [/^GET \/system\/df.* => \.Images/, "the image of a refused commit stays there"],
   [/\/bare\/json => \.HostConfig\.SecurityOpt: list there, null here$/, "there is no SELinux label to switch off"],
 ];
+
+/** The same for connections that become streams (test/testdata/docker-hijacks.json): `CONVERSATION => DIFFERENCE` as hijack-conversations.ts words it. */
+export const HIJACK_DIFFERENCES: readonly (readonly [difference: RegExp, reason: string])[] = [
+  [/^attach, (none there|bad keys).* => /, "errors before a stream are JSON, as everywhere"],
+  [/^websocket, (without a key|of an old version) => /, "errors before a stream are JSON, as everywhere"],
+  [/^(attach|exec), (without an upgrade|Upgrade without Connection|output alone).* => head/, "an answer that stays HTTP has the headers of every other"],
+  [/^(attach|exec), (without an upgrade|Upgrade without Connection).* => body/, "without an upgrade input goes in the request's body"],
+  [/ => head .* Connection: close here$/, "who is refused a stream is let go"],
+  [/^websocket, (by a browser|without Origin|with a protocol) => body/, "a websocket whose connection ends without a close frame is gone, as browsers have it"],
+  [/^exec, not JSON => body/, "Go's libraries speak there; here the place is named"],
+  [/^attach, bad version => body/, "this daemon speaks newer versions"],
+];

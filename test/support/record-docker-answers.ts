@@ -1,6 +1,6 @@
 /**
- * Puts the requests of engine-requests.ts to a real dockerd and writes down its answers, which test/lab/engine-api.test.ts holds ours against:
- * `npx tsx test/support/record-docker-answers.ts`, as root, after `deploy/setup --for bench` has unpacked one. The daemon lives in namespaces of its own and is gone afterwards.
+ * Puts the requests of engine-requests.ts, and the conversations of hijack-conversations.ts, to a real dockerd and writes down its answers, which
+ * test/lab/engine-api.test.ts holds ours against: `npx tsx test/support/record-docker-answers.ts [answers] [hijacks]`, as root, after `deploy/setup --for bench` has unpacked one. The daemon lives in namespaces of its own and is gone afterwards.
  */
 import { spawn } from "node:child_process";
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -8,10 +8,17 @@ import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { askEngine, type EngineAnswers } from "./engine-answers.js";
 import { ENGINE_REQUESTS } from "./engine-requests.js";
+import { converse, HIJACK_CONVERSATIONS, type HijackAnswers } from "./hijack-conversations.js";
 import { until } from "./until.js";
 
 const repository = resolve(import.meta.dirname, "../..");
-const FILE = join(repository, "test/testdata/docker-answers.json");
+const folderOf = (name: string) => join(repository, "test/testdata", name);
+
+/** By the word that the program is called with; all of them without. */
+const RECORDINGS: Readonly<Record<string, (socket: string) => Promise<void>>> = {
+  answers: async (socket) => writeFileSync(folderOf("docker-answers.json"), text(await askEngine(socket, ENGINE_REQUESTS))),
+  hijacks: async (socket) => writeFileSync(folderOf("docker-hijacks.json"), text(await converse(socket, HIJACK_CONVERSATIONS))),
+};
 
 async function main(): Promise<void> {
   const peer = join(repository, ".tools/peer/usr");
@@ -26,7 +33,8 @@ async function main(): Promise<void> {
   });
   try {
     await until("dockerd listens", () => existsSync(socket), 30);
-    writeFileSync(FILE, text(await askEngine(socket, ENGINE_REQUESTS)));
+    const names = process.argv.length > 2 ? process.argv.slice(2) : Object.keys(RECORDINGS);
+    for (const name of names) await RECORDINGS[name]?.(socket);
   } finally {
     const ended = new Promise((done) => daemon.once("exit", done));
     daemon.kill("SIGKILL");
@@ -36,7 +44,7 @@ async function main(): Promise<void> {
 }
 
 /** One answer a line: a change of one shows as such. */
-function text(answers: EngineAnswers): string {
+function text(answers: EngineAnswers | HijackAnswers): string {
   return `{\n${Object.entries(answers)
     .map(([line, answer]) => `  ${JSON.stringify(line)}: ${JSON.stringify(answer)}`)
     .join(",\n")}\n}\n`;

@@ -69,9 +69,9 @@ export function answerWithNothing(socket: Duplex, headers: Readonly<Record<strin
 export function refuseHijack(socket: Duplex, headers: Readonly<Record<string, string>>, cause: unknown): void {
   const { status, message } = answerOf(cause);
   const body = `${JSON.stringify({ message })}\n`;
+  const sorted = Object.entries({ ...headers, "Content-Type": JSON_TYPE }).toSorted(([one], [other]) => (one < other ? -1 : 1));
   writeHead(socket, `${status} ${STATUS_CODES[status] ?? ""}`, {
-    ...headers,
-    "Content-Type": JSON_TYPE,
+    ...Object.fromEntries(sorted),
     Date: new Date().toUTCString(),
     "Content-Length": `${Buffer.byteLength(body)}`,
     Connection: "close",

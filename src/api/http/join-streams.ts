@@ -23,6 +23,8 @@ export function joinStreams(client: Duplex, program: Duplex, options: JoinOption
     };
     program.once("close", close).once("error", close);
     client.once("close", close).once("error", close);
+    // Who went while the program was being started tells it no more.
+    if (client.destroyed) return close();
     program.once("end", () => program.end());
     pipeProgram(program, client);
     if (options.hasInput) passInput(client, program, options);
@@ -42,6 +44,10 @@ function passInput(client: Duplex, program: Duplex, { detachKeys, onDetach }: Jo
     onDetach();
     program.destroy();
   });
+  if (client.readableEnded) {
+    program.end();
+    return;
+  }
   client.once("end", () => program.end());
   client.resume();
 }

@@ -163,9 +163,9 @@ function createApp(context: RouteContext): FastifyInstance {
 function commonHeaders(backend: Backend): Readonly<Record<string, string>> {
   return {
     "Api-Version": API_VERSION,
+    "Docker-Experimental": "false",
     Ostype: "linux",
     Server: `Docker/${backend.host.version} (linux)`,
-    "Docker-Experimental": "false",
   };
 }
 
