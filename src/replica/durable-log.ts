@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { assert, defined } from "../base/assert.js";
-import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { Entry, HardState, SnapshotMeta } from "../raft/message.js";
 import { EntryCodec, type Member } from "../wire/generated/raft.js";
 import { linkOf, linkOfSnapshot } from "./entry-chain.js";
@@ -73,9 +73,12 @@ export class DurableLog {
     readonly disk?: Disk;
   }): Promise<DurableLog> {
     const { directory, codec, openTail, disk = nodeDisk } = options;
-    let tail = await openTail(join(directory, "tail"), { create: false });
+    let tail: Tail | null = null;
     let level: LogDatabase | null = null;
     try {
+      tail = await openTail(join(directory, "tail"), { create: false });
+      // A process that made it may have been killed before its name was durable.
+      if (tail !== null) await disk.syncFolder(directory);
       level = await openDatabase(disk, { directory, witness: tail === null ? null : witnessOf(await tail.slots(), { directory, codec }) });
       if (tail === null && (await level.get(STATE_KEY)) === undefined) tail = await openTail(join(directory, "tail"), { create: true });
       const recovered = await recoverLog({ directory, records: level, tail, codec });
@@ -86,13 +89,14 @@ export class DurableLog {
         state: recovered?.state ?? null,
         entries: recovered?.entries ?? [],
       });
-      if (recovered?.isVouchedFor === false) await log.#renewWitness(recovered.state);
+      if (recovered?.mayRenewWitness === true) await log.#renewWitness(recovered.state);
       await log.#clearRubbish();
       return log;
     } catch (cause) {
       await tail?.[Symbol.asyncDispose]();
       await level?.[Symbol.asyncDispose]();
-      throw cause;
+      if (isClusterError(cause)) throw cause;
+      throw unreadableLog({ directory, key: "tail", index: 0, what: messageOf(cause), cause });
     }
   }
 
@@ -146,7 +150,8 @@ export class DurableLog {
 
   /** Writes what may be written late (commit, compaction), and clears what is compacted. Not to be called while `append` is under way. */
   async flush(): Promise<void> {
-    if (this.#failure !== null || this.#state === null || !this.#isStale) return;
+    if (this.#failure !== null) throw this.#failure;
+    if (this.#state === null || !this.#isStale) return;
     this.#isStale = false;
     await this.#guard(() => this.#level.put(STATE_KEY, this.#seal(defined(this.#state, "the log was created"))));
     this.#clearCompacted();
@@ -254,13 +259,14 @@ export class DurableLog {
     try {
       await write();
     } catch (cause) {
-      this.#failure = new ClusterError(
+      this.#failure ??= new ClusterError(
         "internal",
         `the raft log cannot be written: ${messageOf(cause)}; this member stops taking part until it is started again`,
         { cause },
       );
-      throw this.#failure;
     }
+    // Also one that was beside it: what LevelDB writes after a torn record is lost with it.
+    if (this.#failure !== null) throw this.#failure;
   }
 
   /** Deletes compacted entries behind the back of writers; the state that forgets them is on the disk before. */
@@ -275,14 +281,18 @@ export class DurableLog {
       });
   }
 
-  /** The next write goes to the other slot, which is the only good one until this is done: torn in its turn, it would leave none. */
+  /**
+   * Where the tail file is one write behind, the next write goes to its other slot, which is the only good one until this is done: torn in its turn, it would leave none.
+   * Where it is not, what was read may be in the machine's memory alone: the process before was killed in the middle of a write, or ended because a sync failed.
+   */
   async #renewWitness(state: LogState): Promise<void> {
-    await this.#tail.write(state.sequence, encodeTailBody({ state: this.#seal(state), batch: null }));
+    await this.#guard(() => this.#tail.write(state.sequence, encodeTailBody({ state: this.#seal(state), batch: null })));
   }
 
   async #clearRubbish(): Promise<void> {
-    await this.#level.clear({ gte: entryKey(0), lte: entryKey(this.storage.firstIndex() - 1) });
-    await this.#level.clear({ gte: entryKey(this.storage.lastIndex() + 1), lte: entryKey(Number.MAX_SAFE_INTEGER) });
+    const clear = (gte: number, lte: number) => this.#guard(() => this.#level.clear({ gte: entryKey(gte), lte: entryKey(lte) }));
+    await clear(0, this.storage.firstIndex() - 1);
+    await clear(this.storage.lastIndex() + 1, Number.MAX_SAFE_INTEGER);
     this.#cleared = this.storage.firstIndex() - 1;
   }
 }

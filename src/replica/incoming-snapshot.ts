@@ -27,7 +27,7 @@ export class IncomingSnapshot {
     return this.#progress;
   }
 
-  /** True when the file cannot be written: nothing can be added to it any more. */
+  /** True when the file could not be written or synced: nothing can be added to it any more. */
   get isBroken(): boolean {
     return this.#isBroken;
   }
@@ -44,7 +44,7 @@ export class IncomingSnapshot {
       this.#writing = this.#add(file, plain);
       await this.#writing;
     }
-    await file.sync();
+    await this.#unlessBroken(() => file.sync());
   }
 
   /** Nothing is added any more from when this resolves. */
@@ -55,13 +55,18 @@ export class IncomingSnapshot {
 
   async #add(file: DiskFile, plain: Uint8Array): Promise<void> {
     const frame = this.#writer.frame(plain);
+    await this.#unlessBroken(() => file.write(frame, this.#position));
+    this.#position += frame.length;
+    this.#progress = nextProgress(this.#progress, plain);
+  }
+
+  /** After a failed sync the next one may succeed although what was written is gone, so the file is not tried again. */
+  async #unlessBroken(write: () => Promise<void>): Promise<void> {
     try {
-      await file.write(frame, this.#position);
+      await write();
     } catch (cause) {
       this.#isBroken = true;
       throw cause;
     }
-    this.#position += frame.length;
-    this.#progress = nextProgress(this.#progress, plain);
   }
 }

@@ -13,8 +13,8 @@ import type { TailSlot } from "./tail-slot.js";
 export interface RecoveredLog {
   readonly state: LogState;
   readonly entries: readonly LinkedEntry[];
-  /** False when the tail file is one write behind: its newest slot is torn, or was damaged. */
-  readonly isVouchedFor: boolean;
+  /** False when the newest slot of the tail file says the same, and is the only one that can be read: writing it again could leave none. */
+  readonly mayRenewWitness: boolean;
 }
 
 /** What the tail file vouches for: the newest of its slots that can be read. */
@@ -43,7 +43,8 @@ export async function recoverLog({
   tail,
   ...place
 }: LogPlace & { readonly records: Pick<LogDatabase, "get" | "range" | "write">; readonly tail: Tail | null }): Promise<RecoveredLog | null> {
-  const witness = tail === null ? null : witnessOf(await tail.slots(), place);
+  const slots = tail === null ? [] : await tail.slots();
+  const witness = tail === null ? null : witnessOf(slots, place);
   let stored = await records.get(STATE_KEY);
   const missed = missedBatch(stored, witness, place);
   if (missed !== null) {
@@ -54,7 +55,8 @@ export async function recoverLog({
   if (state === null) return null;
   const proof = new EntryProof(state, place);
   if (proof.range !== null) for await (const [key, record] of records.range(proof.range)) proof.add(key, record);
-  return { state, entries: proof.finish(), isVouchedFor: state.sequence === witness?.sequence };
+  const isOnlyWitness = state.sequence === witness?.sequence && slots.some((slot) => slot.type === "damaged");
+  return { state, entries: proof.finish(), mayRenewWitness: !isOnlyWitness };
 }
 
 /** The batch that the tail has and `level` missed; null when there is none, or the tail does not keep it. */

@@ -24,8 +24,8 @@ export async function reseal(options: {
     return await done.promise.finally(() => signal.removeEventListener("abort", stop));
   };
   await folder.reseal(signal);
-  // What is appended from now on has the present key.
-  const through = log.storage.lastIndex();
+  // A write that was under way, and had been sealed before, has ended then. What is appended from now on has the present key.
+  const through = await between(() => Promise.resolve(log.storage.lastIndex()));
   let next: number | null = 0;
   while (next !== null) {
     const from: number = next;

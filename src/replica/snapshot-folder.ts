@@ -87,6 +87,8 @@ export class SnapshotFolder {
   async reseal(signal: AbortSignal): Promise<void> {
     await Promise.allSettled(this.#writing);
     await this.#forgetIncoming();
+    // A process that was killed may have sealed one anew, and have left its name to a power cut.
+    await this.#disk.syncFolder(this.#path);
     for (const name of await this.list()) {
       signal.throwIfAborted();
       try {

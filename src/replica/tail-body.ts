@@ -13,11 +13,16 @@ export interface TailBody {
   readonly batch: readonly LogRecord[] | null;
 }
 
+const WITHOUT_BATCH = Uint8Array.of(0);
+const WITH_BATCH = Uint8Array.of(1);
+
 /** A sequence of byte strings, each behind its length (32 bits): the state, then keys and values in turn. */
 export function encodeTailBody(body: TailBody): Uint8Array {
-  const parts = [body.state, Uint8Array.of(body.batch === null ? 0 : 1)];
-  for (const { key, value } of body.batch ?? []) parts.push(Buffer.from(key), value);
-  return Buffer.concat(parts.flatMap((part) => [lengthOf(part), part]));
+  const bytes = Buffer.allocUnsafe(tailBodyBytes(body));
+  let end = putPart(bytes, 0, body.state);
+  end = putPart(bytes, end, body.batch === null ? WITHOUT_BATCH : WITH_BATCH);
+  for (const { key, value } of body.batch ?? []) end = putPart(bytes, putPart(bytes, end, Buffer.from(key)), value);
+  return bytes;
 }
 
 /** Bytes of its encoding, without encoding it. */
@@ -52,10 +57,10 @@ function partsOf(bytes: Buffer): readonly Buffer[] {
   return parts;
 }
 
-function lengthOf(part: Uint8Array): Uint8Array {
-  const length = Buffer.alloc(4);
-  length.writeUInt32BE(part.length);
-  return length;
+/** The part behind its length; returns where it ends. */
+function putPart(bytes: Buffer, at: number, part: Uint8Array): number {
+  bytes.set(part, bytes.writeUInt32BE(part.length, at));
+  return at + 4 + part.length;
 }
 
 function malformed(): ClusterError {

@@ -2,35 +2,58 @@ import { ClusterError } from "../../src/base/errors.js";
 import { crc32c } from "../../src/replica/crc32c.js";
 import type { RecordCodec, RecordPlace } from "../../src/replica/record-codec.js";
 
-const SALT_BYTES = 4;
-const SUM_BYTES = 4;
+/** Places within a record: number of the data key, salt, checksum; the rest is the content. */
+const SALT_AT = 4;
+const SUM_AT = 8;
+const HEADER_BYTES = 12;
 
 /**
  * The equal of SealedRecords where nobody reads along: a record is bound to its place and shows damage, which a checksum sees to instead of AES-256-GCM. As there, what
- * one start of a member seals has nothing in common with what another start does, so that no part of a write completes another one that was torn: `salt` is of the start.
+ * one start of a member seals has nothing in common with what another start does, so that no part of a write completes another one that was torn: `salt` is of the
+ * start; and what was sealed with another data key than those that are given cannot be opened.
  */
-export function checkedRecords(salt: number): RecordCodec {
-  const codec: RecordCodec = {
-    overheadBytes: SALT_BYTES + SUM_BYTES,
-    seal: (place, plain) => {
-      const record = Buffer.allocUnsafe(SALT_BYTES + SUM_BYTES + plain.length);
-      record.writeUInt32BE(salt);
-      record.writeUInt32BE(sumOf(place, plain), SALT_BYTES);
-      record.set(mixed(plain, salt), SALT_BYTES + SUM_BYTES);
-      return record;
-    },
-    open: (place, record) => {
-      const view = Buffer.from(record.buffer, record.byteOffset, record.length);
-      if (view.length < SALT_BYTES + SUM_BYTES) throw new ClusterError("invalid_argument", "it is cut short");
-      const plain = mixed(view.subarray(SALT_BYTES + SUM_BYTES), view.readUInt32BE());
-      const sum = view.readUInt32BE(SALT_BYTES);
-      if (sum !== sumOf(place, plain)) throw new ClusterError("invalid_argument", "its seal is broken");
-      return plain;
-    },
-    renewed: () => codec,
-    isCurrent: () => true,
-  };
-  return codec;
+export class CheckedRecords implements RecordCodec {
+  readonly overheadBytes = HEADER_BYTES;
+  readonly #salt: number;
+  /** The one that seals first, then those that are only read with. */
+  #keys: readonly number[];
+
+  constructor(keys: readonly number[], salt: number) {
+    this.#keys = keys;
+    this.#salt = salt;
+  }
+
+  seal(place: RecordPlace, plain: Uint8Array): Uint8Array {
+    const record = Buffer.allocUnsafe(HEADER_BYTES + plain.length);
+    record.writeUInt32BE(this.#keys[0] ?? 0);
+    record.writeUInt32BE(this.#salt, SALT_AT);
+    record.writeUInt32BE(sumOf(place, plain), SUM_AT);
+    record.set(mixed(plain, this.#salt), HEADER_BYTES);
+    return record;
+  }
+
+  open(place: RecordPlace, record: Uint8Array): Uint8Array {
+    const view = Buffer.from(record.buffer, record.byteOffset, record.length);
+    if (view.length < HEADER_BYTES) throw new ClusterError("invalid_argument", "it is cut short");
+    const plain = mixed(view.subarray(HEADER_BYTES), view.readUInt32BE(SALT_AT));
+    const sum = view.readUInt32BE(SUM_AT);
+    if (sum !== sumOf(place, plain)) throw new ClusterError("invalid_argument", "its seal is broken");
+    if (!this.#keys.includes(view.readUInt32BE())) throw new ClusterError("unauthenticated", `it is sealed with data key ${view.readUInt32BE()}`);
+    return plain;
+  }
+
+  renewed(): RecordCodec {
+    return this;
+  }
+
+  isCurrent(record: Uint8Array): boolean {
+    return Buffer.from(record).readUInt32BE() === this.#keys[0];
+  }
+
+  /** What these seal and open from now on. */
+  rotate(keys: readonly number[]): void {
+    this.#keys = keys;
+  }
 }
 
 /** Twice is not at all. */

@@ -1,5 +1,5 @@
-import type { ClusterError } from "../../src/base/errors.js";
-import type { Entry } from "../../src/raft/message.js";
+import { type ClusterError, isClusterError, messageOf } from "../../src/base/errors.js";
+import type { Entry, RaftMessage } from "../../src/raft/message.js";
 import type { LogStorage } from "../../src/raft/ready.js";
 import { sameBytes } from "../../src/replica/entry-chain.js";
 import type { LogState } from "../../src/replica/log-state.js";
@@ -10,6 +10,12 @@ import { chain } from "./machine.js";
 export class PropertyViolated extends Error {
   override readonly name = "PropertyViolated";
 }
+
+/** What says that something is durable. */
+const VOUCHING: ReadonlySet<RaftMessage["type"]> = new Set(["append_reply", "vote", "vote_reply"]);
+
+/** The state is sealed anew by so many writes, one for each slot of the tail file. */
+const RESEALING_WRITES = 2;
 
 interface CommittedEntry {
   readonly term: number;
@@ -27,7 +33,7 @@ export class Checker {
   readonly #acknowledged = new Map<number, number>();
   #leaderTermMax = 0;
   #committedMax: number;
-  readonly counts = { elections: 0, committed: 0, acknowledged: 0, reads: 0, damaged: 0, refused: 0 };
+  readonly counts = { elections: 0, committed: 0, acknowledged: 0, reads: 0, damaged: 0, refused: 0, diskFailures: 0 };
 
   /** `baseIndex` and `baseDigest`: what every member begins with. */
   constructor(baseIndex: number, baseTerm: number, baseDigest: number) {
@@ -69,7 +75,7 @@ export class Checker {
     let previousTerm = termBefore;
     for (const entry of entries) {
       const position = `${entry.index}/${entry.term}`;
-      const text = `${previousTerm}:${entry.data.join(",")}`;
+      const text = `${previousTerm}:${Buffer.from(entry.data).toString("latin1")}`;
       const known = this.#entryAt.get(position);
       if (known === undefined) this.#entryAt.set(position, text);
       else if (known !== text) throw new PropertyViolated(`log matching: ${raftId} stores another entry at ${position} than somebody else`);
@@ -104,8 +110,14 @@ export class Checker {
   }
 
   /** Durability of one member: it starts with what it had waited for, or with that and the write that its stop caught. */
-  recovers(raftId: number, found: LogState | null, { promised, attempted }: { readonly promised: LogState | null; readonly attempted: Attempt | null }): void {
+  recovers(
+    raftId: number,
+    found: LogState | null,
+    { promised, attempted, isResealing }: { readonly promised: LogState | null; readonly attempted: Attempt | null; readonly isResealing: boolean },
+  ): void {
     if (promised === null) return;
+    const more = (found?.sequence ?? 0) - promised.sequence;
+    if (found !== null && isResealing && more > 0 && more <= RESEALING_WRITES && isKept(found, promised)) return;
     if (found !== null && found.sequence === promised.sequence && isKept(found, promised) && sameBytes(found.last.link, promised.last.link)) return;
     if (found !== null && attempted !== null && found.sequence === promised.sequence + 1 && isKept(found, attempted)) return;
     throw new PropertyViolated(`durability: ${raftId} starts with ${found === null ? "nothing" : describe(found)}, and had waited for ${describe(promised)}`);
@@ -118,6 +130,19 @@ export class Checker {
     if (refusal.code !== "failed_precondition" || !directory || !key || index === undefined)
       throw new PropertyViolated(`durability: ${raftId} does not start, and does not say which record is to blame: ${refusal.message}`);
     this.counts.refused++;
+  }
+
+  /** Who could not write its log vouches for nothing any more, until it is started again. */
+  sends({ from, type, reject }: RaftMessage, logFailedAt: number | null, now: number): void {
+    if (logFailedAt === null || logFailedAt >= now || reject || !VOUCHING.has(type)) return;
+    throw new PropertyViolated(`durability: the log of ${from} could not be written in step ${logFailedAt}, and it sends a ${type}`);
+  }
+
+  /** It says what it cannot do. */
+  stepsDown(raftId: number, cause: unknown): void {
+    if (!isClusterError(cause) || !messageOf(cause).includes("cannot be"))
+      throw new PropertyViolated(`the disk of ${raftId} fails, and all that it says is: ${messageOf(cause)}`);
+    this.counts.diskFailures++;
   }
 
   acknowledged(value: number, index: number): void {

@@ -39,6 +39,7 @@ export class Clients {
       const key = integerBetween(this.#random, 1, KEY_COUNT);
       return { key, value: ++this.#lastValue, start: ++this.#time };
     });
+    if (member.raft.role !== "leader") return false;
     const proposal = refusedAsNull(() => member.raft.propose(writes.map(({ key, value }) => encodeCommand({ type: "write", key, value }))));
     if (proposal === null) return false;
     const pending = writes.map((write, position) => ({ ...write, index: proposal.firstIndex + position }));
@@ -50,6 +51,8 @@ export class Clients {
 
   read(member: SimulatedMember): void {
     const key = integerBetween(this.#random, 1, KEY_COUNT);
+    // It would refuse, with an error that takes long to make.
+    if (member.raft.leader === 0) return;
     const context = ++this.#lastContext;
     this.#reads.set(context, { key, start: ++this.#time });
     if (refusedAsNull(() => member.raft.readIndex(context)) === null) this.#reads.delete(context);

@@ -8,11 +8,10 @@ export type Command =
 const ACTIONS: readonly ConfigChangeAction[] = ["add_voter", "add_learner", "remove"];
 
 export function encodeCommand(command: Command): Uint8Array {
-  const pairs = command.type === "write" ? [[command.key, command.value]] : command.steps.map(({ action, raftId }) => [ACTIONS.indexOf(action), raftId]);
-  const bytes = new Uint8Array(1 + 8 * pairs.length);
-  const view = new DataView(bytes.buffer);
-  view.setUint8(0, command.type === "write" ? 1 : 2);
-  for (const [at, number] of pairs.flat().entries()) view.setUint32(1 + 4 * at, number);
+  const numbers = command.type === "write" ? [command.key, command.value] : command.steps.flatMap(({ action, raftId }) => [ACTIONS.indexOf(action), raftId]);
+  const bytes = Buffer.alloc(1 + 4 * numbers.length);
+  bytes[0] = command.type === "write" ? 1 : 2;
+  for (let at = 0; at < numbers.length; at++) bytes.writeUInt32BE(numbers[at] ?? 0, 1 + 4 * at);
   return bytes;
 }
 

@@ -21,6 +21,10 @@ export class Database {
   #journal: Batch[] = [];
   /** The last so many batches of the journal are not durable. */
   #unsynced = 0;
+  /** A write failed in the middle: from this batch on nobody will find anything who opens the journal. */
+  #tornAt: number | null = null;
+  /** A sync failed: from this batch on it may all be gone when the machine goes off, and LevelDB takes no more until it is opened again. */
+  #failedAt: number | null = null;
 
   get(key: string): Uint8Array | undefined {
     return this.#seen.get(key);
@@ -32,8 +36,25 @@ export class Database {
     return keys.sort();
   }
 
+  /** Whether it takes writes. */
+  get isSound(): boolean {
+    return this.#failedAt === null;
+  }
+
   put(records: readonly LogRecord[]): void {
     this.#add({ put: records });
+  }
+
+  /** A batch could not be written: there may be a torn beginning of it. */
+  tear(random: Random): void {
+    if (random.next() < 0.5) this.#tornAt ??= this.#journal.length;
+  }
+
+  /** A batch was written, and could not be synced. */
+  failSync(records: readonly LogRecord[]): void {
+    this.#failedAt ??= this.#journal.length;
+    this.#journal.push({ put: records });
+    this.#unsynced++;
   }
 
   clear(range: KeyRange): void {
@@ -44,18 +65,24 @@ export class Database {
   /** All that is here is durable. */
   sync(): void {
     this.#unsynced = 0;
-    while (this.#journal.length > JOURNAL_MAX) this.#settle();
+    while (this.#tornAt === null && this.#journal.length > JOURNAL_MAX) this.#settle();
   }
 
   /** The machine is off: what is not durable is gone from some batch on. */
   lose(random: Random): void {
+    if (this.#failedAt !== null && random.next() < 0.7) this.#dropFrom(this.#failedAt);
+    this.#dropTorn();
     this.#drop(integerBetween(random, 0, this.#unsynced));
   }
 
   /** Who opens it writes anew what is in its log. */
   open(): void {
+    this.#dropTorn();
     while (this.#journal.length > 0) this.#settle();
     this.#unsynced = 0;
+    // What a failed sync left is found again, as long as the machine was not off.
+    if (this.#failedAt !== null) this.#seeAgain();
+    this.#failedAt = null;
   }
 
   /** Damage in LevelDB's log: it opens, and does not say that batches are missing. */
@@ -86,10 +113,26 @@ export class Database {
     apply(batch, this.#seen);
   }
 
+  #dropTorn(): void {
+    if (this.#tornAt !== null) this.#dropFrom(this.#tornAt);
+    this.#tornAt = null;
+  }
+
+  #dropFrom(at: number): void {
+    const lost = Math.max(this.#journal.length - at, 0);
+    this.#journal.length -= lost;
+    this.#unsynced = Math.max(this.#unsynced - lost, 0);
+    this.#seeAgain();
+  }
+
   #drop(count: number): void {
     this.#journal.length -= count;
     this.#unsynced = 0;
-    if (count === 0) return;
+    if (count > 0 || this.#failedAt !== null) this.#seeAgain();
+    this.#failedAt = null;
+  }
+
+  #seeAgain(): void {
     this.#seen.clear();
     for (const [key, value] of this.#tables) this.#seen.set(key, value);
     for (const batch of this.#journal) apply(batch, this.#seen);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import { SeededRandom } from "../../src/base/random.js";
 import type { Disk } from "../../src/replica/disk.js";
 import { describeDisk } from "../conformance/disk.js";
+import type { Ailment } from "./ailment.js";
 import { DATA_FOLDER, SimulatedDisk } from "./disk.js";
 
 const newDisk = (seed: number, delayMax = 0) => new SimulatedDisk({ random: new SeededRandom(seed), delayMax, now: () => 0 });
@@ -74,5 +75,67 @@ describe("a crash", () => {
       return found;
     };
     expect(await outcomes(batches, keys)).toEqual(new Set(["a", "ab", "abc"]));
+  });
+});
+
+describe("a disk that fails", () => {
+  const errors: Ailment = { kind: "errors", rate: 1, until: 1 };
+  const batch = (key: string) => [{ key, value: text(1, key) }];
+
+  test("does not try again what a failed sync was to write, and shows it until the machine is off", async () => {
+    const found = new Set<string>();
+    for (let seed = 1; seed <= 30; seed++) {
+      const disk = newDisk(seed);
+      {
+        const open = disk.open();
+        await using file = await open.open(`${DATA_FOLDER}/a`, "replace");
+        await open.syncFolder(DATA_FOLDER);
+        await file.write(text(10, "x"), 0);
+        disk.ailment = errors;
+        await expect(file.sync()).rejects.toMatchObject({ code: "EIO" });
+        disk.ailment = null;
+        await file.sync();
+        expect(await contentOf(open, "a")).toBe("x");
+      }
+      disk.abandon();
+      expect(await contentOf(disk.open(), "a")).toBe("x");
+      disk.crash();
+      found.add(await contentOf(disk.open(), "a"));
+    }
+    expect(found).toEqual(new Set(["", "x"]));
+  });
+
+  test("refuses what needs room while it is full, and takes what is written over", async () => {
+    const disk = newDisk(1);
+    const open = disk.open();
+    await using file = await open.open(`${DATA_FOLDER}/a`, "replace");
+    await file.write(text(10, "x"), 0);
+    await using over = await open.open(`${DATA_FOLDER}/a`, "write_through");
+    await using database = await open.openDatabase(`${DATA_FOLDER}/db`, { createIfMissing: true });
+    disk.ailment = { ...errors, kind: "full" };
+    await expect(file.write(text(10, "y"), 10)).rejects.toMatchObject({ code: "ENOSPC" });
+    await expect(database.write(batch("a"))).rejects.toMatchObject({ code: "ENOSPC" });
+    await over.write(text(10, "z"), 0);
+    expect(await contentOf(open, "a")).toBe("z");
+    expect(disk.logFailedAt).toBe(0);
+  });
+
+  test("may hide what a database wrote after a batch that failed", async () => {
+    const found = new Set<string>();
+    for (let seed = 1; seed <= 30; seed++) {
+      const disk = newDisk(seed);
+      const database = await disk.open().openDatabase(`${DATA_FOLDER}/db`, { createIfMissing: true });
+      await database.write(batch("a"));
+      disk.ailment = { ...errors, kind: "full" };
+      await expect(database.put("b", text(1, "b"))).rejects.toMatchObject({ code: "ENOSPC" });
+      disk.ailment = null;
+      await database.write(batch("c"));
+      disk.abandon();
+      await using again = await disk.open().openDatabase(`${DATA_FOLDER}/db`, { createIfMissing: false });
+      let keys = "";
+      for await (const [key] of again.range({ gte: "", lte: "~" })) keys += key;
+      found.add(keys);
+    }
+    expect(found).toEqual(new Set(["a", "ac"]));
   });
 });

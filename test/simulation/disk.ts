@@ -2,6 +2,7 @@ import { dirname, join } from "node:path";
 import { integerBetween, type Random } from "../../src/base/random.js";
 import type { Disk, DiskFile, FileUse, KeyRange, LogDatabase } from "../../src/replica/disk.js";
 import type { LogRecord } from "../../src/replica/tail-body.js";
+import { type Ailment, DiskError } from "./ailment.js";
 import { Database } from "./database.js";
 import { Folders } from "./folders.js";
 import { StoredFile } from "./stored-file.js";
@@ -27,6 +28,16 @@ interface Operation {
   readonly cut: () => void;
 }
 
+/** What makes something durable. */
+interface Work {
+  readonly finish: () => void;
+  /** Instead, when the machine goes off meanwhile. */
+  readonly cut?: () => void;
+  /** Instead, when the disk fails. */
+  readonly fail: () => void;
+  readonly isOfLog: boolean;
+}
+
 /**
  * A member's disk. What was written is seen at once, and durable when a sync that began afterwards has ended, which takes its time; when the machine goes off, of
  * whatever else was written some is there and some is not: see StoredFile, Folders and Database.
@@ -38,6 +49,9 @@ export class SimulatedDisk {
   #session = 0;
   /** What was done to it since somebody started from it. */
   damage: string | null = null;
+  ailment: Ailment | null = null;
+  /** The step in which a write of the log failed that the present process asked for; null when none did. */
+  logFailedAt: number | null = null;
 
   constructor(world: DiskWorld) {
     this.#world = world;
@@ -45,7 +59,12 @@ export class SimulatedDisk {
 
   /** What a process sees of the disk. Once the machine was off, nothing of what that process began ends any more. */
   open(): Disk {
+    this.logFailedAt = null;
     return new Session(++this.#session, this);
+  }
+
+  get random(): Random {
+    return this.#world.random;
   }
 
   get folders(): Folders {
@@ -70,26 +89,44 @@ export class SimulatedDisk {
     for (const { finish } of due) finish();
   }
 
-  /** Resolves after some steps, when `finish` was called; when the machine goes off meanwhile, `cut` was called instead, and it never settles. */
-  later(finish: () => void, cut: () => void = () => undefined): Promise<void> {
+  /** Settles after some steps, when the work is done or has failed; when the process ends meanwhile, it was cut off instead, and this never settles. */
+  later(work: Work): Promise<void> {
     const delay = integerBetween(this.#world.random, 0, this.#world.delayMax);
-    if (delay === 0) {
-      finish();
-      return Promise.resolve();
-    }
-    return new Promise((resolve) => {
-      const done = () => {
-        finish();
-        resolve();
+    return new Promise((resolve, reject) => {
+      const finish = () => {
+        const failure = this.fails({ isOfLog: work.isOfLog, needsRoom: false });
+        if (failure === null) {
+          work.finish();
+          resolve();
+        } else {
+          work.fail();
+          reject(failure);
+        }
       };
-      this.#underWay.push({ doneAt: this.#world.now() + delay, finish: done, cut });
+      if (delay === 0) finish();
+      else this.#underWay.push({ doneAt: this.#world.now() + delay, finish, cut: work.cut ?? (() => undefined) });
     });
+  }
+
+  /** How what is asked for now fails; null when it does not. */
+  fails({ isOfLog, needsRoom }: { readonly isOfLog: boolean; readonly needsRoom: boolean }): DiskError | null {
+    const { ailment } = this;
+    const now = this.#world.now();
+    if (ailment === null || now >= ailment.until) return null;
+    if (ailment.kind === "full" ? !needsRoom : this.random.next() >= ailment.rate) return null;
+    if (isOfLog) this.logFailedAt ??= now;
+    return new DiskError(ailment.kind === "full" ? "ENOSPC" : "EIO");
+  }
+
+  /** The process is gone, and the machine goes on: what was written is seen by the next one, and no more durable than it was. */
+  abandon(): void {
+    this.#session++;
+    for (const { cut } of this.#underWay.splice(0)) cut();
   }
 
   /** The machine is off. */
   crash(): void {
-    this.#session++;
-    for (const { cut } of this.#underWay.splice(0)) cut();
+    this.abandon();
     this.#folders.lose(this.#world.random);
   }
 
@@ -136,16 +173,30 @@ class Session implements Disk {
     }
   }
 
-  later(finish: () => void, cut?: () => void): Promise<void> {
-    return this.#disk.later(finish, cut);
+  later(work: Work): Promise<void> {
+    return this.#disk.later(work);
+  }
+
+  get random(): Random {
+    return this.#disk.random;
+  }
+
+  /** Throws when what needs room on the disk, or is written to it, fails. */
+  write(isOfLog: boolean): void {
+    const failure = this.#disk.fails({ isOfLog, needsRoom: true });
+    if (failure !== null) throw failure;
   }
 
   open(path: string, use: FileUse): Promise<DiskFile> {
-    return this.run((folders) => new OpenFile(this, fileFor(folders, path, use), use === "write_through"));
+    return this.run((folders) => {
+      if (use === "replace") this.write(false);
+      return new OpenFile(this, fileFor(folders, path, use), use === "write_through");
+    });
   }
 
   openDatabase(path: string, { createIfMissing }: { readonly createIfMissing: boolean }): Promise<LogDatabase> {
     return this.run((folders) => {
+      this.write(true);
       const found = folders.get(path);
       if (found instanceof Database) {
         found.open();
@@ -182,7 +233,7 @@ class Session implements Disk {
   }
 
   syncFolder(path: string): Promise<void> {
-    return this.run((folders) => this.later(folders.syncing(path)));
+    return this.run((folders) => this.later({ finish: folders.syncing(path), fail: () => undefined, isOfLog: false }));
   }
 }
 
@@ -203,13 +254,19 @@ class OpenFile implements DiskFile {
 
   write(bytes: Uint8Array, position: number): Promise<void> {
     return this.#session.run(() => {
+      if (!this.#isWrittenThrough) this.#session.write(false);
       this.#file.write(bytes, position);
-      if (this.#isWrittenThrough) return this.#session.later(this.#file.syncing());
+      if (this.#isWrittenThrough) return this.#sync();
     });
   }
 
   sync(): Promise<void> {
-    return this.#session.run(() => this.#session.later(this.#file.syncing()));
+    return this.#session.run(() => this.#sync());
+  }
+
+  #sync(): Promise<void> {
+    const file = this.#file;
+    return this.#session.later({ finish: file.syncing(), fail: file.failing(this.#session.random), isOfLog: this.#isWrittenThrough });
   }
 
   size(): Promise<number> {
@@ -244,21 +301,41 @@ class OpenDatabase implements LogDatabase {
 
   write(records: readonly LogRecord[]): Promise<void> {
     return this.#session.run(() => {
-      const put = () => this.#database.put(records);
-      // A batch that a power cut catches may be there: it is then the last one.
-      return this.#session.later(() => {
+      this.#write();
+      const database = this.#database;
+      const put = () => database.put(records);
+      const finish = () => {
         put();
-        this.#database.sync();
-      }, put);
+        database.sync();
+      };
+      // A batch that a power cut catches may be there: it is then the last one.
+      return this.#session.later({ finish, cut: put, fail: () => database.failSync(records), isOfLog: true });
     });
   }
 
   put(key: string, value: Uint8Array): Promise<void> {
-    return this.#session.run(() => this.#database.put([{ key, value }]));
+    return this.#session.run(() => {
+      this.#write();
+      this.#database.put([{ key, value }]);
+    });
   }
 
   clear(range: KeyRange): Promise<void> {
-    return this.#session.run(() => this.#database.clear(range));
+    return this.#session.run(() => {
+      this.#write();
+      this.#database.clear(range);
+    });
+  }
+
+  /** Appends to the journal, or not. */
+  #write(): void {
+    if (!this.#database.isSound) throw new DiskError("EIO");
+    try {
+      this.#session.write(true);
+    } catch (cause) {
+      this.#database.tear(this.#session.random);
+      throw cause;
+    }
   }
 
   [Symbol.asyncDispose](): Promise<void> {

@@ -9,9 +9,6 @@ import type { SimulatedMember } from "./member.js";
 import type { SimulatedNetwork } from "./network.js";
 import type { Profile } from "./profile.js";
 
-const VOTERS_MAX = 7;
-const MEMBERS_EVER_MAX = 16;
-
 /** What the faults act upon. */
 export interface FaultyWorld {
   readonly random: Random;
@@ -23,7 +20,8 @@ export interface FaultyWorld {
   leader(): SimulatedMember | null;
   /** A machine with an empty disk, and not one of these. */
   addBlank(except: readonly number[]): SimulatedMember;
-  crash(member: SimulatedMember): void;
+  /** The machine, or the process alone; by itself it draws which. */
+  crash(member: SimulatedMember, what?: "machine" | "process"): void;
   now(): number;
   /** Changes of membership that were proposed. */
   readonly proposed: { readonly index: number; readonly config: ConfigState }[];
@@ -48,6 +46,8 @@ export function injectFaults(world: FaultyWorld): void {
   if (profile.fleetingRate > 0) fleet(world);
   for (const member of members.values()) if (member.isVoting) sometimes(profile.crashInVoteRate, () => world.crash(member));
   sometimes(profile.damageRate, damageSome);
+  sometimes(profile.ailRate, ailSome);
+  sometimes(profile.rotateRate, rotate);
   for (const member of members.values()) if (!member.isUp && !member.hasLeft && !member.isLost) sometimes(profile.restartRate, () => member.start());
   sometimes(profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
   if (profile.slowClock < 1) sometimes(0.02, drift);
@@ -130,10 +130,27 @@ function damageSome(world: FaultyWorld): void {
   const member = pick(random, [...members.values()]);
   const gone = [...members.values()].filter(({ isLost, disk }) => isLost || disk.damage !== null).length;
   if (member === undefined || member.isGone || gone >= Math.floor((profile.memberCount - 1) / 2) || !world.canGoOnWithout(member)) return;
-  world.crash(member);
+  world.crash(member, "machine");
   member.disk.corrupt();
   world.checker.counts.damaged++;
   world.trace(() => `the disk of ${member.id} is damaged: ${member.disk.damage}`);
+}
+
+/** A disk is full for a while, or some of what is written to it fails. */
+function ailSome(world: FaultyWorld): void {
+  const { random } = world;
+  const member = pick(random, [...world.members.values()]);
+  if (member === undefined) return;
+  const kind = random.next() < 0.4 ? "full" : "errors";
+  const until = world.now() + integerBetween(random, 1, 100);
+  member.disk.ailment = { kind, rate: random.next(), until };
+  world.trace(() => `the disk of ${member.id} ${kind === "full" ? "is full" : "fails"} until ${until}`);
+}
+
+/** The cluster wants other data keys: each member sees to it when it looks next. */
+function rotate(world: FaultyWorld): void {
+  for (const member of world.members.values()) member.wantedKey++;
+  world.trace(() => "new data keys are wanted");
 }
 
 /** The leader crashes in the middle of a write, and somebody who may have what it loses is out of reach when it comes back. */
@@ -154,7 +171,7 @@ function fleet(world: FaultyWorld): void {
   const { random, profile, network } = world;
   const leader = world.leader();
   if (leader === null) return;
-  const { term } = leader.raft.status();
+  const { term } = leader.raft;
   if (world.fate.term !== term) {
     world.fate = { term, isFleeting: random.next() < profile.fleetingRate };
     if (!world.fate.isFleeting) return;
@@ -172,6 +189,14 @@ function fleet(world: FaultyWorld): void {
     world.crash(leader);
     network.heal();
   }
+}
+
+/** Somebody who learned of its removal is gone: the leader that told of it may crash, and must not forget it. */
+export function bereave(world: FaultyWorld): void {
+  if (world.random.next() >= world.profile.bereaveRate) return;
+  world.disturbed();
+  const leader = world.leader();
+  if (leader !== null) world.crash(leader);
 }
 
 function isolate(world: FaultyWorld, lonely: number): void {
@@ -201,13 +226,15 @@ function partition(world: FaultyWorld): void {
 }
 
 /**
- * Who has not applied what the leader has is cut off together with as many voters as would elect it by its old configuration, where those left are enough by the new
- * one. Whoever counts by a configuration that it knows to be old is then elected beside the leader.
+ * Who has not applied what the leader has, or is about to apply, is cut off together with as many voters as would elect it by its old configuration, where those left
+ * are enough by the new voters. Whoever counts by a configuration that it knows to be old, or by the new voters alone, goes on beside them.
  */
 function strand(world: FaultyWorld): void {
   const leader = world.leader();
   if (leader === null) return;
-  const { config } = leader.raft.status();
+  const { commit, config: inForce } = leader.raft.status();
+  const { voters } = world.proposed.findLast(({ index }) => index <= commit)?.config ?? inForce;
+  const config = { voters, votersOutgoing: [] };
   for (const member of running(world)) {
     const old = member.config;
     if (member === leader || old === null || !isVoter(old, member.id)) continue;
@@ -252,7 +279,7 @@ function drawStep(world: FaultyWorld, { voters, learners }: ConfigState, others:
   const { random } = world;
   const choice = random.next();
   if (choice < 0.5) {
-    if (voters.length + learners.length >= VOTERS_MAX || world.members.size >= MEMBERS_EVER_MAX) return [];
+    if (voters.length + learners.length >= world.profile.membersMax || world.members.size >= world.profile.membersEverMax) return [];
     const action = random.next() < 0.5 ? "add_voter" : "add_learner";
     return [{ action, raftId: world.addBlank(others.map(({ raftId }) => raftId)).id }];
   }

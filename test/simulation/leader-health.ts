@@ -41,14 +41,14 @@ export class LeaderHealth {
   check(members: ReadonlyMap<number, SimulatedMember>, leader: SimulatedMember | null, now: number): void {
     const claim = this.#claim;
     const isInForce = claim !== null && now - claim.since >= this.#world.patience;
-    const terms = [...members.values()].filter((member) => member.isAlive).map((member) => member.raft.status().term);
-    const termMax = Math.max(...terms);
+    let termMax = 0;
+    for (const member of members.values()) if (member.isAlive) termMax = Math.max(termMax, member.raft.term);
     if (isInForce) this.watched++;
     if (isInForce && (leader !== claim.leader || termMax !== claim.term)) {
       const now = `now ${leader?.id ?? "nobody"} leads and the highest term is ${termMax}`;
       throw new PropertyViolated(`stability: ${claim.leader.id} led in term ${claim.term} and a quorum heard it, but ${now}`);
     }
-    const isHealthy = leader !== null && termMax === leader.raft.status().term && this.#isInTouch(members, leader, now);
+    const isHealthy = leader !== null && termMax === leader.raft.term && this.#isInTouch(members, leader, now);
     if (!isHealthy) this.#claim = null;
     else if (claim?.leader !== leader || claim.term !== termMax) this.#claim = { leader, term: termMax, since: now };
   }

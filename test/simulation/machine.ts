@@ -73,12 +73,11 @@ export function decodeState(object: StoreObject): MachineState {
 
 /** A 32-bit digest (FNV-1a) of a log's prefix: equal prefixes give equal digests, others hardly ever. */
 export function chain(digest: number, entry: Entry): number {
-  let hash = digest ^ 0x811c9dc5;
-  const mix = (value: number) => {
-    hash = Math.imul(hash ^ value, 0x01000193);
-  };
-  mix(entry.index);
-  mix(entry.term);
-  for (const byte of entry.data) mix(byte);
+  let hash = mixedIn(mixedIn(digest ^ 0x811c9dc5, entry.index), entry.term);
+  for (const byte of entry.data) hash = mixedIn(hash, byte);
   return hash >>> 0;
+}
+
+function mixedIn(hash: number, value: number): number {
+  return Math.imul(hash ^ value, 0x01000193);
 }

@@ -63,7 +63,7 @@ function summary(results: readonly SimulationResult[], steps: number, elapsedMs:
     `${results.length} seeds of ${steps} steps, ${failed} failed: ${total((counts) => counts.elections)} elections, ` +
     `${total((counts) => counts.committed)} entries, ${total((counts) => counts.acknowledged)} acknowledged writes, ` +
     `${total((counts) => counts.reads)} reads, ${total((counts) => counts.stable)} steps of stable leaders, ` +
-    `${total((counts) => counts.damaged)} damaged disks, ${total((counts) => counts.refused)} of them refused, ${total((counts) => counts.messages)} messages, ${(elapsedMs / 1000).toFixed(1)} s`
+    `${total((counts) => counts.damaged)} damaged disks, ${total((counts) => counts.refused)} of them refused, ${total((counts) => counts.diskFailures)} stops for failing disks, ${total((counts) => counts.messages)} messages, ${(elapsedMs / 1000).toFixed(1)} s`
   );
 }
 

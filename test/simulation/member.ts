@@ -11,7 +11,8 @@ import { SnapshotFolder } from "../../src/replica/snapshot-folder.js";
 import type { SnapshotProgress } from "../../src/replica/snapshot-frames.js";
 import { TailFile } from "../../src/replica/tail-file.js";
 import type { OutgoingSnapshot } from "../../src/replica/transport.js";
-import { checkedRecords } from "./checked-records.js";
+import { isDiskError } from "./ailment.js";
+import { CheckedRecords } from "./checked-records.js";
 import type { Attempt, Checker } from "./checker.js";
 import { DATA_FOLDER, SimulatedDisk, SNAPSHOTS_PATH } from "./disk.js";
 import { EMPTY_STATE, encodeState, Machine } from "./machine.js";
@@ -28,8 +29,9 @@ export interface MemberSettings {
   readonly inflightBytesMax: number;
   /** Steps that it takes to make something durable: 0 to this many. */
   readonly writeDelayMax: number;
-  /** Steps that applying may take: 0 to this many. */
+  /** Steps that applying may take: 0 to this many, so often at a time. */
   readonly applyDelayMax: number;
+  readonly applyStallsMax: number;
   /** Applied entries between snapshots. */
   readonly snapshotEvery: number;
   /** Entries kept before a snapshot, at most. */
@@ -53,6 +55,8 @@ export interface MemberWorld {
   onRemoved(member: SimulatedMember): void;
   /** The member does not start: its log is not what it should be. */
   onRefused(member: SimulatedMember, refusal: ClusterError): void;
+  /** The member cannot start, or not go on, as long as its disk fails, and said so. */
+  onDiskFailed(member: SimulatedMember, cause: unknown): void;
   /** Something that must not happen. */
   onFailed(cause: unknown): void;
   trace(line: () => string): void;
@@ -82,6 +86,12 @@ export class SimulatedMember {
   hasLeft = false;
   /** Still of the group, and never to be seen again. */
   isLost = false;
+  /** Its file of data keys: a change of it is durable at once, or did not happen. */
+  keys: readonly number[] = [0];
+  /** The data key that the cluster wants. */
+  wantedKey = 0;
+  /** It writes its state with a new key, which counts as two writes. */
+  #isResealing = false;
   /** How often it takes its time to apply, of the times that it may: members differ. */
   readonly slowness: number;
 
@@ -139,7 +149,7 @@ export class SimulatedMember {
 
   /** Writes what all first members begin with. */
   async found(meta: SnapshotMeta): Promise<void> {
-    const { log, folder } = await this.#open(this.disk.open());
+    const { log, folder } = await this.#open(this.disk.open(), this.#newCodec());
     await folder.write({ meta, members: [] }, [encodeState({ ...EMPTY_STATE, index: meta.index })]);
     await log.create({ raftId: this.id, hardState: { term: meta.term, vote: 0, commit: meta.index }, snapshot: meta, seeds: [] });
     this.keeps(log.state);
@@ -160,6 +170,11 @@ export class SimulatedMember {
         if (this.#starting !== starting) return;
         this.#starting = null;
         try {
+          if (isDiskError(cause)) {
+            this.disk.abandon();
+            this.stepsDown(cause);
+            return;
+          }
           if (!isClusterError(cause)) throw cause;
           this.#world.onRefused(this, cause);
         } catch (failure) {
@@ -169,12 +184,19 @@ export class SimulatedMember {
     );
   }
 
-  crash(): void {
+  /** The machine goes off, or the process ends alone. */
+  crash(what: "machine" | "process" = "machine"): void {
     this.#starting = null;
     this.#process?.end();
     this.#process = null;
-    this.disk.crash();
-    this.#world.trace(() => `${this.id} crashes`);
+    if (what === "machine") this.disk.crash();
+    else this.disk.abandon();
+    this.#world.trace(() => `${this.id} crashes, ${what === "machine" ? "and its machine with it" : "alone"}`);
+  }
+
+  /** It has noticed that its disk fails, and ends. */
+  stepsDown(cause: unknown): void {
+    this.#world.onDiskFailed(this, cause);
   }
 
   /** Nothing happens here for a while, as in a long collection of garbage. */
@@ -233,6 +255,17 @@ export class SimulatedMember {
   keeps(state: LogState | null): void {
     this.#promised = state;
     this.#attempted = null;
+    this.#isResealing = false;
+  }
+
+  /** It says again, with another key, what it said before. */
+  async reseals(log: DurableLog, job: () => Promise<void>): Promise<void> {
+    const before = log.state?.sequence;
+    this.#isResealing = true;
+    await job();
+    if (this.disk.logFailedAt !== null) return;
+    this.#isResealing = false;
+    if (log.state?.sequence !== before) this.keeps(log.state);
   }
 
   /** Replaces the state by that of a snapshot. */
@@ -248,8 +281,9 @@ export class SimulatedMember {
   async #start(disk: Disk): Promise<MemberProcess> {
     const world = this.#world;
     const { damage } = this.disk;
-    const { log, folder } = await this.#open(disk);
-    world.checker.recovers(this.id, log.state, { promised: this.#promised, attempted: this.#attempted });
+    const codec = this.#newCodec();
+    const { log, folder } = await this.#open(disk, codec);
+    world.checker.recovers(this.id, log.state, { promised: this.#promised, attempted: this.#attempted, isResealing: this.#isResealing });
     this.machine = new Machine(EMPTY_STATE, 0);
     if (log.state === null) await log.create({ raftId: this.id, hardState: { term: 0, vote: 0, commit: 0 }, snapshot: null, seeds: [] });
     else await this.#resume(log.state, log, folder);
@@ -257,7 +291,7 @@ export class SimulatedMember {
     this.disk.damage = null;
     if (damage !== null) world.trace(() => `${this.id} starts although ${damage}`);
     world.trace(() => `${this.id} starts: applied ${this.machine.index}, log ends at ${log.storage.lastIndex()}, term ${log.state?.term ?? 0}`);
-    return new MemberProcess(this, this.#world, { log, folder });
+    return new MemberProcess(this, this.#world, { log, folder, codec });
   }
 
   async #resume(state: LogState, { storage }: DurableLog, folder: SnapshotFolder): Promise<void> {
@@ -268,9 +302,12 @@ export class SimulatedMember {
     if (snapshot === null) this.config = null;
   }
 
-  async #open(disk: Disk): Promise<{ readonly log: DurableLog; readonly folder: SnapshotFolder }> {
+  #newCodec(): CheckedRecords {
+    return new CheckedRecords(this.keys, integerBetween(this.#world.random, 0, 2 ** 32 - 1));
+  }
+
+  async #open(disk: Disk, codec: CheckedRecords): Promise<{ readonly log: DurableLog; readonly folder: SnapshotFolder }> {
     const bodyBytesMax = this.#world.settings.tailBodyMax;
-    const codec = checkedRecords(integerBetween(this.#world.random, 0, 2 ** 32 - 1));
     const folder = await SnapshotFolder.open(SNAPSHOTS_PATH, codec, disk);
     const log = await DurableLog.open({
       directory: DATA_FOLDER,

@@ -31,14 +31,20 @@ const QUIET: Partial<Profile> = {
   partitionRate: 0,
   healRate: 0.02,
   membershipRate: 0,
+  membersMax: 7,
+  membersEverMax: 16,
   jointRate: 0,
   departRate: 0,
+  bereaveRate: 0,
   nudgeRate: 0,
   rushRate: 0,
   flapRate: 0,
   isAlarmWide: false,
   noticeRate: 0,
   damageRate: 0,
+  ailRate: 0,
+  killShare: 0,
+  rotateRate: 0,
   strandRate: 0,
 };
 const SETTINGS: Profile["settings"] = {
@@ -47,6 +53,7 @@ const SETTINGS: Profile["settings"] = {
   heartbeatMs: (5 + 3) * STEP_MS,
   writeDelayMax: 3,
   applyDelayMax: 0,
+  applyStallsMax: 1,
   bytesPerMessageMax: 100,
   inflightMessagesMax: 8,
   inflightBytesMax: 1_000_000,
@@ -155,6 +162,53 @@ const LEAVING: Partial<Profile> = {
   settings: { ...SETTINGS, writeDelayMax: 8 },
 };
 
+/** Who goes away takes the leader along, in a group of two or three. */
+const BEREAVED: Partial<Profile> = {
+  ...LEAVING,
+  network: { dropRate: 0, duplicateRate: 0, delayMax: 1 },
+  membersMax: 3,
+  bereaveRate: 0.8,
+  crashRate: 0.002,
+  settings: { ...SETTINGS, writeDelayMax: 16, electionTicks: 40 },
+};
+
+/** Who is behind by a change of several voters is cut off, with a majority of the old ones, as soon as the leader knows that the change is committed. */
+const STRANDED: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  membershipRate: 0.1,
+  jointRate: 1,
+  strandRate: 1,
+  healRate: 0.005,
+  writeRate: 0.5,
+  readRate: 0.02,
+  settings: { ...SETTINGS, electionTicks: 60, writeDelayMax: 4 },
+};
+
+/** Disks that are full, or fail, for a while; processes that end alone, and then with their machine. */
+const AILING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  ailRate: 0.03,
+  crashRate: 0.02,
+  killShare: 0.5,
+  restartRate: 0.1,
+  writeRate: 0.3,
+  settings: { ...SETTINGS, tailBodyMax: 600 },
+};
+
+/** Other data keys all the time, and crashes meanwhile. */
+const ROTATING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  rotateRate: 0.02,
+  crashRate: 0.02,
+  killShare: 0.5,
+  partitionRate: 0.01,
+  writeRate: 0.3,
+  settings: { ...SETTINGS, snapshotEvery: 30 },
+};
+
 /** Nothing but one connection that flaps, seldom enough for leaders to be taken for stable in between. */
 const FLAPPING: Partial<Profile> = {
   ...QUIET,
@@ -185,16 +239,30 @@ const SNAPPING: Partial<Profile> = {
   settings: { ...SETTINGS, writeDelayMax: 4, snapshotEvery: 10, tailMax: 2 },
 };
 
-/** Members come one after the other, some are slow to apply that, and the network breaks. */
+/** Members come one after the other, some are slow to apply that, several times in a row, and the network breaks. */
 const GROWING: Partial<Profile> = {
   ...QUIET,
   memberCount: 3,
-  membershipRate: 0.5,
+  network: { dropRate: 0, duplicateRate: 0, delayMax: 1 },
+  membershipRate: 0.1,
+  membersMax: 5,
+  membersEverMax: 40,
+  departRate: 1,
   strandRate: 0.5,
   healRate: 0.02,
-  writeRate: 0.8,
+  writeRate: 0.5,
   readRate: 0.02,
-  settings: { ...SETTINGS, electionTicks: 12, heartbeatTicks: 2, heartbeatMs: (2 + 3) * STEP_MS, writeDelayMax: 0, applyDelayMax: 150, snapshotEvery: 1_000 },
+  settings: {
+    ...SETTINGS,
+    electionTicks: 8,
+    heartbeatTicks: 1,
+    heartbeatMs: (1 + 1) * STEP_MS,
+    writeDelayMax: 0,
+    applyDelayMax: 15,
+    applyStallsMax: 10,
+    inflightMessagesMax: 1_000,
+    snapshotEvery: 1_000,
+  },
 };
 
 /** What src/replica does to be durable, left out. Only a simulation that runs it can tell. */
@@ -283,7 +351,7 @@ const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
         replace: "    dirname(path);\n",
       },
     ],
-    profile: CRASHING,
+    profile: { ...MOVING, crashRate: 0.05 },
   },
   {
     name: "cuts its log before the new entries are durable",
@@ -347,7 +415,7 @@ const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/replica/incoming-snapshot.ts",
-        find: "    await file.sync();\n",
+        find: "    await this.#unlessBroken(() => file.sync());\n",
         replace: "",
       },
     ],
@@ -358,22 +426,146 @@ const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/replica/snapshot-folder.ts",
-        find: "    await this.#disk.syncFolder(this.#path);\n",
-        replace: "",
+        find: "place));\n    await this.#disk.syncFolder(this.#path);\n",
+        replace: "place));\n",
       },
     ],
     profile: SNAPPING,
   },
   {
     name: "removes its old snapshot as soon as it has received another",
+    isRare: true,
     edits: [
       {
         file: "src/replica/snapshot-folder.ts",
-        find: "    await this.#disk.syncFolder(this.#path);\n",
-        replace: "    await this.#disk.syncFolder(this.#path);\n    await this.retain(place, 0);\n",
+        find: "place));\n    await this.#disk.syncFolder(this.#path);\n",
+        replace: "place));\n    await this.#disk.syncFolder(this.#path);\n    await this.retain(place, 0);\n",
       },
     ],
     profile: SNAPPING,
+  },
+];
+
+/** What is to be done when the disk fails, or only the process ends, left out. */
+const PLANTED_IN_FAILURE: readonly PlantedBug[] = [
+  {
+    name: "acknowledges what it could not write",
+    edits: [
+      { file: "src/replica/driver.ts", find: "if (written !== null) await written;", replace: "if (written !== null) await written.catch(() => undefined);" },
+    ],
+    profile: AILING,
+  },
+  {
+    name: "sends what waits for the disk also when that failed",
+    edits: [
+      {
+        file: "src/replica/driver.ts",
+        find: "if (written !== null) await written;",
+        replace: "await written?.catch((cause: unknown) => {\n      this.#hooks.send(ready.messagesAfterPersist);\n      throw cause;\n    });",
+      },
+    ],
+    profile: AILING,
+  },
+  {
+    name: "tries a failed write again and goes on",
+    edits: [{ file: "src/replica/durable-log.ts", find: "      await write();\n", replace: "      await write().catch(write);\n" }],
+    profile: AILING,
+  },
+  {
+    name: "goes on after entries could not be cleared",
+    isRare: true,
+    edits: [
+      {
+        file: "src/replica/durable-log.ts",
+        find: ".then(() => this.#guard(() => this.#level.clear({ gte: entryKey(0), lte: entryKey(through) })))",
+        replace: ".then(() => this.#level.clear({ gte: entryKey(0), lte: entryKey(through) }))",
+      },
+    ],
+    profile: { ...AILING, settings: { ...SETTINGS, tailBodyMax: 600, snapshotEvery: 10 } },
+  },
+  {
+    name: "syncs a received snapshot again after a sync of it failed",
+    isRare: true,
+    edits: [
+      {
+        file: "src/replica/incoming-snapshot.ts",
+        find: "    await this.#unlessBroken(() => file.sync());\n",
+        replace: "    await file.sync();\n",
+      },
+    ],
+    profile: { ...SNAPPING, ailRate: 0.05, killShare: 0.2 },
+  },
+  {
+    name: "does not sync the name that a killed process gave its tail file",
+    isRare: true,
+    edits: [{ file: "src/replica/durable-log.ts", find: "if (tail !== null) await disk.syncFolder(directory);", replace: "" }],
+    profile: { ...MOVING, crashRate: 0.1, killShare: 0.5 },
+  },
+  {
+    name: "writes over the only good slot of its tail file when it starts",
+    edits: [{ file: "src/replica/durable-log.ts", find: "if (recovered?.mayRenewWitness === true) await", replace: "if (recovered !== null) await" }],
+    profile: CRASHING,
+  },
+  {
+    name: "believes a slot of the tail file that is not durable",
+    isRare: true,
+    edits: [
+      {
+        file: "src/replica/recovery.ts",
+        find: 'slots.some((slot) => slot.type === "damaged");',
+        replace: "slots.length > 0;",
+      },
+    ],
+    profile: { ...CRASHING, killShare: 0.5, restartRate: 0.2 },
+  },
+  {
+    name: "seals nothing but its snapshots with a new key",
+    edits: [{ file: "src/replica/resealing.ts", find: "let next: number | null = 0;", replace: "let next: number | null = null as number | null;" }],
+    profile: ROTATING,
+  },
+  {
+    name: "forgets what was being written when the key changed",
+    edits: [
+      {
+        file: "src/replica/resealing.ts",
+        find: "await between(() => Promise.resolve(log.storage.lastIndex()));",
+        replace: "log.storage.lastIndex();",
+      },
+    ],
+    profile: ROTATING,
+  },
+  {
+    name: "takes a snapshot for sealed anew whose name is not durable",
+    isRare: true,
+    edits: [{ file: "src/replica/snapshot-folder.ts", find: "power cut.\n    await this.#disk.syncFolder(this.#path);\n", replace: "power cut.\n" }],
+    profile: ROTATING,
+  },
+  {
+    name: "seals its snapshots with the old key for ever",
+    edits: [{ file: "src/replica/resealing.ts", find: "  await folder.reseal(signal);\n", replace: "" }],
+    profile: ROTATING,
+  },
+  {
+    name: "seals one slot of the tail file with a new key, and drops the old one",
+    edits: [{ file: "src/replica/durable-log.ts", find: "for (let slot = 0; slot < 2; slot++) {", replace: "for (let slot = 0; slot < 1; slot++) {" }],
+    profile: ROTATING,
+  },
+  {
+    name: "drops an old key before the last record that it sealed is gone",
+    edits: [
+      {
+        file: "test/simulation/process.ts",
+        find: "    this.#codec.rotate(member.keys);\n",
+        replace: "    this.#codec.rotate(member.keys);\n    member.keys = member.keys.slice(0, 1);\n",
+      },
+    ],
+    profile: ROTATING,
+  },
+  {
+    name: "does not wait for a snapshot that is being written under the old key",
+    isRare: true,
+    edits: [{ file: "src/replica/snapshot-folder.ts", find: "    await Promise.allSettled(this.#writing);\n", replace: "" }],
+    profile: { ...ROTATING, rotateRate: 0.05, settings: { ...SETTINGS, snapshotEvery: 10, writeDelayMax: 12 } },
   },
 ];
 
@@ -608,7 +800,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         replace: "return majorityIndex(config.voters, acknowledged);",
       },
     ],
-    profile: JOINT,
+    profile: STRANDED,
   },
   {
     name: "is elected by a majority of the new voters alone",
@@ -655,13 +847,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
         replace: "return this.#commit;",
       },
     ],
-    profile: {
-      ...LEAVING,
-      network: { dropRate: 0, duplicateRate: 0, delayMax: 1 },
-      crashRate: 0.15,
-      membershipRate: 0.3,
-      settings: { ...SETTINGS, electionTicks: 40, writeDelayMax: 16 },
-    },
+    profile: BEREAVED,
   },
   {
     name: "may forget that a removal is committed",
@@ -731,9 +917,9 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: "test/simulation/member.ts",
-        find: "    this.disk.crash();",
+        find: "    else this.disk.abandon();",
         replace:
-          "    this.disk.crash();\n    if (this.#world.random.next() < 0.05) {\n      for (const path of ['/data/tail', '/data/log', '/data/snapshots']) this.disk.folders.forget(path);\n      this.#promised = null;\n    }",
+          "    else this.disk.abandon();\n    if (this.#world.random.next() < 0.05) {\n      for (const path of ['/data/tail', '/data/log', '/data/snapshots']) this.disk.folders.forget(path);\n      this.#promised = null;\n    }",
       },
     ],
   },
@@ -765,8 +951,8 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/replica/durable-log.ts",
-        find: "if (recovered?.isVouchedFor === false) await",
-        replace: "if (recovered?.isVouchedFor === false && recovered.state.sequence === 0) await",
+        find: "if (recovered?.mayRenewWitness === true) await",
+        replace: "if (recovered?.mayRenewWitness === true && recovered.state.sequence === 0) await",
       },
     ],
     profile: CRASHING,
@@ -814,6 +1000,7 @@ export const PLANTED_BUGS: readonly PlantedBug[] = [
     profile: DAMAGED,
   },
   ...PLANTED_IN_DURABILITY,
+  ...PLANTED_IN_FAILURE,
   {
     // Each of the two checks makes up for the lack of the other: only without both is the rule broken.
     name: "counts votes by a configuration that it knows to be old",
@@ -846,4 +1033,8 @@ export const PLANTING_PROFILES = {
   SNAPPING,
   DAMAGED,
   GROWING,
+  BEREAVED,
+  STRANDED,
+  AILING,
+  ROTATING,
 } as const;

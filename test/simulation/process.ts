@@ -7,11 +7,14 @@ import { Raft } from "../../src/raft/raft.js";
 import { Driver } from "../../src/replica/driver.js";
 import type { DurableLog, LogWrite } from "../../src/replica/durable-log.js";
 import { EarlyCampaign } from "../../src/replica/early-campaign.js";
+import { reseal } from "../../src/replica/resealing.js";
 import type { SnapshotFolder } from "../../src/replica/snapshot-folder.js";
 import type { SnapshotProgress } from "../../src/replica/snapshot-frames.js";
 import { SnapshotSender } from "../../src/replica/snapshot-sender.js";
 import { Snapshotter } from "../../src/replica/snapshotter.js";
+import { isDiskError } from "./ailment.js";
 import { decodeCommand } from "./command.js";
+import type { CheckedRecords } from "./checked-records.js";
 import { decodeState, encodeState, Machine } from "./machine.js";
 import type { MemberWorld, SimulatedMember } from "./member.js";
 import type { Transfer } from "./network.js";
@@ -26,12 +29,20 @@ export interface PendingRead {
   readonly context: number;
 }
 
+/** What a start of a member finds on its disk, and what opens it. */
+export interface ProcessParts {
+  readonly log: DurableLog;
+  readonly folder: SnapshotFolder;
+  readonly codec: CheckedRecords;
+}
+
 /** What there is of a member between a start and a crash: the parts of src/replica around a core, put together as GroupMember does. */
 export class MemberProcess {
   readonly #member: SimulatedMember;
   readonly #world: MemberWorld;
   readonly #log: DurableLog;
   readonly #folder: SnapshotFolder;
+  readonly #codec: CheckedRecords;
   readonly raft: Raft;
   readonly #driver: Driver;
   readonly #snapshotter: Snapshotter;
@@ -41,19 +52,23 @@ export class MemberProcess {
   readonly #ticks: TickClock;
   /** Under way to the disk. */
   #write: LogWrite | null = null;
-  /** What there is to apply at once takes its time once. */
-  #mayBeSlow = false;
+  /** How often what there is to apply at once may still take its time. */
+  #stallsLeft = 0;
   #reads: PendingRead[] = [];
   readonly #incoming = new Set<Transfer>();
   #tickCount = 0;
+  #isResealing = false;
+  readonly #stopping = new AbortController();
   #isOver = false;
 
-  constructor(member: SimulatedMember, world: MemberWorld, { log, folder }: { readonly log: DurableLog; readonly folder: SnapshotFolder }) {
+  constructor(member: SimulatedMember, world: MemberWorld, parts: ProcessParts) {
     const { settings, random } = world;
+    const { log, folder } = parts;
     this.#member = member;
     this.#world = world;
     this.#log = log;
     this.#folder = folder;
+    this.#codec = parts.codec;
     this.#clock = new StepClock(() => world.now());
     this.#ticks = new TickClock(this.#clock);
     this.raft = new Raft({ ...settings, id: member.id, storage: log.storage, random, applied: member.machine.index });
@@ -94,13 +109,17 @@ export class MemberProcess {
   }
 
   run(): void {
-    this.#driver.failure.catch((cause: unknown) => this.#fail(cause));
+    this.#driver.failure.catch((cause: unknown) => {
+      if (!isDiskError(cause)) this.#fail(cause);
+      else if (!this.#isOver) this.#member.stepsDown(cause);
+    });
     this.#driver.start();
   }
 
   /** The machine is off: nothing of this goes on. */
   end(): void {
     this.#isOver = true;
+    this.#stopping.abort(new ClusterError("unavailable", "the process ends"));
     this.#earlyCampaign.stop();
     void this.#driver.stop();
     for (const transfer of this.#incoming) transfer.failed(new Error("the receiver crashed"));
@@ -157,7 +176,7 @@ export class MemberProcess {
       (cause: unknown) => {
         settled();
         transfer.failed(cause);
-        if (!isClusterError(cause)) this.#fail(cause);
+        if (!isClusterError(cause) && !isDiskError(cause)) this.#fail(cause);
       },
     );
   }
@@ -176,7 +195,9 @@ export class MemberProcess {
       // Clients propose when they like.
       propose: () => undefined,
       ticked: () => {
-        if (++this.#tickCount % FLUSH_TICKS === 0) this.#driver.exclusively(() => this.#log.flush());
+        if (++this.#tickCount % FLUSH_TICKS !== 0) return;
+        this.#driver.exclusively(() => this.#log.flush());
+        this.#keepKeys();
       },
       turned: () => undefined,
       install: async (snapshot) => {
@@ -211,7 +232,7 @@ export class MemberProcess {
   #append(write: LogWrite): Promise<void> | null {
     const first = write.entries[0];
     const { checker } = this.#world;
-    this.#mayBeSlow = true;
+    this.#stallsLeft = this.#world.settings.applyStallsMax;
     if (first !== undefined) checker.stores(this.#member.id, write.entries, write.snapshot?.term ?? this.storage.term(first.index - 1) ?? 0);
     const written = this.#log.append(write);
     if (written === null) return null;
@@ -229,8 +250,8 @@ export class MemberProcess {
     checker.applies(member.id, entry);
     member.machine.apply(entry);
     if (entry.type === "config_change") this.#applyChange(entry);
-    if (this.#mayBeSlow && settings.applyDelayMax > 0 && random.next() < member.slowness) {
-      this.#mayBeSlow = false;
+    if (this.#stallsLeft > 0 && settings.applyDelayMax > 0 && random.next() < member.slowness) {
+      this.#stallsLeft--;
       this.#ticks.spendSlice();
     }
   }
@@ -243,6 +264,33 @@ export class MemberProcess {
     this.#world.trace(() => `${id} applies configuration ${describeConfig(config)}`);
     const { leader } = this.raft;
     if (before !== null && isMember(before, id) && !isMember(config, id) && leader !== 0 && leader !== id) this.#world.onRemoved(this.#member);
+  }
+
+  /** As KeyKeeper of src/node does it: a new key is kept before it is used, and those before until nothing is sealed with them any more. */
+  #keepKeys(): void {
+    const member = this.#member;
+    if (this.#isResealing || (member.keys.length === 1 && member.keys[0] === member.wantedKey)) return;
+    if (member.keys[0] !== member.wantedKey) member.keys = [member.wantedKey, ...member.keys];
+    this.#codec.rotate(member.keys);
+    this.#isResealing = true;
+    this.#reseal()
+      .then(() => {
+        if (!this.#isOver) member.keys = member.keys.slice(0, 1);
+        this.#world.trace(() => `${member.id} has sealed everything with key ${member.keys}`);
+      })
+      // It is tried again, like a snapshot of old that is damaged.
+      .catch((cause: unknown) => {
+        if (!isDiskError(cause) && !isClusterError(cause)) this.#fail(cause);
+      })
+      .finally(() => {
+        this.#isResealing = false;
+      });
+  }
+
+  #reseal(): Promise<void> {
+    const log = this.#log;
+    const exclusively = (job: () => Promise<void>) => this.#driver.exclusively(() => this.#member.reseals(log, job));
+    return reseal({ log, folder: this.#folder, exclusively, signal: this.#stopping.signal });
   }
 
   /** What there is to apply takes its time, too. */
@@ -259,7 +307,7 @@ export class MemberProcess {
     try {
       await this.#folder.write({ meta, members: [] }, [encodeState(machine.state())], signal);
     } catch (cause) {
-      this.#fail(cause);
+      if (!isDiskError(cause)) this.#fail(cause);
       throw cause;
     }
     return meta;

@@ -29,10 +29,16 @@ export interface Profile {
   /** How much slower than the others' some members' clocks may be: 1 is not at all. */
   readonly slowClock: number;
   readonly membershipRate: number;
+  /** The group does not grow beyond so many voters and learners. */
+  readonly membersMax: number;
+  /** Members that there ever are. */
+  readonly membersEverMax: number;
   /** Of a change of membership: that it has several steps. */
   readonly jointRate: number;
   /** Of a member that learns of its removal: that it goes away at once, for ever. */
   readonly departRate: number;
+  /** That the leader crashes as soon as somebody has gone away who learned of its removal. */
+  readonly bereaveRate: number;
   readonly nudgeRate: number;
   readonly rushRate: number;
   /** That a connection between the leader and the flapper breaks and comes back, or all of the leader's do. */
@@ -45,6 +51,12 @@ export interface Profile {
   readonly noticeRate: number;
   /** That something happens to what a member has on its disk. */
   readonly damageRate: number;
+  /** That a disk is full, or fails, for a while. */
+  readonly ailRate: number;
+  /** Of a crash: that it is of the process alone, and the machine goes on. */
+  readonly killShare: number;
+  /** That everybody is to have another data key. */
+  readonly rotateRate: number;
   readonly writeRate: number;
   readonly readRate: number;
 }
@@ -61,6 +73,8 @@ const QUIET = {
   nudgeRate: 0,
   rushRate: 0,
   damageRate: 0,
+  ailRate: 0,
+  rotateRate: 0,
   strandRate: 0,
 };
 
@@ -94,6 +108,7 @@ function drawWild(random: Random): Profile {
       inflightBytesMax: [30, 1_000, 1_000_000][integerBetween(random, 0, 2)]!,
       writeDelayMax,
       applyDelayMax: random.next() < 0.3 ? 2 * writeDelayMax : 0,
+      applyStallsMax: [1, 1, 4][integerBetween(random, 0, 2)]!,
       snapshotEvery: [10, 30, 100, 1000][integerBetween(random, 0, 3)]!,
       tailMax: integerBetween(random, 0, 20),
       tailBodyMax: [600, 1_000, 8_000][integerBetween(random, 0, 2)]!,
@@ -110,8 +125,11 @@ function drawWild(random: Random): Profile {
     healRate: 0.02,
     slowClock: random.next() < 0.3 ? 0.05 + 0.5 * random.next() : 1,
     membershipRate: sometimes(0.6, 0.03),
+    membersEverMax: 16,
+    membersMax: [2, 3, 5, 7, 7][integerBetween(random, 0, 4)]!,
     jointRate: random.next() < 0.5 ? random.next() : 0,
     departRate: random.next(),
+    bereaveRate: sometimes(0.3, 1),
     nudgeRate: sometimes(0.5, 0.02),
     rushRate: sometimes(0.3, 0.05),
     flapRate: sometimes(0.3, 0.3),
@@ -120,6 +138,9 @@ function drawWild(random: Random): Profile {
     noticeRate: random.next(),
     damageRate: sometimes(0.4, 0.02),
     strandRate: sometimes(0.2, 0.5),
+    ailRate: sometimes(0.4, 0.02),
+    rotateRate: sometimes(0.3, 0.02),
+    killShare: random.next() < 0.5 ? random.next() : 0,
     writeRate: 0.05 + 0.6 * random.next(),
     readRate: 0.05 + 0.4 * random.next(),
   };

@@ -41,11 +41,19 @@ test.each(Object.entries(PLANTING_PROFILES))("the mixture of faults %s is no def
 });
 
 test("members with damaged disks refuse to start, or start with all that they acknowledged", async () => {
-  const runs = await simulateAll(10, { steps: 1_000, profile: PLANTING_PROFILES.DAMAGED });
+  const runs = await simulateAll(20, { steps: 1_000, profile: PLANTING_PROFILES.DAMAGED });
   const total = (count: (counts: (typeof runs)[number]["counts"]) => number) => runs.reduce((sum, { counts }) => sum + count(counts), 0);
   expect(runs.filter(({ failure }) => failure !== null)).toEqual([]);
   expect(total(({ refused }) => refused)).toBeGreaterThan(5);
   expect(total(({ damaged, refused }) => damaged - refused)).toBeGreaterThan(5);
+});
+
+test("members whose disks fail say so and stop, and the group goes on", async () => {
+  const runs = await simulateAll(10, { steps: 1_000, profile: PLANTING_PROFILES.AILING });
+  const total = (count: (counts: (typeof runs)[number]["counts"]) => number) => runs.reduce((sum, { counts }) => sum + count(counts), 0);
+  expect(runs.filter(({ failure }) => failure !== null)).toEqual([]);
+  expect(total(({ diskFailures }) => diskFailures)).toBeGreaterThan(20);
+  expect(total(({ acknowledged }) => acknowledged)).toBeGreaterThan(100);
 });
 
 test("leaders are stable long enough to be put to the test", async () => {

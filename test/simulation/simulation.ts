@@ -8,7 +8,7 @@ import type { OutgoingSnapshot } from "../../src/replica/transport.js";
 import { nextTurn } from "../../src/base/next-turn.js";
 import { Checker, PropertyViolated } from "./checker.js";
 import { Clients } from "./clients.js";
-import { type FaultyWorld, injectFaults } from "./faults.js";
+import { bereave, type FaultyWorld, injectFaults } from "./faults.js";
 import { describeMessage } from "./describe-message.js";
 import { LeaderHealth } from "./leader-health.js";
 import { EMPTY_STATE } from "./machine.js";
@@ -121,6 +121,7 @@ class World implements MemberWorld, FaultyWorld {
 
   send(from: SimulatedMember, message: RaftMessage): void {
     this.messageCount++;
+    this.checker.sends(message, from.disk.logFailedAt, this.#now);
     if (message.type === "append" || message.type === "heartbeat") this.checker.leads(from.id, message.term, from.process.storage);
     this.network.send(this.#now, { message, transfer: null, isLost: false });
   }
@@ -151,6 +152,13 @@ class World implements MemberWorld, FaultyWorld {
     member.hasLeft = wantsToLeave && (!this.#hasLosses || this.canGoOnWithout(member));
   }
 
+  onDiskFailed(member: SimulatedMember, cause: unknown): void {
+    this.checker.stepsDown(member.id, cause);
+    this.trace(() => `${member.id} ends: ${messageOf(cause)}`);
+    this.crash(member);
+    this.disturbed();
+  }
+
   onRefused(member: SimulatedMember, refusal: ClusterError): void {
     this.checker.refuses(member.id, refusal, member.disk.damage);
     member.isLost = true;
@@ -174,9 +182,11 @@ class World implements MemberWorld, FaultyWorld {
 
   /** The running member that leads in the highest term. */
   leader(): SimulatedMember | null {
-    const running = [...this.members.values()].filter((member) => member.isRunning);
-    const leaders = running.map((member) => ({ member, status: member.raft.status() })).filter(({ status }) => status.role === "leader");
-    return leaders.sort((a, b) => b.status.term - a.status.term)[0]?.member ?? null;
+    let found: SimulatedMember | null = null;
+    for (const member of this.members.values()) {
+      if (member.isRunning && member.raft.role === "leader" && member.raft.term > (found?.raft.term ?? 0)) found = member;
+    }
+    return found;
   }
 
   addBlank(except: readonly number[]): SimulatedMember {
@@ -188,9 +198,9 @@ class World implements MemberWorld, FaultyWorld {
     return member;
   }
 
-  crash(member: SimulatedMember): void {
+  crash(member: SimulatedMember, what: "machine" | "process" = this.random.next() < this.profile.killShare ? "process" : "machine"): void {
     if (!member.isUp) return;
-    member.crash();
+    member.crash(what);
     this.#clients.onCrash(member);
     for (const other of this.members.values()) if (other.isRunning && this.random.next() < this.profile.noticeRate) other.peerLost(member.id);
   }
@@ -221,7 +231,11 @@ class World implements MemberWorld, FaultyWorld {
       if (member.isRunning && this.random.next() < tickRate * member.clockRate) member.tick();
     }
     await this.#settled();
-    for (const member of this.members.values()) if (member.hasLeft && member.isUp) this.crash(member);
+    for (const member of this.members.values()) {
+      if (!member.hasLeft || !member.isUp) continue;
+      this.crash(member);
+      bereave(this);
+    }
   }
 
   /** All that follows from what has happened has happened: nothing in a simulation waits for anything but promises of its own. */
@@ -267,18 +281,27 @@ class World implements MemberWorld, FaultyWorld {
     this.trace(() => "everything heals");
     this.network.heal();
     this.network.faults = NO_FAULTS;
-    for (const member of this.members.values()) member.clockRate = 1;
+    for (const member of this.members.values()) {
+      member.clockRate = 1;
+      member.disk.ailment = null;
+    }
+    this.#startAll();
+  }
+
+  #startAll(): void {
     for (const member of this.members.values()) if (!member.isUp && !member.hasLeft && !member.isLost) member.start();
   }
 
   /** Once all faults are over, a write commits and every member of the group applies it; logs and states advance all the while. */
   async #awaitProgress(): Promise<void> {
-    const { electionTicks, writeDelayMax, applyDelayMax } = this.settings;
-    const patience = 20 * electionTicks + 20 * (writeDelayMax + 1) + 4 * applyDelayMax;
+    const { electionTicks, writeDelayMax, applyDelayMax, applyStallsMax } = this.settings;
+    const patience = 20 * electionTicks + 20 * (writeDelayMax + 1) + 4 * applyDelayMax * applyStallsMax;
     const target = this.checker.committedMax + 5;
     let [seen, seenAt] = ["", this.#now];
     for (const end = this.#now + HEALING_STEPS_MAX; this.#now < Math.min(end, seenAt + patience); ) {
       await this.#step(1);
+      // Somebody may have yet to notice that its disk failed before.
+      this.#startAll();
       const leader = this.leader();
       if (leader === null) continue;
       if (this.checker.committedMax >= target && this.#hasCaughtUp(leader)) return;

@@ -43,6 +43,18 @@ export class StoredFile {
     };
   }
 
+  /**
+   * What to call when a sync that begins now has failed: what it was to write is there or not, in part too, and still seen, and no later sync
+   * tries it again (as Linux does it: https://wiki.postgresql.org/wiki/Fsync_Errors).
+   */
+  failing(random: Random): () => void {
+    const last = this.#changes.at(-1);
+    return () => {
+      const count = last === undefined ? 0 : this.#changes.indexOf(last) + 1;
+      for (const change of this.#changes.splice(0, count)) this.#durable = torn(this.#durable, change, random);
+    };
+  }
+
   /** The machine is off: of each change that is not durable any sectors may be there. */
   lose(random: Random): void {
     for (const change of this.#changes.splice(0)) this.#durable = torn(this.#durable, change, random);
