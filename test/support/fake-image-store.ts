@@ -1,89 +1,48 @@
 import type { Readable } from "node:stream";
 import { ClusterError } from "../../src/base/errors.js";
-import type { HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../../src/runtime/image-store.js";
+import type { ImageInfo, ImageRemoval, ImageStore, ImportOptions } from "../../src/runtime/image-store.js";
+import { imageInfo, PartialImageStore } from "./partial-image-store.js";
 
 /** Images by name, without content. */
-export class FakeImageStore implements ImageStore {
+export class FakeImageStore extends PartialImageStore {
   readonly names: Set<string>;
 
   /** References with a digest, by name: those of images that came from a registry. */
   readonly digests = new Map<string, readonly string[]>();
 
   constructor(names: readonly string[]) {
+    super();
     this.names = new Set(names);
   }
 
-  async import(_tar: Readable, options: ImportOptions): Promise<ImageInfo> {
+  override async import(_tar: Readable, options: ImportOptions): Promise<ImageInfo> {
     this.names.add(options.reference);
-    return imageInfo(options.reference);
+    return named(options.reference);
   }
 
-  async tag(reference: string, target: string): Promise<void> {
+  override async tag(reference: string, target: string): Promise<void> {
     if (!this.names.has(reference)) throw new ClusterError("not_found", `No such image: ${reference}`);
     this.names.add(target);
   }
 
-  resolve(reference: string): ImageInfo | undefined {
-    return this.names.has(reference) ? { ...imageInfo(reference), digests: this.digests.get(reference) ?? [] } : undefined;
+  override resolve(reference: string): ImageInfo | undefined {
+    return this.names.has(reference) ? imageInfo({ tags: [reference], digests: this.digests.get(reference) ?? [] }) : undefined;
   }
 
-  list(): readonly ImageInfo[] {
-    return [...this.names].map(imageInfo);
+  override list(): readonly ImageInfo[] {
+    return [...this.names].map(named);
   }
 
-  async remove(reference: string): Promise<readonly ImageRemoval[]> {
+  override async remove(reference: string): Promise<readonly ImageRemoval[]> {
     if (!this.names.delete(reference)) throw new ClusterError("not_found", `No such image: ${reference}`);
     return [{ type: "untagged", reference }];
   }
 
-  commit(): never {
-    throw new ClusterError("unimplemented", "this store only has names");
-  }
-
-  load(): never {
-    throw new ClusterError("unimplemented", "this store only has names");
-  }
-
-  save(): never {
-    throw new ClusterError("unimplemented", "this store only has names");
-  }
-
-  history(): readonly HistoryStep[] {
-    return [];
-  }
-
-  async prune(): ReturnType<ImageStore["prune"]> {
+  override async prune(): ReturnType<ImageStore["prune"]> {
     return { removals: [], freedBytes: 0 };
-  }
-
-  /** Nobody is told. */
-  onChange(): () => void {
-    return () => undefined;
-  }
-
-  layerSizeBytes(): number {
-    return 0;
-  }
-
-  layerFolders(): readonly string[] {
-    return [];
   }
 }
 
-function imageInfo(name: string): ImageInfo {
-  const config = {
-    user: "",
-    exposedPorts: [],
-    env: [],
-    entrypoint: [],
-    command: [],
-    volumes: [],
-    workingDir: "",
-    labels: {},
-    stopSignal: "",
-    health: null,
-    shell: [],
-  };
-  const about = { createdAtMs: 0, sizeBytes: 0, architecture: "amd64", variant: "", os: "linux", author: "", comment: "" };
-  return { id: "sha256:fake", tags: [name], digests: [], ...about, layers: [], config };
+function named(name: string): ImageInfo {
+  return imageInfo({ tags: [name] });
 }

@@ -1,8 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { ClusterError } from "../../src/base/errors.js";
-import type { ImageConfig, ImageInfo, ImageStore } from "../../src/runtime/image-store.js";
+import type { ImageConfig, ImageInfo } from "../../src/runtime/image-store.js";
+import { EMPTY_CONFIG } from "../../src/runtime/images/import-changes.js";
+import { imageInfo, PartialImageStore } from "./partial-image-store.js";
 
 const APPLETS = [
   "sh",
@@ -37,95 +38,27 @@ const APPLETS = [
   "kill",
 ];
 
-/** Image configuration with nothing in it. */
-export const EMPTY_CONFIG: ImageConfig = {
-  user: "",
-  exposedPorts: [],
-  health: null,
-  shell: [],
-  env: [],
-  entrypoint: [],
-  command: [],
-  volumes: [],
-  workingDir: "",
-  labels: {},
-  stopSignal: "",
-};
-
 /** An image store without files of its own: each image is a list of folders that are there. Only what a runtime asks is answered. */
-export class FolderImages implements ImageStore {
+export class FolderImages extends PartialImageStore {
   readonly #images = new Map<string, { readonly info: ImageInfo; readonly folders: readonly string[] }>();
 
   add(reference: string, folders: readonly string[], config: Partial<ImageConfig> = {}): ImageInfo {
-    const info: ImageInfo = {
-      id: `sha256:${randomBytes(32).toString("hex")}`,
-      tags: [reference],
-      digests: [],
-      createdAtMs: 0,
-      sizeBytes: 0,
-      architecture: "amd64",
-      variant: "",
-      os: "linux",
-      author: "",
-      comment: "",
-      layers: [],
-      config: { ...EMPTY_CONFIG, ...config },
-    };
+    const id = `sha256:${randomBytes(32).toString("hex")}`;
+    const info = imageInfo({ id, tags: [reference], config: { ...EMPTY_CONFIG, ...config } });
     this.#images.set(reference, { info, folders });
     return info;
   }
 
-  resolve(reference: string): ImageInfo | undefined {
+  override resolve(reference: string): ImageInfo | undefined {
     return this.#images.get(reference)?.info ?? this.list().find((info) => info.id === reference);
   }
 
-  list(): readonly ImageInfo[] {
+  override list(): readonly ImageInfo[] {
     return [...this.#images.values()].map((image) => image.info);
   }
 
-  /** Nobody is told. */
-  onChange(): () => void {
-    return () => undefined;
-  }
-
-  layerSizeBytes(): number {
-    return 0;
-  }
-
-  layerFolders(imageId: string): readonly string[] {
+  override layerFolders(imageId: string): readonly string[] {
     return [...this.#images.values()].find((image) => image.info.id === imageId)?.folders ?? [];
-  }
-
-  import(): never {
-    throw new ClusterError("unimplemented", "this store only holds folders");
-  }
-
-  commit(): never {
-    throw new ClusterError("unimplemented", "this store only holds folders");
-  }
-
-  load(): never {
-    throw new ClusterError("unimplemented", "this store only holds folders");
-  }
-
-  save(): never {
-    throw new ClusterError("unimplemented", "this store only holds folders");
-  }
-
-  history(): never {
-    throw new ClusterError("unimplemented", "this store only holds folders");
-  }
-
-  prune(): never {
-    throw new ClusterError("unimplemented", "this store only holds folders");
-  }
-
-  tag(): never {
-    throw new ClusterError("unimplemented", "this store only holds folders");
-  }
-
-  remove(): never {
-    throw new ClusterError("unimplemented", "this store only holds folders");
   }
 }
 

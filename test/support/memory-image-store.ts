@@ -2,15 +2,17 @@ import { createHash } from "node:crypto";
 import { Readable } from "node:stream";
 import { ClusterError } from "../../src/base/errors.js";
 import type { CommitOptions, HistoryStep, ImageInfo, ImageRemoval, ImageStore, ImportOptions, LoadedImage } from "../../src/runtime/image-store.js";
+import { EMPTY_CONFIG } from "../../src/runtime/images/import-changes.js";
+import { imageInfo, PartialImageStore } from "./partial-image-store.js";
 
 /** Images without files: an import reads its archive to the end and keeps the digest. Names are familiar ones with a tag. */
-export class MemoryImageStore implements ImageStore {
+export class MemoryImageStore extends PartialImageStore {
   readonly #images = new Map<string, ImageInfo>();
   /** Fails the next import with this, after the archive was read. */
   importError: ClusterError | null = null;
   readonly imports: (ImportOptions & { readonly sizeBytes: number })[] = [];
 
-  async import(tar: Readable, options: ImportOptions): Promise<ImageInfo> {
+  override async import(tar: Readable, options: ImportOptions): Promise<ImageInfo> {
     const digest = createHash("sha256").update(options.changes.join("\n"));
     let sizeBytes = 0;
     for await (const chunk of tar as AsyncIterable<Buffer>) {
@@ -22,39 +24,14 @@ export class MemoryImageStore implements ImageStore {
     const id = `sha256:${digest.digest("hex")}`;
     const tags = options.reference === "" ? [] : [familiar(options.reference)];
     for (const tag of tags) this.#untag(tag);
-    const config = {
-      user: "",
-      exposedPorts: [],
-      env: [],
-      entrypoint: [],
-      command: ["sleep"],
-      volumes: [],
-      workingDir: "",
-      labels: {},
-      stopSignal: "",
-      health: null,
-      shell: [],
-    };
-    const image: ImageInfo = {
-      id,
-      tags,
-      digests: [],
-      createdAtMs: 1_700_000_000_000,
-      sizeBytes,
-      architecture: "amd64",
-      variant: "",
-      os: "linux",
-      author: "",
-      comment: "",
-      layers: [id],
-      config,
-    };
+    const config = { ...EMPTY_CONFIG, command: ["sleep"] };
+    const image = imageInfo({ id, tags, createdAtMs: 1_700_000_000_000, sizeBytes, layers: [id], config });
     this.#images.set(id, image);
     return image;
   }
 
   /** The new image is as large as its parent and the layer. */
-  async commit(imageId: string, layer: Readable, options: CommitOptions): Promise<ImageInfo> {
+  override async commit(imageId: string, layer: Readable, options: CommitOptions): Promise<ImageInfo> {
     const parent = this.resolve(imageId);
     const { id, sizeBytes } = await this.import(layer, { reference: options.reference, message: options.message, changes: [], platform: "" });
     const { author, message: comment, config } = options;
@@ -71,7 +48,7 @@ export class MemoryImageStore implements ImageStore {
     return image;
   }
 
-  async tag(reference: string, target: string): Promise<void> {
+  override async tag(reference: string, target: string): Promise<void> {
     const image = this.resolve(reference);
     if (image === undefined) throw new ClusterError("not_found", `No such image: ${reference}`);
     const tag = familiar(target);
@@ -79,16 +56,16 @@ export class MemoryImageStore implements ImageStore {
     this.#images.set(image.id, { ...image, tags: [...image.tags, tag] });
   }
 
-  resolve(reference: string): ImageInfo | undefined {
+  override resolve(reference: string): ImageInfo | undefined {
     const tag = familiar(reference);
     return this.list().find((image) => image.tags.includes(tag) || image.id === reference || image.id.startsWith(`sha256:${reference}`));
   }
 
-  list(): readonly ImageInfo[] {
+  override list(): readonly ImageInfo[] {
     return [...this.#images.values()];
   }
 
-  async remove(reference: string, options: Parameters<ImageStore["remove"]>[1]): Promise<readonly ImageRemoval[]> {
+  override async remove(reference: string, options: Parameters<ImageStore["remove"]>[1]): Promise<readonly ImageRemoval[]> {
     const image = this.resolve(reference);
     if (image === undefined) throw new ClusterError("not_found", `No such image: ${reference}`);
     if (options.isInUse(image.id) && !options.force) throw new ClusterError("conflict", `image ${reference} is in use by a container`);
@@ -102,39 +79,30 @@ export class MemoryImageStore implements ImageStore {
     return [...image.tags.map((name) => ({ type: "untagged", reference: name }) as const), { type: "deleted", id: image.id }];
   }
 
-  async load(archive: Readable): Promise<readonly LoadedImage[]> {
+  override async load(archive: Readable): Promise<readonly LoadedImage[]> {
     const image = await this.import(archive, { reference: "loaded:v1", message: "", changes: [], platform: "" });
     return [{ id: image.id, reference: "loaded:v1" }];
   }
 
   /** The names, as a stream. */
-  async save(references: readonly string[]): Promise<Readable> {
+  override async save(references: readonly string[]): Promise<Readable> {
     for (const reference of references) if (this.resolve(reference) === undefined) throw new ClusterError("not_found", `No such image: ${reference}`);
     return Readable.from([references.join("\n")]);
   }
 
-  history(reference: string): readonly HistoryStep[] {
+  override history(reference: string): readonly HistoryStep[] {
     const image = this.resolve(reference);
     return image === undefined ? [] : [{ createdAtMs: image.createdAtMs, createdBy: "", comment: image.comment, sizeBytes: image.sizeBytes }];
   }
 
-  async prune(options: Parameters<ImageStore["prune"]>[0]): ReturnType<ImageStore["prune"]> {
+  override async prune(options: Parameters<ImageStore["prune"]>[0]): ReturnType<ImageStore["prune"]> {
     const unwanted = this.list().filter((image) => !options.isWanted(image));
     for (const { id } of unwanted) this.#images.delete(id);
     return { removals: unwanted.map(({ id }) => ({ type: "deleted", id })), freedBytes: unwanted.reduce((sum, image) => sum + image.sizeBytes, 0) };
   }
 
-  /** Nobody is told. */
-  onChange(): () => void {
-    return () => undefined;
-  }
-
-  layerSizeBytes(diffId: string): number {
+  override layerSizeBytes(diffId: string): number {
     return this.#images.get(diffId)?.sizeBytes ?? 0;
-  }
-
-  layerFolders(): readonly string[] {
-    return [];
   }
 
   #untag(tag: string): void {

@@ -17,7 +17,7 @@ import { planRlimits } from "../../../src/runtime/rlimits.js";
 import { signalNumber } from "../../../src/runtime/signals.js";
 import { planSysctls } from "../../../src/runtime/sysctls.js";
 import { containerConfig } from "../../support/container-world.js";
-import { EMPTY_CONFIG } from "../../support/folder-images.js";
+import { EMPTY_CONFIG } from "../../../src/runtime/images/import-changes.js";
 
 test.each([
   ["SIGTERM", 15],
