@@ -174,7 +174,7 @@ test("attaching to what is removed, or cannot start, says so", async () => {
 test("exec joins the container: its processes, names, files, limits, environment and filter", async () => {
   const id = await world.startReady({ hostname: "box", env: ["A=b"], workingDir: "/tmp", resources: { nanoCpus: 0, memoryBytes: 0, pids: 77 } });
   const script =
-    "hostname; echo $A $MORE; pwd; ls /proc | grep -c '^[0-9]'; cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; grep -E '^(Seccomp|CapEff):' /proc/self/status; cat; exit 5";
+    "hostname; echo $A $MORE; pwd; set -- /proc/[0-9]*; echo $#; cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null; grep -E '^(Seccomp|CapEff):' /proc/self/status; cat; exit 5";
   const process = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", script], env: ["MORE=c"], streams: ALL });
   process.stream!.end("input");
   const own = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", "echo $PWD >/tmp/made"] });
