@@ -2,10 +2,12 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "../base/error.h"
 #include "../base/file.h"
@@ -55,7 +57,30 @@ void removeInnerGroups(const std::string& path) {
   closedir(folder);
 }
 
+/** Whether there was anybody. */
+bool killOnce(const std::string& path) {
+  const auto text = readRegularFile(path + "/cgroup.procs", 1U << 20);
+  if (!text || text->empty()) return false;
+  for (const char* at = text->c_str(); *at != '\0';) {
+    char* end = nullptr;
+    const long process = strtol(at, &end, 10);
+    // One that has ended since then is what is wanted.
+    if (process > 0 && kill(static_cast<pid_t>(process), SIGKILL) < 0 && errno != ESRCH) fail("kill process", std::to_string(process));
+    at = *end == '\n' ? end + 1 : end + strlen(end);
+  }
+  return true;
+}
+
 }  // namespace
+
+void killMembers(const std::vector<std::string>& paths) {
+  for (const std::string& path : paths) {
+    for (int attempt = 0; attempt < 1000 && killOnce(path); attempt++) {
+      const timespec pause = {0, 1000000};
+      nanosleep(&pause, nullptr);
+    }
+  }
+}
 
 void removeCgroups(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {

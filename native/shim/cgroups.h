@@ -18,6 +18,9 @@ Fd openUnifiedCgroup(const std::vector<CgroupSettings>& groups);
  */
 void enterCgroups(const std::vector<CgroupSettings>& groups);
 
+/** Kills all that is in them: who has no process namespace of his own leaves others behind. Gives up after a second on who does not end. */
+void killMembers(const std::vector<std::string>& paths);
+
 /** Removes the directories; gives up after a second on one that stays busy (the daemon sweeps). */
 void removeCgroups(const std::vector<std::string>& paths);
 

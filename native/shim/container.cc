@@ -83,15 +83,16 @@ template <typename SetUp>
   _exit(1);
 }
 
-uint64_t namespacesOf(const NetworkSettings& network) {
-  const bool hasOwnNetwork = network.mode != "host" && network.mode != "container";
-  return CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (hasOwnNetwork ? CLONE_NEWNET : 0);
+uint64_t namespacesOf(const Settings& settings) {
+  const bool hasOwnNetwork = settings.network.mode != "host" && settings.network.mode != "container";
+  const uint64_t own = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (hasOwnNetwork ? CLONE_NEWNET : 0);
+  return own & ~settings.namespacesOfHost;
 }
 
 pid_t cloneProcess(const Settings& settings, int& processFd) {
   const Fd cgroup = openUnifiedCgroup(settings.cgroups);
   clone_args arguments = {};
-  arguments.flags = namespacesOf(settings.network) | CLONE_PIDFD;
+  arguments.flags = namespacesOf(settings) | CLONE_PIDFD;
   if (cgroup) {
     arguments.flags |= CLONE_INTO_CGROUP;
     arguments.cgroup = static_cast<uint64_t>(cgroup.get());
@@ -140,7 +141,7 @@ pid_t cloneRemapped(const Settings& settings, ChildStreams& streams, Pipe& go) {
     if (joined) enterJoined(settings, *joined);
   };
   const Fd cgroup = joined ? Fd() : openUnifiedCgroup(settings.cgroups);
-  const pid_t process = cloneApart(namespacesOf(settings.network) | (joined ? 0 : CLONE_NEWUSER), cgroup, streams.child.report, prepare, [&] {
+  const pid_t process = cloneApart(namespacesOf(settings) | (joined ? 0 : CLONE_NEWUSER), cgroup, streams.child.report, prepare, [&] {
     go.write.reset();
     streams.shim = Child();
     streams.child.go = std::move(go.read);

@@ -1,6 +1,7 @@
 #include "devices.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -25,9 +26,18 @@ struct Link {
 constexpr Link LINKS[] = {{"fd", "/proc/self/fd"},     {"stdin", "/proc/self/fd/0"}, {"stdout", "/proc/self/fd/1"},
                           {"stderr", "/proc/self/fd/2"}, {"core", "/proc/kcore"},      {"ptmx", "pts/ptmx"}};
 
-void mountBelow(const Fd& dev, const char* name, const char* type, unsigned long flags, const char* data) {
+Fd makeFolder(const Fd& dev, const char* name) {
   if (mkdirat(dev.get(), name, 0755) < 0 && errno != EEXIST) fail("create directory /dev", name);
-  const Fd target(check(openat(dev.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "open /dev", name));
+  return Fd(check(openat(dev.get(), name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC), "open /dev", name));
+}
+
+void bindFolderBelow(const Fd& dev, const char* name, const char* source) {
+  const Fd target = makeFolder(dev, name);
+  check(mount(source, pathOf(target.get()).c_str(), nullptr, MS_BIND, nullptr), "bind mount /dev", name);
+}
+
+void mountBelow(const Fd& dev, const char* name, const char* type, unsigned long flags, const char* data) {
+  const Fd target = makeFolder(dev, name);
   check(mount(type, pathOf(target.get()).c_str(), type, flags, data), "mount /dev", name);
 }
 
@@ -74,7 +84,11 @@ void mountDevices(int root, const Settings& settings) {
 void mountDeviceSystems(int root, const Settings& settings) {
   const Fd dev = openPlainDirectory(root, "dev");
   mountBelow(dev, "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
-  const std::string size = "mode=1777,size=" + std::to_string(settings.sharedMemorySize);
-  mountBelow(dev, "shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, size.c_str());
+  if ((settings.namespacesOfHost & CLONE_NEWIPC) != 0) {
+    bindFolderBelow(dev, "shm", "/dev/shm");
+  } else {
+    const std::string size = "mode=1777,size=" + std::to_string(settings.sharedMemorySize);
+    mountBelow(dev, "shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, size.c_str());
+  }
   mountBelow(dev, "mqueue", "mqueue", MS_NOSUID | MS_NOEXEC | MS_NODEV, nullptr);
 }

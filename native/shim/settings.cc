@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include <sched.h>
 #include <cstdlib>
 
 #include "../base/error.h"
@@ -31,6 +32,13 @@ struct Field {
   std::string_view key;
   Setter set;
 };
+
+uint64_t namespaceCalled(std::string_view name) {
+  if (name == "pid") return CLONE_NEWPID;
+  if (name == "ipc") return CLONE_NEWIPC;
+  if (name == "uts") return CLONE_NEWUTS;
+  failWith("no namespace of the host's is called \"" + std::string(name) + "\"", EINVAL);
+}
 
 // clang-format off
 constexpr Field FIELDS[] = {
@@ -65,6 +73,7 @@ constexpr Field FIELDS[] = {
     {"mount.own", [](Settings& s, std::string_view v) { last(s.mounts, "mount.own").isOwn = number(v) != 0; }},
     {"mount.flags", [](Settings& s, std::string_view v) { last(s.mounts, "mount.flags").flags = number(v); }},
     {"mount.data", [](Settings& s, std::string_view v) { last(s.mounts, "mount.data").data = v; }},
+    {"host.namespace", [](Settings& s, std::string_view v) { s.namespacesOfHost |= namespaceCalled(v); }},
     {"map.users", [](Settings& s, std::string_view v) { s.maps.users = v; }},
     {"map.groups", [](Settings& s, std::string_view v) { s.maps.groups = v; }},
     {"mask", [](Settings& s, std::string_view v) { s.maskedPaths.emplace_back(v); }},

@@ -143,6 +143,8 @@ struct Settings {
   uint64_t capabilities = 0;
   bool noNewPrivileges = false;
   NetworkSettings network;
+  /** Kinds of namespaces (CLONE_NEW*) of which it has none of its own: it is in the host's. */
+  uint64_t namespacesOfHost = 0;
   IdMaps maps;
   std::string domainname;
   TerminalSettings terminal;

@@ -1,5 +1,6 @@
 #include "shim.h"
 
+#include <sched.h>
 #include <fcntl.h>
 #include <malloc.h>
 #include <poll.h>
@@ -50,6 +51,8 @@ struct Belongings {
   std::string hostInterface;
   std::vector<std::string> cgroups;
   OtherRuntimeSettings otherRuntime;
+  /** Others of the container do not end with its first process. */
+  bool isAmongHostProcesses = false;
 };
 
 class Shim {
@@ -210,6 +213,7 @@ class Shim {
     while (child_->report) readReport();
     int status = 0;
     if (retry([&] { return waitpid(child_->process, &status, 0); }) == child_->process) status_ = status;
+    if (belongings_.isAmongHostProcesses) killMembers(belongings_.cgroups);
   }
 
   Belongings belongings_;
@@ -244,10 +248,11 @@ Belongings keep(const Settings& settings) {
   // A program that joins a container leaves everything to it, but for its own bundle.
   if (settings.joinedProcess != 0) {
     runtime.container.clear();
-    return {settings.socketPath, settings.outOfMemoryFile, "", {}, std::move(runtime)};
+    return {settings.socketPath, settings.outOfMemoryFile, "", {}, std::move(runtime), false};
   }
-  Belongings kept = {settings.socketPath, settings.outOfMemoryFile, settings.network.mode == "bridge" ? settings.network.hostInterface : "", {}, std::move(runtime)};
+  Belongings kept = {settings.socketPath, settings.outOfMemoryFile, settings.network.mode == "bridge" ? settings.network.hostInterface : "", {}, std::move(runtime), false};
   for (const CgroupSettings& group : settings.cgroups) kept.cgroups.push_back(group.path);
+  kept.isAmongHostProcesses = (settings.namespacesOfHost & CLONE_NEWPID) != 0;
   return kept;
 }
 

@@ -46,6 +46,8 @@ export interface ContainerConfig {
   readonly runtime: string;
   /** It stays in the host's user namespace where others are remapped. */
   readonly usesHostUsers?: boolean;
+  /** Namespaces in which it is with the host's own programs, where others have theirs. */
+  readonly hostNamespaces?: readonly HostNamespace[];
   /** A small first process reaps and forwards signals. */
   readonly hasInit: boolean;
   /** Size of /dev/shm; 0 is 64 MB. */
@@ -55,6 +57,9 @@ export interface ContainerConfig {
   /** What concerns a container that a person made; null for one of a task. The runtime only keeps it. */
   readonly single: SingleConfig | null;
 }
+
+/** Processes; message queues, semaphores and shared memory; names of the host. */
+export type HostNamespace = "pid" | "ipc" | "uts";
 
 /** Which policy filters system calls; a profile is the JSON that Docker takes. */
 export type SeccompChoice = "default" | "unconfined" | { readonly profile: string };

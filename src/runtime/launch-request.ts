@@ -9,7 +9,7 @@ import { bindRecords, mountRecords } from "./mount-plan.js";
 import { INIT_PATH } from "./process-config.js";
 import { planRlimits } from "./rlimits.js";
 import { encode, type LaunchRecord } from "./shim/launch-record.js";
-import { planSysctls, sharesNetwork } from "./sysctls.js";
+import { isInHosts, planSysctls, sysctlPlaceOf } from "./sysctls.js";
 
 /** Docker's size of /dev/shm. */
 const SHARED_MEMORY_BYTES = 64 * 1024 * 1024;
@@ -30,7 +30,7 @@ export function ociParts({ config, paths, joined, initPath, maps }: Launch): Omi
   return {
     maskedPaths: config.isPrivileged ? [] : MASKED_PATHS,
     readOnlyPaths: config.isPrivileged ? [] : READ_ONLY_PATHS,
-    sysctls: planSysctls(config.sysctls, { isHostNetwork: sharesNetwork(config), isRemapped: maps !== null }),
+    sysctls: planSysctls(config.sysctls, sysctlPlaceOf(config, maps !== null)),
     mountRecords: [...mountRecords(config, joined?.etcFile ?? paths.etcFile), ...(config.hasInit ? initRecords(initPath) : [])],
     sharedMemoryBytes: config.sharedMemoryBytes || SHARED_MEMORY_BYTES,
   };
@@ -82,7 +82,8 @@ export function* launchRecords({
   yield ["cwd", process.workingDir];
   yield ["user", process.user];
   for (const group of config.groups) yield ["group", group];
-  yield ["hostname", process.hostname];
+  yield ["hostname", isInHosts(config, "uts") ? "" : process.hostname];
+  for (const name of config.hostNamespaces ?? []) yield ["host.namespace", name];
   yield* rootRecords(config, paths, layers);
   yield* mountRecords(config, joined?.etcFile ?? paths.etcFile);
   if (config.hasInit) yield* initRecords(initPath);
@@ -95,12 +96,12 @@ export function* launchRecords({
   yield* deviceRecords(devices);
   yield ["shm.size", config.sharedMemoryBytes || SHARED_MEMORY_BYTES];
   yield* cgroupRecords(cgroups);
-  const sysctls = planSysctls(config.sysctls, { isHostNetwork: sharesNetwork(config), isRemapped: maps !== null });
+  const sysctls = planSysctls(config.sysctls, sysctlPlaceOf(config, maps !== null));
   for (const [name, value] of Object.entries(sysctls)) yield ["sysctl", `${name}=${value}`];
   yield* limitRecords(config);
   yield ["capabilities", capabilitiesOf(config)];
   yield* seccompRecords(seccomp);
-  yield ["domainname", config.domainname];
+  yield ["domainname", isInHosts(config, "uts") ? "" : config.domainname];
   yield ["tty", flag(config.terminal.isTerminal)];
   yield ["stdin", flag(config.terminal.hasInput)];
   yield ["stdin.once", flag(config.terminal.isInputOnce)];

@@ -21,9 +21,14 @@ export const INIT_PATH = "/sbin/docker-init";
 
 const DEFAULT_PATH = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
+/** Where none was asked for. */
+export function hasHostsName({ network, hostNamespaces = [] }: Pick<ContainerConfig, "network" | "hostNamespaces">): boolean {
+  return network === "host" || hostNamespaces.includes("uts");
+}
+
 /** Docker's rules. Throws `invalid_argument` when there is nothing to execute. */
 export function planProcess(config: ContainerConfig, image: ImageConfig): ProcessConfig {
-  const hostname = firstOf(config.hostname, config.network === "host" ? hostnameOfHost() : config.id.slice(0, 12));
+  const hostname = firstOf(config.hostname, hasHostsName(config) ? hostnameOfHost() : config.id.slice(0, 12));
   const command = planArgs(config, image);
   const args = config.hasInit && command.length > 0 ? [INIT_PATH, "--", ...command] : command;
   if (args.length === 0) throw new ClusterError("invalid_argument", `no command specified for container ${config.name}, and image ${config.image} has none`);

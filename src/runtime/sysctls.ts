@@ -1,5 +1,5 @@
 import { ClusterError } from "../base/errors.js";
-import type { ContainerConfig } from "./container-config.js";
+import type { ContainerConfig, HostNamespace } from "./container-config.js";
 
 /** The kernel keeps these per IPC namespace; every other `kernel.` setting is the whole machine's. */
 const OF_IPC_NAMESPACE = new Set([
@@ -23,18 +23,21 @@ const NETWORK_DEFAULTS: Readonly<Record<string, string>> = {
 /** Where the settings go. */
 export interface SysctlPlace {
   readonly isHostNetwork: boolean;
+  readonly isHostIpc: boolean;
   /** In a user namespace, where most groups of that range do not exist. */
   readonly isRemapped: boolean;
 }
 
 /** What to write below /proc/sys, after checking that it cannot change the host. Throws `invalid_argument`. */
-export function planSysctls(wanted: Readonly<Record<string, string>>, { isHostNetwork, isRemapped }: SysctlPlace): Readonly<Record<string, string>> {
+export function planSysctls(wanted: Readonly<Record<string, string>>, { isHostNetwork, isHostIpc, isRemapped }: SysctlPlace): Readonly<Record<string, string>> {
   for (const name of Object.keys(wanted)) {
     if (!/^[a-z]+([./][A-Za-z0-9_-]+)+$/.test(name)) throw new ClusterError("invalid_argument", `sysctl "${name}" is not a setting's name`);
     const dotted = name.replaceAll("/", ".");
     const isOfNetwork = dotted.startsWith("net.");
     if (isOfNetwork && isHostNetwork) throw new ClusterError("invalid_argument", `sysctl "${name}" not allowed in host network namespace`);
-    if (!isOfNetwork && !dotted.startsWith("fs.mqueue.") && !OF_IPC_NAMESPACE.has(dotted)) {
+    const isOfIpc = dotted.startsWith("fs.mqueue.") || OF_IPC_NAMESPACE.has(dotted);
+    if (isOfIpc && isHostIpc) throw new ClusterError("invalid_argument", `sysctl "${name}" not allowed in host ipc namespace`);
+    if (!isOfNetwork && !isOfIpc) {
       throw new ClusterError("invalid_argument", `sysctl "${name}" is not in a separate kernel namespace`);
     }
   }
@@ -42,6 +45,15 @@ export function planSysctls(wanted: Readonly<Record<string, string>>, { isHostNe
 }
 
 /** A stack that is not the container's own is not its to set. */
-export function sharesNetwork({ network }: Pick<ContainerConfig, "network">): boolean {
+function sharesNetwork({ network }: Pick<ContainerConfig, "network">): boolean {
   return network === "host" || (network !== null && "container" in network);
+}
+
+/** Of the host's namespaces. */
+export function isInHosts({ hostNamespaces = [] }: Pick<ContainerConfig, "hostNamespaces">, name: HostNamespace): boolean {
+  return hostNamespaces.includes(name);
+}
+
+export function sysctlPlaceOf(config: Pick<ContainerConfig, "network" | "hostNamespaces">, isRemapped: boolean): SysctlPlace {
+  return { isHostNetwork: sharesNetwork(config), isHostIpc: isInHosts(config, "ipc"), isRemapped };
 }

@@ -61,11 +61,13 @@ function withoutPadding(map = ""): string {
 }
 
 /** Throws `invalid_argument`, in Docker's words where it has some, for what would need the host's own. */
-function validateRemapped(config: Pick<ContainerConfig, "isPrivileged" | "network">): void {
+function validateRemapped(config: Pick<ContainerConfig, "isPrivileged" | "network" | "hostNamespaces">): void {
   const refuse = (text: string) => new ClusterError("invalid_argument", text);
   if (config.isPrivileged) {
     throw refuse("privileged mode is incompatible with user namespaces.  You must run the container in the host namespace when running privileged mode");
   }
+  const [shared] = config.hostNamespaces ?? [];
+  if (shared !== undefined) throw refuse(`cannot share the host's ${shared} namespace when user namespaces are enabled`);
   if (config.network === "host") throw refuse("cannot share the host's network namespace when user namespaces are enabled");
 }
 

@@ -5,7 +5,7 @@ import { validateMount } from "./mount-plan.js";
 import type { ProcessConfig } from "./process-config.js";
 import { planRlimits } from "./rlimits.js";
 import { signalNumber } from "./signals.js";
-import { planSysctls, sharesNetwork } from "./sysctls.js";
+import { planSysctls, sysctlPlaceOf } from "./sysctls.js";
 
 /** The kernel's own limit for the options of mount(2) leaves room for this many; Docker's limit is lower. */
 const LAYERS_MAX = 128;
@@ -15,7 +15,7 @@ export function validateLaunch(config: ContainerConfig, process: ProcessConfig, 
   signalNumber(process.stopSignal);
   capabilitiesOf(config);
   planRlimits(config.ulimits);
-  planSysctls(config.sysctls, { isHostNetwork: sharesNetwork(config), isRemapped: false });
+  planSysctls(config.sysctls, sysctlPlaceOf(config, false));
   if (layers.length > LAYERS_MAX) throw new ClusterError("invalid_argument", `image ${config.image} has ${layers.length} layers, more than ${LAYERS_MAX}`);
   if (!process.workingDir.startsWith("/"))
     throw new ClusterError("invalid_argument", `the working directory '${process.workingDir}' is invalid, it needs to be an absolute path`);

@@ -186,7 +186,7 @@ describe("a host on its own", () => {
     for (const [flags, sentence] of [
       [["--mount", "type=volume,target=/d,volume-driver=flocker"], 'the volume driver "flocker" is not supported yet: local is'],
       [["--network", "other"], 'attaching containers to networks is not supported yet: "other"'],
-      [["--pid", "host"], 'HostConfig.PidMode "host" is not supported yet'],
+      [["--pid", "container:x"], 'HostConfig.PidMode "container:x" is not supported yet'],
     ] as const) {
       expect((await run(...flags, "bb:v1", "true")).stderr).toContain(sentence);
     }

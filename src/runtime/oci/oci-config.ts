@@ -17,20 +17,20 @@ const NO_DEVICES = { allow: false, access: "rwm" };
  * the shim can look names up in the container's root.
  */
 export function ociConfig(launch: Launch, parts: OciParts): string {
-  const { config, process, paths, cgroups, maps } = launch;
+  const { config, paths, cgroups, maps } = launch;
   const isPrepared = maps !== null;
   const nodes = isPrepared ? [] : launch.devices;
   return toJson({
     ociVersion: SPECIFICATION,
     process: processOf({ ...launch.process, config, capabilities: capabilitiesOf(config), isTerminal: config.terminal.isTerminal, size: null }),
     root: { path: isPrepared ? join(paths.root, "root") : paths.root, readonly: config.isRootReadOnly },
-    hostname: process.hostname,
-    ...(config.domainname === "" ? {} : { domainname: config.domainname }),
+    ...namesOf(launch),
     mounts: [
       ...ociMounts(parts.mountRecords, {
         isPrivileged: config.isPrivileged,
         sharedMemoryBytes: parts.sharedMemoryBytes,
         visible: cgroups.visible,
+        isInHostIpc: config.hostNamespaces?.includes("ipc") ?? false,
         prepared: isPrepared ? paths.root : null,
       }),
       ...(isPrepared ? launch.devices.map(({ name }) => preparedDevice(paths.root, name)) : []),
@@ -79,8 +79,15 @@ function processOf({ args, env, workingDir, capabilities, config, isTerminal, si
   };
 }
 
+/** The host's own are nobody's to set. */
+function namesOf({ config, process }: Launch): object {
+  if (config.hostNamespaces?.includes("uts")) return {};
+  return { hostname: process.hostname, ...(config.domainname === "" ? {} : { domainname: config.domainname }) };
+}
+
 function namespacesOf({ config, joined, maps }: Launch): readonly object[] {
-  const own = ["pid", "mount", "ipc", "uts", "cgroup"].map((type) => ({ type }));
+  const isOfHost = (type: string) => config.hostNamespaces?.some((name) => name === type) ?? false;
+  const own = ["pid", "mount", "ipc", "uts", "cgroup"].filter((type) => !isOfHost(type)).map((type) => ({ type }));
   if (config.network === "host") return own;
   const shared = (type: string, name: string) => (joined === null ? { type } : { type, path: `/proc/${joined.pid}/ns/${name}` });
   return [...own, shared("network", "net"), ...(maps === null ? [] : [shared("user", "user")])];

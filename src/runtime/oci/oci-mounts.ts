@@ -25,6 +25,7 @@ const FLAGS = [
 interface Surroundings {
   readonly isPrivileged: boolean;
   readonly sharedMemoryBytes: number;
+  readonly isInHostIpc: boolean;
   readonly visible: CgroupPlan["visible"];
   /** Folder in which the shim has laid out all binds as they shall be seen, by their number (native/shim/rootfs.h, prepareRoot); null leaves that to the runtime. */
   readonly prepared: string | null;
@@ -37,7 +38,9 @@ export function ociMounts(records: readonly LaunchRecord[], own: Surroundings): 
     { destination: "/proc", type: "proc", source: "proc", options: SAFE },
     { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
     { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
-    { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...SAFE, "mode=1777", `size=${own.sharedMemoryBytes}`] },
+    own.isInHostIpc
+      ? { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["bind", ...SAFE] }
+      : { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...SAFE, "mode=1777", `size=${own.sharedMemoryBytes}`] },
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: SAFE },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...SAFE, ...system] },
     ...cgroupMounts(own.visible, system),

@@ -15,7 +15,7 @@ test.each([
 test.each([
   [{ PidMode: "host" }, true, 400, "cannot share the host PID namespace when user namespaces are enabled"],
   [{ IpcMode: "host" }, true, 400, "cannot share the host's IPC namespace when user namespaces are enabled"],
-  [{ PidMode: "host", UsernsMode: "host" }, true, 501, 'HostConfig.PidMode "host" is not supported yet'],
+  [{ UTSMode: "private" }, false, 501, 'HostConfig.UTSMode "private" is not supported yet'],
   [{ PidMode: "container:a" }, true, 501, 'HostConfig.PidMode "container:a" is not supported yet'],
   [{ IpcMode: "container:a" }, true, 501, 'HostConfig.IpcMode "container:a" is not supported yet'],
   [{ IpcMode: "container:a" }, false, 501, 'HostConfig.IpcMode "container:a" is not supported yet'],
@@ -23,4 +23,13 @@ test.each([
   [{ CgroupParent: "/a" }, false, 501, 'HostConfig.CgroupParent "/a" is not supported yet'],
 ])("%j, where containers are remapped: %s", (body, isRemapped, status, message) => {
   expect(() => read(body, isRemapped)).toThrow(expect.objectContaining({ status, message }));
+});
+
+test.each([
+  [{}, []],
+  [{ PidMode: "host" }, ["pid"]],
+  [{ PidMode: "host", IpcMode: "host", UTSMode: "host" }, ["pid", "ipc", "uts"]],
+])("%j is in these namespaces of the host: %j", (body, hostNamespaces) => {
+  expect(read(body, false)).toMatchObject({ hostNamespaces });
+  expect(read({ ...body, UsernsMode: "host" }, true)).toMatchObject({ hostNamespaces, usesHostUsers: true });
 });

@@ -175,10 +175,12 @@ test("limits take Docker's names; negative is unlimited", () => {
   expect(() => planRlimits([{ name: "openfiles", soft: 1, hard: 1 }])).toThrow("invalid ulimit type: openfiles");
 });
 
-const OWN = { isHostNetwork: false, isRemapped: false };
+const OWN = { isHostNetwork: false, isHostIpc: false, isRemapped: false };
 test("kernel settings are those of the container's own namespaces", () => {
   expect(planSysctls({ "net.core.somaxconn": "5", "kernel.shmmax": "1", "fs.mqueue.msg_max": "1" }, OWN)).toMatchObject({ "net.core.somaxconn": "5" });
   expect(planSysctls({}, { ...OWN, isHostNetwork: true })).toEqual({});
+  for (const name of ["kernel.shmmax", "fs.mqueue.msg_max"])
+    expect(() => planSysctls({ [name]: "5" }, { ...OWN, isHostIpc: true })).toThrow(`sysctl "${name}" not allowed in host ipc namespace`);
   expect(() => planSysctls({ "net.core.somaxconn": "5" }, { ...OWN, isHostNetwork: true })).toThrow("not allowed in host network");
   expect(planSysctls({}, { ...OWN, isRemapped: true })).toEqual({ "net.ipv4.ip_unprivileged_port_start": "0" });
   expect(() => planSysctls({ "vm.swappiness": "5" }, OWN)).toThrow("not in a separate kernel namespace");

@@ -1,4 +1,5 @@
 import { hostname as hostnameOfHost } from "node:os";
+import { hasHostsName } from "../../../runtime/process-config.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import { EMPTY_CONFIG } from "../../../runtime/images/import-changes.js";
@@ -12,7 +13,7 @@ export function configToDocker(container: ContainerInfo, image: ImageConfig | nu
   const { config } = container;
   const { single, terminal } = config;
   return {
-    Hostname: config.hostname || (config.network === "host" ? hostnameOfHost() : config.id.slice(0, 12)),
+    Hostname: config.hostname || (hasHostsName(config) ? hostnameOfHost() : config.id.slice(0, 12)),
     Domainname: config.domainname,
     AttachStdin: single?.request.attachStdin ?? false,
     AttachStdout: single?.request.attachStdout ?? false,

@@ -46,6 +46,8 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   const ports = bindingsFromDocker(host, [...exposed, ...(context.image?.exposedPorts ?? [])]);
   const network = networkFromDocker(host, fields, context);
   if (ports.length > 0 && network !== "bridge") throw badRequest("conflicting options: port publishing and the container type network mode");
+  const isolation = isolationFromDocker(host, context.isRemapped);
+  if (isolation.hostNamespaces.includes("uts") && fields.string("Hostname") !== "") throw badRequest("conflicting options: hostname and the UTS mode");
   const security = securityFromDocker(host);
   const { resources, warnings } = resourcesFromDocker(host, context.abilities);
   const config = {
@@ -53,7 +55,7 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
     name: context.name,
     ...programFromDocker(fields),
     ...hostNamesFromDocker(host),
-    ...isolationFromDocker(host, context.isRemapped),
+    ...isolation,
     ...security,
     mounts: mounts.mounts,
     resources,

@@ -1,12 +1,12 @@
-import type { SeccompChoice } from "../../../runtime/container-config.js";
+import type { HostNamespace, SeccompChoice } from "../../../runtime/container-config.js";
 import { badRequest, notSupported } from "../errors.js";
 import type { Fields } from "./fields.js";
 
-/** What each of them may say: containers have namespaces and groups of their own. */
+/** What each of them may say. */
 const NAMESPACES: Readonly<Record<string, readonly string[]>> = {
-  PidMode: ["", "private"],
-  IpcMode: ["", "private", "shareable"],
-  UTSMode: [""],
+  PidMode: ["", "private", "host"],
+  IpcMode: ["", "private", "shareable", "host"],
+  UTSMode: ["", "host"],
   UsernsMode: ["", "host"],
   CgroupnsMode: ["", "private"],
   CgroupParent: [""],
@@ -14,7 +14,7 @@ const NAMESPACES: Readonly<Record<string, readonly string[]>> = {
 
 /** What separates a container from its host, and what it may do there. Throws 501 for namespaces that it would share. */
 export function isolationFromDocker(host: Fields, isRemapped: boolean) {
-  const usesHostUsers = namespacesFromDocker(host, isRemapped);
+  const { usesHostUsers, hostNamespaces } = namespacesFromDocker(host, isRemapped);
   const devices = host.children("Devices", (device) => {
     const source = device.string("PathOnHost");
     const made = { source, target: device.string("PathInContainer") || source, permissions: device.string("CgroupPermissions") || "rwm" };
@@ -39,6 +39,7 @@ export function isolationFromDocker(host: Fields, isRemapped: boolean) {
     hasInit: host.boolean("Init"),
     runtime: host.string("Runtime"),
     usesHostUsers,
+    hostNamespaces,
     sharedMemoryBytes: host.count("ShmSize"),
   };
 }
@@ -58,8 +59,14 @@ export function securityFromDocker(host: Fields): { readonly noNewPrivileges: bo
   return { noNewPrivileges, seccomp };
 }
 
-/** Whether it stays in the host's user namespace. */
-function namespacesFromDocker(host: Fields, isRemapped: boolean): boolean {
+const HOST_NAMESPACES: readonly (readonly [mode: string, namespace: HostNamespace])[] = [
+  ["PidMode", "pid"],
+  ["IpcMode", "ipc"],
+  ["UTSMode", "uts"],
+];
+
+/** Those of the host's that it is in. */
+function namespacesFromDocker(host: Fields, isRemapped: boolean): { readonly usesHostUsers: boolean; readonly hostNamespaces: readonly HostNamespace[] } {
   const modes = Object.keys(NAMESPACES).map((name) => [name, host.string(name)] as const);
   const isOfHost = (name: string) => modes.some(([mode, value]) => mode === name && value === "host");
   if (isRemapped && !isOfHost("UsernsMode")) {
@@ -70,5 +77,5 @@ function namespacesFromDocker(host: Fields, isRemapped: boolean): boolean {
   for (const [name, value] of modes) {
     if (!NAMESPACES[name]?.includes(value)) throw notSupported(`HostConfig.${name} "${value}" is not supported yet`);
   }
-  return isOfHost("UsernsMode");
+  return { usesHostUsers: isOfHost("UsernsMode"), hostNamespaces: HOST_NAMESPACES.filter(([mode]) => isOfHost(mode)).map(([, namespace]) => namespace) };
 }

@@ -1,5 +1,5 @@
 import type { HostPort } from "../../../model/host-port.js";
-import type { ContainerConfig, StorageRequest } from "../../../runtime/container-config.js";
+import type { ContainerConfig, HostNamespace, StorageRequest } from "../../../runtime/container-config.js";
 import { MASKED_PATHS, READ_ONLY_PATHS } from "../../../runtime/masked-paths.js";
 import { OWN_RUNTIME } from "../../../runtime/oci/oci-runtimes.js";
 import type { Json } from "../json.js";
@@ -16,9 +16,6 @@ const FIXED = {
   Cgroup: "",
   CgroupParent: "",
   CgroupnsMode: "private",
-  IpcMode: "private",
-  PidMode: "",
-  UTSMode: "",
   Links: null,
   ConsoleSize: [0, 0],
   Isolation: "",
@@ -54,6 +51,9 @@ export function hostConfigToDocker(config: ContainerConfig, ports: readonly Host
     ExtraHosts: list(config.hosts.map((host) => `${host.name}:${host.address}`)),
     SecurityOpt: list(securityOptions(config)),
     ReadonlyRootfs: config.isRootReadOnly,
+    IpcMode: modeOf(config, "ipc") || "private",
+    PidMode: modeOf(config, "pid"),
+    UTSMode: modeOf(config, "uts"),
     UsernsMode: config.usesHostUsers === true ? "host" : "",
     CapAdd: list(config.capabilityAdd),
     CapDrop: list(config.capabilityDrop),
@@ -65,6 +65,10 @@ export function hostConfigToDocker(config: ContainerConfig, ports: readonly Host
     MaskedPaths: config.isPrivileged ? null : MASKED_PATHS,
     ReadonlyPaths: config.isPrivileged ? null : READ_ONLY_PATHS,
   };
+}
+
+function modeOf({ hostNamespaces = [] }: ContainerConfig, name: HostNamespace): string {
+  return hostNamespaces.includes(name) ? "host" : "";
 }
 
 function storageToDocker(storage: StorageRequest | undefined): { readonly [name: string]: Json } {
