@@ -1,16 +1,16 @@
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { integerBetween, type Random } from "../../src/base/random.js";
-import type { Disk, DiskFile, FileUse, KeyRange, LogDatabase } from "../../src/replica/disk.js";
-import type { LogRecord } from "../../src/replica/tail-body.js";
+import type { Disk } from "../../src/replica/disk.js";
 import { type Ailment, DiskError } from "./ailment.js";
 import { Database } from "./database.js";
+import { type DiskOfSession, DiskSession, type Work } from "./disk-session.js";
 import { Folders } from "./folders.js";
 import { StoredFile } from "./stored-file.js";
 
 /** Where a member has its log. */
 export const DATA_FOLDER = "/data";
-export const TAIL_PATH = join(DATA_FOLDER, "tail");
-export const LOG_PATH = join(DATA_FOLDER, "log");
+const TAIL_PATH = join(DATA_FOLDER, "tail");
+const LOG_PATH = join(DATA_FOLDER, "log");
 export const SNAPSHOTS_PATH = join(DATA_FOLDER, "snapshots");
 
 /** What a disk needs of the world. */
@@ -28,21 +28,11 @@ interface Operation {
   readonly cut: () => void;
 }
 
-/** What makes something durable. */
-interface Work {
-  readonly finish: () => void;
-  /** Instead, when the machine goes off meanwhile. */
-  readonly cut?: () => void;
-  /** Instead, when the disk fails. */
-  readonly fail: () => void;
-  readonly isOfLog: boolean;
-}
-
 /**
  * A member's disk. What was written is seen at once, and durable when a sync that began afterwards has ended, which takes its time; when the machine goes off, of
  * whatever else was written some is there and some is not: see StoredFile, Folders and Database.
  */
-export class SimulatedDisk {
+export class SimulatedDisk implements DiskOfSession {
   readonly #world: DiskWorld;
   readonly #folders = new Folders(DATA_FOLDER);
   #underWay: Operation[] = [];
@@ -60,7 +50,7 @@ export class SimulatedDisk {
   /** What a process sees of the disk. Once the machine was off, nothing of what that process began ends any more. */
   open(): Disk {
     this.logFailedAt = null;
-    return new Session(++this.#session, this);
+    return new DiskSession(++this.#session, this);
   }
 
   get random(): Random {
@@ -150,211 +140,4 @@ export class SimulatedDisk {
     this.#folders.forget(path);
     return `${path} is gone`;
   }
-}
-
-const NEVER = new Promise<never>(() => undefined);
-
-class Session implements Disk {
-  readonly #number: number;
-  readonly #disk: SimulatedDisk;
-
-  constructor(number: number, disk: SimulatedDisk) {
-    this.#number = number;
-    this.#disk = disk;
-  }
-
-  /** What a process asks for that is gone never happens. */
-  run<T>(ask: (folders: Folders) => T | Promise<T>): Promise<T> {
-    if (!this.#disk.isCurrent(this.#number)) return NEVER;
-    try {
-      return Promise.resolve(ask(this.#disk.folders));
-    } catch (cause) {
-      return Promise.reject(cause);
-    }
-  }
-
-  later(work: Work): Promise<void> {
-    return this.#disk.later(work);
-  }
-
-  get random(): Random {
-    return this.#disk.random;
-  }
-
-  /** Throws when what needs room on the disk, or is written to it, fails. */
-  write(isOfLog: boolean): void {
-    const failure = this.#disk.fails({ isOfLog, needsRoom: true });
-    if (failure !== null) throw failure;
-  }
-
-  open(path: string, use: FileUse): Promise<DiskFile> {
-    return this.run((folders) => {
-      if (use === "replace") this.write(false);
-      return new OpenFile(this, fileFor(folders, path, use), use === "write_through");
-    });
-  }
-
-  openDatabase(path: string, { createIfMissing }: { readonly createIfMissing: boolean }): Promise<LogDatabase> {
-    return this.run((folders) => {
-      this.write(true);
-      const found = folders.get(path);
-      if (found instanceof Database) {
-        found.open();
-        return new OpenDatabase(this, found);
-      }
-      if (!createIfMissing) throw new Error(`${path}: there is no database`);
-      const made = new Database();
-      folders.add(path, made);
-      return new OpenDatabase(this, made);
-    });
-  }
-
-  makeFolder(path: string): Promise<boolean> {
-    return this.run((folders) => {
-      if (folders.get(path) !== undefined) return false;
-      folders.add(path, "folder");
-      return true;
-    });
-  }
-
-  namesIn(path: string): Promise<readonly string[]> {
-    return this.run((folders) => folders.namesIn(path));
-  }
-
-  rename(from: string, to: string): Promise<void> {
-    return this.run((folders) => {
-      if (folders.get(from) === undefined) throw systemError("ENOENT", from);
-      folders.rename(from, to);
-    });
-  }
-
-  remove(path: string): Promise<void> {
-    return this.run((folders) => folders.remove(path));
-  }
-
-  syncFolder(path: string): Promise<void> {
-    return this.run((folders) => this.later({ finish: folders.syncing(path), fail: () => undefined, isOfLog: false }));
-  }
-}
-
-class OpenFile implements DiskFile {
-  readonly #session: Session;
-  readonly #file: StoredFile;
-  readonly #isWrittenThrough: boolean;
-
-  constructor(session: Session, file: StoredFile, isWrittenThrough: boolean) {
-    this.#session = session;
-    this.#file = file;
-    this.#isWrittenThrough = isWrittenThrough;
-  }
-
-  read(length: number, position: number): Promise<Uint8Array> {
-    return this.#session.run(() => this.#file.read(length, position));
-  }
-
-  write(bytes: Uint8Array, position: number): Promise<void> {
-    return this.#session.run(() => {
-      if (!this.#isWrittenThrough) this.#session.write(false);
-      this.#file.write(bytes, position);
-      if (this.#isWrittenThrough) return this.#sync();
-    });
-  }
-
-  sync(): Promise<void> {
-    return this.#session.run(() => this.#sync());
-  }
-
-  #sync(): Promise<void> {
-    const file = this.#file;
-    return this.#session.later({ finish: file.syncing(), fail: file.failing(this.#session.random), isOfLog: this.#isWrittenThrough });
-  }
-
-  size(): Promise<number> {
-    return this.#session.run(() => this.#file.size);
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#session.run(() => undefined);
-  }
-}
-
-class OpenDatabase implements LogDatabase {
-  readonly #session: Session;
-  readonly #database: Database;
-
-  constructor(session: Session, database: Database) {
-    this.#session = session;
-    this.#database = database;
-  }
-
-  get(key: string): Promise<Uint8Array | undefined> {
-    return this.#session.run(() => this.#database.get(key));
-  }
-
-  async *range(range: KeyRange): AsyncGenerator<readonly [string, Uint8Array], void, undefined> {
-    const keys = await this.#session.run(() => this.#database.keysIn(range));
-    for (const key of keys) {
-      const value = this.#database.get(key);
-      if (value !== undefined) yield [key, value];
-    }
-  }
-
-  write(records: readonly LogRecord[]): Promise<void> {
-    return this.#session.run(() => {
-      this.#write();
-      const database = this.#database;
-      const put = () => database.put(records);
-      const finish = () => {
-        put();
-        database.sync();
-      };
-      // A batch that a power cut catches may be there: it is then the last one.
-      return this.#session.later({ finish, cut: put, fail: () => database.failSync(records), isOfLog: true });
-    });
-  }
-
-  put(key: string, value: Uint8Array): Promise<void> {
-    return this.#session.run(() => {
-      this.#write();
-      this.#database.put([{ key, value }]);
-    });
-  }
-
-  clear(range: KeyRange): Promise<void> {
-    return this.#session.run(() => {
-      this.#write();
-      this.#database.clear(range);
-    });
-  }
-
-  /** Appends to the journal, or not. */
-  #write(): void {
-    if (!this.#database.isSound) throw new DiskError("EIO");
-    try {
-      this.#session.write(true);
-    } catch (cause) {
-      this.#database.tear(this.#session.random);
-      throw cause;
-    }
-  }
-
-  [Symbol.asyncDispose](): Promise<void> {
-    return this.#session.run(() => undefined);
-  }
-}
-
-function fileFor(folders: Folders, path: string, use: FileUse): StoredFile {
-  const found = folders.get(path);
-  if (found instanceof StoredFile) {
-    if (use === "replace") found.empty();
-    return found;
-  }
-  if (use !== "replace" || folders.get(dirname(path)) !== "folder") throw systemError("ENOENT", path);
-  const made = new StoredFile();
-  folders.add(path, made);
-  return made;
-}
-
-function systemError(code: string, path: string): Error {
-  return Object.assign(new Error(`${code}: ${path}`), { code });
 }

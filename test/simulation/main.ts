@@ -1,6 +1,7 @@
 import { parseArgs } from "node:util";
 import { messageOf } from "../../src/base/errors.js";
-import { PLANTED_BUGS, type PlantedBug } from "./planted-bugs.js";
+import type { PlantedBug } from "./planted-bug.js";
+import { PLANTED_BUGS } from "./planted-bugs.js";
 import { hunt, SEEDS_MAX } from "./planting.js";
 import { type SimulationResult, simulate } from "./simulation.js";
 

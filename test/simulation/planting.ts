@@ -2,7 +2,7 @@ import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/pr
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
-import type { PlantedBug } from "./planted-bugs.js";
+import type { PlantedBug } from "./planted-bug.js";
 import type { simulate, SimulationResult } from "./simulation.js";
 
 export const SEEDS_MAX = 500;

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { PLANTED_BUGS, PLANTING_PROFILES } from "./planted-bugs.js";
+import { PLANTED_BUGS } from "./planted-bugs.js";
+import { PLANTING_PROFILES } from "./planting-profiles.js";
 import { hunt } from "./planting.js";
 import { type SimulationOptions, type SimulationResult, simulate } from "./simulation.js";
 
