@@ -23,12 +23,12 @@ export function parseDuration(text: string, flag: string): bigint {
 
 const BYTES: Readonly<Record<string, bigint>> = { "": 1n, b: 1n, k: 1n << 10n, m: 1n << 20n, g: 1n << 30n, t: 1n << 40n };
 
-/** A size in bytes: `64m`, `1g`, `512`. */
+/** A size in bytes: `64m`, `1.5g`, `512`; what is less than a byte is left out. */
 export function parseBytes(text: string, flag: string): bigint {
-  const [, number, unit] = /^(\d+)([bkmgt]?)(?:ib?|b)?$/i.exec(text) ?? [];
+  const [, whole, fraction = "", unit] = /^(\d+)(?:\.(\d{1,18}))? ?([bkmgt]?)(?:ib?|b)?$/i.exec(text) ?? [];
   const size = unit === undefined ? undefined : BYTES[unit.toLowerCase()];
-  if (number === undefined || size === undefined) throw misuse(`--${flag} "${text}" is not a size such as 64m or 1g`);
-  return BigInt(number) * size;
+  if (whole === undefined || size === undefined) throw misuse(`--${flag} "${text}" is not a size such as 64m or 1.5g`);
+  return (BigInt(whole + fraction) * size) / 10n ** BigInt(fraction.length);
 }
 
 /** A number of processors, `0.5`, in billionths. */

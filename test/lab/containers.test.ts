@@ -72,6 +72,30 @@ describe("a host on its own", () => {
     await must("run", "-d", "--name", "web", "-p", "8099:80", "-P", "bb:v1", "sh", "-c", "while :; do echo hello | nc -l -p 80; done");
     expect(await must("port", "web")).toBe("80/tcp -> 0.0.0.0:8099");
     expect((await docker.try(1, "run", "-d", "-p", "8099:80", "bb:v1")).stderr).toContain("8099");
+    await must(
+      "run",
+      "-d",
+      "--name",
+      "near",
+      "-p",
+      "127.0.0.1:8098:80",
+      "-p",
+      "8097-8099:81",
+      "bb:v1",
+      "sh",
+      "-c",
+      "while :; do echo near | nc -l -p 80; done",
+    );
+    expect([await must("port", "near", "80"), await must("port", "near", "81")]).toEqual(["127.0.0.1:8098", "0.0.0.0:8097"]);
+    const atHost = (script: string) => run("--network", "host", "bb:v1", "sh", "-c", script);
+    await until("it answers the host", async () => (await atHost("nc 127.0.0.1 8098 </dev/null")).stdout === "near\n");
+    expect((await atHost("nc -w 5 10.88.0.1 8098 </dev/null")).code).not.toBe(0);
+    await must("rm", "-f", "near");
+    const gateway = `[ "$(grep gw /etc/hosts | cut -f1)" = "$(ip route | sed -n 's/default via \\([0-9.]*\\).*/\\1/p')" ] && echo same`;
+    expect((await run("--add-host", "gw:host-gateway", "bb:v1", "sh", "-c", gateway)).stdout).toBe("same\n");
+    expect((await run("--pid", "host", "--uts", "host", "bb:v1", "sh", "-c", "hostname; [ $$ -gt 2 ] && echo among others")).stdout).toBe(
+      `${await must("info", "--format", "{{.Name}}")}\namong others\n`,
+    );
     expect((await run("--network", "none", "bb:v1", "sh", "-c", "ls /sys/class/net")).stdout).toBe("lo\n");
     const address = await must("inspect", "web", "--format", "{{.NetworkSettings.IPAddress}}");
     expect((await run("--network", "container:web", "bb:v1", "ip", "-4", "addr", "show", "eth0")).stdout).toContain(`inet ${address}/`);

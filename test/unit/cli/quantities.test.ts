@@ -26,9 +26,13 @@ describe("sizes", () => {
     ["1g", 1_073_741_824n],
     ["2GiB", 2_147_483_648n],
     ["3kb", 3072n],
+    ["1.5g", 1_610_612_736n],
+    ["0.25m", 262_144n],
+    ["1.0001k", 1024n],
+    ["9007199254740993", 9_007_199_254_740_993n],
   ])("%s", (text, expected) => expect(parseBytes(text, "flag")).toBe(expected));
 
-  test.each(["", "m", "1.5g", "-1m", "1x"])("refuses %j", (text) => expect(() => parseBytes(text, "limit-memory")).toThrow(/--limit-memory/));
+  test.each(["", "m", "1.g", ".5g", "1,5g", "-1m", "1x"])("refuses %j", (text) => expect(() => parseBytes(text, "limit-memory")).toThrow(/--limit-memory/));
 });
 
 describe("processors", () => {
