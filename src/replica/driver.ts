@@ -91,6 +91,11 @@ export class Driver {
     this.wake();
   }
 
+  /** True while a write cycle is under way: at its end, `propose` is called without being asked for. */
+  get isWriting(): boolean {
+    return this.#cycle !== null;
+  }
+
   deliver(messages: readonly RaftMessage[]): void {
     if (!this.#isRunning) return;
     for (const message of messages) if (this.#inbox.length < INBOX_MAX) this.#inbox.push(message);

@@ -132,7 +132,7 @@ export class GroupMember implements Proposer, RaftInbox {
   propose(transaction: Transaction): Promise<void> {
     if (!this.#announcer.leadership.isLeader) return Promise.reject(new ClusterError("no_leader", "this manager is not the leader"));
     const done = this.#proposals.add(transaction);
-    this.#driver.wake();
+    if (!this.#driver.isWriting) this.#driver.wake();
     return done;
   }
 
@@ -141,7 +141,7 @@ export class GroupMember implements Proposer, RaftInbox {
     if (this.#isStopped) return Promise.reject(new ClusterError("unavailable", "this manager is stopping"));
     if (this.#isRemoved) return Promise.reject(new ClusterError("failed_precondition", "this node was removed from the raft group"));
     const done = this.#reads.add(this.#parts.clock.monotonic() + timeoutMs);
-    this.#driver.wake();
+    if (this.#reads.canStart) this.#driver.wake();
     return done;
   }
 

@@ -6,11 +6,13 @@ import { integerBetween, type Random } from "../base/random.js";
 /** Ticks after which a round without an answer is asked again. The core repeats lost messages itself; this is for what it gave up. */
 const ROUND_TICKS_MAX = 20;
 /**
- * A round costs the same for one reader as for all: when one had this many, the next begins no sooner than so long after it, and finds more. Fewer
- * readers never wait.
+ * A round costs the same for one reader as for all: for a while after one that had this many, rounds begin no sooner than so long after each other, and find
+ * more. They do not wait when nobody comes any more; fewer readers never wait.
  */
 const CROWD = 8;
 const CROWD_ROUND_MS = 4;
+const CROWD_LASTS_MS = 50;
+const NOBODY_COMES_MS = 1;
 /** Readers that may wait for an answer or for the store to catch up: beyond that, more callers only make all of them late. */
 const READERS_MAX = 100_000;
 
@@ -32,6 +34,7 @@ export class ReadRounds {
   readonly #clock: Clock;
   readonly #wake: () => void;
   #nextRoundMs = 0;
+  #crowdUntilMs = 0;
   /** Ends the wait for the next round; null when nobody waits for that alone. */
   #cancelWait: (() => void) | null = null;
 
@@ -41,6 +44,11 @@ export class ReadRounds {
     this.#wake = options.wake;
     // Answers to rounds of an earlier life of this member must not be taken for ours.
     this.#context = integerBetween(options.random, 1, 2 ** 48);
+  }
+
+  /** False when readers that come now need not be told of to `start`: it would do nothing, and is called when that changes. */
+  get canStart(): boolean {
+    return this.#round === null && this.#cancelWait === null;
   }
 
   /** Rejects with ClusterError `unavailable` when too many wait. */
@@ -54,10 +62,10 @@ export class ReadRounds {
 
   /** Starts a round when readers wait, none is under way, and it need not be put off. `ask` throws a ClusterError when nobody can be asked now. */
   start(ask: (context: number) => void): void {
-    if (this.#round !== null || this.#waiting.length === 0) return;
+    if (!this.canStart || this.#waiting.length === 0) return;
     const nowMs = this.#clock.monotonic();
     if (nowMs < this.#nextRoundMs) {
-      this.#wait(this.#nextRoundMs - nowMs);
+      this.#gather();
       return;
     }
     const context = ++this.#context;
@@ -67,7 +75,8 @@ export class ReadRounds {
       if (cause instanceof ClusterError) return;
       throw cause;
     }
-    this.#nextRoundMs = this.#waiting.length < CROWD ? nowMs : nowMs + CROWD_ROUND_MS;
+    if (this.#waiting.length >= CROWD) this.#crowdUntilMs = nowMs + CROWD_LASTS_MS;
+    this.#nextRoundMs = nowMs < this.#crowdUntilMs ? nowMs + CROWD_ROUND_MS : nowMs;
     this.#round = { context, readers: this.#waiting, ticks: 0 };
     this.#waiting = [];
   }
@@ -116,9 +125,11 @@ export class ReadRounds {
     for (const { done } of confirmed) done.reject(cause);
   }
 
-  #wait(delayMs: number): void {
-    this.#cancelWait ??= this.#clock.after(delayMs, () => {
+  #gather(): void {
+    const before = this.#waiting.length;
+    this.#cancelWait = this.#clock.after(NOBODY_COMES_MS, () => {
       this.#cancelWait = null;
+      if (this.#waiting.length === before) this.#nextRoundMs = 0;
       this.#wake();
     });
   }

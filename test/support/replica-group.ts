@@ -29,12 +29,15 @@ export class Host {
   readonly address: string;
   readonly #network: MemoryNetwork;
   readonly #stop = new AbortController();
-  readonly store = new Store({ clock: fastClock });
+  readonly #clock: Clock;
+  readonly store: Store;
   replica!: Replica;
   running: Promise<void> = Promise.resolve();
 
-  constructor(network: MemoryNetwork, name: string, root: string) {
+  constructor(network: MemoryNetwork, name: string, root: string, clock: Clock = fastClock) {
     this.#network = network;
+    this.#clock = clock;
+    this.store = new Store({ clock });
     this.name = name;
     this.address = `${name}:2377`;
     this.directory = join(root, name);
@@ -44,7 +47,7 @@ export class Host {
     this.replica = await Replica.open({
       dataDir: this.directory,
       codec,
-      clock: fastClock,
+      clock: this.#clock,
       random: systemRandom,
       logger: silentLogger,
       store: this.store,
@@ -91,18 +94,29 @@ export class ReplicaGroup implements AsyncDisposable {
   readonly network = new MemoryNetwork();
   readonly hosts = new Map<string, Host>();
   readonly root: string;
+  readonly #clock: Clock;
 
-  private constructor(root: string) {
+  private constructor(root: string, clock: Clock) {
     this.root = root;
+    this.#clock = clock;
   }
 
-  static async create(): Promise<ReplicaGroup> {
-    return new ReplicaGroup(await mkdtemp(join(tmpdir(), "store-group-")));
+  static async create(clock = fastClock): Promise<ReplicaGroup> {
+    return new ReplicaGroup(await mkdtemp(join(tmpdir(), "store-group-")), clock);
   }
 
   /** A group of running members, the first of which founded it. */
-  static async of(...names: string[]): Promise<ReplicaGroup> {
-    const group = await ReplicaGroup.create();
+  static of(...names: string[]): Promise<ReplicaGroup> {
+    return ReplicaGroup.#of(names, fastClock);
+  }
+
+  /** The same for what happens within some tens of milliseconds: at ten times that speed, a busy machine would decide how it ends. */
+  static inRealTime(...names: string[]): Promise<ReplicaGroup> {
+    return ReplicaGroup.#of(names, systemClock);
+  }
+
+  static async #of(names: readonly string[], clock: Clock): Promise<ReplicaGroup> {
+    const group = await ReplicaGroup.create(clock);
     const [first, ...others] = names;
     await group.found(first ?? "a");
     for (const name of others) await group.join(name);
@@ -156,7 +170,7 @@ export class ReplicaGroup implements AsyncDisposable {
   }
 
   #new(name: string): Host {
-    const host = new Host(this.network, name, this.root);
+    const host = new Host(this.network, name, this.root, this.#clock);
     this.hosts.set(name, host);
     return host;
   }

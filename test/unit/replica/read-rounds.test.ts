@@ -43,32 +43,71 @@ test("readers that came before a round share it, later ones get the next", async
   expect(await settled(later)).toBe("waits");
 });
 
-test("after a round of many readers the next one gathers for a while; a few readers are asked for at once", async () => {
+function crowd() {
   const { rounds, asked, ask, clock } = newRounds();
-  const add = (count: number) => Array.from({ length: count }, () => rounds.add(1000));
-  const answer = () => {
-    rounds.confirm(asked.at(-1)!, 1);
-    rounds.applied(1);
-    rounds.start(ask);
+  return {
+    asked,
+    clock,
+    add: (count: number) => {
+      const readers = Array.from({ length: count }, () => rounds.add(1000));
+      rounds.start(ask);
+      return readers;
+    },
+    answer: () => {
+      rounds.confirm(asked.at(-1)!, 1);
+      rounds.applied(1);
+      rounds.start(ask);
+    },
   };
+}
+
+test("after a round of many readers the next one gathers as long as more come, 4 ms at most", async () => {
+  const { asked, clock, add, answer } = crowd();
   add(50);
-  rounds.start(ask);
   const gathered = add(1);
   answer();
-  gathered.push(...add(20));
-  rounds.start(ask);
+  for (let ms = 1; ms < 4; ms++) {
+    gathered.push(...add(1));
+    clock.advance(1);
+  }
+  gathered.push(...add(1));
   expect(asked.length).toBe(1);
-  clock.advance(10);
+  clock.advance(1);
   expect(asked.length).toBe(2);
   answer();
   expect(await Promise.all(gathered.map(settled))).toEqual(gathered.map(() => "served"));
-  clock.advance(10);
+});
+
+test("where nobody else comes, a round waits for a millisecond after many readers, and not at all once there were few for a while", () => {
+  const { asked, clock, add, answer } = crowd();
+  add(50);
+  answer();
+  add(2);
+  expect(asked.length).toBe(1);
+  clock.advance(1);
+  expect(asked.length).toBe(2);
+  answer();
+  clock.advance(50);
   for (let round = 3; round < 6; round++) {
     add(2);
-    rounds.start(ask);
     expect(asked.length).toBe(round);
     answer();
   }
+});
+
+test("readers need not be told of while a round is under way or gathers", () => {
+  const { rounds, asked, ask, clock } = newRounds();
+  expect(rounds.canStart).toBe(true);
+  for (let reader = 0; reader < 20; reader++) rounds.add(1000);
+  rounds.start(ask);
+  expect(rounds.canStart).toBe(false);
+  rounds.confirm(asked[0]!, 1);
+  expect(rounds.canStart).toBe(true);
+  rounds.add(1000);
+  rounds.start(ask);
+  expect(rounds.canStart).toBe(false);
+  clock.advance(1);
+  expect(asked.length).toBe(2);
 });
 
 test("an answer to another round serves nobody", async () => {
