@@ -26,7 +26,10 @@ describe("userns-remap", () => {
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), "lab-user-remap-"));
     writeFileSync(join(folder, "ids"), `nobody:${FIRST}:65536\n`);
-    writeFileSync(join(folder, "daemon.json"), JSON.stringify({ "userns-remap": "nobody" }));
+    writeFileSync(
+      join(folder, "daemon.json"),
+      JSON.stringify({ "userns-remap": "nobody", runtimes: { runc: { path: "runc" }, crun: { path: "/usr/bin/crun" } } }),
+    );
     process.env.SWARM_LAB_CONFIG = join(folder, "daemon.json");
     lab = await TestLab.open();
     docker = new LabDocker(lab, client);
@@ -68,6 +71,21 @@ describe("userns-remap", () => {
         .stdout,
     ).toMatch(new RegExp(`inet ${address}/[^]*\n99\n$`));
     await must("rm", "-f", "web");
+  });
+
+  test.each(["runc", "crun"])("under %s as well: on a network, with a volume, a program run in it and files copied out", async (runtime) => {
+    await must("run", "-d", "--name", "other", "--runtime", runtime, "-v", "kept:/kept", "bb:v1", "sh", "-c", "touch /kept/by /made; sleep 100000");
+    const [pid, address] = (await must("inspect", "other", "--format", "{{.State.Pid}} {{.NetworkSettings.IPAddress}}")).split(" ");
+    expect((await lab.run(["stat", "-c", "%u:%g", `/proc/${pid}`])).stdout).toBe(`${FIRST}:${FIRST}\n`);
+    expect(await must("exec", "other", "sh", "-c", "id -u; tr -s ' ' </proc/self/uid_map; ip -4 addr show eth0 | grep -c inet")).toBe(
+      `0\n 0 ${FIRST} 65536\n1`,
+    );
+    expect((await run("bb:v1", "ping", "-c", "1", "-W", "5", address ?? "")).code).toBe(0);
+    await until("it has made its files", async () => (await must("exec", "other", "ls", "/")).includes("made"));
+    expect(await shell("docker cp other:/made - | tar -tvf - --numeric-owner")).toContain(" 0/0 ");
+    expect((await run("-v", "kept:/kept", "bb:v1", "stat", "-c", "%u:%g", "/kept/by")).stdout).toBe("0:0\n");
+    await must("rm", "-f", "other");
+    await must("volume", "rm", "kept");
   });
 
   test("folders, copies, changes and images have the owners that are seen inside", async () => {
