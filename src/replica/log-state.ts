@@ -29,7 +29,7 @@ const FORMAT = 1;
 
 /** The contrary of `decodeLogState`. */
 export function encodeLogState(state: LogState): Uint8Array {
-  const position = ({ index, term, link }: LogPosition) => ({ index, term, link: Buffer.from(link).toString("hex") });
+  const position = ({ index, term, link }: LogPosition) => ({ index, term, link: Buffer.from(link.buffer, link.byteOffset, link.length).toString("hex") });
   return Buffer.from(JSON.stringify({ format: FORMAT, ...state, last: position(state.last), compacted: position(state.compacted) }));
 }
 

@@ -20,7 +20,7 @@ export type TailSlot =
 
 /** Magic (8), length of the body (4), sequence (8), SHA-256 of sequence and body (32), body. */
 export function encodeSlot(sequence: number, body: Uint8Array): Uint8Array {
-  const slot = Buffer.alloc(HEADER_BYTES + body.length);
+  const slot = Buffer.allocUnsafe(HEADER_BYTES + body.length).fill(0, 0, HEADER_BYTES);
   MAGIC.copy(slot, 0);
   slot.writeUInt32BE(body.length, 8);
   slot.writeBigUInt64BE(BigInt(sequence), 12);

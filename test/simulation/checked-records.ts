@@ -28,14 +28,15 @@ export class CheckedRecords implements RecordCodec {
     record.writeUInt32BE(this.#keys[0] ?? 0);
     record.writeUInt32BE(this.#salt, SALT_AT);
     record.writeUInt32BE(sumOf(place, plain), SUM_AT);
-    record.set(mixed(plain, this.#salt), HEADER_BYTES);
+    mixInto(record, HEADER_BYTES, plain, this.#salt);
     return record;
   }
 
   open(place: RecordPlace, record: Uint8Array): Uint8Array {
     const view = Buffer.from(record.buffer, record.byteOffset, record.length);
     if (view.length < HEADER_BYTES) throw new ClusterError("invalid_argument", "it is cut short");
-    const plain = mixed(view.subarray(HEADER_BYTES), view.readUInt32BE(SALT_AT));
+    const plain = Buffer.allocUnsafe(view.length - HEADER_BYTES);
+    mixInto(plain, 0, view.subarray(HEADER_BYTES), view.readUInt32BE(SALT_AT));
     const sum = view.readUInt32BE(SUM_AT);
     if (sum !== sumOf(place, plain)) throw new ClusterError("invalid_argument", "its seal is broken");
     if (!this.#keys.includes(view.readUInt32BE())) throw new ClusterError("unauthenticated", `it is sealed with data key ${view.readUInt32BE()}`);
@@ -57,14 +58,12 @@ export class CheckedRecords implements RecordCodec {
 }
 
 /** Twice is not at all. */
-function mixed(bytes: Uint8Array, salt: number): Uint8Array {
-  const result = Buffer.allocUnsafe(bytes.length);
+function mixInto(target: Buffer, from: number, bytes: Uint8Array, salt: number): void {
   let key = salt;
   for (let at = 0; at < bytes.length; at++) {
     key = (Math.imul(key, 1_664_525) + 1_013_904_223) | 0;
-    result[at] = (bytes[at] ?? 0) ^ (key >>> 24);
+    target[from + at] = (bytes[at] ?? 0) ^ (key >>> 24);
   }
-  return result;
 }
 
 function sumOf({ kind, index }: RecordPlace, plain: Uint8Array): number {

@@ -28,6 +28,8 @@ interface CommittedEntry {
 export class Checker {
   readonly #leaderOfTerm = new Map<number, number>();
   readonly #entryAt = new Map<string, string>();
+  /** Entries that were looked at, the same in memory, after one of this term. */
+  readonly #seen = new WeakMap<Entry, number>();
   readonly #committed = new Map<number, CommittedEntry>();
   readonly #indexOfValue = new Map<number, number>();
   readonly #acknowledged = new Map<number, number>();
@@ -74,6 +76,11 @@ export class Checker {
   stores(raftId: number, entries: readonly Entry[], termBefore: number): void {
     let previousTerm = termBefore;
     for (const entry of entries) {
+      if (this.#seen.get(entry) === previousTerm) {
+        previousTerm = entry.term;
+        continue;
+      }
+      this.#seen.set(entry, previousTerm);
       const position = `${entry.index}/${entry.term}`;
       const text = `${previousTerm}:${Buffer.from(entry.data).toString("latin1")}`;
       const known = this.#entryAt.get(position);

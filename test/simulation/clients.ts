@@ -63,12 +63,13 @@ export class Clients {
   onApplied(member: SimulatedMember): void {
     const { index } = member.machine;
     const writes = this.#writes.get(member.id) ?? [];
-    const done = writes.filter((write) => write.index <= index);
-    if (done.length > 0) {
-      const waiting = writes.filter((write) => write.index > index);
-      this.#writes.set(member.id, waiting);
+    if (writes.some((write) => write.index <= index)) {
+      this.#writes.set(
+        member.id,
+        writes.filter((write) => write.index > index),
+      );
+      for (const write of writes) if (write.index <= index) this.#answerWrite(write);
     }
-    for (const write of done) this.#answerWrite(write);
     for (const { context } of member.takeReads()) this.#answerRead(member, context);
   }
 

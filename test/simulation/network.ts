@@ -26,14 +26,19 @@ export interface NetworkFaults {
   readonly delayMax: number;
 }
 
+/** A number for a direction between two members, whose ids are small. */
+function linkOf(from: number, to: number): number {
+  return from * 1_000 + to;
+}
+
 /** Carries messages with delay, loss, duplication, reordering and partitions. */
 export class SimulatedNetwork {
   faults: NetworkFaults;
   readonly #random: Random;
   readonly #due = new Map<number, Envelope[]>();
-  readonly #blocked = new Set<string>();
+  readonly #blocked = new Set<number>();
   /** Broken for a moment: until when, by link. */
-  readonly #flapping = new Map<string, number>();
+  readonly #flapping = new Map<number, number>();
 
   constructor(random: Random, faults: NetworkFaults) {
     this.#random = random;
@@ -42,7 +47,7 @@ export class SimulatedNetwork {
 
   send(now: number, envelope: Envelope): void {
     const { from, to, type } = envelope.message;
-    const link = `${from}>${to}`;
+    const link = linkOf(from, to);
     const isLost = this.#blocked.has(link) || (this.#flapping.get(link) ?? 0) > now || this.#random.next() < this.faults.dropRate;
     if (isLost && type !== "snapshot") return;
     this.#schedule(now, { ...envelope, isLost });
@@ -67,7 +72,7 @@ export class SimulatedNetwork {
   }
 
   block(from: number, to: number): void {
-    this.#blocked.add(`${from}>${to}`);
+    this.#blocked.add(linkOf(from, to));
   }
 
   /** Breaks both directions between two members until this step. */
@@ -77,7 +82,7 @@ export class SimulatedNetwork {
   }
 
   flapOneWay(from: number, to: number, until: number): void {
-    this.#flapping.set(`${from}>${to}`, until);
+    this.#flapping.set(linkOf(from, to), until);
   }
 
   get isBroken(): boolean {

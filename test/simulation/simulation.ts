@@ -259,7 +259,7 @@ class World implements MemberWorld, FaultyWorld {
   }
 
   #receive(receiver: SimulatedMember, message: RaftMessage): void {
-    if (IN_TOUCH.has(message.type)) this.#health.heard(message, message.term, this.#now);
+    if (this.profile.flapRate > 0 && IN_TOUCH.has(message.type)) this.#health.heard(message, message.term, this.#now);
     receiver.receive(message);
   }
 
