@@ -186,3 +186,12 @@ export async function setRaftConfig(host: Host, raft: Partial<RaftConfig>): Prom
 export async function until(holds: () => boolean): Promise<void> {
   while (!holds()) await new Promise<void>((resolve) => setImmediate(resolve));
 }
+
+/** Names of the members that vote, as this one sees it. */
+export function voters(host: Host): readonly string[] {
+  return host.replica
+    .members()
+    .filter((member) => member.isVoter)
+    .map((member) => member.nodeId)
+    .sort();
+}
