@@ -1,6 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { writeFileDurably } from "../base/durable-file.js";
-import { ClusterError, messageOf } from "../base/errors.js";
+import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { LogConfig } from "./logs/log-plan.js";
 import type { ContainerConfig } from "./container-config.js";
 import type { ProcessConfig } from "./process-config.js";
@@ -48,12 +48,13 @@ function withDefaults(record: ContainerRecord): ContainerRecord {
   };
 }
 
-/** Throws `internal` when it is damaged or of another version. */
-export async function readRecord(path: string): Promise<ContainerRecord> {
+/** Null when there is none: the container was never made, or is being removed. Throws `internal` when it is damaged or of another version. */
+export async function readRecord(path: string): Promise<ContainerRecord | null> {
   try {
     const value: unknown = JSON.parse(await readFile(path, "utf8"));
     if (typeof value === "object" && value !== null && "version" in value && value.version === 1) return withDefaults(value as ContainerRecord);
   } catch (cause) {
+    if (systemCodeOf(cause) === "ENOENT") return null;
     throw new ClusterError("internal", `container record ${path} cannot be read: ${messageOf(cause)}`, { cause });
   }
   throw new ClusterError("internal", `container record ${path} is of another version`);

@@ -339,29 +339,39 @@ export class LocalRuntime implements ContainerRuntime {
     const { dataRoot, execRoot, logger } = this.#options;
     const sweep = new ContainerSweep({ ...this.#tools, execRoot, logger });
     const folder = containersFolder(dataRoot);
+    const leftAlone: string[] = [];
     const recoverOrRemove = async (id: string) => {
       try {
-        await this.#recoverOne(id);
+        if (await this.#recoverOne(id)) return;
       } catch (cause) {
-        logger.warn({ container: id, err: cause }, "a container without a readable record is removed");
-        await sweep.endShim(id);
-        await rm(join(folder, id), { recursive: true, force: true });
+        // What somebody wrote in it is theirs, and may be had again when the record is.
+        leftAlone.push(id);
+        const what = "a container is left alone and not shown: put the right record back, or remove its folder, and start the daemon again";
+        logger.error({ container: id, folder: join(folder, id), err: cause }, what);
+        return;
       }
+      logger.warn({ container: id }, "a container without a record is removed");
+      await sweep.endShim(id);
+      await rm(join(folder, id), { recursive: true, force: true });
     };
     const limiter = new Limiter(RECOVERED_AT_ONCE);
     await Promise.all((await readdir(folder)).map((id) => limiter.run(() => recoverOrRemove(id))));
-    await sweep.run(this.list().map(({ config }) => config.id));
+    await sweep.run([...this.list().map(({ config }) => config.id), ...leftAlone]);
     await this.#tools.volumes.settle();
   }
 
-  async #recoverOne(id: string): Promise<void> {
+  /** False when there is nothing to recover. */
+  async #recoverOne(id: string): Promise<boolean> {
     const paths = containerPaths(this.#options, id);
-    const container = new LocalContainer(await readRecord(paths.record), paths, this.#tools);
+    const record = await readRecord(paths.record);
+    if (record === null) return false;
+    const container = new LocalContainer(record, paths, this.#tools);
     const { config } = container.record;
     assert(config.id === id, `folder ${paths.folder} holds the container of its name`);
     await container.recover();
     this.#containers.add(container);
     this.#tools.volumes.recover(config, container.info.state === "running");
     this.#sendLog(id);
+    return true;
   }
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { ContainerWorld, containerConfig } from "../../support/container-world.js";
@@ -107,7 +107,7 @@ test("what belongs to no container is removed at start: folders, cgroups, and sh
   const id = await world.startReady();
   const pid = world.runtime.inspect(id)?.pid ?? 0;
   await world.closeRuntime();
-  writeFileSync(join(world.folder, "data/containers", id, "record.json"), "{");
+  rmSync(join(world.folder, "data/containers", id, "record.json"));
   await world.reopen();
   expect(world.runtime.list()).toEqual([]);
   await until("the program is gone", () => !isAlive(pid));
@@ -115,6 +115,25 @@ test("what belongs to no container is removed at start: folders, cgroups, and sh
   expect(readdirSync(join(world.folder, "run/shims"))).toEqual([]);
   expect(world.cgroups().filter((path) => path.endsWith(id.slice(0, 32)))).toEqual([]);
 });
+
+test.each(["", "{", '{"version":2}'])(
+  "a container whose record is damaged (%j) is left alone with all that is in it, and is found again with its record",
+  async (damaged) => {
+    const id = await world.startReady();
+    const before = world.runtime.inspect(id);
+    const path = join(world.folder, "data/containers", id, "record.json");
+    const whole = readFileSync(path);
+    await world.closeRuntime();
+    writeFileSync(path, damaged);
+    await world.reopen();
+    expect(world.runtime.list()).toEqual([]);
+    expect(isAlive(before?.pid ?? 0)).toBe(true);
+    await world.closeRuntime();
+    writeFileSync(path, whole);
+    await world.reopen();
+    expect(world.runtime.inspect(id)).toEqual(before);
+  },
+);
 
 test("the socket of a program's shim that was killed is removed at start", async () => {
   const id = await world.startReady();
