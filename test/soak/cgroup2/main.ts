@@ -18,7 +18,7 @@ const CONSOLE_LINES = 40;
 /** Starting, with what the first test needs, takes two minutes, and the slowest test one; on a busy machine five times as long. */
 const SILENCE_MS = 600_000;
 
-const { values, positionals } = parseArgs({ options: { minutes: { type: "string", default: "20" } }, allowPositionals: true });
+const { values, positionals } = parseArgs({ options: { minutes: { type: "string", default: "60" } }, allowPositionals: true });
 const [kind, ...files] = positionals;
 /** Permissive at first: nothing in the machine has a label but what tests give one. */
 const parameters = kind === "selinux" ? "security=selinux enforcing=0" : "";
