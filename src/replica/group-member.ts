@@ -2,16 +2,18 @@ import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
-import type { RaftConfig, Transaction } from "../model/objects.js";
+import type { Transaction } from "../model/objects.js";
 import type { Entry, RaftMessage, SnapshotMeta } from "../raft/message.js";
-import { Raft, type RaftOptions } from "../raft/raft.js";
+import { Raft } from "../raft/raft.js";
 import type { Proposer } from "../store/proposer.js";
 import type { Store } from "../store/store.js";
-import { ConfigChangeCodec, type Member, type SnapshotProgress } from "../wire/generated/raft.js";
+import { ConfigChangeCodec, type SnapshotProgress } from "../wire/generated/raft.js";
 import { Announcer } from "./announcer.js";
+import { DepartingMembers } from "./departing-members.js";
 import { Driver, TICK_MS } from "./driver.js";
 import type { DurableLog } from "./durable-log.js";
 import { EarlyCampaign } from "./early-campaign.js";
+import { HandOver } from "./hand-over.js";
 import { MemberChanges, successorOf } from "./member-changes.js";
 import type { Membership } from "./membership.js";
 import { Proposals } from "./proposals.js";
@@ -22,24 +24,17 @@ import type { SnapshotFolder } from "./snapshot-folder.js";
 import { SnapshotSender } from "./snapshot-sender.js";
 import { Snapshotter } from "./snapshotter.js";
 import type { StateMachine } from "./state-machine.js";
+import { configOf, type Timings, timingsOf } from "./timings.js";
 import type { RaftInbox, RaftTransport } from "./transport.js";
 
-const TICKS_DEFAULT = { heartbeatTick: 1, electionTick: 10 };
 const BYTES_PER_MESSAGE_MAX = 1024 * 1024;
 const INFLIGHT_MESSAGES_MAX = 64;
 const INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** After this long without a leader, reads are refused instead of waiting for one. */
 const LEADERLESS_MS_MAX = 5_000;
-/** A handing over of leadership that takes longer has failed. */
-const TRANSFER_MS_MAX = 3_000;
 /** How often what may be written late is written. */
 const FLUSH_TICKS = 10;
-/** How long a removed member is still sent to, so that it learns of its removal. */
-const FAREWELL_TICKS = 100;
-
-type Timings = Pick<RaftOptions, "electionTicks" | "heartbeatTicks">;
-
 export interface GroupMemberParts {
   readonly raftId: number;
   readonly clock: Clock;
@@ -65,16 +60,12 @@ export class GroupMember implements Proposer, RaftInbox {
   readonly #snapshotter: Snapshotter;
   readonly #announcer: Announcer;
   readonly #earlyCampaign: EarlyCampaign;
-  /** Removed members that are still sent to, with the ticks that are left. */
-  readonly #departing = new Map<Member, number>();
+  readonly #departing = new DepartingMembers();
+  readonly #handOver: HandOver;
   #timings: Timings;
   #ticks = 0;
   #leaderSeenMs: number;
   #isRemoved = false;
-  /** While leadership is being handed over, this member leads for the core only. */
-  #isHandingOver = false;
-  /** Ends the wait for a successor. */
-  #giveUpTransfer: (() => void) | null = null;
   #isStopped = false;
 
   constructor(parts: GroupMemberParts) {
@@ -98,6 +89,7 @@ export class GroupMember implements Proposer, RaftInbox {
     this.#sender = new SnapshotSender({ folder, transport, logger });
     this.#snapshotter = new Snapshotter({ machine, log, folder, logger, config: () => configOf(store), exclusively: (job) => this.#driver.exclusively(job) });
     this.#announcer = new Announcer({ gained: () => store.setProposer(this), lost: () => this.#leadershipLost() });
+    this.#handOver = new HandOver({ raftId, clock, listen: (listener) => this.onRoleChange(listener) });
     this.#earlyCampaign = new EarlyCampaign({
       raft: this.#raft,
       clock,
@@ -191,16 +183,13 @@ export class GroupMember implements Proposer, RaftInbox {
     const successor = successorOf(this.#raft, raftId, (other) => this.#isReachable(other));
     store.setProposer(null);
     await this.#proposals.drained();
-    this.#isHandingOver = true;
     try {
-      this.#turned();
-      const taken = this.#takenOver();
-      this.#raft.transferLeadership(successor);
-      this.#driver.wake();
-      await taken;
+      await this.#handOver.run(() => {
+        this.#turned();
+        this.#raft.transferLeadership(successor);
+        this.#driver.wake();
+      });
     } finally {
-      this.#giveUpTransfer = null;
-      this.#isHandingOver = false;
       this.#driver.wake();
     }
   }
@@ -238,28 +227,6 @@ export class GroupMember implements Proposer, RaftInbox {
 
   onRoleChange(listener: (leadership: Leadership) => void): () => void {
     return this.#announcer.listen(listener);
-  }
-
-  /** Resolves when another member leads. Rejects when the core gave it up: from then on this member could take writes again. */
-  #takenOver(): Promise<void> {
-    const { clock, raftId } = this.#parts;
-    return new Promise<void>((resolve, reject) => {
-      const stop = this.onRoleChange(({ leader }) => {
-        if (leader === undefined || leader.raftId === raftId) return;
-        settle();
-        resolve();
-      });
-      const fail = () => {
-        settle();
-        reject(new ClusterError("deadline_exceeded", "leadership was not taken over in time"));
-      };
-      const cancel = clock.after(TRANSFER_MS_MAX, fail);
-      const settle = () => {
-        stop();
-        cancel();
-      };
-      this.#giveUpTransfer = fail;
-    });
   }
 
   #hooks(): ConstructorParameters<typeof Driver>[0]["hooks"] {
@@ -321,7 +288,7 @@ export class GroupMember implements Proposer, RaftInbox {
     const before = membership.members;
     membership.apply(change, this.#raft.applyConfigChange(change.steps));
     machine.reached(entry);
-    for (const member of before) if (membership.get(member.raftId) === undefined) this.#departing.set(member, FAREWELL_TICKS);
+    for (const member of before) if (membership.get(member.raftId) === undefined) this.#departing.add(member);
     // In a change of several voters, who leaves still counts until the old configuration is left.
     if (before.some((member) => member.raftId === raftId) && membership.get(raftId) === undefined) this.#isRemoved = true;
     logger.info({ index: entry.index, steps: change.steps, members: membership.members }, "the members of the raft group changed");
@@ -339,9 +306,9 @@ export class GroupMember implements Proposer, RaftInbox {
     this.#reads.tick(nowMs);
     if (nowMs - this.#leaderSeenMs >= LEADERLESS_MS_MAX) this.#reads.fail(noLeader());
     if (role === "leader") this.#changes.promote(log.storage.lastIndex());
-    if (role === "leader" && this.#raft.transferee === 0) this.#giveUpTransfer?.();
+    if (role === "leader" && this.#raft.transferee === 0) this.#handOver.giveUp();
     if (this.#ticks % FLUSH_TICKS === 0) this.#driver.exclusively(() => log.flush());
-    this.#tickDeparting();
+    if (this.#departing.tick()) this.#setPeers();
   }
 
   /** Timings are part of the cluster's spec, and changed while it runs. */
@@ -352,20 +319,11 @@ export class GroupMember implements Proposer, RaftInbox {
     this.#raft.setTicks(timings);
   }
 
-  #tickDeparting(): void {
-    let hasDeparted = false;
-    for (const [member, left] of this.#departing) {
-      if (left > 1) this.#departing.set(member, left - 1);
-      else hasDeparted = this.#departing.delete(member);
-    }
-    if (hasDeparted) this.#setPeers();
-  }
-
   /** Announces at once what the last step made of the role. A leader is one for the rest once an entry of its term is applied. */
   #turned(): void {
     const { role, term, leader } = this.#raft;
     const { machine, membership, raftId } = this.#parts;
-    const isLeader = !this.#isStopped && !this.#isHandingOver && role === "leader" && machine.term === term;
+    const isLeader = !this.#isStopped && !this.#handOver.isUnderWay && role === "leader" && machine.term === term;
     // Until it may be announced, and while it hands over, there is no leader that anyone could turn to.
     const isKnown = isLeader || leader !== raftId;
     this.#announcer.announce({ isLeader, leader: isKnown ? membership.get(leader) : undefined, term, isRemoved: this.#isRemoved });
@@ -379,7 +337,7 @@ export class GroupMember implements Proposer, RaftInbox {
 
   #setPeers(): void {
     const { raftId, membership, transport } = this.#parts;
-    transport.setPeers([...membership.members, ...this.#departing.keys()].filter((member) => member.raftId !== raftId));
+    transport.setPeers([...membership.members, ...this.#departing.members].filter((member) => member.raftId !== raftId));
   }
 
   #isReachable(raftId: number): boolean {
@@ -407,20 +365,9 @@ export class GroupMember implements Proposer, RaftInbox {
   }
 }
 
-/** What makes no sense becomes the nearest that does: an election takes longer than a heartbeat. */
-function timingsOf(store: Store): Timings {
-  const { heartbeatTick, electionTick } = configOf(store) ?? TICKS_DEFAULT;
-  const electionTicks = Math.max(electionTick, 2);
-  return { electionTicks, heartbeatTicks: Math.max(Math.min(heartbeatTick, electionTicks - 1), 1) };
-}
-
 function snapshotIn(message: RaftMessage): SnapshotMeta {
   if (message.type !== "snapshot" || message.snapshot === null) throw new ClusterError("invalid_argument", "a snapshot comes with a snapshot message");
   return message.snapshot;
-}
-
-function configOf(store: Store): RaftConfig | null {
-  return store.view.cluster?.spec?.raft ?? null;
 }
 
 function noLeader(): ClusterError {
