@@ -16,6 +16,8 @@
 void createCgroups(const std::vector<CgroupSettings>& groups) {
   for (const CgroupSettings& group : groups) {
     if (mkdir(group.path.c_str(), 0755) < 0 && errno != EEXIST) fail("create cgroup", group.path);
+    // Whatever the umask: who is not root in the container, or only there, reads its own limits.
+    check(chmod(group.path.c_str(), 0755), "set the mode of", group.path);
     for (const auto& [file, text] : group.limits) writeSetting(group.path + "/" + file, text);
     if (!group.deviceRules.empty()) installDeviceFilter(group.path, group.deviceRules);
   }

@@ -189,6 +189,7 @@ test("exec joins the container: its processes, names, files, limits, environment
 
 test.each([
   ["a user of the image", { user: "web" }, "id -un; pwd", "web\n/\n"],
+  ["one who reads the limits", { user: "web" }, "cat /sys/fs/cgroup/pids/pids.max /sys/fs/cgroup/pids.max 2>/dev/null", "max\n"],
   ["another folder", { workingDir: "/etc" }, "pwd", "/etc\n"],
   [
     "every capability",
