@@ -43,6 +43,7 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
   },
   {
     name: "compares logs by length alone",
+    isRare: true,
     edits: [
       {
         file: "src/raft/log.ts",

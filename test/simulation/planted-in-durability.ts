@@ -91,6 +91,7 @@ export const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
   },
   {
     name: "cuts its log before the new entries are durable",
+    isRare: true,
     edits: [
       {
         file: "src/replica/durable-log.ts",

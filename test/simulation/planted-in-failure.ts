@@ -80,6 +80,7 @@ export const PLANTED_IN_FAILURE: readonly PlantedBug[] = [
   },
   {
     name: "forgets what was being written when the key changed",
+    isRare: true,
     edits: [
       {
         file: "src/replica/resealing.ts",
