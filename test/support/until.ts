@@ -1,6 +1,6 @@
 /**
  * Polls until `probe` gives something other than undefined or false, and resolves with it. For conditions of other processes, which cannot call back.
- * Rejects after `seconds` with what was waited for and the last thing seen.
+ * Rejects after `seconds` with what was waited for.
  */
 export async function until<T>(what: string, probe: () => T | Promise<T>, seconds = 30): Promise<Exclude<Awaited<T>, undefined | false | null>> {
   const deadline = Date.now() + seconds * 1000;

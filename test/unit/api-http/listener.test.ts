@@ -44,6 +44,8 @@ function send(options: RequestOptions, write: (request: ReturnType<typeof httpRe
       response.on("end", () => resolve({ response, text: Buffer.concat(chunks).toString() }));
     });
     request.on("error", reject);
+    // After the answer, the rest of a body that nobody wants may still be going out when the server closes: then nobody but this hears of it.
+    request.on("socket", (socket) => socket.on("error", () => undefined));
     write(request);
   });
 }
