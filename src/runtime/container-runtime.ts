@@ -27,6 +27,8 @@ export interface ContainerRuntime {
   /** By full id, name or unique id prefix; undefined when there is none, ClusterError `invalid_argument` when ambiguous. */
   inspect(reference: string): ContainerInfo | undefined;
   list(): readonly ContainerInfo[];
+  /** Ids of containers that may run, and whose record could not be read: nobody knows what they use. Neither `list` nor `inspect` has them. */
+  leftAlone(): readonly string[];
   /**
    * Connects to its standard streams, at once when it runs, else from its next start on, from the first byte. Bytes of a terminal come as they are, others in
    * Docker's frames (swarm-surface 2.2). `stream` rejects with `failed_precondition` when the start fails, `not_found` when it is removed, and ends with the

@@ -92,6 +92,7 @@ export class LocalRuntime implements ContainerRuntime {
   readonly #tools: ContainerTools;
   readonly #sending: LogSending;
   readonly #containers = new ContainerList();
+  readonly #leftAlone: string[] = [];
   readonly #listeners = new Set<ContainerChangeListener>();
 
   private constructor(options: LocalRuntimeOptions, cgroups: CgroupTree) {
@@ -273,6 +274,10 @@ export class LocalRuntime implements ContainerRuntime {
     return this.#containers.all().map((container) => container.info);
   }
 
+  leftAlone(): readonly string[] {
+    return this.#leftAlone;
+  }
+
   logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncIterable<LogLine> {
     const container = this.#get(id);
     // A container that was not started yet can be followed too; one that is removed instead has ended.
@@ -339,13 +344,12 @@ export class LocalRuntime implements ContainerRuntime {
     const { dataRoot, execRoot, logger } = this.#options;
     const sweep = new ContainerSweep({ ...this.#tools, execRoot, logger });
     const folder = containersFolder(dataRoot);
-    const leftAlone: string[] = [];
     const recoverOrRemove = async (id: string) => {
       try {
         if (await this.#recoverOne(id)) return;
       } catch (cause) {
         // What somebody wrote in it is theirs, and may be had again when the record is.
-        leftAlone.push(id);
+        this.#leftAlone.push(id);
         const what = "a container is left alone and not shown: put the right record back, or remove its folder, and start the daemon again";
         logger.error({ container: id, folder: join(folder, id), err: cause }, what);
         return;
@@ -356,7 +360,7 @@ export class LocalRuntime implements ContainerRuntime {
     };
     const limiter = new Limiter(RECOVERED_AT_ONCE);
     await Promise.all((await readdir(folder)).map((id) => limiter.run(() => recoverOrRemove(id))));
-    await sweep.run([...this.list().map(({ config }) => config.id), ...leftAlone]);
+    await sweep.run([...this.list().map(({ config }) => config.id), ...this.#leftAlone]);
     await this.#tools.volumes.settle();
   }
 

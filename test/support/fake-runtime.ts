@@ -49,6 +49,8 @@ export class FakeRuntime implements ContainerRuntime {
   exitCodeOnStop: number | null = 0;
   /** Exit code of each program that is run in a container. */
   exitCodeOfExec: (config: ExecConfig) => number | Promise<number> = () => 0;
+  /** Containers whose record cannot be read. */
+  damaged: readonly string[] = [];
   readonly #listeners = new Set<ContainerChangeListener>();
 
   constructor(clock: Clock) {
@@ -190,6 +192,10 @@ export class FakeRuntime implements ContainerRuntime {
 
   list(): readonly ContainerInfo[] {
     return [...this.#containers.values()].map((container) => container.info);
+  }
+
+  leftAlone(): readonly string[] {
+    return this.damaged;
   }
 
   async *logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncGenerator<LogLine> {

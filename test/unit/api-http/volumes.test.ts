@@ -118,3 +118,16 @@ test("containers by volume, and their removal with volumes", async () => {
   await call("DELETE", `/containers/${id}?v=1`);
   expect(backend.containers.calls.at(-1)).toBe("remove c with its volumes");
 });
+
+test.each([
+  ["POST", "/volumes/prune"],
+  ["DELETE", "/volumes/logs"],
+  ["POST", "/images/prune"],
+  ["DELETE", "/images/bb:v1?force=1"],
+] as const)("%s %s removes nothing while there is a container of which nobody knows what it uses", async (method, path) => {
+  const { backend, call } = await host();
+  backend.containers.damaged = ["c0ffee"];
+  const before = [backend.volumes.list(), backend.images.list()];
+  expect(await call(method, path)).toMatchObject({ status: 409, json: { message: expect.stringContaining("container c0ffee has a damaged record") } });
+  expect([backend.volumes.list(), backend.images.list()]).toEqual(before);
+});

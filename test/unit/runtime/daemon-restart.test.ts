@@ -127,11 +127,13 @@ test.each(["", "{", '{"version":2}'])(
     writeFileSync(path, damaged);
     await world.reopen();
     expect(world.runtime.list()).toEqual([]);
+    expect(world.runtime.leftAlone()).toEqual([id]);
     expect(isAlive(before?.pid ?? 0)).toBe(true);
     await world.closeRuntime();
     writeFileSync(path, whole);
     await world.reopen();
     expect(world.runtime.inspect(id)).toEqual(before);
+    expect(world.runtime.leftAlone()).toEqual([]);
   },
 );
 

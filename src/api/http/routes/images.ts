@@ -8,6 +8,7 @@ import type { RouteContext } from "../context.js";
 import { historyToDocker, imageSummaryToDocker, imageToDocker } from "../convert/image.js";
 import { HttpError } from "../errors.js";
 import { Filters } from "../filters.js";
+import { assertAllKnown } from "../left-alone.js";
 import { IMAGE_FILTERS, imageFilter, unwantedImageFilter } from "../image-filter.js";
 import { imagePath, noSuchImage, wildcardOf, withTag } from "../image-path.js";
 import { importImage } from "../import-image.js";
@@ -56,6 +57,7 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
   });
 
   app.post("/images/prune", async (request, reply) => {
+    assertAllKnown(containers);
     const filters = Filters.parse(new Query(request), ["dangling", "label", "label!", "until"]);
     const isUnwanted = unwantedImageFilter(filters, context.clock.now());
     const { removals, freedBytes } = await images.prune({ isWanted: (image) => isUsed(image.id) || !isUnwanted(image) });
@@ -81,6 +83,7 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
   });
 
   app.delete("/images/*", async (request, reply) => {
+    assertAllKnown(containers);
     const name = wildcardOf(request);
     resolved(name);
     const removals = await images.remove(name, {

@@ -7,6 +7,7 @@ import type { RouteContext } from "../context.js";
 import { volumeFromDocker, volumeToDocker } from "../convert/volume.js";
 import { notFound, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
+import { assertAllKnown } from "../left-alone.js";
 import { nameMatcher } from "../name-matcher.js";
 import { Query } from "../query.js";
 import { apiMinorOf } from "../version.js";
@@ -43,6 +44,7 @@ export function volumeRoutes(app: FastifyInstance, { backend, clock }: RouteCont
   });
 
   app.post("/volumes/prune", async (request, reply) => {
+    assertAllKnown(containers);
     const filters = Filters.parse(new Query(request), ["all", "label", "label!"]);
     const isAll = apiMinorOf(request.raw) < PRUNES_ANONYMOUS_SINCE || filters.words("all", BOOLEANS).some(isTrue);
     const { names, freedBytes } = await volumes.prune(
@@ -63,6 +65,7 @@ export function volumeRoutes(app: FastifyInstance, { backend, clock }: RouteCont
   });
 
   app.delete<ByName>("/volumes/:name", async (request, reply) => {
+    assertAllKnown(containers);
     try {
       await volumes.remove(request.params.name);
     } catch (cause) {
