@@ -9,8 +9,7 @@ export async function setFrozen({ freezer }: CgroupPlan, isToBeFrozen: boolean):
     await writeFile(freezer.file, isToBeFrozen ? freezer.frozen : freezer.thawed);
   } catch (cause) {
     // It ended meanwhile, and its group with it: nothing is left to let go on.
-    const code = systemCodeOf(cause);
-    if (isToBeFrozen || (code !== "ENOENT" && code !== "ENODEV")) throw cause;
+    if (isToBeFrozen || !isGone(cause)) throw cause;
   }
 }
 
@@ -20,7 +19,13 @@ export async function isFrozen({ freezer }: CgroupPlan): Promise<boolean> {
   try {
     return (await readFile(freezer.file, "utf8")).trim() === freezer.frozen;
   } catch (cause) {
-    if (systemCodeOf(cause) === "ENOENT") return false;
+    if (isGone(cause)) return false;
     throw cause;
   }
+}
+
+/** The group was removed: before its file was opened, or since. */
+function isGone(cause: unknown): boolean {
+  const code = systemCodeOf(cause);
+  return code === "ENOENT" || code === "ENODEV";
 }

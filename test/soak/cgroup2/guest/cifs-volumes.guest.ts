@@ -59,7 +59,7 @@ describe("CIFS volumes", () => {
     ],
     ["wrong-user", SHARE, `username=nobody,password=${PASSWORD}`, PASSWORD, "/wrong-user/_data: permission denied"],
     ["no-such-share", { ...SHARE, device: "//localhost/other" }, `username=sharer,password=${PASSWORD}`, PASSWORD, "mount //127.0.0.1/other at"],
-    ["nobody-there", { ...SHARE, device: "//a..b/shared" }, `username=sharer,password=${PASSWORD}`, PASSWORD, 'the server "a..b" cannot be found'],
+    ["no-cifs-server", { ...SHARE, device: "//a..b/shared" }, `username=sharer,password=${PASSWORD}`, PASSWORD, 'the server "a..b" cannot be found'],
   ])("%s: the start fails with the reason, and no password is told", async (name, share, o, secret, reason) => {
     await docker.createVolume({ Name: name, Driver: "local", DriverOpts: { ...share, o } });
     await expectRefused(name, reason, secret);
