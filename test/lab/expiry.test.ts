@@ -1,15 +1,14 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { systemClock } from "../../src/base/clock.js";
 import { decodeBackup } from "../../src/node/backup-file.js";
 import { createCsr } from "../../src/pki/csr.js";
 import { identityOf, isValidAt } from "../../src/pki/identity.js";
-import { IdentityFiles } from "../../src/pki/identity-files.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../src/pki/node-certificate.js";
 import type { RootCa } from "../../src/pki/root-ca.js";
 import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
+import { certificateOf, identityFilesOf } from "../support/node-identity.js";
 import { until } from "../support/until.js";
 
 const DAY_MS = 24 * 3_600_000;
@@ -25,19 +24,14 @@ describe("certificates that are outside their validity", () => {
   let rootCa: RootCa;
   let before: readonly string[];
   const hostFolder = (node: number) => dirname(lab.socket(node));
-  const certificates = (node: number) => join(hostFolder(node), "data/swarm/certificates");
-  const validityOf = async (node: number) => {
-    const files = await IdentityFiles.open({ folder: certificates(node), clock: systemClock });
-    if (files === null) throw new Error(`node ${node} has no certificate`);
-    const { credentials } = files;
-    return { files, credentials, identity: identityOf(credentials.certificate) };
-  };
-  const isCertified = async (node: number) => isValidAt((await validityOf(node)).identity, Date.now());
+  const identity = async (node: number) => identityOf(await certificateOf(lab, node));
+  const isCertified = async (node: number) => isValidAt(await identity(node), Date.now());
 
   /** The same certificate for the same key, issued so many days ago. */
   async function shift(node: number, days: number): Promise<void> {
-    const { files, credentials, identity } = await validityOf(node);
-    const { nodeId, role, clusterId } = identity;
+    const files = await identityFilesOf(lab, node);
+    const { credentials } = files;
+    const { nodeId, role, clusterId } = identityOf(credentials.certificate);
     const nowMs = Date.now() - days * DAY_MS;
     const certificate = issueNodeCertificate({ rootCa, csr: createCsr(credentials.key), nodeId, role, clusterId, validityMs: NODE_VALIDITY_MS, nowMs });
     await files.replace({ ...credentials, certificate }, { isWorker: false });
@@ -112,14 +106,14 @@ describe("certificates that are outside their validity", () => {
     }
     for (const node of [1, 4]) {
       const lifeMs = async () => {
-        const { expiresAtMs } = (await validityOf(node)).identity;
+        const { expiresAtMs } = await identity(node);
         return expiresAtMs - Date.now();
       };
       await until(`node ${node} has renewed its certificate`, async () => (await lifeMs()) <= 3_600_000, 40);
       expect(await lifeMs()).toBeGreaterThan(3_000_000);
     }
     // Those that are not due keep theirs.
-    expect((await validityOf(2)).identity.expiresAtMs - Date.now()).toBeGreaterThan(80 * DAY_MS);
+    expect((await identity(2)).expiresAtMs - Date.now()).toBeGreaterThan(80 * DAY_MS);
     await allReady();
   }, 150_000);
 
@@ -134,7 +128,7 @@ describe("certificates that are outside their validity", () => {
     await lab.lab("start", "3");
     await lab.lab("start", "5");
     await docker.nodeIs(1, "node-3", "Ready Active");
-    expect((await validityOf(3)).identity.role).toBe("worker");
+    expect((await identity(3)).role).toBe("worker");
     await until("node 5 was refused", () => /it was removed/.test(lab.logOf(5)), 30);
     expect(await isCertified(5)).toBe(false);
     expect(await docker.node(1, "node-5")).toBe("");

@@ -1,15 +1,13 @@
-import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { systemClock } from "../../src/base/clock.js";
 import { createCsr } from "../../src/pki/csr.js";
 import { identityOf, isIssuedBy } from "../../src/pki/identity.js";
-import { IdentityFiles } from "../../src/pki/identity-files.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../src/pki/node-certificate.js";
 import { createRootCa } from "../../src/pki/root-ca.js";
 import { chainIn } from "../../src/pki/trust.js";
 import { readCertificate } from "../../src/pki/x509.js";
 import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
+import { certificateOf, identityFilesOf } from "../support/node-identity.js";
 import { until } from "../support/until.js";
 
 const DAY_MS = 24 * 3_600_000;
@@ -32,12 +30,7 @@ describe("an external certificate authority", () => {
   const own = async (node: number, ...args: readonly string[]) => lab.run(["node", "dist/main/swarm.js", "-H", await lab.lab("socket", String(node)), ...args]);
   const token = (role: string) => docker.must(1, "swarm", "join-token", "--quiet", role);
   const join2 = async (node: number, role: string) => docker.try(node, "swarm", "join", "--token", await token(role), "10.88.0.1:2377");
-  const filesOf = async (node: number) => {
-    const files = await IdentityFiles.open({ folder: join(dirname(lab.socket(node)), "data/swarm/certificates"), clock: systemClock });
-    if (files === null) throw new Error(`node ${node} has no certificate`);
-    return files;
-  };
-  const leafOf = async (node: number) => chainIn((await filesOf(node)).credentials.certificate).leaf;
+  const leafOf = async (node: number) => chainIn(await certificateOf(lab, node)).leaf;
   const isTheirs = async (node: number) => isIssuedBy(await leafOf(node), readCertificate(root.certificate));
   const restart = async (node: number) => {
     await lab.lab("kill", String(node));
@@ -53,7 +46,7 @@ describe("an external certificate authority", () => {
 
   /** The node's certificate as it would be if it had been issued so many days ago. */
   async function age(node: number, days: number): Promise<string> {
-    const files = await filesOf(node);
+    const files = await identityFilesOf(lab, node);
     const { nodeId, role, clusterId } = identityOf(files.credentials.certificate);
     const nowMs = Date.now() - days * DAY_MS;
     const request = { csr: createCsr(files.credentials.key), nodeId, role, clusterId, validityMs: NODE_VALIDITY_MS, nowMs };
@@ -95,7 +88,7 @@ describe("an external certificate authority", () => {
     expect(await isTheirs(2)).toBe(true);
     const aged = await age(2, 80);
     await restart(2);
-    await until("node 2 has renewed its certificate", async () => (await filesOf(2)).credentials.certificate !== aged, 40);
+    await until("node 2 has renewed its certificate", async () => (await certificateOf(lab, 2)) !== aged, 40);
     expect(await isTheirs(2)).toBe(true);
     // Thirty days, as this authority decides.
     expect(identityOf(await leafOf(2)).expiresAtMs - Date.now()).toBeLessThan(31 * DAY_MS);
@@ -116,7 +109,7 @@ describe("an external certificate authority", () => {
       40,
     );
     await docker.nodeIs(1, "node-2", "Ready Active");
-    expect((await filesOf(2)).credentials.certificate).toBe(aged);
+    expect(await certificateOf(lab, 2)).toBe(aged);
     await docker.importBusybox([1, 2]);
     await docker.create("each", ["--mode", "global"]);
     await docker.running(1, "each", 2);
@@ -124,9 +117,9 @@ describe("an external certificate authority", () => {
 
   test("when it is back, both get theirs", async () => {
     await startServer();
-    const aged = (await filesOf(2)).credentials.certificate;
+    const aged = await certificateOf(lab, 2);
     await restart(2);
-    await until("node 2 has renewed its certificate", async () => (await filesOf(2)).credentials.certificate !== aged, 40);
+    await until("node 2 has renewed its certificate", async () => (await certificateOf(lab, 2)) !== aged, 40);
     expect((await join2(3, "manager")).stderr).toBe("");
     await docker.nodeIs(1, "node-3", "Ready Active Reachable");
     expect(await isTheirs(3)).toBe(true);

@@ -1,11 +1,9 @@
 import { request } from "node:http";
-import { dirname, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { systemClock } from "../../src/base/clock.js";
-import { IdentityFiles } from "../../src/pki/identity-files.js";
 import { chainIn } from "../../src/pki/trust.js";
 import { dockerClients, TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
+import { certificateOf, trustedRootOf } from "../support/node-identity.js";
 import { until } from "../support/until.js";
 
 interface SwarmAnswer {
@@ -37,11 +35,6 @@ describe("a rotation of the root certificate", () => {
   const swarm = (node: number) => get<SwarmAnswer>(node, "/swarm");
   const own = (node: number, ...args: readonly string[]) =>
     lab.run(["node", "dist/main/swarm.js", "-H", `unix:///var/lib/swarm-lab/${lab.name}/${node}/swarmd.sock`, ...args]);
-  const credentialsOf = async (node: number) => {
-    const files = await IdentityFiles.open({ folder: join(dirname(lab.socket(node)), "data/swarm/certificates"), clock: systemClock });
-    if (files === null) throw new Error(`node ${node} has no certificate`);
-    return files.credentials;
-  };
   const containers = (nodes: readonly number[]) => Promise.all(nodes.map((node) => docker.must(node, "ps", "--quiet", "--no-trunc")));
 
   /** Host names of the nodes whose certificate is not of the authority that the swarm wants. */
@@ -102,7 +95,7 @@ describe("a rotation of the root certificate", () => {
     expect(TLSInfo.TrustRoot).not.toBe(old);
     for (const text of ["desired root digest: sha256:", "rotated TLS certificates:", "rotated CA certificates:", TLSInfo.TrustRoot.trim()])
       expect(shown).toContain(text);
-    for (const node of ALL) expect((await credentialsOf(node)).rootCertificate).toBe(TLSInfo.TrustRoot);
+    for (const node of ALL) expect(await trustedRootOf(lab, node)).toBe(TLSInfo.TrustRoot);
     expect(await containers(ALL)).toEqual(before);
   }, 90_000);
 
@@ -145,13 +138,13 @@ describe("a rotation of the root certificate", () => {
       await until("only the node that is down is behind", async () => String(await behind(leader).catch(() => [])) === "node-4", 40);
     });
     expect(written).toBeGreaterThan(0);
-    expect(chainIn((await credentialsOf(first)).certificate).intermediates).toHaveLength(1);
+    expect(chainIn(await certificateOf(lab, first)).intermediates).toHaveLength(1);
     expect((await swarm(leader)).RootRotationInProgress).toBe(true);
     await lab.lab("start", "4");
     await finished(leader);
     const { TrustRoot } = (await swarm(leader)).TLSInfo;
     expect(TrustRoot).not.toBe(old);
-    for (const node of ALL) await until(`node ${node} trusts the new root alone`, async () => (await credentialsOf(node)).rootCertificate === TrustRoot, 40);
+    for (const node of ALL) await until(`node ${node} trusts the new root alone`, async () => (await trustedRootOf(lab, node)) === TrustRoot, 40);
     for (const node of ALL) await until(`node-${node} is ready`, async () => (await docker.node(leader, `node-${node}`)).startsWith("Ready"), 30);
     // What ran on a node that was down is replaced, whatever it was down for.
     const others = ALL.filter((node) => node !== 4 && node !== leader);

@@ -51,12 +51,17 @@ export function acceptHijack(socket: Duplex, contentType: string, headers: Reado
 
 /**
  * The same for a client whose connection stays HTTP: what follows is the stream as it is, to the connection's end, in no chunks, which clients that read bytes alone would
- * take for output.
+ * take for output. A client that has closed its side has no more to say, and still reads; one that did so in the middle of its request is gone.
  */
 export function beginRawStream(raw: ServerResponse, contentType: string): void {
   for (const name of ["Content-Length", "Transfer-Encoding"]) raw.removeHeader(name);
   raw.writeHead(200, { "Content-Type": contentType, Connection: "close" });
   raw.flushHeaders();
+  const { req, socket } = raw;
+  // Node's server ends a connection as soon as its client has closed its side, and what the program says from then on would be lost.
+  socket?.removeAllListeners("end").once("end", () => {
+    if (!req.complete) socket.destroy();
+  });
 }
 
 /** Ends the connection without a stream: there is none. */
