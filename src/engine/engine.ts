@@ -2,7 +2,6 @@ import type { Clock } from "../base/clock.js";
 import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { VolumeStore } from "../volumes/volume-store.js";
-import type { ContainerNetwork } from "../model/container-network.js";
 import { isDeepEqual } from "../model/deep-equal.js";
 import type { HostNetwork, LiveEndpoint } from "../network/host-network.js";
 import { bridgeNetworkOf } from "../runtime/bridge-network.js";
@@ -101,7 +100,7 @@ export class Engine {
   async create(config: Omit<ContainerConfig, "network">, choice: NetworkChoice): Promise<void> {
     const { runtime, network } = this.#options;
     try {
-      await runtime.create({ ...config, network: await this.#networkOf(config.id, choice) });
+      await runtime.create({ ...config, network: await this.#networkOf(config, choice) });
     } catch (cause) {
       await network.detach(config.id);
       throw cause;
@@ -249,7 +248,7 @@ export class Engine {
     const { single } = config;
     const had = bridgeNetworkOf(config);
     if (single !== null && had !== null) {
-      const endpoint = await network.attach(id, single.ports);
+      const endpoint = await network.attach(id, single.ports, macAddressOf(single));
       const change = { network: endpoint.network, single: { ...single, published: endpoint.ports } };
       if (!isDeepEqual(endpoint.network, had) || !isDeepEqual(endpoint.ports, single.published)) await runtime.update(id, change);
     }
@@ -261,8 +260,8 @@ export class Engine {
     }
   }
 
-  async #networkOf(id: string, choice: NetworkChoice): Promise<ContainerNetwork | "host" | null | { readonly container: string }> {
-    if (choice === "bridge") return (await this.#options.network.attach(id, [])).network;
+  async #networkOf({ id, single }: Omit<ContainerConfig, "network">, choice: NetworkChoice): Promise<ContainerConfig["network"]> {
+    if (choice === "bridge") return (await this.#options.network.attach(id, [], macAddressOf(single))).network;
     return choice === "none" ? null : choice;
   }
 
@@ -289,4 +288,9 @@ export class Engine {
 
 function graceOf({ config }: ContainerInfo): number {
   return config.single?.stopTimeoutMs || STOP_GRACE_MS;
+}
+
+/** As interfaces are told it: Docker's clients may write hyphens and capitals. */
+function macAddressOf(single: SingleConfig | null): string | undefined {
+  return single?.macAddress?.replaceAll("-", ":").toLowerCase();
 }

@@ -11,9 +11,9 @@ export interface HostNetwork {
   /**
    * An address and published ports for a container. Attaching again with ports publishes them for the address that it has: so a container
    * can be made while an older one still holds its ports. Throws ClusterError `already_exists` when a host port is taken (the message names it),
-   * `unavailable` when the pool is exhausted (used and total).
+   * `unavailable` when the pool is exhausted (used and total). The hardware address is the one that is asked for, or goes with the address.
    */
-  attach(containerId: string, ports: readonly HostPort[]): Promise<AttachedEndpoint>;
+  attach(containerId: string, ports: readonly HostPort[], macAddress?: string): Promise<AttachedEndpoint>;
   /** Withdraws ports and address; does nothing for an unknown container. */
   detach(containerId: string): Promise<void>;
   /** The ports of this host that lead to the container now; empty for an unknown one. */

@@ -76,9 +76,9 @@ export class LocalHostNetwork implements HostNetwork {
     for (const { name } of await kernel.listLinks(this.#interfacePrefix)) if (!kept.has(name)) await kernel.deleteLink(name);
   }
 
-  async attach(containerId: string, ports: readonly HostPort[]): Promise<AttachedEndpoint> {
+  async attach(containerId: string, ports: readonly HostPort[], macAddress?: string): Promise<AttachedEndpoint> {
     const known = this.#endpoints.get(containerId);
-    const endpoint = known ?? this.#newEndpoint(containerId);
+    const endpoint = known ?? this.#newEndpoint(containerId, macAddress);
     if (known === undefined) this.#endpoints.set(containerId, endpoint);
     if (ports.length === 0 || endpoint.ports.length > 0) return endpoint;
     try {
@@ -148,12 +148,12 @@ export class LocalHostNetwork implements HostNetwork {
     return published;
   }
 
-  #newEndpoint(containerId: string): AttachedEndpoint {
+  #newEndpoint(containerId: string, macAddress?: string): AttachedEndpoint {
     const hostInterface = this.#interfaceOf(containerId);
     const address = this.#pool.take();
     const { gateway, prefix } = this.#pool;
     return {
-      network: { bridge: this.bridge, hostInterface, macAddress: macAddressOf(address), address: `${address}/${prefix}`, gateway, mtu: MTU },
+      network: { bridge: this.bridge, hostInterface, macAddress: macAddress ?? macAddressOf(address), address: `${address}/${prefix}`, gateway, mtu: MTU },
       ports: [],
     };
   }

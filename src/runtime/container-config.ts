@@ -116,6 +116,8 @@ export interface SingleConfig {
   };
   /** 0 is Docker's 10 s. */
   readonly stopTimeoutMs: number;
+  /** Of its interface, as it was asked for; without one it gets the one that goes with its address. */
+  readonly macAddress?: string;
 }
 
 /** How mounts were asked for, beside binds. */

@@ -100,6 +100,11 @@ describe("a host on its own", () => {
     const address = await must("inspect", "web", "--format", "{{.NetworkSettings.IPAddress}}");
     expect((await run("--network", "container:web", "bb:v1", "ip", "-4", "addr", "show", "eth0")).stdout).toContain(`inet ${address}/`);
     expect((await run("--network", "host", "bb:v1", "ls", "/sys/class/net")).stdout).toMatch(/sw\w+0/);
+    const withMac = (network: string, ...command: readonly string[]) => run("--network", network, "--mac-address", "92:d0:c6:0a:29:34", "bb:v1", ...command);
+    for (const network of ["host", "container:web"]) {
+      expect((await withMac(network, "true")).stderr).toContain("conflicting options: mac-address and the network mode");
+    }
+    expect((await withMac("none", "ls", "/sys/class/net")).stdout).toBe("lo\n");
     await must("rm", "-f", "web");
   });
 
@@ -186,7 +191,7 @@ describe("a host on its own", () => {
 
   test("policies: restarts are counted and bounded, and the daemon's end disturbs nothing but starts what it should", async () => {
     await must("run", "-d", "--name", "failing", "--restart", "on-failure:2", "bb:v1", "sh", "-c", "exit 9");
-    await must("run", "-d", "--name", "steady", "--restart", "always", "-p", "8077:80", "bb:v1");
+    await must("run", "-d", "--name", "steady", "--restart", "always", "-p", "8077:80", "--mac-address", "92:d0:c6:0a:29:33", "bb:v1");
     await must("run", "-d", "--name", "stopped", "--restart", "unless-stopped", "--stop-timeout", "1", "bb:v1");
     await must("run", "-d", "--name", "killed", "--restart", "unless-stopped", "bb:v1");
     await must("stop", "stopped");
@@ -201,6 +206,12 @@ describe("a host on its own", () => {
     await lab.lab("start", "1");
     expect(await must("inspect", "steady", "--format", "{{.State.Pid}} {{.State.Status}}")).toBe(`${pid} running`);
     expect(await must("port", "steady")).toBe("80/tcp -> 0.0.0.0:8077");
+    const shown = "{{.Config.MacAddress}} {{.NetworkSettings.MacAddress}} {{.NetworkSettings.Networks.bridge.MacAddress}}";
+    for (const step of ["the daemon's restart", "its own"]) {
+      expect(await must("exec", "steady", "cat", "/sys/class/net/eth0/address"), step).toBe("92:d0:c6:0a:29:33");
+      expect(await must("inspect", "steady", "--format", shown), step).toBe(Array(3).fill("92:d0:c6:0a:29:33").join(" "));
+      await must("restart", "-t", "0", "steady");
+    }
     await until("what ended meanwhile runs again", async () => (await must("inspect", "killed", "--format", "{{.State.Status}}")) === "running");
     expect(await must("inspect", "stopped", "--format", "{{.State.Status}}")).toBe("exited");
     await must("rm", "-f", "failing", "steady", "stopped", "killed");

@@ -12,7 +12,7 @@ export class FakeHostNetwork implements HostNetwork {
     for (const endpoint of live) this.endpoints.set(endpoint.containerId, endpoint);
   }
 
-  async attach(containerId: string, ports: readonly PortConfig[]): Promise<AttachedEndpoint> {
+  async attach(containerId: string, ports: readonly PortConfig[], macAddress?: string): Promise<AttachedEndpoint> {
     for (const [owner, endpoint] of this.endpoints) {
       const taken = endpoint.ports.find((port) => ports.some((wanted) => wanted.publishedPort === port.publishedPort && wanted.publishedPort !== 0));
       if (owner !== containerId && taken !== undefined)
@@ -24,7 +24,7 @@ export class FakeHostNetwork implements HostNetwork {
       network: known?.network ?? {
         bridge: "swtest0",
         hostInterface: `vtest${number}`,
-        macAddress: "02:42:ac:1e:00:02",
+        macAddress: macAddress ?? "02:42:ac:1e:00:02",
         address: `172.30.0.${number}/16`,
         gateway: "172.30.0.1",
         mtu: 1500,

@@ -119,6 +119,18 @@ test("ports are published while it runs, and free for another when it has ended"
   expect(engine.liveEndpoints()).toMatchObject([{ containerId: B, ports: [port] }]);
 });
 
+test("a hardware address that was asked for is had at each start", async () => {
+  const { runtime, network, engine, create } = world();
+  await create(A, { macAddress: "92-D0-C6-0A-29-33" });
+  for (let run = 0; run < 2; run++) {
+    await engine.start(A);
+    expect(network.endpoints.get(A)?.network.macAddress).toBe("92:d0:c6:0a:29:33");
+    runtime.exit(A, 0);
+    await until("A has given it back", () => !network.endpoints.has(A));
+  }
+  expect(runtime.inspect(A)?.config).toMatchObject({ network: { macAddress: "92:d0:c6:0a:29:33" }, single: { macAddress: "92-D0-C6-0A-29-33" } });
+});
+
 test("one that removes itself is waited for until it is gone", async () => {
   const { runtime, engine, create, actions } = world();
   await create(A, { isAutoRemoved: true });

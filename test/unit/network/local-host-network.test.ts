@@ -70,6 +70,13 @@ test("a container without ports changes no rule", async () => {
   });
 });
 
+test("a hardware address that is asked for is had, also over a restart", async () => {
+  const asked = await network.attach(idOf("a"), [], "92:d0:c6:0a:29:33");
+  expect(asked.network).toMatchObject({ macAddress: "92:d0:c6:0a:29:33", address: "172.30.0.2/16" });
+  await network.start([{ containerId: idOf("a"), ...asked }]);
+  expect((await network.attach(idOf("a"), [])).network).toEqual(asked.network);
+});
+
 test("attaching again with ports publishes them for the same address", async () => {
   const { network: before } = await network.attach(idOf("a"), []);
   const { network: after, ports } = await network.attach(idOf("a"), [port(8080)]);

@@ -24,6 +24,7 @@ export function configToDocker(container: ContainerInfo, image: ImageConfig | nu
     Image: config.image,
     ...mergedWithImage(container, image ?? EMPTY_CONFIG),
     OnBuild: null,
+    MacAddress: unlessEmpty(single?.macAddress ?? ""),
     ...(single === null || single.stopTimeoutMs === 0 ? {} : { StopTimeout: Math.round(single.stopTimeoutMs / 1000) }),
     Healthcheck: healthcheckToDocker(container.health === null ? config.health : container.health),
   };

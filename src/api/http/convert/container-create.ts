@@ -4,9 +4,11 @@ import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import type { ResourceAbilities } from "../../../runtime/resource-abilities.js";
 import type { NetworkChoice } from "../../../engine/engine.js";
-import { badRequest, notSupported } from "../errors.js";
+import { badRequest } from "../errors.js";
+import type { ApiMinor } from "../version.js";
 import { isolationFromDocker, securityFromDocker } from "./container-isolation.js";
 import { mountsFromDocker, type RequestedMounts } from "./container-mounts.js";
+import { networkFromDocker } from "./container-network.js";
 import { bindingsFromDocker, exposedFromDocker } from "./container-ports.js";
 import { resourcesFromDocker } from "./container-resources.js";
 import { Fields } from "./fields.js";
@@ -31,6 +33,7 @@ export interface ContainerRequestContext {
   /** Containers that do not ask for the host's user namespace get their own. */
   readonly isRemapped: boolean;
   readonly abilities: ResourceAbilities;
+  readonly apiMinor: ApiMinor;
 }
 
 const RESTART_NAMES = { no: "no", always: "always", "unless-stopped": "unless-stopped", "on-failure": "on-failure" } as const;
@@ -44,7 +47,7 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   const mounts = mountsFromDocker(host, anonymousPaths, context.findContainer);
   const exposed = exposedFromDocker(fields);
   const ports = bindingsFromDocker(host, [...exposed, ...(context.image?.exposedPorts ?? [])]);
-  const network = networkFromDocker(host, fields, context);
+  const { network, macAddress } = networkFromDocker(host, fields, context);
   if (ports.length > 0 && network !== "bridge") throw badRequest("conflicting options: port publishing and the container type network mode");
   const isolation = isolationFromDocker(host, context.isRemapped);
   if (isolation.hostNamespaces.includes("uts") && fields.string("Hostname") !== "") throw badRequest("conflicting options: hostname and the UTS mode");
@@ -60,10 +63,10 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
     mounts: mounts.mounts,
     resources,
     log: logFromDocker(host),
-    single: singleFromDocker(fields, host, { ports, mounts }),
+    single: singleFromDocker(fields, host, { ports, mounts, macAddress }),
   };
   // Some SDKs put the query into the body as well.
-  fields.ignore("OnBuild", "ArgsEscaped", "MacAddress", "name", "platform");
+  fields.ignore("OnBuild", "ArgsEscaped", "name", "platform");
   fields.end();
   host.ignore("ConsoleSize", "ContainerIDFile", "Isolation");
   host.end();
@@ -132,26 +135,6 @@ function hostNamesFromDocker(host: Fields) {
   return { hosts, dns: { nameservers: host.strings("Dns"), search: host.strings("DnsSearch"), options: host.strings("DnsOptions") } };
 }
 
-function networkFromDocker(host: Fields, fields: Fields, { findContainer }: ContainerRequestContext): NetworkChoice {
-  const mode = host.string("NetworkMode");
-  const networking = fields.child("NetworkingConfig");
-  for (const { key, value, at } of networking?.entries("EndpointsConfig") ?? []) {
-    if (!["default", "bridge", "host", "none"].includes(key)) throw notSupported(`attaching containers to networks is not supported yet: "${key}"`);
-    const endpoint = new Fields(value ?? {}, at);
-    // What clients fill in by themselves, for the network that it gets anyway.
-    endpoint.ignore("MacAddress", "DriverOpts", "GwPriority");
-    endpoint.end();
-  }
-  networking?.end();
-  if (fields.boolean("NetworkDisabled") || mode === "none") return "none";
-  if (mode === "" || mode === "default" || mode === "bridge") return "bridge";
-  if (mode === "host") return "host";
-  const joined = /^container:(.+)$/.exec(mode)?.[1];
-  if (joined === undefined)
-    throw notSupported(`attaching containers to networks is not supported yet: "${mode}" is none of bridge, host, none and container:…`);
-  return { container: findContainer(joined).config.id };
-}
-
 /** The runtime knows which drivers there are, and what they take. */
 function logFromDocker(host: Fields): ContainerConfig["log"] {
   const log = host.child("LogConfig");
@@ -160,7 +143,13 @@ function logFromDocker(host: Fields): ContainerConfig["log"] {
   return made;
 }
 
-function singleFromDocker(fields: Fields, host: Fields, made: { readonly ports: readonly HostPort[]; readonly mounts: RequestedMounts }) {
+interface MadeParts {
+  readonly ports: readonly HostPort[];
+  readonly mounts: RequestedMounts;
+  readonly macAddress: string;
+}
+
+function singleFromDocker(fields: Fields, host: Fields, made: MadeParts) {
   const isAutoRemoved = host.boolean("AutoRemove");
   const restart = restartFromDocker(host.child("RestartPolicy")) ?? { name: "no", retriesMax: 0 };
   if (isAutoRemoved && restart.name !== "no") throw badRequest("can't create 'AutoRemove' container with restart policy");
@@ -178,5 +167,6 @@ function singleFromDocker(fields: Fields, host: Fields, made: { readonly ports: 
       storage: made.mounts.storage,
     },
     stopTimeoutMs: Number(fields.integer("StopTimeout")) * 1000,
+    ...(made.macAddress === "" ? {} : { macAddress: made.macAddress }),
   } as const;
 }

@@ -14,6 +14,7 @@ import { noSuchImage } from "../image-path.js";
 import { findContainer } from "../lookup.js";
 import { Query } from "../query.js";
 import { randomName } from "../random-name.js";
+import { apiMinorOf } from "../version.js";
 
 /** Makes containers of this host, and the folders of the host that are mounted into them. */
 export function containerMakeRoutes(app: FastifyInstance, { backend }: RouteContext): void {
@@ -36,6 +37,7 @@ export function containerMakeRoutes(app: FastifyInstance, { backend }: RouteCont
       findContainer: (other) => findContainer(containers, other),
       isRemapped: userRemap !== null,
       abilities: containers.abilities,
+      apiMinor: apiMinorOf(request.raw),
     });
     const owner = made.config.usesHostUsers === true ? null : (userRemap?.root ?? null);
     for (const folder of made.foldersToMake) await makeFolder(folder, owner);
