@@ -56,7 +56,7 @@ describe("autolock", () => {
     await docker.importBusybox([1, 2, 3, 4]);
     await docker.create("each", ["--mode", "global"]);
     await docker.running(1, "each", 4);
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await lab?.[Symbol.asyncDispose]();

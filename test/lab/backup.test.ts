@@ -84,7 +84,8 @@ describe("a backup of 10,000 objects through the API of a daemon", () => {
     })();
     writes.catch(() => undefined); // Waited for in the end.
     const times: number[] = [];
-    for (let round = 1; round <= 3; round++) {
+    // However slow the writer is on a machine that is busy: it is to have written meanwhile.
+    while (times.length < 3 || (count <= 3 && times.length < 30)) {
       const [begin, before] = [performance.now(), count];
       const file = await backup();
       times.push(performance.now() - begin);
@@ -103,7 +104,7 @@ describe("a backup of 10,000 objects through the API of a daemon", () => {
     await writes;
     expect(count).toBeGreaterThan(3);
     expect(Math.min(...times), times.join()).toBeLessThan(BACKUP_MS_MAX);
-  }, 120_000);
+  });
 
   test("is the same cluster on another host with another address", async () => {
     const { before, file } = await until("a backup of a cluster that rests", async () => {
@@ -115,5 +116,5 @@ describe("a backup of 10,000 objects through the API of a daemon", () => {
     await call(2, "POST", "/swarm/restore", Buffer.concat([options, Buffer.from("\n"), file]));
     expect(await digest(2)).toBe(before);
     await docker.nodeIs(2, "node-2", "Ready Active Leader");
-  }, 120_000);
+  });
 });

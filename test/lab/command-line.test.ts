@@ -130,7 +130,10 @@ describe("the command line swarm", () => {
   });
 
   test("service logs, of a service and of one task", async () => {
-    const all = lines(await must(3, "service", "logs", "web"));
+    const all = await until("each task has said its line", async () => {
+      const told = lines(await must(3, "service", "logs", "web"));
+      return told.length === 3 ? told : undefined;
+    });
     expect(all.map((line) => line.replace(/\.[0-9a-z]{12}@node-\d {4}/, " ")).sort()).toEqual(["web.1 | blue", "web.2 | blue", "web.3 | blue"]);
     expect(lines(await must(3, "service", "logs", "--no-task-ids", "web"))[0]).toMatch(/^web\.\d@node-\d {4}\| blue$/);
     expect(lines(await must(3, "service", "logs", "--raw", "web"))).toEqual(["blue", "blue", "blue"]);

@@ -61,7 +61,7 @@ describe("an external certificate authority", () => {
     await lab.lab("up", "--bare", "--managers", "1", "--workers", "2");
     await write("theirs.pem", root.certificate);
     await write("theirs.json", JSON.stringify(root));
-  }, 120_000);
+  });
 
   afterAll(async () => {
     await lab?.[Symbol.asyncDispose]();
@@ -80,7 +80,7 @@ describe("an external certificate authority", () => {
     await docker.must(1, "swarm", "ca", "--rotate", "--quiet", "--ca-cert", `${FILES}/theirs.pem`, "--external-ca", `protocol=cfssl,url=${URL}`);
     expect((await docker.must(1, "swarm", "ca")).trim()).toBe(root.certificate.trim());
     expect(await isTheirs(1)).toBe(true);
-  }, 120_000);
+  });
 
   test("certifies who joins, and renews", async () => {
     expect((await join2(2, "worker")).stderr).toBe("");
@@ -93,7 +93,7 @@ describe("an external certificate authority", () => {
     // Thirty days, as this authority decides.
     expect(identityOf(await leafOf(2)).expiresAtMs - Date.now()).toBeLessThan(31 * DAY_MS);
     await docker.nodeIs(1, "node-2", "Ready Active");
-  }, 120_000);
+  });
 
   test("while it is gone, who joins and who renews says why; the swarm goes on, and what is there runs", async () => {
     await lab.signal("TERM", serverPid);
@@ -113,7 +113,7 @@ describe("an external certificate authority", () => {
     await docker.importBusybox([1, 2]);
     await docker.create("each", ["--mode", "global"]);
     await docker.running(1, "each", 2);
-  }, 120_000);
+  });
 
   test("when it is back, both get theirs", async () => {
     await startServer();
@@ -123,7 +123,7 @@ describe("an external certificate authority", () => {
     expect((await join2(3, "manager")).stderr).toBe("");
     await docker.nodeIs(1, "node-3", "Ready Active Reachable");
     expect(await isTheirs(3)).toBe(true);
-  }, 120_000);
+  });
 
   test("is not given up for another one as long as nobody has a key to vouch for that: Swarm refuses it, too", async () => {
     await write("third.pem", createRootCa({ nowMs: Date.now() }).certificate);
@@ -133,5 +133,5 @@ describe("an external certificate authority", () => {
     const unreachable = await own(1, "update", "--external-ca", `protocol=cfssl,url=https://${ADDRESS}:1/sign`);
     expect(unreachable.stderr).toMatch(/there must be at least one valid, reachable external CA corresponding to the current CA certificate/);
     expect((await own(1, "update", "--external-ca", flag)).stderr).toBe("");
-  }, 60_000);
+  });
 });

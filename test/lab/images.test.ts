@@ -113,8 +113,11 @@ describe("images and a registry", () => {
     await docker.must(1, "import", big, `${REGISTRY}/team/big:v1`);
     await docker.must(1, "push", `${REGISTRY}/team/big:v1`);
     const downloads = `/var/lib/swarm-lab/${lab.name}/2/data/images/downloads`;
-    const pulling = docker.try(2, "pull", `${REGISTRY}/team/big:v1`);
-    await until("something has come", async () => Number((await lab.run(["bash", "-c", `cat ${downloads}/* | wc -c`])).stdout) > 100_000, 30);
+    let isOver = false;
+    const pulling = docker.try(2, "pull", `${REGISTRY}/team/big:v1`).finally(() => {
+      isOver = true;
+    });
+    await until("something has come", async () => isOver || Number((await lab.run(["bash", "-c", `cat ${downloads}/* | wc -c`])).stdout) > 100_000);
     await lab.lab("kill", "2");
     await pulling;
     await lab.lab("start", "2");

@@ -50,15 +50,16 @@ describe("nodes of a swarm", () => {
   });
 
   test("the leader is demoted: another one leads, and writes go on", async () => {
-    expect(await docker.node(1, "node-1")).toBe("Ready Active Leader");
-    await docker.must(1, "node", "demote", "node-1");
-    await docker.must(2, "service", "update", "--quiet", "--detach", "--label-add", "after=demotion", "each");
-    await docker.nodeIs(2, "node-1", "Ready Active");
-    const roles = [await docker.node(2, "node-2"), await docker.node(2, "node-3")].sort();
+    const leader = await docker.leader([1, 2, 3]);
+    const [other = 0, third = 0] = [1, 2, 3].filter((node) => node !== leader);
+    await docker.must(leader, "node", "demote", `node-${leader}`);
+    await docker.must(other, "service", "update", "--quiet", "--detach", "--label-add", "after=demotion", "each");
+    await docker.nodeIs(other, `node-${leader}`, "Ready Active");
+    const roles = [await docker.node(other, `node-${other}`), await docker.node(other, `node-${third}`)].sort();
     expect(roles).toEqual(["Ready Active Leader", "Ready Active Reachable"]);
-    await docker.must(2, "node", "promote", "node-1");
-    await docker.nodeIs(2, "node-1", "Ready Active Reachable");
-    await docker.running(2, "each", 5);
+    await docker.must(other, "node", "promote", `node-${leader}`);
+    await docker.nodeIs(other, `node-${leader}`, "Ready Active Reachable");
+    await docker.running(other, "each", 5);
   });
 
   test("a rotated token is refused, the new one works, and nobody is thrown out", async () => {

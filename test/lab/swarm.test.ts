@@ -107,7 +107,7 @@ describe.each(dockerClients())("a swarm driven by %s", (client) => {
     await until(
       "a write is accepted without the old leader",
       async () => (await lab.docker(client, 2, "service", "scale", "--detach", "web=8")).code === 0,
-      10,
+      30,
     );
     await until(
       "the old leader is Down",

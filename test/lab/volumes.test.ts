@@ -121,7 +121,7 @@ describe("volumes", () => {
     expect(await names()).toEqual(["web-1-node-1"]);
     expect(await must("volume", "inspect", "web-1-node-1", "--format", "{{.Labels.slot}}")).toBe("1");
     await must("service", "update", "--quiet", "--image", "bb:v2", "web");
-    expect(await run("-v", "web-1-node-1:/d", "bb:v1", "sh", "-c", "wc -l </d/starts")).toBe("2");
+    await until("both starts are told", async () => (await run("-v", "web-1-node-1:/d", "bb:v1", "sh", "-c", "wc -l </d/starts")) === "2");
     await swarm(
       "service",
       "update",

@@ -81,6 +81,14 @@ export class LabDocker {
     return (lines.find((line) => line.startsWith(`${name} `)) ?? "").slice(name.length).trim();
   }
 
+  /** Waits until one of these managers is seen to lead, by the first of them. */
+  leader(managers: readonly number[]): Promise<number> {
+    return until("there is a leader", async () => {
+      for (const node of managers) if ((await this.node(managers[0] ?? 1, `node-${node}`)).endsWith("Leader")) return node;
+      return undefined;
+    });
+  }
+
   /** Waits until `node ls` says this of a node: status, availability and role, as in "Ready Active Reachable". */
   nodeIs(asked: number, name: string, expected: string): Promise<string> {
     return until(`${name} is ${expected}`, async () => ((await this.node(asked, name)) === expected ? expected : undefined), 30);

@@ -129,21 +129,36 @@ function sweepCgroups(): void {
     .map((fields) => join(fields[1] ?? "", "swarm-lab"))
     .filter(existsSync);
   for (const folder of hierarchies) {
-    for (const name of readdirSync(folder)) {
+    for (const name of namesIn(folder)) {
       const runner = /^t(\d+)-\d+$/.exec(name)?.[1];
       if (runner !== undefined && (runner === String(process.pid) || !existsSync(`/proc/${runner}`))) removeIdle(join(folder, name));
     }
-    if (readdirSync(folder, { withFileTypes: true }).every((entry) => !entry.isDirectory())) removeIdle(folder);
+    // Alone: what another runner makes in it at this moment is not idle, though nothing is in it yet.
+    unlessTaken(() => rmdirSync(folder));
   }
 }
 
 function removeIdle(folder: string): void {
-  if (!existsSync(folder)) return;
-  for (const entry of readdirSync(folder, { withFileTypes: true })) if (entry.isDirectory()) removeIdle(join(folder, entry.name));
-  try {
+  unlessTaken(() => {
+    for (const entry of readdirSync(folder, { withFileTypes: true })) if (entry.isDirectory()) removeIdle(join(folder, entry.name));
     rmdirSync(folder);
+  });
+}
+
+/** Another runner may use the folder again, or sweep it at the same time. */
+function unlessTaken(sweep: () => void): void {
+  try {
+    sweep();
   } catch (cause) {
     const code = (cause as NodeJS.ErrnoException).code;
     if (code !== "EBUSY" && code !== "ENOTEMPTY" && code !== "ENOENT") throw cause;
   }
+}
+
+function namesIn(folder: string): readonly string[] {
+  let names: readonly string[] = [];
+  unlessTaken(() => {
+    names = readdirSync(folder);
+  });
+  return names;
 }

@@ -1,9 +1,9 @@
 import { type ChildProcess, execFileSync, spawn } from "node:child_process";
-import { randomInt } from "node:crypto";
 import { once } from "node:events";
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { makeCertificates } from "./certificate-files.js";
+import { ownAddress } from "./own-address.js";
 import { until } from "./until.js";
 
 /** Unpacked from Debian's packages by deploy/setup. */
@@ -38,9 +38,9 @@ const PROPERTIES = {
   msg: "msg",
 };
 
-/** Debian's rsyslogd at an address of 127.0.0.0/8 that is nobody else's, over UDP, TCP and TLS, and at a unix socket; it writes what it parsed into a file. */
+/** Debian's rsyslogd at an address of its own, over UDP, TCP and TLS, and at a unix socket; it writes what it parsed into a file. */
 export class Rsyslog implements AsyncDisposable {
-  readonly address = `127.${randomInt(1, 255)}.${randomInt(256)}.${randomInt(1, 255)}`;
+  readonly address = ownAddress();
   readonly folder: string;
   /** What it said about itself and its clients. */
   readonly complaints: string[] = [];

@@ -1,6 +1,4 @@
 import { mkdtemp, rm } from "node:fs/promises";
-import { createServer } from "node:net";
-import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -23,6 +21,7 @@ import { ControlService, type ForwardReplies } from "../../../src/wire/generated
 import { DispatcherService } from "../../../src/wire/generated/dispatcher.js";
 import { RaftService } from "../../../src/wire/generated/raft.js";
 import { Opened } from "../../support/disposables.js";
+import { ownAddress } from "../../support/own-address.js";
 import { testNode } from "../../support/services.js";
 
 const opened = new Opened();
@@ -30,7 +29,7 @@ afterEach(() => opened.close());
 
 /** A manager that leads alone, on a real port with a real log, and a second node with a manager's certificate. */
 async function managerWithSecond() {
-  const address = `127.0.0.1:${await freePort()}`;
+  const address = `${ownAddress()}:2377`;
   const dataDir = await mkdtemp(join(tmpdir(), "manager-role-"));
   opened.add(() => rm(dataDir, { recursive: true, force: true }));
   const first = firstCredentials(Date.now(), undefined);
@@ -78,14 +77,6 @@ async function managerWithSecond() {
   const identity = new LiveIdentity({ rootCertificate: first.credentials.rootCertificate, certificate, key });
   const connection = opened.use(new Connection({ address, clock: systemClock, security: { type: "mutual", identity } }));
   return { role, connection, raftStream: await openRaftStream(connection) };
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve));
-  const { port } = server.address() as AddressInfo;
-  await new Promise((resolve) => server.close(resolve));
-  return port;
 }
 
 /** Resolves once the manager serves the stream; `ended` with the code that it ends with. */

@@ -11,6 +11,7 @@ import type { ServiceHandlers } from "../../../src/rpc/server-call.js";
 import { Opened } from "../../support/disposables.js";
 import { EchoService, text, texts } from "../../support/echo-service.js";
 import { heldUp } from "../../support/held-up.js";
+import { ownAddress } from "../../support/own-address.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
 import { until } from "../../support/until.js";
@@ -24,13 +25,14 @@ const opened = new Opened();
 
 afterEach(() => opened.close());
 
-async function serveEcho(handlers: Partial<EchoHandlers>): Promise<{ server: RpcServer; port: number }> {
+async function serveEcho(handlers: Partial<EchoHandlers>, host = "127.0.0.1"): Promise<{ server: RpcServer; port: number; address: string }> {
   const missing = () => {
     throw new ClusterError("unimplemented", "not part of this test");
   };
   const server = ca.server(serverIdentity).add(EchoService, { one: missing, down: missing, up: missing, both: missing, ...handlers });
   opened.use(server);
-  return { server, port: await server.listen("127.0.0.1:0") };
+  const port = await server.listen(`${host}:0`);
+  return { server, port, address: `${host}:${port}` };
 }
 
 function dial(address: string) {
@@ -287,14 +289,15 @@ test("cancelling both directions ends the handler, and lets go of the caller's s
 
 test("a server that stops tells every caller, and frees its port", async () => {
   const started = deferred<void>();
-  const { server, port } = await serveEcho({
+  const handlers: Partial<EchoHandlers> = {
     async *down(_, { signal }) {
       started.resolve();
       yield text("one");
       await forever(signal);
     },
-  });
-  const replies = dial(`127.0.0.1:${port}`).down(text(""));
+  };
+  const { server, port, address } = await serveEcho(handlers, ownAddress());
+  const replies = dial(address).down(text(""));
   expect((await replies.next()).value).toEqual(text("one"));
   const rest = replies.next();
   await started.promise;
@@ -303,7 +306,7 @@ test("a server that stops tells every caller, and frees its port", async () => {
   await closed;
   const again = ca.server(serverIdentity);
   opened.use(again);
-  expect(await again.listen(`127.0.0.1:${port}`)).toBe(port);
+  expect(await again.listen(address)).toBe(port);
 });
 
 test("a port in use is one sentence", async () => {
@@ -317,28 +320,27 @@ test("a port in use is one sentence", async () => {
 });
 
 test("nobody there is one sentence with the address, at once, and a later server is found", async () => {
-  const { server, port } = await serveEcho({ one: async (request) => request });
+  const { server, address } = await serveEcho({ one: async (request) => request }, ownAddress());
   await server.close();
-  const client = dial(`127.0.0.1:${port}`);
+  const client = dial(address);
   const startedMs = performance.now();
   await expect(client.one(text(""))).rejects.toMatchObject({
     code: "unavailable",
-    message: `cannot reach 127.0.0.1:${port}: connect ECONNREFUSED 127.0.0.1:${port}`,
+    message: `cannot reach ${address}: connect ECONNREFUSED ${address}`,
   });
   expect(performance.now() - startedMs).toBeLessThan(5_000);
   const again = ca
     .server(serverIdentity)
     .add(EchoService, { one: async (request) => request, down: () => texts(), up: async () => text(""), both: () => texts() });
   opened.use(again);
-  await again.listen(`127.0.0.1:${port}`);
+  await again.listen(address);
   await until("the client finds the new server", () => client.one(text("x")).then(Boolean, () => false));
 });
 
 test("after seconds of failure the next call tries afresh, instead of repeating what once went wrong", async () => {
-  const { server, port } = await serveEcho({});
+  const { server, address } = await serveEcho({}, ownAddress());
   await server.close();
   const clock = new FakeClock(Date.now());
-  const address = `127.0.0.1:${port}`;
   const connection = opened.use(new Connection({ address, clock, security: { type: "mutual", identity: clientIdentity } }));
   const client = createClient(connection, EchoService);
   await expect(client.one(text(""))).rejects.toMatchObject({ code: "unavailable", details: { connection: "refused" } });

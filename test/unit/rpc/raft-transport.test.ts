@@ -17,6 +17,7 @@ import { GrpcRaftTransport } from "../../../src/rpc/raft-transport.js";
 import { type Member, RaftService } from "../../../src/wire/generated/raft.js";
 import { Opened } from "../../support/disposables.js";
 import { heldUp } from "../../support/held-up.js";
+import { ownAddress } from "../../support/own-address.js";
 import { recordsOf } from "../../support/records.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 import { TcpProxy } from "../../support/tcp-proxy.js";
@@ -49,7 +50,7 @@ function message(index: number, fields: Partial<RaftMessage> = {}): RaftMessage 
 type Receive = (chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress) => Promise<void>;
 
 /** Member 2, on node m2, which knows member 1 to be node m1. */
-async function member(options: { port?: number; incarnation?: string; nodeId?: string; receive?: Receive; received?: () => SnapshotProgress } = {}) {
+async function member(options: { address?: string; incarnation?: string; nodeId?: string; receive?: Receive; received?: () => SnapshotProgress } = {}) {
   const delivered: RaftMessage[] = [];
   const snapshots: { message: RaftMessage; bytes: number; chunks: number }[] = [];
   const server = opened.use(ca.server(ca.identity(options.nodeId ?? "m2"))).add(
@@ -74,8 +75,9 @@ async function member(options: { port?: number; incarnation?: string; nodeId?: s
       },
     }),
   );
-  const port = await server.listen(`127.0.0.1:${options.port ?? 0}`);
-  return { server, port, address: `127.0.0.1:${port}`, delivered, snapshots };
+  const { address = "127.0.0.1:0" } = options;
+  const port = await server.listen(address);
+  return { server, port, address: address.replace(/\d+$/, `${port}`), delivered, snapshots };
 }
 
 function transportOf(nodeId = "m1", options: Partial<RaftPeerOptions> = {}) {
@@ -90,6 +92,19 @@ function transportOf(nodeId = "m1", options: Partial<RaftPeerOptions> = {}) {
       ...options,
     }),
   );
+}
+
+/** The time of day, and how often somebody waited for it to pass: what happens at once happens before that. */
+class PauseCounter implements Clock {
+  readonly now = systemClock.now;
+  readonly monotonic = systemClock.monotonic;
+  readonly after = systemClock.after;
+  pauses = 0;
+
+  sleep(delayMs: number, signal?: AbortSignal): Promise<void> {
+    this.pauses++;
+    return systemClock.sleep(delayMs, signal);
+  }
 }
 
 const peersAt = (address: string): readonly Member[] => [
@@ -133,7 +148,7 @@ test("messages to nobody are dropped", () => {
 });
 
 test("after a restart of the peer the stream comes back by itself", async () => {
-  const first = await member();
+  const first = await member({ address: `${ownAddress()}:0` });
   const transport = transportOf();
   transport.setPeers(peersAt(first.address));
   transport.send([message(1)]);
@@ -141,7 +156,7 @@ test("after a restart of the peer the stream comes back by itself", async () => 
   await first.server.close();
   await until("the peer is seen to be gone", () => !transport.isReachable(2));
   transport.send([message(2)]);
-  const second = await member({ port: first.port });
+  const second = await member({ address: first.address });
   await until("the second one is delivered", () => second.delivered.length > 0);
   expect(second.delivered.map(({ index }) => index)).toEqual([2]);
   await until("the peer is reachable", () => transport.isReachable(2));
@@ -150,14 +165,15 @@ test("after a restart of the peer the stream comes back by itself", async () => 
 test("a connection that was reset is made again at once", async () => {
   const { port, delivered } = await member();
   const proxy = opened.use(await TcpProxy.start(port));
-  const transport = transportOf();
+  const clock = new PauseCounter();
+  const transport = transportOf("m1", { clock });
   transport.setPeers(peersAt(proxy.address));
   await until("the peer is reachable", () => transport.isReachable(2));
-  const startedMs = performance.now();
+  const { pauses } = clock;
   proxy.cut();
-  await until("the peer was redialled", () => proxy.accepted === 2);
+  await until("the peer was redialled", () => proxy.accepted > 1);
   await until("the peer is reachable again", () => transport.isReachable(2));
-  expect(performance.now() - startedMs).toBeLessThan(2_000);
+  expect(clock.pauses).toBe(pauses);
   transport.send([message(5)]);
   await until("a message is delivered", () => delivered.some(({ index }) => index === 5));
 });
@@ -166,21 +182,16 @@ test("a member whose process died is reported at once, and only once", async () 
   const { port } = await member();
   const proxy = await TcpProxy.start(port);
   opened.add(() => proxy[Symbol.asyncDispose]());
-  const lost: number[] = [];
-  let pauses = 0;
-  const sleep: Clock["sleep"] = (delayMs, signal) => {
-    pauses++;
-    return systemClock.sleep(delayMs, signal);
-  };
-  const transport = transportOf("m1", { onPeerLost: (raftId) => void lost.push(raftId), clock: { ...systemClock, sleep } });
+  const clock = new PauseCounter();
+  /** After how many pauses each report came. */
+  const lost: (readonly [raftId: number, pauses: number])[] = [];
+  const transport = transportOf("m1", { onPeerLost: (raftId) => void lost.push([raftId, clock.pauses]), clock });
   transport.setPeers(peersAt(proxy.address));
   await until("the peer is reachable", () => transport.isReachable(2));
-  const startedMs = performance.now();
+  const { pauses } = clock;
   await proxy[Symbol.asyncDispose](); // Nobody listens any more, and what stood is broken.
-  await until("it is reported", () => lost.length > 0);
-  expect(performance.now() - startedMs).toBeLessThan(2_000);
-  await until("three more redials failed", () => pauses >= 4);
-  expect(lost).toEqual([2]);
+  await until("three more redials failed", () => clock.pauses >= pauses + 4);
+  expect(lost).toEqual([[2, pauses]]);
 });
 
 test.each(["stops", "is reset but still listens"])("a member that %s is not reported as lost", async (what) => {
@@ -263,7 +274,7 @@ test("a replaced certificate moves the stream to a new connection", async () => 
   transport.setPeers(peersAt(proxy.address));
   await until("the peer is reachable", () => transport.isReachable(2));
   identity.replace(ca.credentials("m1"));
-  await until("there is a second connection", () => proxy.accepted === 2);
+  await until("there is a second connection", () => proxy.accepted > 1);
   transport.send([message(1)]);
   await until("it works", () => delivered.length === 1);
 });

@@ -183,7 +183,8 @@ test("exec joins the container: its processes, names, files, limits, environment
   expect(await process.ended).toBe(5);
   const lines = output.split("\n");
   expect(lines.slice(0, 3)).toEqual(["box", "b c", "/tmp"]);
-  expect(Number(lines[3])).toBeGreaterThanOrEqual(3);
+  // The first process and this one; the first's child may be between two of its lives.
+  expect(Number(lines[3])).toBeGreaterThanOrEqual(2);
   expect(lines.slice(4)).toEqual(["77", "CapEff:\t00000000a80425fb", "Seccomp:\t2", "input"]);
 });
 
@@ -231,8 +232,7 @@ test("the end of the container ends what was run in it, and a restart of the dae
   const id = await world.startReady();
   const process = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", "echo $$ >/tmp/pid; exec sleep 1000"] });
   await world.reopen();
-  const check = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", "kill -0 $(cat /tmp/pid)"] });
-  expect(await check.ended).toBe(0);
+  await until("it is seen to live", async () => (await (await world.exec(id, "sh", "-c", "kill -0 $(cat /tmp/pid)")).ended) === 0);
   await world.runtime.kill(id, "SIGKILL");
   expect(await process.ended).toBe(137);
 });

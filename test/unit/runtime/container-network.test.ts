@@ -39,7 +39,9 @@ describeAsRoot("a container on a bridge", () => {
   });
 
   test("has IPv6 when its settings ask for it", async () => {
-    const { output } = await world.run(SHOW, { network, sysctls: { "net.ipv6.conf.all.disable_ipv6": "0" } });
+    // The kernel gives the address when it has noticed that the link is up.
+    const script = `until grep eth0 /proc/net/if_inet6; do sleep 0.1; done; ${SHOW}`;
+    const { output } = await world.run(script, { network, sysctls: { "net.ipv6.conf.all.disable_ipv6": "0" } });
     expect(output).toMatch(/^fe80\w+ .* eth0$/m);
   });
 

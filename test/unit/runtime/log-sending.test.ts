@@ -13,7 +13,11 @@ import { ContainerWorld } from "../../support/container-world.js";
 import { DatagramReceiver } from "../../support/datagram-receiver.js";
 import { LOG_SOURCE } from "../../support/log-source.js";
 import { numbered, printing } from "../../support/numbered-lines.js";
+import { ownAddress } from "../../support/own-address.js";
 import { until } from "../../support/until.js";
+
+/** Where all receivers are. */
+const HERE = ownAddress();
 
 let world: ContainerWorld;
 const folder = mkdtempSync(join(tmpdir(), "swarm-syslog-"));
@@ -49,7 +53,7 @@ class Receiver {
   }
 
   async listen(port = 0): Promise<number> {
-    await new Promise<void>((resolve) => this.server.listen(port, "127.0.0.1", resolve));
+    await new Promise<void>((resolve) => this.server.listen(port, HERE, resolve));
     return (this.server.address() as AddressInfo).port;
   }
 
@@ -69,7 +73,7 @@ class Receiver {
 test("over TCP each line is a message, in order; docker logs reads them here as well", async () => {
   const receiver = new Receiver(createServer());
   const port = await receiver.listen();
-  const id = await start(`${printing(300)}; echo bad >&2`, syslog(`tcp://127.0.0.1:${port}`, { "syslog-facility": "local1", "syslog-format": "rfc3164" }));
+  const id = await start(`${printing(300)}; echo bad >&2`, syslog(`tcp://${HERE}:${port}`, { "syslog-facility": "local1", "syslog-format": "rfc3164" }));
   await until("all is there", () => receiver.messages.length === 301, 30);
   expect(receiver.messages.filter((message) => message !== "bad")).toEqual(numbered(0, 300));
   expect(receiver.text).toMatch(/^<142>[A-Z][a-z]{2} [ \d]\d \d\d:\d\d:\d\d \S+ app\[\d+\]: line-0\n/);
@@ -83,7 +87,7 @@ test("a server that is away holds up nothing; when it is there it gets everythin
   const port = await first.listen();
   await first.close();
   const script = `echo begun; ${printing(2000)}; until [ -e /go ]; do sleep 0.02; done; echo end`;
-  const id = await start(script, syslog(`tcp://127.0.0.1:${port}`));
+  const id = await start(script, syslog(`tcp://${HERE}:${port}`));
   await until("the program has written all", async () => (await world.output(id)).includes("line-1999\n"));
   await world.reopen();
   const second = new Receiver(createServer());
@@ -100,7 +104,7 @@ test("a server that is away holds up nothing; when it is there it gets everythin
 test("what was written while no daemon was there is sent by the next one, and an ended container's log to its end", async () => {
   const receiver = new Receiver(createServer());
   const port = await receiver.listen();
-  const id = await start(`echo first; until [ -e /go ]; do sleep 0.02; done; ${printing(100)}`, syslog(`tcp://127.0.0.1:${port}`));
+  const id = await start(`echo first; until [ -e /go ]; do sleep 0.02; done; ${printing(100)}`, syslog(`tcp://${HERE}:${port}`));
   await until("the first is there", () => receiver.messages.includes("first"));
   await world.exec(id, "touch", "/go");
   await world.closeRuntime();
@@ -113,7 +117,7 @@ test("what was written while no daemon was there is sent by the next one, and an
 test("one that is removed at its end has told everything before", async () => {
   const receiver = new Receiver(createServer());
   const port = await receiver.listen();
-  const id = await start(printing(500), syslog(`tcp://127.0.0.1:${port}`));
+  const id = await start(printing(500), syslog(`tcp://${HERE}:${port}`));
   await world.runtime.wait(id);
   await world.runtime.remove(id);
   await until("all is there", () => receiver.messages.length === 500);
@@ -125,7 +129,7 @@ test("without blocking, what waits is bounded by max-buffer-size: the oldest is 
   const port = await first.listen();
   await first.close();
   const script = `${printing(5000)}; until [ -e /go ]; do sleep 0.02; done; echo end`;
-  const id = await start(script, syslog(`tcp://127.0.0.1:${port}`, { mode: "non-blocking", "max-buffer-size": "16k" }));
+  const id = await start(script, syslog(`tcp://${HERE}:${port}`, { mode: "non-blocking", "max-buffer-size": "16k" }));
   await until("the program has written all", async () => (await world.output(id)).includes("line-4999\n"));
   const second = new Receiver(createServer());
   await second.listen(port);
@@ -151,7 +155,7 @@ test("over UDP", async () => {
 
 test("over TLS messages of RFC 5424 begin with their length; a server that nobody vouches for gets nothing", async () => {
   const [key, certificate] = [join(folder, "key.pem"), join(folder, "cert.pem")];
-  const subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=IP:127.0.0.1"];
+  const subject = ["-subj", "/CN=localhost", "-addext", `subjectAltName=IP:${HERE}`];
   execFileSync(
     "openssl",
     ["req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout", key, "-out", certificate, "-days", "2", ...subject],
@@ -161,8 +165,8 @@ test("over TLS messages of RFC 5424 begin with their length; a server that nobod
   );
   const receiver = new Receiver(createTlsServer({ key: readFileSync(key), cert: readFileSync(certificate) }), "secureConnection");
   const port = await receiver.listen();
-  const stranger = await start("echo secret; sleep 60", syslog(`tcp+tls://127.0.0.1:${port}`));
-  await start("echo one; echo two", syslog(`tcp+tls://127.0.0.1:${port}`, { "syslog-format": "rfc5424", "syslog-tls-ca-cert": certificate }));
+  const stranger = await start("echo secret; sleep 60", syslog(`tcp+tls://${HERE}:${port}`));
+  await start("echo one; echo two", syslog(`tcp+tls://${HERE}:${port}`, { "syslog-format": "rfc5424", "syslog-tls-ca-cert": certificate }));
   await until("both are there", () => receiver.text.includes("two"));
   const [, length = "", rest = ""] = /^(\d+) ([\s\S]*)$/.exec(receiver.text) ?? [];
   expect(rest.slice(0, Number(length))).toMatch(/^<30>1 .* app - one$/);
