@@ -93,5 +93,6 @@ std::string Bundle::lastWords() const {
 
 void Bundle::remove() const {
   for (const std::string& path : {configFile(), processFile(), pidFile(), logFile(), consoleSocket()}) unlink(path.c_str());
+  rmdir(sharedMemory().c_str());
   rmdir(folder_.c_str());
 }

@@ -15,6 +15,8 @@ class Bundle {
   std::string pidFile() const { return folder_ + "/pid"; }
   std::string logFile() const { return folder_ + "/log"; }
   std::string consoleSocket() const { return folder_ + "/tty"; }
+  /** Where the runtime finds memory that is shared with another container. */
+  std::string sharedMemory() const { return folder_ + "/shm"; }
   const std::string& folder() const { return folder_; }
 
   void make() const;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/mount.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/statfs.h>
@@ -37,10 +38,22 @@ Fd cloneSource(const MountSettings& mount) {
   return cloneMount(part.get(), "", flags | AT_EMPTY_PATH, mount.source);
 }
 
+/** As the other container has it, whose root and mounts the calling process enters meanwhile: a process that ends when this fails. */
+Fd cloneShared(const MountSettings& mount, const Fd& sharer) {
+  const Fd own = openFile("/proc/self/ns/mnt", O_RDONLY);
+  check(setns(sharer.get(), CLONE_NEWNS), "join the mounts of another container");
+  Fd tree = cloneMount(AT_FDCWD, mount.source.c_str(), AT_SYMLINK_NOFOLLOW, mount.source, "share");
+  check(setns(own.get(), CLONE_NEWNS), "leave the mounts of another container");
+  mount_attr safe = {};
+  safe.attr_set = MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC;
+  setMountAttributes(tree.get(), "", AT_EMPTY_PATH, safe, mount.source);
+  return tree;
+}
+
 }  // namespace
 
-Fd openSource(const MountSettings& mount) {
-  Fd tree = cloneSource(mount);
+Fd openSource(const MountSettings& mount, const SharedNamespaces& shared) {
+  Fd tree = mount.isShared ? cloneShared(mount, shared.sharer(CLONE_NEWIPC)) : cloneSource(mount);
   mount_attr attributes = {};
   attributes.propagation = propagationOf(mount.propagation);
   if (attributes.propagation != 0) setMountAttributes(tree.get(), "", AT_EMPTY_PATH | (mount.isShallow ? 0 : AT_RECURSIVE), attributes, mount.source);
@@ -52,9 +65,9 @@ Fd openSource(const MountSettings& mount) {
   return tree;
 }
 
-std::vector<Fd> openSources(const Settings& settings) {
+std::vector<Fd> openSources(const Settings& settings, const SharedNamespaces& shared) {
   std::vector<Fd> sources;
-  for (const MountSettings& mount : settings.mounts) sources.push_back(mount.type == "bind" ? openSource(mount) : Fd());
+  for (const MountSettings& mount : settings.mounts) sources.push_back(mount.type == "bind" ? openSource(mount, shared) : Fd());
   return sources;
 }
 

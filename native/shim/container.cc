@@ -4,6 +4,7 @@
 #include <linux/sched.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@
 #include "clone-apart.h"
 #include "network.h"
 #include "rootfs.h"
+#include "shared-namespaces.h"
 #include "user-namespace.h"
 
 namespace {
@@ -43,16 +45,21 @@ void setNames(const Settings& settings) {
   if (!domain.empty()) check(setdomainname(domain.c_str(), domain.size()), "set domain name", domain);
 }
 
+/** When it is in its groups: they are the root of what it sees. */
+void leaveCgroupNamespace(const Settings& settings) {
+  if ((settings.namespacesOfHost & CLONE_NEWCGROUP) == 0) check(unshare(CLONE_NEWCGROUP), "unshare cgroup namespace");
+}
+
 /** Sets up everything from inside and executes the program. */
-[[noreturn]] void setUp(const Settings& settings, ChildEnds& ends) {
+[[noreturn]] void setUp(const Settings& settings, const SharedNamespaces& shared, ChildEnds& ends) {
   beginAnew();
   enterCgroups(settings.cgroups);
-  check(unshare(CLONE_NEWCGROUP), "unshare cgroup namespace");
+  leaveCgroupNamespace(settings);
   setLimits(settings);
   setNames(settings);
   const SeccompFilter filter(settings.seccompFilter, settings.seccompFlags);
-  if (settings.network.mode == "container") joinNetwork(settings.network.process);
-  enterRoot(settings);
+  shared.join(CLONE_NEWNET | CLONE_NEWIPC);
+  enterRoot(settings, shared);
   awaitNetwork(settings.network, ends.go);
   setSysctls(settings);
   becomeProgram(settings, ends, filter);
@@ -64,7 +71,7 @@ void setNames(const Settings& settings) {
   char byte;
   if (retry([&] { return read(ends.go.get(), &byte, 1); }) != 1) _exit(1);
   becomeRoot();
-  check(unshare(CLONE_NEWCGROUP), "unshare cgroup namespace");
+  leaveCgroupNamespace(settings);
   setNames(settings);
   enterPreparedRoot(settings);
   awaitNetwork(settings.network, ends.go);
@@ -86,10 +93,11 @@ template <typename SetUp>
 uint64_t namespacesOf(const Settings& settings) {
   const bool hasOwnNetwork = settings.network.mode != "host" && settings.network.mode != "container";
   const uint64_t own = CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC | (hasOwnNetwork ? CLONE_NEWNET : 0);
-  return own & ~settings.namespacesOfHost;
+  return own & ~settings.namespacesOfHost & ~sharedKinds(settings);
 }
 
-pid_t cloneProcess(const Settings& settings, int& processFd) {
+/** Comes back from the namespace of processes that its child is in: what the shim starts later is none of that container's. */
+pid_t cloneProcess(const Settings& settings, const SharedNamespaces& shared, int& processFd) {
   const Fd cgroup = openUnifiedCgroup(settings.cgroups);
   clone_args arguments = {};
   arguments.flags = namespacesOf(settings) | CLONE_PIDFD;
@@ -99,36 +107,30 @@ pid_t cloneProcess(const Settings& settings, int& processFd) {
   }
   arguments.pidfd = reinterpret_cast<uint64_t>(&processFd);
   arguments.exit_signal = SIGCHLD;
-  return static_cast<pid_t>(check(static_cast<int>(syscall(SYS_clone3, &arguments, sizeof arguments)), "create namespaces"));
-}
-
-/** The user namespace of the container whose network is shared: that network is its. */
-struct JoinedUsers {
-  Fd users;
-  Fd network;
-  IdMaps maps;
-};
-
-std::optional<JoinedUsers> joinedUsers(const NetworkSettings& network) {
-  if (network.mode != "container") return std::nullopt;
-  const auto maps = mapsOf(network.process);
-  if (!maps) failWith("the container whose network is to be joined is in the host's user namespace, and this one is not", EINVAL);
-  const std::string folder = "/proc/" + std::to_string(network.process) + "/ns/";
-  return JoinedUsers{openFile(folder + "user", O_RDONLY), openFile(folder + "net", O_RDONLY), *maps};
+  const Fd own = shared.isNone() ? Fd() : openFile("/proc/self/ns/pid", O_RDONLY);
+  shared.join(CLONE_NEWPID);
+  const auto process = static_cast<pid_t>(syscall(SYS_clone3, &arguments, sizeof arguments));
+  if (process == 0) return process;
+  const int error = errno;
+  if (own) check(setns(own.get(), CLONE_NEWPID), "leave a namespace of processes");
+  errno = error;
+  // A process namespace without its first process takes no more.
+  if (process < 0 && error == ENOMEM && (sharedKinds(settings) & CLONE_NEWPID) != 0) failWith("the container whose processes are to be joined has ended", ESRCH);
+  return check(process, "create namespaces");
 }
 
 /** In a user namespace nobody gets into a group that is not delegated to it, neither by himself nor by his birth. */
-void enterJoined(const Settings& settings, const JoinedUsers& joined) {
+void enterShared(const Settings& settings, const SharedNamespaces& shared, const Fd& users) {
   for (const CgroupSettings& group : settings.cgroups) {
     if (group.isUnified) writeSetting(group.path + "/cgroup.procs", "0");
   }
-  check(setns(joined.network.get(), CLONE_NEWNET), "join the network of process", std::to_string(settings.network.process));
-  check(setns(joined.users.get(), CLONE_NEWUSER), "join the user namespace of process", std::to_string(settings.network.process));
+  shared.join(CLONE_NEWNET | CLONE_NEWIPC | CLONE_NEWPID);
+  check(setns(users.get(), CLONE_NEWUSER), "join the user namespace of another container");
 }
 
 /** The shim's child in a user namespace; a process between it and the shim prepares what only the host's root can. */
-pid_t cloneRemapped(const Settings& settings, ChildStreams& streams, Pipe& go) {
-  const std::optional<JoinedUsers> joined = joinedUsers(settings.network);
+pid_t cloneRemapped(const Settings& settings, const SharedNamespaces& shared, ChildStreams& streams, Pipe& go) {
+  const std::optional<SharedUsers> joined = shared.isNone() ? std::nullopt : std::optional(shared.openUsers());
   const IdMaps& maps = joined ? joined->maps : settings.maps;
   std::optional<SeccompFilter> filter;
   const auto prepare = [&] {
@@ -138,7 +140,7 @@ pid_t cloneRemapped(const Settings& settings, ChildStreams& streams, Pipe& go) {
     giveStreams(streams.child, rootOf(maps));
     if (joined) prepareRoot(settings, maps, joined->users);
     else prepareRoot(settings, maps, makeUserNamespace(maps));
-    if (joined) enterJoined(settings, *joined);
+    if (joined) enterShared(settings, shared, joined->users);
   };
   const Fd cgroup = joined ? Fd() : openUnifiedCgroup(settings.cgroups);
   const pid_t process = cloneApart(namespacesOf(settings) | (joined ? 0 : CLONE_NEWUSER), cgroup, streams.child.report, prepare, [&] {
@@ -162,7 +164,7 @@ void letGo(const Fd& go) {
 
 void connect(const Settings& settings, pid_t process, const Fd& go) {
   if (!settings.maps.users.empty()) {
-    if (settings.network.mode != "container") writeMaps(process, settings.maps);
+    if (settings.shared.empty()) writeMaps(process, settings.maps);
     letGo(go);
   }
   connectNetwork(settings.network, process);
@@ -170,17 +172,20 @@ void connect(const Settings& settings, pid_t process, const Fd& go) {
 }
 
 pid_t makeProcess(const Settings& settings, ChildStreams& streams, Pipe& go, int& processFd) {
+  const SharedNamespaces shared(settings);
+  // The first process is in sight of another container before it is one of this one's programs: nobody there may look into it.
+  if (!shared.isNone()) check(prctl(PR_SET_DUMPABLE, 0), "hide from the other container");
   if (!settings.maps.users.empty()) {
-    const pid_t process = cloneRemapped(settings, streams, go);
+    const pid_t process = cloneRemapped(settings, shared, streams, go);
     processFd = check(static_cast<int>(syscall(SYS_pidfd_open, process, 0)), "open process", std::to_string(process));
     return process;
   }
-  const pid_t process = cloneProcess(settings, processFd);
+  const pid_t process = cloneProcess(settings, shared, processFd);
   if (process != 0) return process;
   go.write.reset();
   streams.shim = Child();
   streams.child.go = std::move(go.read);
-  runChild(std::move(streams.child), [&](ChildEnds& ends) { setUp(settings, ends); });
+  runChild(std::move(streams.child), [&](ChildEnds& ends) { setUp(settings, shared, ends); });
 }
 
 }  // namespace

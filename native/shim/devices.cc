@@ -86,7 +86,7 @@ void mountDeviceSystems(int root, const Settings& settings) {
   mountBelow(dev, "pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=0620,gid=5");
   if ((settings.namespacesOfHost & CLONE_NEWIPC) != 0) {
     bindFolderBelow(dev, "shm", "/dev/shm");
-  } else {
+  } else if (settings.sharedMemorySize > 0) {
     const std::string size = "mode=1777,size=" + std::to_string(settings.sharedMemorySize);
     mountBelow(dev, "shm", "tmpfs", MS_NOSUID | MS_NOEXEC | MS_NODEV, size.c_str());
   }

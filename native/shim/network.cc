@@ -40,11 +40,6 @@ void disableIpv6() {
 
 }  // namespace
 
-void joinNetwork(pid_t process) {
-  const Fd network = networkOf(std::to_string(process));
-  check(setns(network.get(), CLONE_NEWNET), "join the network of process", std::to_string(process));
-}
-
 void connectNetwork(const NetworkSettings& network, pid_t process) {
   if (network.mode == "host" || network.mode == "container") return;
   const Fd inside = networkOf(std::to_string(process));

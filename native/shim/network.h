@@ -4,9 +4,6 @@
 
 #include "settings.h"
 
-/** Makes the calling thread a member of another process's network namespace, for good. */
-void joinNetwork(pid_t process);
-
 /**
  * Makes the network of a container whose first process has a new network namespace, from outside: so it goes on while that process mounts its files. Loopback,
  * and in mode bridge `eth0` with its address and default route. IPv6 is off on eth0, as under Docker where a network has none: else each container would

@@ -18,7 +18,9 @@
 #include "apart.h"
 #include "bundle.h"
 #include "cgroups.h"
+#include "container-mounts.h"
 #include "joined-process.h"
+#include "mount-calls.h"
 #include "network.h"
 #include "program.h"
 #include "rootfs.h"
@@ -125,10 +127,21 @@ Child takeOver(ChildStreams& streams, const Bundle& bundle, const Fd& listener) 
   return child;
 }
 
+/** A runtime can bind nothing that is in another mount namespace. */
+void keepShared(const Settings& settings, const Bundle& bundle) {
+  const SharedNamespaces shared(settings);
+  for (const MountSettings& mount : settings.mounts) {
+    if (!mount.isShared) continue;
+    check(mkdir(bundle.sharedMemory().c_str(), 0700), "create directory", bundle.sharedMemory());
+    attachMount(openSource(mount, shared), openFile(bundle.sharedMemory(), O_PATH | O_DIRECTORY), bundle.sharedMemory());
+  }
+}
+
 /** In the mount namespace of the call; returns where it is. */
-std::string makeRoot(const Settings& settings) {
+std::string makeRoot(const Settings& settings, const Bundle& bundle) {
   if (settings.maps.users.empty()) {
     mountRoot(settings);
+    keepShared(settings, bundle);
     return settings.root;
   }
   prepareRoot(settings, settings.maps, makeUserNamespace(settings.maps));
@@ -156,7 +169,7 @@ Child launchBelow(const Settings& settings) {
   ChildStreams streams = makeStreams(settings.terminal);
   const Fd listener = settings.terminal.isTerminal ? bundle.listenForConsole() : Fd();
   call(runtime, withConsole({"create", "--bundle", bundle.folder()}, bundle, listener, runtime.container), streamsOf(streams.child), [&] {
-    bundle.write(bundle.configFile(), runtime.config, settings, makeRoot(settings));
+    bundle.write(bundle.configFile(), runtime.config, settings, makeRoot(settings, bundle));
   });
   Child child = takeOver(streams, bundle, listener);
   connectNetwork(settings.network, child.process);

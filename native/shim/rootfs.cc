@@ -102,9 +102,9 @@ void mountRoot(const Settings& settings) {
   check(mount("overlay", settings.root.c_str(), "overlay", 0, options.c_str()), "mount overlay at", settings.root);
 }
 
-void enterRoot(const Settings& settings) {
+void enterRoot(const Settings& settings, const SharedNamespaces& shared) {
   // As they are on the host, before anything changes: what shall be shared keeps its peers, and none of them has what is mounted here.
-  const std::vector<Fd> sources = openSources(settings);
+  const std::vector<Fd> sources = openSources(settings, shared);
   // What the host mounts from now on may reach a bind with slave propagation; nothing of ours reaches the host.
   check(mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make / a slave mount");
   mountRoot(settings);
@@ -118,7 +118,7 @@ void prepareRoot(const Settings& settings, const IdMaps& maps, const Fd& users) 
   check(unshare(CLONE_NEWNS), "unshare mount namespace");
   // Before sources are opened: what the container mounts below one that is shared would come to the host.
   check(mount("", "/", nullptr, MS_REC | MS_SLAVE, nullptr), "make / a slave mount");
-  const std::vector<Fd> sources = openSources(settings);
+  const std::vector<Fd> sources = openSources(settings, SharedNamespaces(settings));
   for (size_t i = 0; i < settings.mounts.size(); i++) {
     if (settings.mounts[i].isOwn) mapOwners(sources[i], users, false, settings.mounts[i].source);
   }
@@ -160,9 +160,10 @@ void enterFilesystem(const Settings& settings) {
   mountRoot(settings);
   const Fd root = openFile(settings.root, O_PATH | O_DIRECTORY);
   const Fd inside = settings.maps.users.empty() ? Fd() : makeUserNamespace(reversed(settings.maps));
+  const SharedNamespaces none(settings);
   for (const MountSettings& mount : settings.mounts) {
     if (mount.type != "bind") continue;
-    const Fd tree = openSource(mount);
+    const Fd tree = openSource(mount, none);
     // The layers have the container's owners, and so shall have what is the host's.
     if (inside && !mount.isOwn) tryToMapOwners(tree, inside, mount);
     mountBind(root.get(), mount, tree);

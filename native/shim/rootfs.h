@@ -4,12 +4,13 @@
 
 #include "../base/fd.h"
 #include "settings.h"
+#include "shared-namespaces.h"
 
 /**
  * For the container's first process in its new mount namespace: makes all mounts of the container there (the host never sees one) and makes the result its
  * root directory. /proc is the one of the calling process's pid namespace, /sys the one of its network namespace.
  */
-void enterRoot(const Settings& settings);
+void enterRoot(const Settings& settings, const SharedNamespaces& shared);
 
 /**
  * For the process that makes the first one of a container in a user namespace with `maps`, which `users` has too: makes all that only the host's root can, in a mount

@@ -37,7 +37,9 @@ uint64_t namespaceCalled(std::string_view name) {
   if (name == "pid") return CLONE_NEWPID;
   if (name == "ipc") return CLONE_NEWIPC;
   if (name == "uts") return CLONE_NEWUTS;
-  failWith("no namespace of the host's is called \"" + std::string(name) + "\"", EINVAL);
+  if (name == "cgroup") return CLONE_NEWCGROUP;
+  if (name == "net") return CLONE_NEWNET;
+  failWith("no namespace is called \"" + std::string(name) + "\"", EINVAL);
 }
 
 // clang-format off
@@ -71,9 +73,13 @@ constexpr Field FIELDS[] = {
     {"mount.shallow", [](Settings& s, std::string_view v) { last(s.mounts, "mount.shallow").isShallow = number(v) != 0; }},
     {"mount.readonly.shallow", [](Settings& s, std::string_view v) { last(s.mounts, "mount.readonly.shallow").isReadOnlyShallow = number(v) != 0; }},
     {"mount.own", [](Settings& s, std::string_view v) { last(s.mounts, "mount.own").isOwn = number(v) != 0; }},
+    {"mount.shared", [](Settings& s, std::string_view v) { last(s.mounts, "mount.shared").isShared = number(v) != 0; }},
     {"mount.flags", [](Settings& s, std::string_view v) { last(s.mounts, "mount.flags").flags = number(v); }},
     {"mount.data", [](Settings& s, std::string_view v) { last(s.mounts, "mount.data").data = v; }},
     {"host.namespace", [](Settings& s, std::string_view v) { s.namespacesOfHost |= namespaceCalled(v); }},
+    {"share", [](Settings& s, std::string_view v) { s.shared.emplace_back().kind = namespaceCalled(v); }},
+    {"share.process", [](Settings& s, std::string_view v) { last(s.shared, "share.process").process = static_cast<pid_t>(number(v)); }},
+    {"share.group", [](Settings& s, std::string_view v) { last(s.shared, "share.group").group = v; }},
     {"map.users", [](Settings& s, std::string_view v) { s.maps.users = v; }},
     {"map.groups", [](Settings& s, std::string_view v) { s.maps.groups = v; }},
     {"mask", [](Settings& s, std::string_view v) { s.maskedPaths.emplace_back(v); }},
@@ -117,7 +123,6 @@ constexpr Field FIELDS[] = {
     {"runtime.config", [](Settings& s, std::string_view v) { s.otherRuntime.config = v; }},
     {"runtime.unified-group", [](Settings& s, std::string_view v) { s.otherRuntime.unifiedGroup = v; }},
     {"net", [](Settings& s, std::string_view v) { s.network.mode = v; }},
-    {"net.process", [](Settings& s, std::string_view v) { s.network.process = static_cast<pid_t>(number(v)); }},
     {"net.bridge", [](Settings& s, std::string_view v) { s.network.bridge = v; }},
     {"net.host-interface", [](Settings& s, std::string_view v) { s.network.hostInterface = v; }},
     {"net.mac", [](Settings& s, std::string_view v) { s.network.mac = v; }},

@@ -22,6 +22,8 @@ struct MountSettings {
   bool isReadOnlyShallow = false;
   /** Of a bind, in a user namespace: its files are the container's, as those of its layers, not the host's. */
   bool isOwn = false;
+  /** Of a bind: the source is what the container whose IPC namespace is shared has there. */
+  bool isShared = false;
   /** Flags and options of tmpfs, as mount(2) takes them. */
   unsigned long flags = 0;
   std::string data;
@@ -42,6 +44,15 @@ struct CgroupSettings {
   std::vector<std::pair<std::string, std::string>> limits;
   /** Version 2: the only devices that may be opened in it (device-filter.h); none for no filter. */
   std::vector<std::string> deviceRules;
+};
+
+/** A namespace that is another container's. */
+struct SharedNamespace {
+  /** CLONE_NEW* */
+  uint64_t kind = 0;
+  /** One that is in it, and a text that its cgroup's path has. */
+  pid_t process = 0;
+  std::string group;
 };
 
 struct RlimitSettings {
@@ -71,9 +82,7 @@ struct TerminalSettings {
 };
 
 struct NetworkSettings {
-  std::string mode;  // host, none, bridge, container
-  /** Of mode container: a process in the network namespace to join. */
-  pid_t process = 0;
+  std::string mode;  // host, none, bridge, container (that of SharedNamespace)
   std::string bridge;
   std::string hostInterface;
   std::string mac;
@@ -145,6 +154,7 @@ struct Settings {
   NetworkSettings network;
   /** Kinds of namespaces (CLONE_NEW*) of which it has none of its own: it is in the host's. */
   uint64_t namespacesOfHost = 0;
+  std::vector<SharedNamespace> shared;
   IdMaps maps;
   std::string domainname;
   TerminalSettings terminal;
@@ -153,6 +163,7 @@ struct Settings {
   unsigned seccompFlags = 0;
   /** Made in the container's /dev beside the usual ones. */
   std::vector<DeviceSettings> devices;
+  /** Of /dev/shm; 0 for none. */
   uint64_t sharedMemorySize = 64U << 20;
   /** /sys and the container's own cgroups can be written. */
   bool isSystemWritable = false;

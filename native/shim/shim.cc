@@ -28,6 +28,7 @@
 #include "exit-record.h"
 #include "log.h"
 #include "other-runtime.h"
+#include "shared-namespaces.h"
 #include "terminal.h"
 
 namespace {
@@ -52,7 +53,7 @@ struct Belongings {
   std::vector<std::string> cgroups;
   OtherRuntimeSettings otherRuntime;
   /** Others of the container do not end with its first process. */
-  bool isAmongHostProcesses = false;
+  bool isAmongOthers = false;
 };
 
 class Shim {
@@ -213,7 +214,7 @@ class Shim {
     while (child_->report) readReport();
     int status = 0;
     if (retry([&] { return waitpid(child_->process, &status, 0); }) == child_->process) status_ = status;
-    if (belongings_.isAmongHostProcesses) killMembers(belongings_.cgroups);
+    if (belongings_.isAmongOthers) killMembers(belongings_.cgroups);
   }
 
   Belongings belongings_;
@@ -252,7 +253,7 @@ Belongings keep(const Settings& settings) {
   }
   Belongings kept = {settings.socketPath, settings.outOfMemoryFile, settings.network.mode == "bridge" ? settings.network.hostInterface : "", {}, std::move(runtime), false};
   for (const CgroupSettings& group : settings.cgroups) kept.cgroups.push_back(group.path);
-  kept.isAmongHostProcesses = (settings.namespacesOfHost & CLONE_NEWPID) != 0;
+  kept.isAmongOthers = ((settings.namespacesOfHost | sharedKinds(settings)) & CLONE_NEWPID) != 0;
   return kept;
 }
 

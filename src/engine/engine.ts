@@ -13,7 +13,7 @@ import { EngineEvents } from "./events.js";
 import { ExecRegistry } from "./exec-registry.js";
 import { HealthChecks } from "./health/health-checks.js";
 import type { HealthRecords } from "./health/health-records.js";
-import { shouldStartWithDaemon } from "./restart-plan.js";
+import { joinedFirst, shouldStartWithDaemon } from "./restart-plan.js";
 import { Restarts } from "./restarts.js";
 import { endOf, NO_EXIT, type WaitCondition } from "./wait-for-end.js";
 
@@ -69,7 +69,7 @@ export class Engine {
 
   /** What a single container of an earlier daemon needs: it is started or removed, as its settings say. */
   async resume(): Promise<void> {
-    for (const { config, state, exit } of this.#options.runtime.list()) {
+    for (const { config, state, exit } of joinedFirst(this.#options.runtime.list())) {
       if (config.single === null || state === "running") continue;
       if (config.single.isAutoRemoved) await this.remove(config.id, { force: true, volumes: true });
       else if (exit !== null && shouldStartWithDaemon(config.single, exit)) {

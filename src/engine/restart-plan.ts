@@ -1,5 +1,6 @@
 import type { SingleConfig } from "../runtime/container-config.js";
-import type { ContainerExit } from "../runtime/container-runtime.js";
+import type { ContainerExit, ContainerInfo } from "../runtime/container-runtime.js";
+import { joinsOf } from "../runtime/joined-containers.js";
 
 const DELAY_MS_MIN = 100;
 const DELAY_MS_MAX = 60_000;
@@ -23,4 +24,19 @@ export function shouldStartWithDaemon(single: SingleConfig, exit: ContainerExit)
 export function restartDelayMs(previousMs: number, ranMs: number): number {
   if (previousMs === 0 || ranMs >= STEADY_MS) return DELAY_MS_MIN;
   return Math.min(previousMs * 2, DELAY_MS_MAX);
+}
+
+/** Before each those of which it has a namespace, without which it cannot be started. Invariant: nobody joins one that was made after him. */
+export function joinedFirst(containers: readonly ContainerInfo[]): readonly ContainerInfo[] {
+  const byId = new Map(containers.map((info) => [info.config.id, info]));
+  const ordered = new Set<ContainerInfo>();
+  const add = (info: ContainerInfo) => {
+    for (const { id } of joinsOf(info.config)) {
+      const other = byId.get(id);
+      if (other !== undefined && !ordered.has(other)) add(other);
+    }
+    ordered.add(info);
+  };
+  for (const info of containers) add(info);
+  return [...ordered];
 }

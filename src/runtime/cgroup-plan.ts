@@ -71,6 +71,13 @@ export function planCgroups(layout: CgroupLayout, group: string, resources: Cont
   };
 }
 
+/** The same for who is in the host's cgroup namespace: on version 2 alone it sees all groups there are. On version 1 it sees its own, as under Docker. */
+export function withGroupsOfHost(plan: CgroupPlan): CgroupPlan {
+  const [only] = plan.visible;
+  if (only?.name !== "") return plan;
+  return { ...plan, visible: [{ name: "", path: only.path.slice(0, -`/${plan.group}`.length) }] };
+}
+
 function freezerOf(layout: CgroupLayout, group: string): Freezer | null {
   if (layout.unified !== null) return { file: `${layout.unified}/${group}/cgroup.freeze`, frozen: "1", thawed: "0" };
   const mountPoint = layout.legacy.get("freezer");

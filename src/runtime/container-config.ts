@@ -48,6 +48,10 @@ export interface ContainerConfig {
   readonly usesHostUsers?: boolean;
   /** Namespaces in which it is with the host's own programs, where others have theirs. */
   readonly hostNamespaces?: readonly HostNamespace[];
+  /** Namespaces of other containers, by their ids, in which it is in place of its own; that of the network is in `network`. */
+  readonly joins?: { readonly pid?: string; readonly ipc?: string };
+  /** Others may join its IPC namespace, or it has no /dev/shm; without, neither. */
+  readonly ipc?: "shareable" | "none";
   /** A small first process reaps and forwards signals. */
   readonly hasInit: boolean;
   /** Size of /dev/shm; 0 is 64 MB. */
@@ -58,8 +62,8 @@ export interface ContainerConfig {
   readonly single: SingleConfig | null;
 }
 
-/** Processes; message queues, semaphores and shared memory; names of the host. */
-export type HostNamespace = "pid" | "ipc" | "uts";
+/** Processes; message queues, semaphores and shared memory; names of the host; groups of processes. */
+export type HostNamespace = "pid" | "ipc" | "uts" | "cgroup";
 
 /** Which policy filters system calls; a profile is the JSON that Docker takes. */
 export type SeccompChoice = "default" | "unconfined" | { readonly profile: string };

@@ -3,6 +3,7 @@ import type { CgroupPlan } from "./cgroup-plan.js";
 import type { ContainerConfig } from "./container-config.js";
 import type { ContainerPaths } from "./container-paths.js";
 import type { DeviceNode } from "./devices.js";
+import { type JoinedContainer, joinedAs } from "./joined-containers.js";
 import type { ExecLaunch, FilesView, IdMaps, Launch, SeccompFilter } from "./launch.js";
 import { MASKED_PATHS, READ_ONLY_PATHS } from "./masked-paths.js";
 import { bindRecords, mountRecords } from "./mount-plan.js";
@@ -24,15 +25,18 @@ export interface OciParts {
   /** The mounts as our own shim would be asked for them. */
   readonly mountRecords: readonly LaunchRecord[];
   readonly sharedMemoryBytes: number;
+  /** Its folder. */
+  readonly bundle: string;
 }
 
-export function ociParts({ config, paths, joined, initPath, maps }: Launch): Omit<OciParts, "seccomp"> {
+export function ociParts(launch: Launch): Omit<OciParts, "seccomp" | "bundle"> {
+  const { config, maps } = launch;
   return {
     maskedPaths: config.isPrivileged ? [] : MASKED_PATHS,
     readOnlyPaths: config.isPrivileged ? [] : READ_ONLY_PATHS,
     sysctls: planSysctls(config.sysctls, sysctlPlaceOf(config, maps !== null)),
-    mountRecords: [...mountRecords(config, joined?.etcFile ?? paths.etcFile), ...(config.hasInit ? initRecords(initPath) : [])],
-    sharedMemoryBytes: config.sharedMemoryBytes || SHARED_MEMORY_BYTES,
+    mountRecords: [...filesRecords(launch)],
+    sharedMemoryBytes: sharedMemoryOf(config),
   };
 }
 
@@ -59,20 +63,8 @@ function* viewRecords({ config, paths, layers, maps, running }: FilesView): Gene
   yield* mapRecords(maps);
 }
 
-export function* launchRecords({
-  config,
-  process,
-  paths,
-  log,
-  layers,
-  cgroups,
-  seccomp,
-  devices,
-  initPath,
-  joined,
-  maps,
-  attachers,
-}: Launch): Generator<LaunchRecord> {
+export function* launchRecords(launch: Launch): Generator<LaunchRecord> {
+  const { config, process, paths, log, layers, cgroups, seccomp, devices, joined, maps, attachers } = launch;
   yield ["id", config.id];
   yield ["socket", paths.socket];
   yield ["folder", paths.folder];
@@ -84,9 +76,9 @@ export function* launchRecords({
   for (const group of config.groups) yield ["group", group];
   yield ["hostname", isInHosts(config, "uts") ? "" : process.hostname];
   for (const name of config.hostNamespaces ?? []) yield ["host.namespace", name];
+  yield* joinedRecords(joined);
   yield* rootRecords(config, paths, layers);
-  yield* mountRecords(config, joined?.etcFile ?? paths.etcFile);
-  if (config.hasInit) yield* initRecords(initPath);
+  yield* filesRecords(launch);
   yield* mapRecords(maps);
   if (!config.isPrivileged) {
     for (const path of MASKED_PATHS) yield ["mask", path];
@@ -94,7 +86,7 @@ export function* launchRecords({
   }
   yield ["sys.writable", flag(config.isPrivileged)];
   yield* deviceRecords(devices);
-  yield ["shm.size", config.sharedMemoryBytes || SHARED_MEMORY_BYTES];
+  yield ["shm.size", sharedMemoryOf(config)];
   yield* cgroupRecords(cgroups);
   const sysctls = planSysctls(config.sysctls, sysctlPlaceOf(config, maps !== null));
   for (const [name, value] of Object.entries(sysctls)) yield ["sysctl", `${name}=${value}`];
@@ -106,7 +98,26 @@ export function* launchRecords({
   yield ["stdin", flag(config.terminal.hasInput)];
   yield ["stdin.once", flag(config.terminal.isInputOnce)];
   yield ["attachers", attachers];
-  yield* networkRecords(config, joined?.pid ?? 0);
+  yield* networkRecords(config);
+}
+
+/** Files that are mounted into it, beside its layers. */
+function* filesRecords({ config, paths, joined, initPath }: Launch): Generator<LaunchRecord> {
+  yield* mountRecords(config, joinedAs("net", joined)?.etcFile ?? paths.etcFile, config.joins?.ipc !== undefined);
+  if (config.hasInit) yield* initRecords(initPath);
+}
+
+/** Of /dev/shm; 0 is none of its own. */
+function sharedMemoryOf({ joins, ipc, sharedMemoryBytes }: ContainerConfig): number {
+  return joins?.ipc !== undefined || ipc === "none" ? 0 : sharedMemoryBytes || SHARED_MEMORY_BYTES;
+}
+
+function* joinedRecords(joined: readonly JoinedContainer[]): Generator<LaunchRecord> {
+  for (const { kind, pid, group } of joined) {
+    yield ["share", kind];
+    yield ["share.process", pid];
+    yield ["share.group", group];
+  }
 }
 
 function initRecords(initPath: string): Generator<LaunchRecord> {
@@ -200,7 +211,7 @@ function* cgroupRecords(plan: CgroupPlan): Generator<LaunchRecord> {
   for (const { name, path } of plan.visible) yield ["cgroup.visible", `${name}=${path}`];
 }
 
-function* networkRecords(config: ContainerConfig, joinedPid: number): Generator<LaunchRecord> {
+function* networkRecords(config: ContainerConfig): Generator<LaunchRecord> {
   const { network } = config;
   if (network === null || network === "host") {
     yield ["net", network ?? "none"];
@@ -208,7 +219,6 @@ function* networkRecords(config: ContainerConfig, joinedPid: number): Generator<
   }
   if ("container" in network) {
     yield ["net", "container"];
-    yield ["net.process", joinedPid];
     return;
   }
   yield ["net", "bridge"];

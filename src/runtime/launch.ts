@@ -3,6 +3,7 @@ import type { ContainerConfig } from "./container-config.js";
 import type { ContainerPaths } from "./container-paths.js";
 import type { TerminalSize } from "./container-runtime.js";
 import type { DeviceNode } from "./devices.js";
+import type { JoinedContainer } from "./joined-containers.js";
 import type { LogPlan } from "./logs/log-plan.js";
 import type { ProcessConfig } from "./process-config.js";
 
@@ -20,8 +21,8 @@ export interface Launch {
   readonly devices: readonly DeviceNode[];
   /** The program that `hasInit` asks for. */
   readonly initPath: string;
-  /** Process whose network is shared, and the folder with that container's files of /etc; null without. */
-  readonly joined: { readonly pid: number; readonly etcFile: (name: string) => string } | null;
+  /** Containers of which it has a namespace in place of its own. */
+  readonly joined: readonly JoinedContainer[];
   /** Of its user namespace; null leaves it in the host's. */
   readonly maps: IdMaps | null;
   /** Attachments that were announced. */

@@ -1,7 +1,7 @@
 import { rm, stat } from "node:fs/promises";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, isClusterError } from "../base/errors.js";
-import type { CgroupPlan } from "./cgroup-plan.js";
+import { type CgroupPlan, withGroupsOfHost } from "./cgroup-plan.js";
 import type { ContainerResources } from "./container-config.js";
 import { type ContainerPaths, shortName } from "./container-paths.js";
 import { type ContainerRecord, writeRecord } from "./container-record.js";
@@ -21,6 +21,7 @@ import { type Outcome, readOutcome } from "./shim/exit-record.js";
 import { ShimConnection } from "./shim/shim-connection.js";
 import { attachToShim, PendingAttachments } from "./shim/shim-stream.js";
 import { signalNumber } from "./signals.js";
+import { isInHosts } from "./sysctls.js";
 
 /** Exit code of a program whose end nobody saw: as after SIGKILL. */
 const EXIT_CODE_UNKNOWN = 137;
@@ -255,7 +256,8 @@ export class LocalContainer {
     const { config, process } = this.record;
     const runtime = this.#tools.otherRuntimes.of(config);
     const { nodes, rules } = await planDevices(config);
-    const cgroups = this.#planCgroups(await withDeviceNumbers(config.resources), rules);
+    const own = this.#planCgroups(await withDeviceNumbers(config.resources), rules);
+    const cgroups = isInHosts(config, "cgroup") ? withGroupsOfHost(own) : own;
     await requireRealtime(cgroups);
     const seccomp = await this.#tools.seccompOf(config);
     await this.#tools.volumes.use(config);

@@ -38,6 +38,7 @@ import { filesOfContainer } from "./files/files-of-container.js";
 import { HeldVolumes } from "./held-volumes.js";
 import type { ImageStore } from "./image-store.js";
 import type { ContainerTools } from "./container-tools.js";
+import { type Joinable, joinedContainers } from "./joined-containers.js";
 import { LocalContainer } from "./local-container.js";
 import { LocalFiles } from "./files/local-files.js";
 import { containerLogOf, readContainerLog } from "./logs/container-log.js";
@@ -184,7 +185,8 @@ export class LocalRuntime implements ContainerRuntime {
     const layers = this.#layersOf(container.record.imageId);
     const initPath = join(dirname(this.#options.shimPath), "swarm-init");
     const { config } = container.record;
-    await container.start({ layers, initPath, joined: this.#joinedBy(config), maps: requireMaps(config, this.#userRemap) });
+    const joined = joinedContainers(config, (other) => this.#joinable(other));
+    await container.start({ layers, initPath, joined, maps: requireMaps(config, this.#userRemap) });
   }
 
   attach(id: string, streams: StreamChoice): Attachment {
@@ -318,13 +320,10 @@ export class LocalRuntime implements ContainerRuntime {
     return this.#options.userRemap ?? null;
   }
 
-  #joinedBy({ network }: ContainerConfig) {
-    if (network === null || network === "host" || !("container" in network)) return null;
-    const { container: id } = network;
-    if (!this.#containers.has(id)) throw new ClusterError("failed_precondition", `joining network namespace of container: No such container: ${id}`);
-    const joined = this.#containers.get(id);
-    if (joined.info.state !== "running") throw new ClusterError("failed_precondition", `cannot join network of a non running container: ${id}`);
-    return { pid: joined.info.pid, etcFile: joined.paths.etcFile };
+  #joinable(id: string): Joinable | undefined {
+    if (!this.#containers.has(id)) return undefined;
+    const { info, paths } = this.#containers.get(id);
+    return { info, etcFile: paths.etcFile };
   }
 
   #tell(change: ContainerChange, info: ContainerInfo): void {

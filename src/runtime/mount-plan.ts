@@ -3,6 +3,7 @@ import type { ContainerConfig, ContainerMount } from "./container-config.js";
 import { ETC_FILES } from "./etc-files.js";
 import type { LaunchRecord } from "./shim/launch-record.js";
 
+const SHARED_MEMORY = "/dev/shm";
 const PROPAGATIONS = new Set(["", "rprivate", "private", "rslave", "slave", "rshared", "shared"]);
 /** What a tmpfs has unless its options say otherwise, and the word that does (mount(2)). */
 const TMPFS_FLAGS: Readonly<Record<string, number>> = { suid: 2, dev: 4, exec: 8 };
@@ -49,8 +50,12 @@ export function* bindRecords(source: string, target: string, { isReadOnly, isOwn
   yield ["mount.own", flag(isOwn)];
 }
 
-/** What the shim is asked to mount, in this order. */
-export function* mountRecords(config: ContainerConfig, etcFile: (name: string) => string): Generator<LaunchRecord> {
+/** What the shim is asked to mount, in this order. Memory that it shares is another container's /dev/shm. */
+export function* mountRecords(config: ContainerConfig, etcFile: (name: string) => string, sharesMemory = false): Generator<LaunchRecord> {
+  if (sharesMemory) {
+    yield* bindRecords(SHARED_MEMORY, SHARED_MEMORY, { isReadOnly: false, isOwn: false });
+    yield ["mount.shared", 1];
+  }
   const taken = new Set(config.mounts.map((mount) => normalisePath(mount.target)));
   for (const name of ETC_FILES) {
     if (taken.has(`/etc/${name}`)) continue;

@@ -54,6 +54,6 @@ export function isInHosts({ hostNamespaces = [] }: Pick<ContainerConfig, "hostNa
   return hostNamespaces.includes(name);
 }
 
-export function sysctlPlaceOf(config: Pick<ContainerConfig, "network" | "hostNamespaces">, isRemapped: boolean): SysctlPlace {
-  return { isHostNetwork: sharesNetwork(config), isHostIpc: isInHosts(config, "ipc"), isRemapped };
+export function sysctlPlaceOf(config: Pick<ContainerConfig, "network" | "hostNamespaces" | "joins">, isRemapped: boolean): SysctlPlace {
+  return { isHostNetwork: sharesNetwork(config), isHostIpc: isInHosts(config, "ipc") || config.joins?.ipc !== undefined, isRemapped };
 }

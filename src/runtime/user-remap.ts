@@ -53,7 +53,7 @@ export function requireMaps(config: ContainerConfig, remap: UserRemap | null): I
 export async function readMaps(pid: number): Promise<IdMaps> {
   const [users, groups, own] = await Promise.all([`${pid}/uid_map`, `${pid}/gid_map`, "self/uid_map"].map((name) => readFile(`/proc/${name}`, "utf8")));
   if (users !== own) return { users: withoutPadding(users), groups: withoutPadding(groups) };
-  throw new ClusterError("failed_precondition", "the container whose network is to be joined is in the host's user namespace, and this one is not");
+  throw new ClusterError("failed_precondition", "a container whose namespace is to be joined is in the host's user namespace, and this one is not");
 }
 
 function withoutPadding(map = ""): string {

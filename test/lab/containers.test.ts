@@ -141,6 +141,28 @@ describe("a host on its own", () => {
     expect((await docker.try(1, "run", "--runtime", "kata", "bb:v1")).stderr).toContain("unknown or invalid runtime name: kata");
   });
 
+  test("namespaces of another container, and how they end", async () => {
+    await must("run", "-d", "--name", "donor", "--ipc", "shareable", "bb:v1", "sh", "-c", "echo common >/dev/shm/f; exec sleep 100123");
+    const id = await must("inspect", "donor", "--format", "{{.Id}}");
+    await must("run", "-d", "--name", "guest", "--pid", "container:donor", "--ipc", "container:donor", "--cgroupns", "host", "bb:v1", "sleep", "100124");
+    const modes = "{{.HostConfig.PidMode}} {{.HostConfig.IpcMode}} {{.HostConfig.CgroupnsMode}}";
+    expect(await must("inspect", "guest", "--format", modes)).toBe(`container:${id} container:${id} host`);
+    expect(await must("inspect", "donor", "--format", modes)).toBe("shareable private");
+    const sees = await must("exec", "guest", "sh", "-c", "cat /dev/shm/f; ps");
+    expect(sees).toContain("common");
+    expect(sees).toMatch(/ 1 root .*sleep 100123(.|\n)*sleep 100124/);
+    await lab.lab("kill", "1");
+    await lab.lab("start", "1");
+    expect(await must("inspect", "donor", "guest", "--format", "{{.State.Status}}")).toBe("running\nrunning");
+    await must("stop", "-t", "0", "donor");
+    expect(await must("wait", "guest")).toBe("137");
+    expect((await docker.try(1, "start", "guest")).stderr).toContain(`cannot join PID of a non running container: ${id}`);
+    await must("start", "donor");
+    await must("start", "guest");
+    await must("rm", "-f", "donor", "guest");
+    expect((await run("--pid", "container:donor", "bb:v1", "true")).stderr).toContain("No such container: donor");
+  });
+
   test("a filter of one's own, and none", async () => {
     const filter = join(folder, "filter.json");
     const refusal = { names: ["mkdir"], action: "SCMP_ACT_ERRNO", errnoRet: 28 };
@@ -221,7 +243,7 @@ describe("a host on its own", () => {
     for (const [flags, sentence] of [
       [["--mount", "type=volume,target=/d,volume-driver=flocker"], 'the volume driver "flocker" is not supported yet: local is'],
       [["--network", "other"], 'attaching containers to networks is not supported yet: "other"'],
-      [["--pid", "container:x"], 'HostConfig.PidMode "container:x" is not supported yet'],
+      [["--cgroup-parent", "/other"], 'HostConfig.CgroupParent "/other" is not supported yet'],
     ] as const) {
       expect((await run(...flags, "bb:v1", "true")).stderr).toContain(sentence);
     }

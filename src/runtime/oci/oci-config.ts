@@ -32,6 +32,7 @@ export function ociConfig(launch: Launch, parts: OciParts): string {
         visible: cgroups.visible,
         isInHostIpc: config.hostNamespaces?.includes("ipc") ?? false,
         prepared: isPrepared ? paths.root : null,
+        bundle: parts.bundle,
       }),
       ...(isPrepared ? launch.devices.map(({ name }) => preparedDevice(paths.root, name)) : []),
     ],
@@ -87,10 +88,12 @@ function namesOf({ config, process }: Launch): object {
 
 function namespacesOf({ config, joined, maps }: Launch): readonly object[] {
   const isOfHost = (type: string) => config.hostNamespaces?.some((name) => name === type) ?? false;
-  const own = ["pid", "mount", "ipc", "uts", "cgroup"].filter((type) => !isOfHost(type)).map((type) => ({ type }));
-  if (config.network === "host") return own;
-  const shared = (type: string, name: string) => (joined === null ? { type } : { type, path: `/proc/${joined.pid}/ns/${name}` });
-  return [...own, shared("network", "net"), ...(maps === null ? [] : [shared("user", "user")])];
+  const sharers = new Map<string, number>(joined.map(({ kind, pid }) => [kind, pid]));
+  const [first] = joined;
+  if (first !== undefined) sharers.set("user", first.pid);
+  const namespace = (type: string, name = type) => (sharers.has(name) ? { type, path: `/proc/${sharers.get(name)}/ns/${name}` } : { type });
+  const own = ["pid", "mount", "ipc", "uts", "cgroup"].filter((type) => !isOfHost(type)).map((type) => namespace(type));
+  return [...own, ...(config.network === "host" ? [] : [namespace("network", "net")]), ...(maps === null ? [] : [namespace("user")])];
 }
 
 /** Lines `INSIDE OUTSIDE COUNT`. */

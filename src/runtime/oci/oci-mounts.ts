@@ -29,6 +29,8 @@ interface Surroundings {
   readonly visible: CgroupPlan["visible"];
   /** Folder in which the shim has laid out all binds as they shall be seen, by their number (native/shim/rootfs.h, prepareRoot); null leaves that to the runtime. */
   readonly prepared: string | null;
+  /** Folder in which the shim keeps what is shared with another container (native/shim/bundle.h). */
+  readonly bundle: string;
 }
 
 /** `mounts` of config.json: the system's own, then those that records (native/shim/settings.h) ask our own shim for, in their order. */
@@ -38,14 +40,19 @@ export function ociMounts(records: readonly LaunchRecord[], own: Surroundings): 
     { destination: "/proc", type: "proc", source: "proc", options: SAFE },
     { destination: "/dev", type: "tmpfs", source: "tmpfs", options: ["nosuid", "strictatime", "mode=755", "size=65536k"] },
     { destination: "/dev/pts", type: "devpts", source: "devpts", options: ["nosuid", "noexec", "newinstance", "ptmxmode=0666", "mode=0620", "gid=5"] },
-    own.isInHostIpc
-      ? { destination: "/dev/shm", type: "bind", source: "/dev/shm", options: ["bind", ...SAFE] }
-      : { destination: "/dev/shm", type: "tmpfs", source: "shm", options: [...SAFE, "mode=1777", `size=${own.sharedMemoryBytes}`] },
+    ...memoryMounts(own),
     { destination: "/dev/mqueue", type: "mqueue", source: "mqueue", options: SAFE },
     { destination: "/sys", type: "sysfs", source: "sysfs", options: [...SAFE, ...system] },
     ...cgroupMounts(own.visible, system),
-    ...entriesOf(records).map((entry, number) => mountOf(entry, own.prepared === null ? null : `${own.prepared}/${number}`)),
+    ...entriesOf(records).map((entry, number) => mountOf(entry, own.prepared === null ? null : `${own.prepared}/${number}`, own.bundle)),
   ];
+}
+
+function memoryMounts({ isInHostIpc, sharedMemoryBytes }: Surroundings): readonly OciMount[] {
+  const destination = "/dev/shm";
+  if (isInHostIpc) return [{ destination, type: "bind", source: destination, options: ["bind", ...SAFE] }];
+  if (sharedMemoryBytes === 0) return [];
+  return [{ destination, type: "tmpfs", source: "shm", options: [...SAFE, "mode=1777", `size=${sharedMemoryBytes}`] }];
 }
 
 /** Bound, as our own shim does it: a mount of version 1 waits for every group of the machine that is being removed. */
@@ -72,7 +79,7 @@ function entriesOf(records: readonly LaunchRecord[]): readonly Entry[] {
   return entries;
 }
 
-function mountOf(entry: Entry, prepared: string | null): OciMount {
+function mountOf(entry: Entry, prepared: string | null, bundle: string): OciMount {
   const of = (key: string) => entry.get(`mount.${key}`) ?? "";
   for (const key of entry.keys()) {
     if (!KEYS.has(key)) throw new ClusterError("unimplemented", `${key} is not supported under another runtime than our own`);
@@ -87,7 +94,7 @@ function mountOf(entry: Entry, prepared: string | null): OciMount {
     return {
       destination: of("target"),
       type: "bind",
-      source: sourceOf(of),
+      source: of("shared") === "1" ? `${bundle}/shm` : sourceOf(of),
       options: [isShallow ? "bind" : "rbind", ...recursiveReadOnly, propagation],
     };
   }
@@ -102,7 +109,7 @@ function sourceOf(of: (key: string) => string): string {
 
 /** Whose owners are in it matters with maps of users alone: then binds are prepared. */
 const KEYS: ReadonlySet<string> = new Set(
-  ["", ".own", ".source", ".target", ".readonly", ".readonly.shallow", ".shallow", ".propagation", ".flags", ".data", ".subpath"].map(
+  ["", ".own", ".source", ".target", ".readonly", ".readonly.shallow", ".shallow", ".propagation", ".flags", ".data", ".subpath", ".shared"].map(
     (suffix) => `mount${suffix}`,
   ),
 );

@@ -34,7 +34,7 @@ export class OtherRuntimes {
     const name = shortName(config.id);
     // The runtime makes the parents of its own groups; ours are made one by one.
     for (const { path } of cgroups.groups) await mkdir(dirname(path), { recursive: true });
-    const text = ociConfig(launch, { ...ociParts(launch), seccomp: this.#seccompOf(config) });
+    const text = ociConfig(launch, { ...ociParts(launch), bundle: join(this.#folder, name), seccomp: this.#seccompOf(config) });
     return encode([...launchRecords(launch), ...(await this.#records(runtime, config, name, text)), ["runtime.unified-group", unifiedBeside(cgroups)]]);
   }
 
@@ -94,7 +94,8 @@ const PLACE = "/dev/shm";
 
 async function placed(launch: Launch): Promise<Launch> {
   if (launch.maps === null) return launch;
-  const maps = launch.joined === null ? launch.maps : await readMaps(launch.joined.pid);
+  const [joined] = launch.joined;
+  const maps = joined === undefined ? launch.maps : await readMaps(joined.pid);
   return { ...launch, maps, paths: { ...launch.paths, root: PLACE } };
 }
 

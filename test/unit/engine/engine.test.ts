@@ -179,6 +179,22 @@ test("what a daemon finds is started or removed, as its settings say", async () 
   expect(runtime.list().map(({ config, state }) => [config.id, state])).toEqual([[A, "running"]]);
 });
 
+test("a daemon that starts begins with those that others join", async () => {
+  const { runtime, startDaemon, engine } = world();
+  const restart = { name: "always", retriesMax: 0 } as const;
+  const of = (id: string, change: object) => containerConfig(id, `c-${id[0]}`, { single: { ...SINGLE, restart }, ...change });
+  await engine.create(of(A, { joins: { ipc: B } }), { container: C });
+  await engine.create(of(B, { joins: { pid: C } }), "none");
+  await engine.create(of(C, {}), "bridge");
+  for (const id of [C, B, A]) await engine.start(id);
+  await engine[Symbol.asyncDispose]();
+  for (const id of [A, B, C]) runtime.exit(id, 0);
+  const later = startDaemon();
+  await later.resume();
+  const started = later.events.past().filter(({ action }) => action === "start");
+  expect(started.map(({ id }) => id)).toEqual([C, B, A]);
+});
+
 test("a start waits for the end of others only where it wants ports, which they may be about to give back", async () => {
   const { runtime, network, engine, create } = world();
   const detached = deferred<void>();

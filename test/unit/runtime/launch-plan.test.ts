@@ -211,7 +211,7 @@ test("a request is its length and its records", () => {
     { ...LOG_SOURCE, labels: { a: "b" } },
   );
   const log = { plan, path: "/data/log", compressorPath: "/compress" };
-  const own = { log, seccomp: { path: "/f", flags: 4 }, devices: [], initPath: "/init", joined: null, maps: null, attachers: 0 };
+  const own = { log, seccomp: { path: "/f", flags: 4 }, devices: [], initPath: "/init", joined: [], maps: null, attachers: 0 };
   const request = encodeLaunch({ config, process, paths, layers: ["/l1", "/l2"], cgroups, ...own });
   expect(request.readUInt32LE()).toBe(request.length - 4);
   const records = request.subarray(4).toString("utf8").split("\0");

@@ -123,6 +123,9 @@ describeAsRoot("containers in user namespaces", () => {
       expect([map(id), map(joined)]).toEqual([MAP.trim(), MAP.trim()]);
       const spaces = "readlink /proc/self/ns/user; readlink /proc/self/ns/net";
       expect(await execute(joined, spaces)).toBe(await execute(id, spaces));
+      const among = await world.startReady({ runtime, joins: { pid: id } });
+      const processes = "readlink /proc/self/ns/user; readlink /proc/self/ns/pid";
+      expect(await execute(among, processes)).toBe(await execute(id, processes));
       const inHost = await world.startReady({ runtime, usesHostUsers: true });
       await expect(world.start({ runtime, network: { container: inHost } })).rejects.toThrow("is in the host's user namespace, and this one is not");
       await removeAll();

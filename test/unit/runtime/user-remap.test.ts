@@ -154,7 +154,30 @@ describeAsRoot("containers in user namespaces", () => {
     expect(own.output).toContain("user:[");
     expect(statSync(`/proc/${pid}/ns/user`).ino).not.toBe(statSync("/proc/self/ns/user").ino);
     const inHost = await world.startReady({ usesHostUsers: true });
-    await expect(world.start({ network: { container: inHost } })).rejects.toThrow("is in the host's user namespace, and this one is not");
+    for (const change of [{ network: { container: inHost } }, { joins: { pid: inHost } }]) {
+      await expect(world.start(change)).rejects.toThrow("is in the host's user namespace, and this one is not");
+    }
+    for (const each of world.runtime.list()) await world.runtime.remove(each.config.id, { force: true });
+  });
+
+  test("one that shares another's processes and memory as well, and nothing of two that differ", async () => {
+    const spaces = ["user", "pid", "ipc", "net"].map((name) => `readlink /proc/self/ns/${name}`).join("; ");
+    const [id, other] = [
+      await world.startReady({ ipc: "shareable", command: ["sh", "-c", "echo x >/dev/shm/f; echo ready; exec sleep 100123"] }),
+      await world.startReady(),
+    ];
+    const own = await execute(id, spaces);
+    const joins = { pid: id, ipc: id };
+    const joined = await world.run(`${spaces}; id -u; stat -c %u /dev/shm/f; cat /proc/[0-9]*/cmdline | grep -c 100123; touch /f`, {
+      joins,
+      network: { container: id },
+    });
+    expect(joined.output).toBe(`${own.output}0\n0\n1\n`);
+    const [users, processes, memory, network] = own.output.split("\n");
+    const partly = await world.startReady({ joins });
+    expect((await execute(partly, spaces)).output).toContain(`${users}\n${processes}\n${memory}\n`);
+    expect((await execute(partly, spaces)).output).not.toContain(network);
+    await expect(world.start({ joins: { pid: id }, network: { container: other } })).rejects.toThrow("are in different user namespaces");
     for (const each of world.runtime.list()) await world.runtime.remove(each.config.id, { force: true });
   });
 

@@ -4,7 +4,7 @@ import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import type { ResourceAbilities } from "../../../runtime/resource-abilities.js";
 import type { NetworkChoice } from "../../../engine/engine.js";
-import { badRequest } from "../errors.js";
+import { badRequest, HttpError } from "../errors.js";
 import type { ApiMinor } from "../version.js";
 import { isolationFromDocker, securityFromDocker } from "./container-isolation.js";
 import { mountsFromDocker, type RequestedMounts } from "./container-mounts.js";
@@ -47,9 +47,10 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   const mounts = mountsFromDocker(host, anonymousPaths, context.findContainer);
   const exposed = exposedFromDocker(fields);
   const ports = bindingsFromDocker(host, [...exposed, ...(context.image?.exposedPorts ?? [])]);
-  const { network, macAddress } = networkFromDocker(host, fields, context);
+  const shared = { ...context, findContainer: (reference: string) => sharedContainer(context, reference) };
+  const { network, macAddress } = networkFromDocker(host, fields, shared);
   if (ports.length > 0 && network !== "bridge") throw badRequest("conflicting options: port publishing and the container type network mode");
-  const isolation = isolationFromDocker(host, context.isRemapped);
+  const isolation = isolationFromDocker(host, shared);
   if (isolation.hostNamespaces.includes("uts") && fields.string("Hostname") !== "") throw badRequest("conflicting options: hostname and the UTS mode");
   const security = securityFromDocker(host);
   const { resources, warnings } = resourcesFromDocker(host, context.abilities);
@@ -71,6 +72,16 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   host.ignore("ConsoleSize", "ContainerIDFile", "Isolation");
   host.end();
   return { config, network, foldersToMake: mounts.foldersToMake, warnings };
+}
+
+/** One whose namespaces are to be shared. Throws 400 where there is none: Docker's command line takes a 404 for a missing image, and pulls it. */
+function sharedContainer({ findContainer }: ContainerRequestContext, reference: string): ContainerInfo {
+  try {
+    return findContainer(reference);
+  } catch (cause) {
+    if (cause instanceof HttpError && cause.status === 404) throw badRequest(cause.message);
+    throw cause;
+  }
 }
 
 export function restartFromDocker(fields: Fields | null): RestartPolicy | null {

@@ -1,20 +1,10 @@
-import type { HostNamespace, SeccompChoice } from "../../../runtime/container-config.js";
-import { badRequest, notSupported } from "../errors.js";
+import type { SeccompChoice } from "../../../runtime/container-config.js";
+import { notSupported } from "../errors.js";
+import { type NamespaceContext, namespacesFromDocker } from "./container-namespaces.js";
 import type { Fields } from "./fields.js";
 
-/** What each of them may say. */
-const NAMESPACES: Readonly<Record<string, readonly string[]>> = {
-  PidMode: ["", "private", "host"],
-  IpcMode: ["", "private", "shareable", "host"],
-  UTSMode: ["", "host"],
-  UsernsMode: ["", "host"],
-  CgroupnsMode: ["", "private"],
-  CgroupParent: [""],
-};
-
-/** What separates a container from its host, and what it may do there. Throws 501 for namespaces that it would share. */
-export function isolationFromDocker(host: Fields, isRemapped: boolean) {
-  const { usesHostUsers, hostNamespaces } = namespacesFromDocker(host, isRemapped);
+/** What separates a container from its host, and what it may do there. Throws as namespacesFromDocker. */
+export function isolationFromDocker(host: Fields, context: NamespaceContext) {
   const devices = host.children("Devices", (device) => {
     const source = device.string("PathOnHost");
     const made = { source, target: device.string("PathInContainer") || source, permissions: device.string("CgroupPermissions") || "rwm" };
@@ -38,8 +28,7 @@ export function isolationFromDocker(host: Fields, isRemapped: boolean) {
     oomScoreAdj: Number(host.integer("OomScoreAdj")),
     hasInit: host.boolean("Init"),
     runtime: host.string("Runtime"),
-    usesHostUsers,
-    hostNamespaces,
+    ...namespacesFromDocker(host, context),
     sharedMemoryBytes: host.count("ShmSize"),
   };
 }
@@ -57,25 +46,4 @@ export function securityFromDocker(host: Fields): { readonly noNewPrivileges: bo
     }
   }
   return { noNewPrivileges, seccomp };
-}
-
-const HOST_NAMESPACES: readonly (readonly [mode: string, namespace: HostNamespace])[] = [
-  ["PidMode", "pid"],
-  ["IpcMode", "ipc"],
-  ["UTSMode", "uts"],
-];
-
-/** Those of the host's that it is in. */
-function namespacesFromDocker(host: Fields, isRemapped: boolean): { readonly usesHostUsers: boolean; readonly hostNamespaces: readonly HostNamespace[] } {
-  const modes = Object.keys(NAMESPACES).map((name) => [name, host.string(name)] as const);
-  const isOfHost = (name: string) => modes.some(([mode, value]) => mode === name && value === "host");
-  if (isRemapped && !isOfHost("UsernsMode")) {
-    // In Docker's words, of which it has none for the second.
-    if (isOfHost("PidMode")) throw badRequest("cannot share the host PID namespace when user namespaces are enabled");
-    if (isOfHost("IpcMode")) throw badRequest("cannot share the host's IPC namespace when user namespaces are enabled");
-  }
-  for (const [name, value] of modes) {
-    if (!NAMESPACES[name]?.includes(value)) throw notSupported(`HostConfig.${name} "${value}" is not supported yet`);
-  }
-  return { usesHostUsers: isOfHost("UsernsMode"), hostNamespaces: HOST_NAMESPACES.filter(([mode]) => isOfHost(mode)).map(([, namespace]) => namespace) };
 }

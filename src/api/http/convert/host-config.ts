@@ -15,7 +15,6 @@ const FIXED = {
   PublishAllPorts: false,
   Cgroup: "",
   CgroupParent: "",
-  CgroupnsMode: "private",
   Links: null,
   ConsoleSize: [0, 0],
   Isolation: "",
@@ -51,8 +50,9 @@ export function hostConfigToDocker(config: ContainerConfig, ports: readonly Host
     ExtraHosts: list(config.hosts.map((host) => `${host.name}:${host.address}`)),
     SecurityOpt: list(securityOptions(config)),
     ReadonlyRootfs: config.isRootReadOnly,
-    IpcMode: modeOf(config, "ipc") || "private",
-    PidMode: modeOf(config, "pid"),
+    IpcMode: joinText(config.joins?.ipc) || modeOf(config, "ipc") || config.ipc || "private",
+    PidMode: joinText(config.joins?.pid) || modeOf(config, "pid"),
+    CgroupnsMode: modeOf(config, "cgroup") || "private",
     UTSMode: modeOf(config, "uts"),
     UsernsMode: config.usesHostUsers === true ? "host" : "",
     CapAdd: list(config.capabilityAdd),
@@ -65,6 +65,10 @@ export function hostConfigToDocker(config: ContainerConfig, ports: readonly Host
     MaskedPaths: config.isPrivileged ? null : MASKED_PATHS,
     ReadonlyPaths: config.isPrivileged ? null : READ_ONLY_PATHS,
   };
+}
+
+function joinText(id: string | undefined): string {
+  return id === undefined ? "" : `container:${id}`;
 }
 
 function modeOf({ hostNamespaces = [] }: ContainerConfig, name: HostNamespace): string {
