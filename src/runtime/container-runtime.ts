@@ -27,8 +27,8 @@ export interface ContainerRuntime {
   /** By full id, name or unique id prefix; undefined when there is none, ClusterError `invalid_argument` when ambiguous. */
   inspect(reference: string): ContainerInfo | undefined;
   list(): readonly ContainerInfo[];
-  /** Ids of containers that may run, and whose record could not be read: nobody knows what they use. Neither `list` nor `inspect` has them. */
-  leftAlone(): readonly string[];
+  /** Those that may run, and whose record could not be read: nobody knows what they use. Neither `list` nor `inspect` has them. */
+  leftAlone(): readonly DamagedContainer[];
   /**
    * Connects to its standard streams, at once when it runs, else from its next start on, from the first byte. Bytes of a terminal come as they are, others in
    * Docker's frames (swarm-surface 2.2). `stream` rejects with `failed_precondition` when the start fails, `not_found` when it is removed, and ends with the
@@ -57,6 +57,13 @@ export interface ContainerRuntime {
   onChange(listener: ContainerChangeListener): () => void;
   /** Lines of its log, oldest first; throws `unimplemented` when its driver keeps none. With `follow`, until the container ended or the signal aborts. */
   logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncIterable<LogLine>;
+}
+
+/** All that is known of a container without its record. */
+export interface DamagedContainer {
+  readonly id: string;
+  /** Of its folder. */
+  readonly createdAtMs: number;
 }
 
 export interface RemoveOptions {

@@ -1,5 +1,5 @@
 import { existsSync } from "node:fs";
-import { mkdir, readdir, rm } from "node:fs/promises";
+import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { unlessAborted } from "../base/abort.js";
 import { assert } from "../base/assert.js";
@@ -15,6 +15,7 @@ import { type ContainerRecord, readRecord, writeRecord } from "./container-recor
 import type { ResourceAbilities } from "./resource-abilities.js";
 import type { ContainerConfig } from "./container-config.js";
 import type {
+  DamagedContainer,
   Attachment,
   ContainerChange,
   ContainerChangeListener,
@@ -93,7 +94,7 @@ export class LocalRuntime implements ContainerRuntime {
   readonly #tools: ContainerTools;
   readonly #sending: LogSending;
   readonly #containers = new ContainerList();
-  readonly #leftAlone: string[] = [];
+  readonly #leftAlone: DamagedContainer[] = [];
   readonly #listeners = new Set<ContainerChangeListener>();
 
   private constructor(options: LocalRuntimeOptions, cgroups: CgroupTree) {
@@ -276,7 +277,7 @@ export class LocalRuntime implements ContainerRuntime {
     return this.#containers.all().map((container) => container.info);
   }
 
-  leftAlone(): readonly string[] {
+  leftAlone(): readonly DamagedContainer[] {
     return this.#leftAlone;
   }
 
@@ -348,8 +349,8 @@ export class LocalRuntime implements ContainerRuntime {
         if (await this.#recoverOne(id)) return;
       } catch (cause) {
         // What somebody wrote in it is theirs, and may be had again when the record is.
-        this.#leftAlone.push(id);
-        const what = "a container is left alone and not shown: put the right record back, or remove its folder, and start the daemon again";
+        this.#leftAlone.push({ id, createdAtMs: (await stat(join(folder, id))).birthtimeMs });
+        const what = "a container is left alone: put the right record back, or remove its folder, and start the daemon again";
         logger.error({ container: id, folder: join(folder, id), err: cause }, what);
         return;
       }
@@ -359,7 +360,7 @@ export class LocalRuntime implements ContainerRuntime {
     };
     const limiter = new Limiter(RECOVERED_AT_ONCE);
     await Promise.all((await readdir(folder)).map((id) => limiter.run(() => recoverOrRemove(id))));
-    await sweep.run([...this.list().map(({ config }) => config.id), ...this.#leftAlone]);
+    await sweep.run([...this.list().map(({ config }) => config.id), ...this.#leftAlone.map(({ id }) => id)]);
     await this.#tools.volumes.settle();
   }
 

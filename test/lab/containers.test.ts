@@ -1,7 +1,7 @@
 import Docker from "dockerode";
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { dockerClients, type Outcome, TestLab } from "../support/lab.js";
@@ -237,6 +237,24 @@ describe("a host on its own", () => {
     await until("what ended meanwhile runs again", async () => (await must("inspect", "killed", "--format", "{{.State.Status}}")) === "running");
     expect(await must("inspect", "stopped", "--format", "{{.State.Status}}")).toBe("exited");
     await must("rm", "-f", "failing", "steady", "stopped", "killed");
+  });
+
+  test("one whose record is damaged is dead until it is mended, and runs on", async () => {
+    const id = await must("run", "-d", "--name", "whole", "bb:v1");
+    const record = join(dirname(await must("inspect", "whole", "--format", "{{.HostsPath}}")), "record.json");
+    const restartAfter = async (...command: readonly string[]) => {
+      await lab.lab("kill", "1");
+      expect(await lab.run(command)).toMatchObject({ code: 0 });
+      await lab.lab("start", "1");
+    };
+    await restartAfter("sed", "--in-place=.whole", "1s/{/X/", record);
+    expect(await must("ps", "-a", "--no-trunc", "--filter", "status=dead", "--format", "{{.ID}} {{.Status}}")).toBe(`${id} Dead`);
+    expect((await docker.try(1, "rm", "-f", id.slice(0, 12))).stderr).toContain(
+      `container ${id} has a damaged record, and nothing can be done with it: put the record back`,
+    );
+    await restartAfter("mv", `${record}.whole`, record);
+    expect(await must("ps", "-a", "--filter", "name=whole", "--format", "{{.Names}} {{.State}}")).toBe("whole running");
+    await must("rm", "-f", "whole");
   });
 
   test("what is not built is refused with one sentence", async () => {

@@ -14,6 +14,7 @@ import type {
   ContainerLogOptions,
   ContainerRuntime,
   ContainerUsage,
+  DamagedContainer,
   ExecConfig,
   ExecProcess,
   LogLine,
@@ -194,8 +195,8 @@ export class FakeRuntime implements ContainerRuntime {
     return [...this.#containers.values()].map((container) => container.info);
   }
 
-  leftAlone(): readonly string[] {
-    return this.damaged;
+  leftAlone(): readonly DamagedContainer[] {
+    return this.damaged.map((id) => ({ id, createdAtMs: 0 }));
   }
 
   async *logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncGenerator<LogLine> {

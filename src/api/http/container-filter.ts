@@ -1,4 +1,4 @@
-import type { ContainerInfo } from "../../runtime/container-runtime.js";
+import type { ContainerInfo, DamagedContainer } from "../../runtime/container-runtime.js";
 import type { ImageInfo } from "../../runtime/image-store.js";
 import type { Backend } from "./backend.js";
 import { networkModeOf } from "./convert/network-settings.js";
@@ -50,6 +50,17 @@ export function containerFilter(filters: Filters, surroundings: FilterSurroundin
     ({ config }) => taskWords.length === 0 || taskWords.includes(Object.hasOwn(config.labels, TASK_LABEL)),
   ];
   return (container) => claims.every((claim) => claim(container));
+}
+
+/** The same for those of which nothing but the id is known: what is asked of anything else is not theirs. */
+export function deadFilter(filters: Filters): (container: DamagedContainer) => boolean {
+  const isAboutMore = CONTAINER_FILTERS.some((key) => !["id", "name", "status"].includes(key) && filters.has(key));
+  const names = filters.get("name").map(nameMatcher);
+  return ({ id }) =>
+    !isAboutMore &&
+    filters.allows("status", "dead") &&
+    filters.allowsPrefix("id", id) &&
+    (names.length === 0 || names.some((matches) => matches(id.slice(0, 12))));
 }
 
 function madeAtClaim(filters: Filters, { containers }: FilterSurroundings): Claim {

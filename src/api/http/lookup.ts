@@ -1,7 +1,9 @@
 import type { Node, Service, Task } from "../../model/objects.js";
 import type { ContainerInfo, ContainerRuntime } from "../../runtime/container-runtime.js";
 import type { StoreView } from "../../store/view.js";
-import { badRequest, notFound } from "./errors.js";
+import { DAMAGED_TEXT } from "./convert/dead-container.js";
+import { badRequest, HttpError, notFound } from "./errors.js";
+import { findDamaged } from "./left-alone.js";
 
 /**
  * Finds an object as people name it: by full id, then by full name, then by a unique prefix of its id. Throws 404 when there is none
@@ -37,11 +39,13 @@ export function findTask(view: StoreView, reference: string): Task {
   ]);
 }
 
-/** A container of this host, as its runtime finds it. Throws 404 with dockerd's sentence when there is none, 400 when several match. */
-export function findContainer(containers: Pick<ContainerRuntime, "inspect">, reference: string): ContainerInfo {
+/** A container of this host, as its runtime finds it. Throws 404 with dockerd's sentence when there is none, 400 when several match, 409 for one whose record is damaged. */
+export function findContainer(containers: Pick<ContainerRuntime, "inspect" | "leftAlone">, reference: string): ContainerInfo {
   const container = containers.inspect(reference);
-  if (container === undefined) throw notFound(`No such container: ${reference}`);
-  return container;
+  if (container !== undefined) return container;
+  const damaged = findDamaged(containers, reference);
+  if (damaged === undefined) throw notFound(`No such container: ${reference}`);
+  throw new HttpError(409, `conflict: container ${damaged.id} has a damaged record, and nothing can be done with it: ${DAMAGED_TEXT}`);
 }
 
 function present<T>(object: T | undefined): readonly T[] {

@@ -87,3 +87,40 @@ test("an import from a web server: progress, then the id; what goes wrong on the
   backend.transfer.archives.set(url, [Buffer.alloc(10)]);
   expect(JSON.parse((await call("POST", path)).text.trim().split("\r\n").at(-1) ?? "")).toMatchObject({ error: "not a valid archive: it is none" });
 });
+
+test("a container whose record is damaged is listed as dead, and nothing can be done with it", async () => {
+  const { call, backend } = await host();
+  await call("POST", "/containers/create?name=one", { Image: "bb:v1" });
+  const id = "c0ffee".padEnd(64, "0");
+  backend.containers.damaged = [id];
+  const listed = async (query: string) => (await call("GET", `/containers/json?${query}`)).json as readonly { readonly Id: string; readonly State: string }[];
+  const filters = (asked: object) => `all=1&filters=${encodeURIComponent(JSON.stringify(asked))}`;
+  expect((await listed("all=1")).map(({ State }) => State)).toEqual(["created", "dead"]);
+  expect(await listed("")).toEqual([]);
+  expect(await listed("limit=1")).toHaveLength(1);
+  for (const [asked, count] of [
+    [{ status: ["dead"] }, 1],
+    [{ status: ["exited"] }, 0],
+    [{ id: ["c0ff"] }, 1],
+    [{ id: ["d"], status: ["dead"] }, 0],
+    [{ name: ["c0ffee"] }, 1],
+    [{ label: ["a"] }, 0],
+  ] as const) {
+    expect(
+      (await listed(filters(asked))).filter((each) => each.Id === id),
+      JSON.stringify(asked),
+    ).toHaveLength(count);
+  }
+  expect((await call("GET", "/containers/c0ffee/json")).json).toMatchObject({ Id: id, Name: "/c0ffee000000", State: { Status: "dead", Dead: true } });
+  const refused = {
+    status: 409,
+    json: { message: expect.stringMatching(`container ${id} has a damaged record, and nothing can be done with it: put the record back`) },
+  };
+  for (const [method, path] of [
+    ["DELETE", "/containers/c0ffee?force=1"],
+    ["POST", "/containers/c0ffee/start"],
+    ["GET", "/containers/c0ffee/logs?stdout=1"],
+  ] as const) {
+    expect(await call(method, path), path).toMatchObject(refused);
+  }
+});

@@ -127,7 +127,7 @@ test.each(["", "{", '{"version":2}'])(
     writeFileSync(path, damaged);
     await world.reopen();
     expect(world.runtime.list()).toEqual([]);
-    expect(world.runtime.leftAlone()).toEqual([id]);
+    expect(world.runtime.leftAlone()).toEqual([{ id, createdAtMs: expect.closeTo(before?.createdAtMs ?? 0, -5) }]);
     expect(isAlive(before?.pid ?? 0)).toBe(true);
     await world.closeRuntime();
     writeFileSync(path, whole);

@@ -3,15 +3,17 @@ import type { FastifyInstance } from "fastify";
 import { containersFolder } from "../../../runtime/container-paths.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import { sendJson } from "../answer.js";
-import { CONTAINER_FILTERS, containerFilter } from "../container-filter.js";
+import { CONTAINER_FILTERS, containerFilter, deadFilter } from "../container-filter.js";
 import { sizesOf } from "../container-sizes.js";
 import type { ById, RouteContext } from "../context.js";
 import { containerToDocker } from "../convert/container.js";
 import { type ContainerLife, stateWordOf } from "../convert/container-life.js";
 import { containerSummaryToDocker } from "../convert/container-summary.js";
+import { deadSummaryToDocker, deadToDocker } from "../convert/dead-container.js";
 import { HttpError, notSupported } from "../errors.js";
 import { Filters } from "../filters.js";
 import { encodeFrame, encodeLogEntry, logContentType, logQueryOf } from "../log-stream.js";
+import { findDamaged } from "../left-alone.js";
 import { findContainer } from "../lookup.js";
 import { Query } from "../query.js";
 import { sendStream } from "../stream.js";
@@ -34,18 +36,21 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
       .filter((container) => (isAll || isUp(container)) && isWanted(container))
       .toSorted((a, b) => b.createdAtMs - a.createdAtMs);
     const listed = limit > 0 ? found.slice(0, limit) : found;
+    const dead = isAll ? containers.leftAlone().filter(deadFilter(filters)) : [];
+    const deadListed = limit > 0 ? dead.slice(0, limit - listed.length) : dead;
     const sizes = query.flag("size") ? await sizesOf(context.backend, listed) : null;
     const nowMs = context.clock.now();
-    return sendJson(
-      reply,
-      listed.map((container) => {
-        const { id } = container.config;
-        return containerSummaryToDocker(container, { ports: context.backend.publishedPorts(id), nowMs, life: lifeOf(container), sizes: sizes?.get(id) });
-      }),
-    );
+    const summaries = listed.map((container) => {
+      const { id } = container.config;
+      return containerSummaryToDocker(container, { ports: context.backend.publishedPorts(id), nowMs, life: lifeOf(container), sizes: sizes?.get(id) });
+    });
+    return sendJson(reply, [...summaries, ...deadListed.map(deadSummaryToDocker)]);
   });
 
   app.get<ById>("/containers/:id/json", async (request, reply) => {
+    const { dataRoot } = context.backend.host;
+    const damaged = containers.inspect(request.params.id) === undefined ? findDamaged(containers, request.params.id) : undefined;
+    if (damaged !== undefined) return sendJson(reply, deadToDocker(damaged, join(containersFolder(dataRoot), damaged.id)));
     const container = findContainer(containers, request.params.id);
     const { id } = container.config;
     const sizes = new Query(request).flag("size") ? (await sizesOf(context.backend, [container])).get(id) : undefined;
@@ -54,7 +59,7 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
       ports: context.backend.publishedPorts(id),
       life: lifeOf(container),
       image: image?.config ?? null,
-      folder: join(containersFolder(context.backend.host.dataRoot), id),
+      folder: join(containersFolder(dataRoot), id),
       layers: image === undefined ? [] : images.layerFolders(image.id),
       sizes,
     };
