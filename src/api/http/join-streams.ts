@@ -1,4 +1,5 @@
 import type { Duplex } from "node:stream";
+import { onEnd } from "../../base/stream-end.js";
 import { pipeProgram } from "../../runtime/shim/shim-stream.js";
 import { DetachFilter } from "./detach-keys.js";
 
@@ -25,7 +26,7 @@ export function joinStreams(client: Duplex, program: Duplex, options: JoinOption
     client.once("close", close).once("error", close);
     // Who went while the program was being started tells it no more.
     if (client.destroyed) return close();
-    program.once("end", () => program.end());
+    onEnd(program, () => program.end());
     pipeProgram(program, client);
     if (options.hasInput) passInput(client, program, options);
     else client.resume();
@@ -44,10 +45,6 @@ function passInput(client: Duplex, program: Duplex, { detachKeys, onDetach }: Jo
     onDetach();
     program.destroy();
   });
-  if (client.readableEnded) {
-    program.end();
-    return;
-  }
-  client.once("end", () => program.end());
+  onEnd(client, () => program.end());
   client.resume();
 }

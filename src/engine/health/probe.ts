@@ -1,5 +1,6 @@
 import type { Clock } from "../../base/clock.js";
 import { messageOf } from "../../base/errors.js";
+import { onEnd } from "../../base/stream-end.js";
 import type { ContainerInfo, ExecProcess, HealthPlan } from "../../runtime/container-runtime.js";
 import type { ExecRegistry, ExecSettings } from "../exec-registry.js";
 import type { ProbeResult } from "./health-state.js";
@@ -75,9 +76,9 @@ function endOf(process: ExecProcess, clock: Clock, timeoutMs: number, signal: Ab
 function readAll({ stream }: ExecProcess, output: ProbeOutput): Promise<void> {
   return new Promise((resolve) => {
     if (stream === null) return resolve();
-    stream.on("data", (data: Buffer) => output.push(data));
+    stream.on("data", (data: Buffer) => output.push(data)).once("close", () => resolve());
     // It has no input to give, and the connection is over with the program's output.
-    stream.once("end", () => stream.destroy()).once("close", () => resolve());
+    onEnd(stream, () => stream.destroy());
     stream.resume();
   });
 }

@@ -2,6 +2,7 @@ import { connect, Socket } from "node:net";
 import type { Duplex } from "node:stream";
 import { type Deferred, deferred } from "../../base/deferred.js";
 import { ClusterError, messageOf } from "../../base/errors.js";
+import { onEnd } from "../../base/stream-end.js";
 import type { Attachment, StreamChoice } from "../container-runtime.js";
 
 const ATTACHED = "attached\n";
@@ -41,7 +42,8 @@ export function pipeProgram(program: Duplex, client: Duplex): void {
   });
   // What came together with the shim's answer.
   program.on("data", (part: Buffer) => client.write(part));
-  program.once("end", () => client.end()).resume();
+  onEnd(program, () => client.end());
+  program.resume();
 }
 
 /**

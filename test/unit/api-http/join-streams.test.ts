@@ -44,6 +44,16 @@ test("a client whose side has ended before the program was there ends its input 
   expect(client.written).toEqual(["said"]);
 });
 
+test("a program that had ended before anybody listened to it ends the connection", async () => {
+  const [client, program] = [new Wire(), new Wire()];
+  program.push(null);
+  program.resume();
+  await once(program, "end");
+  program.pause();
+  await joinStreams(client, program, OPTIONS);
+  expect([client.writableEnded, program.destroyed]).toEqual([true, true]);
+});
+
 test("a client that was gone before the program was there lets it go", async () => {
   const [client, program] = [new Wire(), new Wire()];
   client.destroy();

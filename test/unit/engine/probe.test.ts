@@ -51,11 +51,26 @@ test("a test tells its exit code and the output of both streams", async () => {
   expect(engine.execs.idsOf(id)).toEqual([]);
 });
 
+test("one that says nothing, and has ended before anybody listens, is over", async () => {
+  const id = await world.startReady();
+  const exec = world.runtime.exec.bind(world.runtime);
+  world.runtime.exec = async (...call) => {
+    const process = await exec(...call);
+    await until("its end has come", () => process.stream?.readableEnded);
+    return process;
+  };
+  try {
+    expect(await probe(id, "exit 3")).toMatchObject({ exitCode: 3, output: "" });
+  } finally {
+    world.runtime.exec = exec;
+  }
+});
+
 test("one that hangs is ended with everything that it started, also what has left its session", async () => {
   const id = await world.startReady();
   const hang = "echo begun; (setsid sleep 77771 &) ; (setsid sh -c 'sleep 77772; :' &); sleep 77773";
-  const result = await probe(id, hang, 1500);
-  expect(result).toMatchObject({ exitCode: -1, output: "Health check exceeded timeout (1.5s): begun\n" });
+  const result = await probe(id, hang, 4500);
+  expect(result).toMatchObject({ exitCode: -1, output: "Health check exceeded timeout (4.5s): begun\n" });
   expect((await programsOf(id)).filter((program) => program.includes("7777"))).toEqual([]);
   expect(world.cgroups().filter((path) => path.endsWith("swarm-probe"))).toEqual([]);
 });

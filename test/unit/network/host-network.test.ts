@@ -25,7 +25,7 @@ describeAsRoot("on a real kernel", () => {
 
   beforeAll(async () => {
     seen = await playScenario();
-  }, 60_000);
+  });
 
   test("a published port is reached from everywhere", () => {
     expect(seen).toMatchObject({ isSameNetwork: true, reach: everywhere, ephemeral: "A", isEphemeral: true });

@@ -14,13 +14,16 @@ import { until } from "../../support/until.js";
 
 const run = (command: string) => execFileSync("sh", ["-ec", command], { encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] });
 const inside = (pid: number, command: string) => run(`nsenter --net=/proc/${pid}/ns/net ${command}`).trim();
-const get = (pid: number, url: string) => {
+/** Of who answers, however slowly: "failed" when nobody does for so many seconds. */
+const get = (pid: number, url: string, seconds = 20) => {
   try {
-    return inside(pid, `curl --noproxy '*' -sf --max-time 2 http://${url}`);
+    return inside(pid, `curl --noproxy '*' -sf --max-time ${seconds} http://${url}`);
   } catch {
     return "failed";
   }
 };
+/** Where nobody is to answer. */
+const tryGet = (pid: number, url: string) => get(pid, url, 2);
 const port = (publishedPort: number, protocol: PortConfig["protocol"] = "tcp"): PortConfig => ({
   name: "",
   protocol,
@@ -88,7 +91,7 @@ async function main(): Promise<Record<string, unknown>> {
     reach: reach(),
     ephemeral: get(client.pid, `10.99.0.1:${ephemeral}`),
     isEphemeral: ephemeral >= 32_768 && ephemeral <= 60_999,
-    direct: get(client.pid, "172.30.0.2"),
+    direct: tryGet(client.pid, "172.30.0.2"),
     outbound: get(serverB.pid, "10.99.0.2"),
     neighbour: get(serverB.pid, a.network.address.split("/")[0] ?? ""),
     conflict: await codeOf(first.attach("c".repeat(64), [port(8080)])),
@@ -106,8 +109,13 @@ async function main(): Promise<Record<string, unknown>> {
   for (const route of ["127.0.0.0/8", "127.0.0.1"]) inside(serverB.pid, `ip route del local ${route} dev lo table local`);
   inside(serverB.pid, `ip route add 127.0.0.1 via 172.30.0.1 dev eth0 src ${b.network.address.split("/")[0]}`);
   seen.onAddress = {
-    own: [get(process.pid, "127.0.0.1:8181"), get(client.pid, "10.99.0.1:8181"), get(serverA.pid, "172.30.0.1:8181"), get(serverB.pid, "127.0.0.1:8181")],
-    other: [get(process.pid, "10.99.0.1:8282"), get(client.pid, "10.99.0.1:8282"), get(process.pid, "127.0.0.1:8282")],
+    own: [
+      get(process.pid, "127.0.0.1:8181"),
+      tryGet(client.pid, "10.99.0.1:8181"),
+      tryGet(serverA.pid, "172.30.0.1:8181"),
+      tryGet(serverB.pid, "127.0.0.1:8181"),
+    ],
+    other: [get(process.pid, "10.99.0.1:8282"), get(client.pid, "10.99.0.1:8282"), tryGet(process.pid, "127.0.0.1:8282")],
     elsewhere: await codeOf(first.attach("2".repeat(64), [{ ...port(8181), address: "192.0.2.9" }])),
   };
   const listener = createServer();
@@ -130,7 +138,7 @@ async function main(): Promise<Record<string, unknown>> {
   seen.nextAddress = (await second.attach("f".repeat(64), [])).network.address;
   await second.detach(idA);
   await second.detach(idA);
-  seen.afterDetach = { loopback: get(process.pid, "127.0.0.1:8080"), again: await codeOf(second.attach("c".repeat(64), [port(8080)])) };
+  seen.afterDetach = { loopback: tryGet(process.pid, "127.0.0.1:8080"), again: await codeOf(second.attach("c".repeat(64), [port(8080)])) };
 
   // A packet filter that dies is started again.
   run("kill -9 $(busybox pidof nft)");

@@ -160,6 +160,18 @@ test("what a program writes reaches a client that is slower than it whole and in
   clients.close();
 });
 
+test("a program that says nothing, and has ended before anybody listens, ends the connection of its client", async () => {
+  const id = await world.startReady();
+  const { stream } = await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["true"], streams: { ...ALL, stdin: false } });
+  await until("its end has come", () => stream?.readableEnded);
+  const clients = createServer((client) => pipeProgram(stream!, client));
+  const path = join(world.folder, "later");
+  await new Promise<void>((resolve) => clients.listen(path, resolve));
+  expect(await text(connect(path))).toBe("");
+  stream?.destroy();
+  clients.close();
+});
+
 test("attaching to what is removed, or cannot start, says so", async () => {
   const removed = await world.create();
   const gone = expect(world.runtime.attach(removed, ALL).stream).rejects.toMatchObject({ code: "not_found" });
