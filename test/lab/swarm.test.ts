@@ -66,8 +66,10 @@ describe.each(dockerClients())("a swarm driven by %s", (client) => {
 
   test("shows five Ready nodes and three managers", async () => {
     const nodes = lines(await docker(1, "node", "ls", "--format", "{{.Hostname}} {{.Status}} {{.Availability}} {{.ManagerStatus}}"));
-    expect(nodes.map((line) => line.trim()).sort()).toEqual([
-      "node-1 Ready Active Leader",
+    // On a busy machine another one than the first may have been elected meanwhile.
+    expect(nodes.filter((line) => line.endsWith(" Leader"))).toHaveLength(1);
+    expect(nodes.map((line) => line.trim().replace(/Leader$/, "Reachable")).sort()).toEqual([
+      "node-1 Ready Active Reachable",
       "node-2 Ready Active Reachable",
       "node-3 Ready Active Reachable",
       "node-4 Ready Active",

@@ -58,7 +58,7 @@ async function containers() {
   });
   const first = await world.startReady({ network: network(2) });
   const ports = await kernel.listLinks("sw-v");
-  const inside = await world.run("ip -o link; ip -o -4 addr; ip route; ping -c 1 -W 2 10.77.0.1 && ping -c 1 -W 2 10.77.0.2; cat /etc/hosts | tail -1", {
+  const inside = await world.run("ip -o link; ip -o -4 addr; ip route; ping -c 1 -W 10 10.77.0.1 && ping -c 1 -W 10 10.77.0.2; cat /etc/hosts | tail -1", {
     network: network(3),
     hostname: "box",
   });
