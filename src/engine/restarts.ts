@@ -1,5 +1,5 @@
 import type { Clock } from "../base/clock.js";
-import { messageOf } from "../base/errors.js";
+import { isClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { ContainerInfo } from "../runtime/container-runtime.js";
 import { restartDelayMs, shouldRestart } from "./restart-plan.js";
@@ -40,13 +40,7 @@ export class Restarts {
     if (!shouldRestart(single, exit, attempts.count)) return false;
     attempts.delayMs = restartDelayMs(attempts.delayMs, exit.finishedAtMs - startedAtMs);
     this.#attempts.set(config.id, attempts);
-    attempts.cancel = this.#clock.after(attempts.delayMs, () => {
-      attempts.cancel = null;
-      attempts.count++;
-      this.#start(config.id).catch((cause: unknown) =>
-        this.#logger.warn({ container: config.id, reason: messageOf(cause) }, "a container could not be restarted"),
-      );
-    });
+    this.#startLater(config.id, attempts);
     return true;
   }
 
@@ -58,5 +52,20 @@ export class Restarts {
 
   close(): void {
     for (const id of this.#attempts.keys()) this.forget(id);
+  }
+
+  #startLater(id: string, attempts: Attempts): void {
+    attempts.cancel = this.#clock.after(attempts.delayMs, () => {
+      attempts.cancel = null;
+      attempts.count++;
+      this.#start(id).catch((cause: unknown) => {
+        this.#logger.warn({ container: id, reason: messageOf(cause) }, "a container could not be restarted");
+        // Another one whose namespaces it joins does not run, or not yet again.
+        if (!isClusterError(cause, "conflict") || this.#attempts.get(id) !== attempts) return;
+        attempts.count--;
+        attempts.delayMs = restartDelayMs(attempts.delayMs, 0);
+        this.#startLater(id, attempts);
+      });
+    });
   }
 }

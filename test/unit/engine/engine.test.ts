@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
 import { deferred } from "../../../src/base/deferred.js";
+import { ClusterError } from "../../../src/base/errors.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { Engine } from "../../../src/engine/engine.js";
 import { restartDelayMs, shouldRestart, shouldStartWithDaemon } from "../../../src/engine/restart-plan.js";
@@ -177,6 +178,30 @@ test("what a daemon finds is started or removed, as its settings say", async () 
   for (const id of [A, B]) runtime.exit(id, 1);
   await startDaemon().resume();
   expect(runtime.list().map(({ config, state }) => [config.id, state])).toEqual([[A, "running"]]);
+});
+
+test("a restart waits for another container without which it cannot be, and nothing else that fails", async () => {
+  const { clock, runtime, engine, create } = world();
+  const restart = { name: "on-failure", retriesMax: 1 } as const;
+  await create(A, { restart });
+  await engine.start(A);
+  const codes = ["conflict", "conflict", "failed_precondition"] as const;
+  let tries = 0;
+  runtime.beforeStart = async () => {
+    const code = codes[tries++];
+    if (code !== undefined) throw new ClusterError(code, "it cannot be started");
+  };
+  runtime.exit(A, 137);
+  for (const delayMs of [100, 200]) {
+    clock.advance(delayMs);
+    await until("it waits again", () => engine.isRestarting(A));
+    expect(engine.restartCount(A)).toBe(0);
+  }
+  clock.advance(400);
+  await until("it was tried", () => tries === 3);
+  expect(engine.isRestarting(A)).toBe(false);
+  await engine.start(A);
+  expect(runtime.inspect(A)?.state).toBe("running");
 });
 
 test("a daemon that starts begins with those that others join", async () => {

@@ -4,7 +4,7 @@ import { expect, test } from "vitest";
 import { capabilityMask } from "../../../src/runtime/capabilities.js";
 import { ALL_ABILITIES } from "../../support/resource-abilities.js";
 import { parseCgroupMounts } from "../../../src/runtime/cgroup-layout.js";
-import { planCgroups } from "../../../src/runtime/cgroup-plan.js";
+import { planCgroups, withGroupsOfHost } from "../../../src/runtime/cgroup-plan.js";
 import { containerPaths } from "../../../src/runtime/container-paths.js";
 import { hostsText, resolvConfText } from "../../../src/runtime/etc-files.js";
 import { parseOutcome } from "../../../src/runtime/shim/exit-record.js";
@@ -94,6 +94,15 @@ test("limits of version 2 are written into one group", () => {
     freezer: { file: "/sys/fs/cgroup/swarm/o/c/cgroup.freeze", frozen: "1", thawed: "0" },
     visible: [{ name: "", path: "/sys/fs/cgroup/swarm/o/c" }],
   });
+});
+
+test("who is in the host's cgroup namespace sees all groups of version 2, and its own of version 1", () => {
+  const [pure, hybrid] = [PURE, HYBRID].map((mounts) => {
+    const layout = { ...parseCgroupMounts(mounts), unifiedControllers: [], abilities: ALL_ABILITIES };
+    return planCgroups(layout, "swarm/o/c", LIMITS);
+  });
+  expect(withGroupsOfHost(pure!)).toEqual({ ...pure, visible: [{ name: "", path: "/sys/fs/cgroup" }] });
+  expect(withGroupsOfHost(hybrid!)).toEqual(hybrid);
 });
 
 test("limits of version 1 are written where their controllers are, and version 2 only holds the processes", () => {
