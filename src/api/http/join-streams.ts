@@ -24,8 +24,8 @@ export function joinStreams(client: Duplex, program: Duplex, options: JoinOption
     };
     program.once("close", close).once("error", close);
     client.once("close", close).once("error", close);
-    // Who went while the program was being started tells it no more.
-    if (client.destroyed) return close();
+    // Who went while the program was being started tells it no more, nor does a program whose connection broke before anybody listened.
+    if (client.destroyed || program.destroyed) return close();
     onEnd(program, () => program.end());
     pipeProgram(program, client);
     if (options.hasInput) passInput(client, program, options);

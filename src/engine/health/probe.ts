@@ -75,7 +75,8 @@ function endOf(process: ExecProcess, clock: Clock, timeoutMs: number, signal: Ab
 
 function readAll({ stream }: ExecProcess, output: ProbeOutput): Promise<void> {
   return new Promise((resolve) => {
-    if (stream === null) return resolve();
+    // One that broke before anybody listened tells it no more.
+    if (stream === null || stream.destroyed) return resolve();
     stream.on("data", (data: Buffer) => output.push(data)).once("close", () => resolve());
     // It has no input to give, and the connection is over with the program's output.
     onEnd(stream, () => stream.destroy());

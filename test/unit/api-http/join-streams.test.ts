@@ -54,6 +54,14 @@ test("a program that had ended before anybody listened to it ends the connection
   expect([client.writableEnded, program.destroyed]).toEqual([true, true]);
 });
 
+test("a program whose connection broke before anybody listened to it ends that of the client", async () => {
+  const [client, program] = [new Wire(), new Wire()];
+  program.destroy();
+  await once(program, "close");
+  await joinStreams(client, program, OPTIONS);
+  expect(client.writableEnded).toBe(true);
+});
+
 test("a client that was gone before the program was there lets it go", async () => {
   const [client, program] = [new Wire(), new Wire()];
   client.destroy();
