@@ -12,6 +12,8 @@ import { until } from "../support/until.js";
 const IN_FLIGHT = 256;
 /** What is compiled while it runs is compiled by then: steady state is measured. */
 const LOAD = { warmUpMs: 10_000, measureMs: 6_000 };
+/** The first load of a process that was just started. */
+const FIRST_LOAD = { ...LOAD, warmUpMs: 25_000 };
 const FSYNCS = 500;
 const ECHO_PORT = 7;
 /** Beside the cgroup of the lab, so that a busy machine gives both the same share. */
@@ -27,8 +29,8 @@ type Series = Map<string, LoadResult[]>;
 export async function benchConsensus({ runs, say }: BenchOptions): Promise<readonly Figure[]> {
   const series: Series = new Map();
   const bounds: number[] = [];
-  const measure = async (name: string, lanes: readonly Lane[]) => {
-    const result = await runLoad(lanes, LOAD);
+  const measure = async (name: string, lanes: readonly Lane[], load = LOAD) => {
+    const result = await runLoad(lanes, load);
     say(`${name}: ${result.perSecond.toFixed(0)} a second, p50 ${result.p50Ms.toFixed(2)} ms, p99 ${result.p99Ms.toFixed(1)} ms`);
     for (const [reason, count] of result.failures) say(`${name}: ${count} failed: ${reason}`);
     series.set(name, [...(series.get(name) ?? []), result]);
@@ -45,10 +47,10 @@ export async function benchConsensus({ runs, say }: BenchOptions): Promise<reado
   return figuresOf(series, median(bounds));
 }
 
-type Measure = (name: string, lanes: readonly Lane[]) => Promise<void>;
+type Measure = (name: string, lanes: readonly Lane[], load?: typeof LOAD) => Promise<void>;
 
 async function measureTarget(target: Target, measure: Measure): Promise<void> {
-  await measure(`${target.name}, writes`, target.writes(IN_FLIGHT));
+  await measure(`${target.name}, writes`, target.writes(IN_FLIGHT), FIRST_LOAD);
   // The first member: with us and mostly with etcd the one that leads.
   await measure(`${target.name}, one write at a time`, target.writes(1));
   await measure(`${target.name}, reads`, target.reads(IN_FLIGHT));
@@ -74,7 +76,7 @@ async function measurePlain(measure: Measure): Promise<void> {
     const sockets = Array.from({ length: MEMBERS }, (_, index) => join(folder, `${index}.sock`));
     for (const socket of sockets) servers.push(await startChild("plain-api.ts", [socket], inCgroups(PLAIN_CGROUP, MEMBERS)));
     using target = await ourTarget(sockets);
-    await measure("the same reads without ReadIndex", target.reads(IN_FLIGHT));
+    await measure("the same reads without ReadIndex", target.reads(IN_FLIGHT), FIRST_LOAD);
   } finally {
     for (const server of servers) await server[Symbol.asyncDispose]();
     await removeCgroups(PLAIN_CGROUP);
