@@ -10,13 +10,13 @@ const A = "a".repeat(64);
 const runtime = new FakeRuntime(new FakeClock());
 await runtime.create(containerConfig(A, "near"));
 
-function read(mode: string, body: object, apiMinor = 47) {
+function read(mode: string, body: object, { apiMinor = 47, host = {} } = {}) {
   const findContainer = (reference: string) => {
     const found = runtime.inspect(reference);
     if (found === undefined) throw new HttpError(404, `No such container: ${reference}`);
     return found;
   };
-  return networkFromDocker(new Fields({ NetworkMode: mode }, "HostConfig"), new Fields(body, ""), { findContainer, apiMinor });
+  return networkFromDocker(new Fields({ NetworkMode: mode, ...host }, "HostConfig"), new Fields(body, ""), { findContainer, apiMinor });
 }
 
 const ofEndpoint = (name: string, macAddress: string) => ({ NetworkingConfig: { EndpointsConfig: { [name]: { MacAddress: macAddress } } } });
@@ -56,6 +56,15 @@ test.each([
   expect(() => read(mode, body)).toThrow(expect.objectContaining({ status, message }));
 });
 
+test.each([
+  [{ Hostname: "own" }, {}, "hostname and the network mode"],
+  [{}, { Dns: ["10.0.0.1"] }, "dns and the network mode"],
+  [{}, { ExtraHosts: ["a:10.0.0.1"] }, "custom host-to-IP mapping and the network mode"],
+])("another container's network with %j and %j is refused; the host's is not", (body, host, message) => {
+  expect(() => read("container:near", body, { host })).toThrow(expect.objectContaining({ status: 400, message: `conflicting options: ${message}` }));
+  expect(read("host", body, { host }).network).toBe("host");
+});
+
 test("what an older client repeats of an endpoint asks for nothing", () => {
-  expect(read("bridge", ofEndpoint("bridge", MAC), 43)).toEqual({ network: "bridge", macAddress: "" });
+  expect(read("bridge", ofEndpoint("bridge", MAC), { apiMinor: 43 })).toEqual({ network: "bridge", macAddress: "" });
 });

@@ -49,6 +49,27 @@ test("inspect shows what holds also where nothing was asked for", async () => {
   expect(Object.keys(network.Containers)).toEqual([json.Id]);
 });
 
+test("ports of a container without a network of its own: discarded on the host's, with a warning, and refused on another container's", async () => {
+  const { call, backend } = await host();
+  await call("POST", "/containers/create?name=near", { Image: "bb:v1" });
+  const create = (NetworkMode: string, HostConfig: object, more: object = {}) =>
+    call("POST", "/containers/create", { Image: "bb:v1", HostConfig: { NetworkMode, ...HostConfig }, ...more });
+  const published = { PortBindings: { "80/tcp": [{ HostPort: "8080" }] } };
+  const exposed = { ExposedPorts: { "80/tcp": {} } };
+  const { status, json } = await create("host", published, exposed);
+  expect([status, json.Warnings]).toEqual([201, ["Published ports are discarded when using host network mode"]]);
+  await backend.containers.start(json.Id);
+  expect((await call("GET", `/containers/${json.Id}/json`)).json).toMatchObject({ HostConfig: published, NetworkSettings: { Ports: {} } });
+  expect((await create("none", published)).json.Warnings).toEqual([]);
+  for (const [what, host, more] of [
+    ["publishing", published, exposed],
+    ["exposing", {}, exposed],
+  ] as const) {
+    const message = `conflicting options: port ${what} and the container type network mode`;
+    expect(await create("container:near", host, more)).toMatchObject({ status: 400, json: { message } });
+  }
+});
+
 test("each kind tells of its pruning and of what it freed", async () => {
   const { call, backend } = await host();
   await call("POST", "/containers/create?name=one", { Image: "bb:v1" });

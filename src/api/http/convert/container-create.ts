@@ -38,6 +38,7 @@ export interface ContainerRequestContext {
 
 const RESTART_NAMES = { no: "no", always: "always", "unless-stopped": "unless-stopped", "on-failure": "on-failure" } as const;
 const NANOSECONDS_PER_MS = 1e6;
+const DISCARDED_PORTS_TEXT = "Published ports are discarded when using host network mode";
 
 /** The body of POST /containers/create. Throws 400 for what is wrong in it and 501 for what is not built. */
 export function containerFromDocker(body: unknown, context: ContainerRequestContext): ContainerRequest {
@@ -49,7 +50,9 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   const ports = bindingsFromDocker(host, [...exposed, ...(context.image?.exposedPorts ?? [])]);
   const shared = { ...context, findContainer: (reference: string) => sharedContainer(context, reference) };
   const { network, macAddress } = networkFromDocker(host, fields, shared);
-  if (ports.length > 0 && network !== "bridge") throw badRequest("conflicting options: port publishing and the container type network mode");
+  for (const [what, asked] of [["publishing", ports], ["exposing", exposed]] as const) {
+    if (asked.length > 0 && typeof network === "object") throw badRequest(`conflicting options: port ${what} and the container type network mode`);
+  }
   const isolation = isolationFromDocker(host, shared);
   if (isolation.hostNamespaces.includes("uts") && fields.string("Hostname") !== "") throw badRequest("conflicting options: hostname and the UTS mode");
   const security = securityFromDocker(host);
@@ -71,7 +74,7 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   fields.end();
   host.ignore("ConsoleSize", "ContainerIDFile", "Isolation");
   host.end();
-  return { config, network, foldersToMake: mounts.foldersToMake, warnings };
+  return { config, network, foldersToMake: mounts.foldersToMake, warnings: [...warnings, ...(ports.length > 0 && network === "host" ? [DISCARDED_PORTS_TEXT] : [])] };
 }
 
 /** One whose namespaces are to be shared. Throws 400 where there is none: Docker's command line takes a 404 for a missing image, and pulls it. */

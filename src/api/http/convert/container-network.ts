@@ -31,6 +31,7 @@ export function networkFromDocker(host: Fields, fields: Fields, context: Network
   }
   const asked = macAddress || ofEndpoint;
   if (asked !== "") validateMac(asked, network);
+  if (typeof network === "object") validateShared(host, fields);
   return { network, macAddress: asked };
 }
 
@@ -66,4 +67,12 @@ function validateMac(macAddress: string, network: NetworkChoice): void {
     throw badRequest(`invalid MAC address "${macAddress}": it is no six pairs of hexadecimal digits`);
   if ((Number.parseInt(macAddress, 16) & 1) !== 0) throw badRequest(`invalid MAC address "${macAddress}": it is a group's, and no interface can have it`);
   if (/^[0:-]+$/.test(macAddress)) throw badRequest(`invalid MAC address "${macAddress}": no interface can have it`);
+}
+
+/** What belongs to the network is the other container's affair: https://github.com/moby/moby/blob/v20.10.24/runconfig/hostconfig_unix.go has the list and the words. */
+function validateShared(host: Fields, fields: Fields): void {
+  const conflict = (what: string) => badRequest(`conflicting options: ${what} and the network mode`);
+  if (fields.string("Hostname") !== "") throw conflict("hostname");
+  if (host.strings("Dns").length > 0) throw conflict("dns");
+  if (host.strings("ExtraHosts").length > 0) throw conflict("custom host-to-IP mapping");
 }
