@@ -2,7 +2,7 @@ import { isClusterError } from "../base/errors.js";
 import type { ContainerInfo, ContainerRuntime } from "../runtime/container-runtime.js";
 import type { ImageConfig, ImageInfo, ImageStore } from "../runtime/image-store.js";
 import { EMPTY_CONFIG } from "../runtime/images/import-changes.js";
-import { mergeEnv } from "../runtime/process-config.js";
+import { mergeEnv, programOf } from "../runtime/process-config.js";
 
 export interface CommitRequest {
   /** Empty leaves the image without a name. */
@@ -39,16 +39,13 @@ export async function commitContainer(
 
 /** What the container was told on top of what its image says, so that the new image runs as the container does. */
 function configOf({ config }: ContainerInfo, image: ImageConfig): ImageConfig {
-  const hasEntrypoint = config.entrypoint.length > 0;
-  const command = hasEntrypoint || config.command.length > 0 ? config.command : image.command;
   const ports = (config.single?.ports ?? []).map((port) => `${port.targetPort}/${port.protocol}`);
   return {
     ...image,
     user: config.user || image.user,
     exposedPorts: [...new Set([...image.exposedPorts, ...ports])],
     env: mergeEnv([...image.env, ...config.env]),
-    entrypoint: hasEntrypoint ? config.entrypoint : image.entrypoint,
-    command,
+    ...programOf(config, image),
     volumes: [...new Set([...image.volumes, ...config.mounts.filter(({ volume }) => volume?.isAnonymous === true).map(({ target }) => target)])],
     workingDir: config.workingDir || image.workingDir,
     labels: { ...image.labels, ...config.labels },

@@ -10,7 +10,7 @@ export interface ContainerConfig {
   readonly image: string;
   /** Those of the image are added when it is made. */
   readonly labels: Readonly<Record<string, string>>;
-  /** Empty takes the image's own. An entrypoint given here drops the image's command, as in Docker. */
+  /** Empty takes the image's own, one empty word drops it. An entrypoint given here drops the image's command, as in Docker. */
   readonly entrypoint: readonly string[];
   readonly command: readonly string[];
   /** Added to the image's environment; the last of a name wins. */

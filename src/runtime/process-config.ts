@@ -29,7 +29,8 @@ export function hasHostsName({ network, hostNamespaces = [] }: Pick<ContainerCon
 /** Docker's rules. Throws `invalid_argument` when there is nothing to execute. */
 export function planProcess(config: ContainerConfig, image: ImageConfig): ProcessConfig {
   const hostname = firstOf(config.hostname, hasHostsName(config) ? hostnameOfHost() : config.id.slice(0, 12));
-  const command = planArgs(config, image);
+  const program = programOf(config, image);
+  const command = [...program.entrypoint, ...program.command];
   const args = config.hasInit && command.length > 0 ? [INIT_PATH, "--", ...command] : command;
   if (args.length === 0) throw new ClusterError("invalid_argument", `no command specified for container ${config.name}, and image ${config.image} has none`);
   const process = {
@@ -48,9 +49,14 @@ export function planProcess(config: ContainerConfig, image: ImageConfig): Proces
   return { ...process, health };
 }
 
-function planArgs(config: ContainerConfig, image: ImageConfig): readonly string[] {
-  if (config.entrypoint.length > 0) return [...config.entrypoint, ...config.command];
-  return [...image.entrypoint, ...(config.command.length > 0 ? config.command : image.command)];
+/** What is run: an entrypoint of the container's own drops the image's command too, and one empty word both, in favour of the container's command. */
+export function programOf(
+  { entrypoint, command }: Pick<ContainerConfig, "entrypoint" | "command">,
+  image: ImageConfig,
+): Pick<ImageConfig, "entrypoint" | "command"> {
+  if (entrypoint.length === 1 && entrypoint[0] === "") return { entrypoint: [], command };
+  if (entrypoint.length > 0) return { entrypoint, command };
+  return { entrypoint: image.entrypoint, command: command.length > 0 ? command : image.command };
 }
 
 /** The last of a name wins; a name without `=` is taken out. */

@@ -6,9 +6,9 @@ import type { PulledImage, PullOptions, TransferProgress } from "../image-transf
 import type { ImageCatalog } from "./image-catalog.js";
 import { decodeImage } from "./decode-image.js";
 import type { ImageDocument } from "./image-document.js";
-import { type ImagePlatform, parsePlatform } from "./platform.js";
+import { assertFor, type ImagePlatform, isFor, parsePlatform, platformText } from "./platform.js";
 import { Intake } from "./intake.js";
-import { choosePlatform, type Descriptor, type EncodedManifest, type ImageManifest, parseManifest, platformText } from "./manifest.js";
+import { choosePlatform, type Descriptor, type EncodedManifest, type ImageManifest, parseManifest } from "./manifest.js";
 import { download } from "./registry/download.js";
 import { KeyedLock } from "../../base/keyed-lock.js";
 import { RegistryClient, type RegistryClientOptions } from "./registry/registry-client.js";
@@ -66,7 +66,7 @@ export class ImagePuller {
   #known([byDigest = "", ...others]: readonly string[], platform: ImagePlatform, isAsked: boolean): Promise<string | null> {
     return this.#catalog.change(async () => {
       const id = this.#catalog.idOf(byDigest);
-      if (id === undefined || (isAsked && !isFor(this.#catalog.documentOf(id), platform))) return null;
+      if (id === undefined || (isAsked && !isFor(platformOf(this.#catalog.documentOf(id)), platform))) return null;
       if (others.length > 0) await this.#catalog.name(id, others);
       return id;
     });
@@ -121,12 +121,7 @@ class PullOperation {
     }
     if (document.os !== "" && document.os !== "linux")
       throw new ClusterError("failed_precondition", `image operating system "${document.os}" cannot be used on this platform`);
-    if (options.platform !== "" && !isFor(document, wanted.platform)) {
-      throw new ClusterError(
-        "not_found",
-        `image with reference ${familiarReference(wanted.reference)} was found but does not match the specified platform: wanted ${platformText(wanted.platform)}, actual: ${platformText({ os: document.os, architecture: document.architecture, variant: document.variant ?? "" })}`,
-      );
-    }
+    if (options.platform !== "") assertFor(platformOf(document), wanted.platform, familiarReference(wanted.reference));
     await intake.hold([...layers.map((layer) => layer.digest), ...diffIds]);
     await this.#layers(layers, diffIds);
     await intake.commit({ id: descriptor.digest, config, manifest, references: wanted.names });
@@ -203,6 +198,6 @@ class PullOperation {
   }
 }
 
-function isFor(document: ImageDocument, { os, architecture, variant }: ImagePlatform): boolean {
-  return document.os === os && document.architecture === architecture && (variant === "" || (document.variant ?? "") === "" || document.variant === variant);
+function platformOf({ os, architecture, variant = "" }: ImageDocument): ImagePlatform {
+  return { os, architecture, variant };
 }

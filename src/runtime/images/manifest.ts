@@ -87,10 +87,6 @@ export function choosePlatform(list: ImageList, wanted: ImagePlatform): Platform
 }
 
 /** `linux/arm64/v8`. */
-export function platformText({ os, architecture, variant }: ImagePlatform): string {
-  return [os, architecture, variant].filter((part) => part !== "").join("/");
-}
-
 function defaultVariantOf(architecture: string): string {
   return { arm64: "v8", arm: "v7", amd64: "v1" }[architecture] ?? "";
 }

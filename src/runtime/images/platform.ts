@@ -20,3 +20,20 @@ export function parsePlatform(platform: string): ImagePlatform {
   if (os !== "" && os.toLowerCase() !== "linux") throw new ClusterError("invalid_argument", `operating system "${os}" is not supported`);
   return { os: "linux", architecture: architecture === "" ? (ARCHITECTURES[arch()] ?? arch()) : architecture.toLowerCase(), variant };
 }
+
+export function platformText({ os, architecture, variant }: ImagePlatform): string {
+  return [os, architecture, variant].filter((part) => part !== "").join("/");
+}
+
+/** An image that does not say which variant it is for, or a wish that does not, goes with any. */
+export function isFor(found: ImagePlatform, wanted: ImagePlatform): boolean {
+  const isVariant = wanted.variant === "" || found.variant === "" || found.variant === wanted.variant;
+  return found.os === wanted.os && found.architecture === wanted.architecture && isVariant;
+}
+
+/** Throws ClusterError `not_found`, in Docker's words, for an image that is for another platform; its reference is as people write it. */
+export function assertFor(found: ImagePlatform, wanted: ImagePlatform, reference: string): void {
+  if (isFor(found, wanted)) return;
+  const [want, have] = [platformText(wanted), platformText(found)];
+  throw new ClusterError("not_found", `image with reference ${reference} was found but does not match the specified platform: wanted ${want}, actual: ${have}`);
+}

@@ -49,6 +49,22 @@ test("inspect shows what holds also where nothing was asked for", async () => {
   expect(Object.keys(network.Containers)).toEqual([json.Id]);
 });
 
+test("an image for another platform than the one that is asked for is not there, so that clients pull it", async () => {
+  const { call } = await host();
+  const { architecture, os } = await call("GET", "/images/bb:v1/json").then(({ json }) => ({ architecture: json.Architecture, os: json.Os }));
+  expect(await call("POST", `/containers/create?platform=${os}/${architecture}`, { Image: "bb:v1" })).toMatchObject({ status: 201 });
+  const message = `image with reference bb:v1 was found but does not match the specified platform: wanted linux/s390x, actual: ${os}/${architecture}`;
+  expect(await call("POST", "/containers/create?platform=linux/s390x", { Image: "bb:v1" })).toMatchObject({ status: 404, json: { message } });
+  expect(await call("POST", "/containers/create?platform=plan9", { Image: "bb:v1" })).toMatchObject({ status: 400 });
+});
+
+test("an entrypoint of one empty word is none", async () => {
+  const { call } = await host();
+  const { json } = await call("POST", "/containers/create", { Image: "bb:v1", Entrypoint: [""], Cmd: ["echo", "e"] });
+  const { Config } = (await call("GET", `/containers/${json.Id}/json`)).json;
+  expect([Config.Entrypoint, Config.Cmd]).toEqual([null, ["echo", "e"]]);
+});
+
 test("ports of a container without a network of its own: discarded on the host's, with a warning, and refused on another container's", async () => {
   const { call, backend } = await host();
   await call("POST", "/containers/create?name=near", { Image: "bb:v1" });

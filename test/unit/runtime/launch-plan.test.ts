@@ -141,6 +141,7 @@ test.each([
   [{ entrypoint: [], command: ["mine"] }, ["entry", "mine"]],
   [{ entrypoint: ["other"], command: [] }, ["other"]],
   [{ entrypoint: ["other"], command: ["mine"] }, ["other", "mine"]],
+  [{ entrypoint: [""], command: ["mine"] }, ["mine"]],
 ])("arguments for %j", (changes, args) => {
   const image = { ...EMPTY_CONFIG, entrypoint: ["entry"], command: ["default"] };
   expect(planProcess(containerConfig(changes), image).args).toEqual(args);

@@ -3,7 +3,7 @@ import { hasHostsName } from "../../../runtime/process-config.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import { EMPTY_CONFIG } from "../../../runtime/images/import-changes.js";
-import { mergeEnv } from "../../../runtime/process-config.js";
+import { mergeEnv, programOf } from "../../../runtime/process-config.js";
 import type { Json } from "../json.js";
 import { healthcheckToDocker } from "./health.js";
 import { unlessEmpty } from "./zero-values.js";
@@ -32,12 +32,7 @@ export function configToDocker(container: ContainerInfo, image: ImageConfig | nu
 
 function mergedWithImage(container: ContainerInfo, image: ImageConfig): { readonly [name: string]: Json } {
   const { config } = container;
-  // An entrypoint of its own drops the image's command.
-  const hasEntrypoint = config.entrypoint.length > 0;
-  const [entrypoint, command] = [
-    hasEntrypoint ? config.entrypoint : image.entrypoint,
-    config.command.length > 0 || hasEntrypoint ? config.command : image.command,
-  ];
+  const { entrypoint, command } = programOf(config, image);
   return {
     User: config.user || image.user,
     Env: mergeEnv([...image.env, ...config.env]),

@@ -50,7 +50,10 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   const ports = bindingsFromDocker(host, [...exposed, ...(context.image?.exposedPorts ?? [])]);
   const shared = { ...context, findContainer: (reference: string) => sharedContainer(context, reference) };
   const { network, macAddress } = networkFromDocker(host, fields, shared);
-  for (const [what, asked] of [["publishing", ports], ["exposing", exposed]] as const) {
+  for (const [what, asked] of [
+    ["publishing", ports],
+    ["exposing", exposed],
+  ] as const) {
     if (asked.length > 0 && typeof network === "object") throw badRequest(`conflicting options: port ${what} and the container type network mode`);
   }
   const isolation = isolationFromDocker(host, shared);
@@ -74,7 +77,12 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   fields.end();
   host.ignore("ConsoleSize", "ContainerIDFile", "Isolation");
   host.end();
-  return { config, network, foldersToMake: mounts.foldersToMake, warnings: [...warnings, ...(ports.length > 0 && network === "host" ? [DISCARDED_PORTS_TEXT] : [])] };
+  return {
+    config,
+    network,
+    foldersToMake: mounts.foldersToMake,
+    warnings: [...warnings, ...(ports.length > 0 && network === "host" ? [DISCARDED_PORTS_TEXT] : [])],
+  };
 }
 
 /** One whose namespaces are to be shared. Throws 400 where there is none: Docker's command line takes a 404 for a missing image, and pulls it. */

@@ -4,6 +4,7 @@ import type { FastifyInstance } from "fastify";
 import { messageOf, systemCodeOf } from "../../../base/errors.js";
 import { newContainerId } from "../../../base/ids.js";
 import { systemRandom } from "../../../base/random.js";
+import { assertFor, parsePlatform } from "../../../runtime/images/platform.js";
 import { sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
 import type { RouteContext } from "../context.js";
@@ -28,6 +29,8 @@ export function containerMakeRoutes(app: FastifyInstance, { backend }: RouteCont
     if (reference === "") throw badRequest("no image was named");
     const image = images.resolve(reference);
     if (image === undefined) throw noSuchImage(reference);
+    const platform = query.text("platform");
+    if (platform !== "") assertFor(image, parsePlatform(platform), reference);
     const id = newContainerId();
     const name = query.text("name").replace(/^\//, "") || randomName(systemRandom, (candidate) => containers.inspect(candidate) !== undefined);
     const made = containerFromDocker(body, {
