@@ -6,7 +6,7 @@ export type Role = "follower" | "pre_candidate" | "candidate" | "leader";
  * Work the core wants done. The driver's obligations, in this order:
  *
  * 1. Send `messages` at once: none of them vouches for what is not yet durable.
- * 2. Make `snapshot`, `entries` and `hardState` durable together, in one synchronous batch; without `mustSync`, it is enough to write them in order.
+ * 2. Make `snapshot`, `entries` and `hardState` durable together, all or nothing; without `mustSync`, it is enough to write them in order.
  * 3. Call `raft.persisted(ready)`; only then send `messagesAfterPersist`.
  * 4. Apply `committed` in order, then call `raft.applied(index)`; for an entry of type config_change call
  *    `raft.applyConfigChange(steps)` when it is applied and keep the ConfigState that it returns.

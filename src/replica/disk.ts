@@ -1,4 +1,8 @@
-import type { LogRecord } from "./tail-body.js";
+/** One key and value of a batch, as the database gets it. */
+export interface LogRecord {
+  readonly key: string;
+  readonly value: Uint8Array;
+}
 
 /**
  * All that this folder asks of a machine's disk: files, the names of files, and one database. What resolved is on the disk only where it is said so: whatever

@@ -2,17 +2,18 @@ import { join } from "node:path";
 import { assert, defined } from "../base/assert.js";
 import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { Entry, HardState, SnapshotMeta } from "../raft/message.js";
-import { EntryCodec, type Member } from "../wire/generated/raft.js";
-import { linkOf, linkOfSnapshot } from "./entry-chain.js";
+import type { Member } from "../wire/generated/raft.js";
 import type { Disk, LogDatabase } from "./disk.js";
-import { entryKey, STATE_KEY } from "./log-keys.js";
-import { encodeLogState, type LogPosition, type LogState } from "./log-state.js";
+import { linkOfSnapshot } from "./entry-chain.js";
+import { entryKey, STATE_KEY, type StoredEntry, sealedEntry, sealedState, storedEntry } from "./log-records.js";
+import type { LogPosition, LogState } from "./log-state.js";
 import { type LinkedEntry, MemoryLog } from "./memory-log.js";
 import { nodeDisk } from "./node-disk.js";
-import { type RecordCodec, STATE_PLACE } from "./record-codec.js";
+import { type RecordCodec, tailPlace } from "./record-codec.js";
 import { damagedLog, recoverLog, unreadableLog, type Witness, witnessOf } from "./recovery.js";
-import { encodeTailBody, type LogRecord, tailBodyBytes } from "./tail-body.js";
+import { encodeTailBody, type TailBody } from "./tail-body.js";
 import type { Tail, TailOpener } from "./tail-file.js";
+import { UnsettledEntries } from "./unsettled-entries.js";
 
 /** What one Ready wants durable. */
 export interface LogWrite {
@@ -23,25 +24,30 @@ export interface LogWrite {
   readonly snapshot: SnapshotMeta | null;
 }
 
-interface EncodedEntry extends LinkedEntry {
-  readonly encoded: Uint8Array;
-}
-
 /** Entries sealed anew at a time: a write waits no longer than for these. */
 const RESEALED_ENTRIES = 256;
 const RESEALED_BYTES = 1024 * 1024;
+/** What the tail file alone has goes to `level` after so many writes, or when their entries have so many bytes. */
+const SETTLED_WRITES = 128;
+const SETTLED_BYTES = 256 * 1024;
 
 /**
- * Log and hard state on disk, with a copy of what is not compacted in memory (`storage`). Each write is one synchronous batch in
- * `level` and one slot of the tail file, both durable before it resolves. After a failed write every later one fails too.
+ * Log and hard state on disk, with a copy of what is not compacted in memory (`storage`). Each write is a record of the tail file, durable before it resolves; `level` gets
+ * what many of them brought in one synchronous batch, beside later writes ("settling"). After a failed write every later one fails too.
  */
 export class DurableLog {
   readonly #level: LogDatabase;
   readonly #tail: Tail;
   readonly #codec: RecordCodec;
+  readonly #settledWrites: number;
   #state: LogState | null;
   #failure: ClusterError | null = null;
   #clearing: Promise<void> = Promise.resolve();
+  /** The batch on its way to `level`. Never rejects: #failure tells. */
+  #settling: Promise<void> | null = null;
+  readonly #unsettled = new UnsettledEntries();
+  /** The last write that `level` has. */
+  #settled: number;
   /** True when #state holds a commit or a compaction that is not on the disk yet. */
   #isStale = false;
   #cleared = 0;
@@ -51,13 +57,16 @@ export class DurableLog {
     readonly level: LogDatabase;
     readonly tail: Tail;
     readonly codec: RecordCodec;
+    readonly settledWrites: number;
     readonly state: LogState | null;
     readonly entries: readonly LinkedEntry[];
   }) {
     this.#level = parts.level;
     this.#tail = parts.tail;
     this.#codec = parts.codec;
+    this.#settledWrites = parts.settledWrites;
     this.#state = parts.state;
+    this.#settled = parts.state?.sequence ?? 0;
     this.storage = new MemoryLog({
       hardState: hardStateOf(parts.state),
       compacted: parts.state?.compacted ?? { index: 0, term: 0, link: linkOfSnapshot(0, 0) },
@@ -71,25 +80,29 @@ export class DurableLog {
     readonly codec: RecordCodec;
     readonly openTail: TailOpener;
     readonly disk?: Disk;
+    /** Writes that the tail file may be ahead of `level` before that gets them. */
+    readonly settledWrites?: number;
   }): Promise<DurableLog> {
-    const { directory, codec, openTail, disk = nodeDisk } = options;
+    const { directory, codec, openTail, disk = nodeDisk, settledWrites = SETTLED_WRITES } = options;
     let tail: Tail | null = null;
     let level: LogDatabase | null = null;
     try {
       tail = await openTail(join(directory, "tail"), { create: false });
       // A process that made it may have been killed before its name was durable.
       if (tail !== null) await disk.syncFolder(directory);
-      level = await openDatabase(disk, { directory, witness: tail === null ? null : witnessOf(await tail.slots(), { directory, codec }) });
+      const witness = tail === null ? null : await witnessOf(tail, { directory, codec });
+      level = await openDatabase(disk, { directory, witness });
       if (tail === null && (await level.get(STATE_KEY)) === undefined) tail = await openTail(join(directory, "tail"), { create: true });
-      const recovered = await recoverLog({ directory, records: level, tail, codec });
+      const recovered = await recoverLog({ directory, records: level, witness, codec });
       const log = new DurableLog({
         level,
         tail: defined(tail, "a log has a tail file"),
         codec,
+        settledWrites,
         state: recovered?.state ?? null,
         entries: recovered?.entries ?? [],
       });
-      if (recovered?.mayRenewWitness === true) await log.#renewWitness(recovered.state);
+      if (recovered !== null) await log.#renewWitness(recovered.state, defined(witness, "a log that is not new has a witness"));
       await log.#clearRubbish();
       return log;
     } catch (cause) {
@@ -119,6 +132,8 @@ export class DurableLog {
       { sequence: 1, raftId, term: hardState.term, vote: hardState.vote, commit: hardState.commit, last: position, compacted: position, seeds },
       [],
     );
+    // From the tail file alone, nobody could tell a member that lost it from a new one.
+    await this.#settle();
     this.storage.reset(position);
     this.storage.setHardState(hardState);
   }
@@ -148,13 +163,15 @@ export class DurableLog {
     this.#isStale = true;
   }
 
-  /** Writes what may be written late (commit, compaction), and clears what is compacted. Not to be called while `append` is under way. */
+  /** Writes what may be written late (commit, compaction, what only the tail file has), and clears what is compacted. Not to be called while `append` is under way. */
   async flush(): Promise<void> {
-    if (this.#failure !== null) throw this.#failure;
-    if (this.#state === null || !this.#isStale) return;
+    if (this.#state === null) return;
+    await this.#settle();
+    if (!this.#isStale) return;
     this.#isStale = false;
-    await this.#guard(() => this.#level.put(STATE_KEY, this.#seal(defined(this.#state, "the log was created"))));
-    this.#clearCompacted();
+    const state = this.#state;
+    await this.#guard(() => this.#level.put(STATE_KEY, sealedState(this.#codec, state).value));
+    this.#clearCompacted(state);
   }
 
   /**
@@ -166,24 +183,26 @@ export class DurableLog {
     const end = Math.min(through, this.storage.lastIndex(), first + RESEALED_ENTRIES - 1) + 1;
     const entries = this.storage.entries(first, end, RESEALED_BYTES) ?? [];
     const records = entries.map((entry) => {
-      const { link } = defined(this.storage.position(entry.index), `entry ${entry.index} is in the log`);
-      return this.#recordOf({ entry, link, encoded: EntryCodec.encode(entry) });
+      const { link: before } = defined(this.storage.position(entry.index - 1), `the entry before ${entry.index} is in the log`);
+      return sealedEntry(this.#codec, storedEntry(before, entry));
     });
     if (records.length === 0) return null;
+    await this.#settling;
     // They say what they said before: it does not matter which of the two a crash leaves, nor that the tail does not know.
     await this.#guard(() => this.#level.write(records));
     return first + records.length;
   }
 
-  /** The same for the state, and for both slots of the tail file. */
+  /** The same for the state and what only the tail file has. */
   async resealState(): Promise<void> {
-    for (let slot = 0; slot < 2; slot++) {
-      const state = defined(this.#state, "the log was created");
-      await this.#write({ ...state, sequence: state.sequence + 1 }, []);
-    }
+    await this.#settle();
+    const state = defined(this.#state, "the log was created");
+    await this.#write({ ...state, sequence: state.sequence + 1 }, []);
+    await this.#settle();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.flush().catch(() => undefined); // #failure was told, or is of no matter any more: the tail file has everything.
     await this.#clearing;
     await this.#tail[Symbol.asyncDispose]();
     await this.#level[Symbol.asyncDispose]();
@@ -204,53 +223,78 @@ export class DurableLog {
       compacted: origin ?? state.compacted,
       seeds: origin === null ? state.seeds : [],
     };
-    await this.#write(
-      next,
-      linked.map((chained) => this.#recordOf(chained)),
-    );
+    await this.#write(next, linked);
     if (origin !== null) this.storage.reset(origin);
     this.storage.append(linked.map(({ entry, link }) => ({ entry, link })));
     this.storage.setHardState(hardState);
-    this.#clearCompacted();
   }
 
-  #link(entries: readonly Entry[], origin: LogPosition | null): readonly EncodedEntry[] {
+  #link(entries: readonly Entry[], origin: LogPosition | null): readonly StoredEntry[] {
     const first = entries[0];
     if (first === undefined) return [];
     const before = origin?.index === first.index - 1 ? origin : this.storage.position(first.index - 1);
     let { link } = defined(before, `the entry before ${first.index} is in the log`);
     return entries.map((entry) => {
-      const encoded = EntryCodec.encode(entry);
-      link = linkOf(link, encoded);
-      return { entry, link, encoded };
+      const stored = storedEntry(link, entry);
+      link = stored.link;
+      return stored;
     });
   }
 
-  #recordOf({ entry, link, encoded }: EncodedEntry): LogRecord {
-    return {
-      key: entryKey(entry.index),
-      value: this.#codec.seal({ kind: "entry", index: entry.index, term: entry.term, part: 0 }, Buffer.concat([link, encoded])),
-    };
-  }
-
-  #seal(state: LogState): Uint8Array {
-    return this.#codec.seal(STATE_PLACE, encodeLogState(state));
-  }
-
-  async #write(next: LogState, entries: readonly LogRecord[]): Promise<void> {
-    const state = this.#seal(next);
-    const batch: readonly LogRecord[] = [...entries, { key: STATE_KEY, value: state }];
+  async #write(next: LogState, entries: readonly StoredEntry[]): Promise<void> {
     await this.#guard(async () => {
-      if (tailBodyBytes({ state, batch }) <= this.#tail.bodyBytesMax) {
-        // Side by side: recovery finds the whole batch in the tail, should `level` not have it.
-        await bothOf(this.#level.write(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch })));
-      } else {
-        await this.#level.write(batch);
-        await this.#tail.write(next.sequence, encodeTailBody({ state, batch: null }));
-      }
+      const record = this.#sealedTail({ state: next, entries });
+      if (record.length > this.#tail.sealedBytesMax) return await this.#writeLarge(next, entries);
+      await this.#writeTail(next.sequence, record);
+      this.#unsettled.add(entries);
     });
     this.#state = next;
     this.#isStale = false;
+    if (next.sequence - this.#settled >= this.#settledWrites || this.#unsettled.bytes >= SETTLED_BYTES) this.#beginSettling();
+  }
+
+  async #writeTail(sequence: number, record: Uint8Array): Promise<void> {
+    if (!this.#tail.hasRoomFor(record.length)) await this.#settle();
+    await this.#tail.write(sequence, record);
+  }
+
+  /** What a record of the tail file cannot hold `level` has first, with all that was before, at the price of a second sync. */
+  async #writeLarge(next: LogState, entries: readonly StoredEntry[]): Promise<void> {
+    await this.#settle();
+    await this.#level.write([...entries.map((entry) => sealedEntry(this.#codec, entry)), sealedState(this.#codec, next)]);
+    await this.#tail.write(next.sequence, this.#sealedTail({ state: next, entries: null }));
+    this.#hasSettled(next.sequence);
+  }
+
+  #sealedTail(body: TailBody): Uint8Array {
+    return this.#codec.seal(tailPlace(body.state.sequence), encodeTailBody(body));
+  }
+
+  /** When it resolves, `level` has everything. */
+  async #settle(): Promise<void> {
+    while (this.#failure === null && (this.#settling !== null || (this.#state?.sequence ?? 0) > this.#settled)) {
+      this.#beginSettling();
+      await this.#settling;
+    }
+    if (this.#failure !== null) throw this.#failure;
+  }
+
+  #beginSettling(): void {
+    if (this.#settling !== null || this.#state === null) return;
+    const state = this.#state;
+    const entries = this.#unsettled.take(state.compacted.index);
+    this.#isStale = false;
+    this.#settling = this.#guard(() => this.#level.write([...entries.map((entry) => sealedEntry(this.#codec, entry)), sealedState(this.#codec, state)]))
+      .then(() => {
+        this.#hasSettled(state.sequence);
+        this.#clearCompacted(state);
+      })
+      .catch(() => {
+        // #guard keeps the failure: the next write reports it.
+      })
+      .finally(() => {
+        this.#settling = null;
+      });
   }
 
   /** A disk that failed once is not trusted again: what it then says may be a lie (fsync drops the pages that it could not write). */
@@ -269,9 +313,13 @@ export class DurableLog {
     if (this.#failure !== null) throw this.#failure;
   }
 
-  /** Deletes compacted entries behind the back of writers; the state that forgets them is on the disk before. */
-  #clearCompacted(): void {
-    const through = this.storage.firstIndex() - 1;
+  #hasSettled(sequence: number): void {
+    this.#settled = sequence;
+    this.#tail.release(sequence);
+  }
+
+  /** Deletes compacted entries behind the back of writers; the state that forgets them is in `level` before. */
+  #clearCompacted({ compacted: { index: through } }: LogState): void {
     if (through <= this.#cleared) return;
     this.#cleared = through;
     this.#clearing = this.#clearing
@@ -281,12 +329,11 @@ export class DurableLog {
       });
   }
 
-  /**
-   * Where the tail file is one write behind, the next write goes to its other slot, which is the only good one until this is done: torn in its turn, it would leave none.
-   * Where it is not, what was read may be in the machine's memory alone: the process before was killed in the middle of a write, or ended because a sync failed.
-   */
-  async #renewWitness(state: LogState): Promise<void> {
-    await this.#guard(() => this.#tail.write(state.sequence, encodeTailBody({ state: this.#seal(state), batch: null })));
+  /** What was read may be in the machine's memory alone: the process before was killed in the middle of a write, or ended because a sync failed. `level` wrote what it has anew as it was opened. */
+  async #renewWitness(state: LogState, { record }: Witness): Promise<void> {
+    if (record !== null) this.#tail.resumeAfter(record);
+    await this.#guard(() => this.#tail.write(state.sequence, this.#sealedTail({ state, entries: null })));
+    this.#hasSettled(state.sequence);
   }
 
   async #clearRubbish(): Promise<void> {
@@ -309,12 +356,6 @@ async function openDatabase(disk: Disk, { directory, witness }: { readonly direc
     const isCorrupt = cause instanceof Error && systemCodeOf(cause.cause) === "LEVEL_CORRUPTION";
     throw isCorrupt ? damagedLog(place) : unreadableLog(place);
   }
-}
-
-/** Waits for both even when one fails: nothing is under way when it settles. */
-async function bothOf(a: Promise<void>, b: Promise<void>): Promise<void> {
-  const failed = (await Promise.allSettled([a, b])).find((outcome) => outcome.status === "rejected");
-  if (failed !== undefined) throw failed.reason;
 }
 
 function hardStateOf(state: LogState | null): HardState {

@@ -1,8 +1,7 @@
 import { Level } from "level";
 import { ClusterError, messageOf } from "../base/errors.js";
-import type { KeyRange, LogDatabase } from "./disk.js";
+import type { KeyRange, LogDatabase, LogRecord } from "./disk.js";
 import { setDamagedTablesAside } from "./level-tables.js";
-import type { LogRecord } from "./tail-body.js";
 
 type Store = Level<string, Uint8Array>;
 

@@ -8,7 +8,7 @@ export interface LogPosition {
   readonly link: Uint8Array;
 }
 
-/** Everything that is durable about a log beside its entries. Written with each batch, in `level` and in the tail file. */
+/** Everything that is durable about a log beside its entries. Written with each write to the tail file, and with each batch to `level`. */
 export interface LogState {
   /** Number of the batch that wrote it: tells which of two copies is newer. */
   readonly sequence: number;

@@ -1,9 +1,9 @@
 /** What a record is and where it belongs: bound into its encryption, so that no record can stand in for another. */
 export interface RecordPlace {
-  readonly kind: "entry" | "state" | "snapshot";
-  /** Of an entry or a snapshot; 0 of a state. */
+  readonly kind: "entry" | "state" | "tail" | "snapshot";
+  /** Of an entry or a snapshot; the sequence number of a record of the tail file; 0 of a state. */
   readonly index: number;
-  /** Of an entry or a snapshot; 0 of a state. Null when the reader learns it only from the content. */
+  /** Of an entry or a snapshot; 0 otherwise. Null when the reader learns it only from the content. */
   readonly term: number | null;
   /** Number of the frame within a snapshot; 0 otherwise. */
   readonly part: number;
@@ -11,6 +11,11 @@ export interface RecordPlace {
 
 /** Where the state of a log belongs. */
 export const STATE_PLACE: RecordPlace = { kind: "state", index: 0, term: 0, part: 0 };
+
+/** Where a record of the tail file belongs. */
+export function tailPlace(sequence: number): RecordPlace {
+  return { kind: "tail", index: sequence, term: 0, part: 0 };
+}
 
 /**
  * The one door between plain bytes and the disk: each log entry, log state and frame of a snapshot goes through it, so that nothing else

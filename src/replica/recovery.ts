@@ -1,27 +1,28 @@
 import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
-import { EntryCodec } from "../wire/generated/raft.js";
 import type { LogDatabase } from "./disk.js";
-import { LINK_BYTES, linkOf, sameBytes } from "./entry-chain.js";
-import { entryKey, STATE_KEY } from "./log-keys.js";
+import { sameBytes } from "./entry-chain.js";
+import { entryKey, parseStoredEntry, STATE_KEY, type StoredEntry, sealedEntry, sealedState } from "./log-records.js";
 import { decodeLogState, type LogState } from "./log-state.js";
 import type { LinkedEntry } from "./memory-log.js";
-import { type RecordCodec, STATE_PLACE } from "./record-codec.js";
-import { decodeTailBody, type LogRecord } from "./tail-body.js";
+import { type RecordCodec, STATE_PLACE, tailPlace } from "./record-codec.js";
+import { decodeTailBody, type TailBody } from "./tail-body.js";
 import type { Tail } from "./tail-file.js";
-import type { TailSlot } from "./tail-slot.js";
+import type { TailRecord } from "./tail-record.js";
+import { UnsettledEntries } from "./unsettled-entries.js";
 
 export interface RecoveredLog {
   readonly state: LogState;
   readonly entries: readonly LinkedEntry[];
-  /** False when the newest slot of the tail file says the same, and is the only one that can be read: writing it again could leave none. */
-  readonly mayRenewWitness: boolean;
 }
 
-/** What the tail file vouches for: the newest of its slots that can be read. */
+/** What the tail file vouches for: the newest of its records that are whole. */
 export interface Witness {
   readonly sequence: number;
   readonly state: LogState | null;
-  readonly batch: readonly LogRecord[] | null;
+  /** Where it lies; null when there is none. */
+  readonly record: TailRecord | null;
+  /** It and those before it, without a gap, the oldest first. */
+  readonly writes: readonly TailBody[];
 }
 
 /** Where a log is, and what opens its records. */
@@ -33,42 +34,46 @@ export interface LogPlace {
 /**
  * Reads a log back after a stop of any kind and proves that nothing acknowledged is missing; null when there is none yet.
  *
- * A write goes to the tail file and to `level`, either of which may be one batch ahead after a crash. When the tail is, the batch
- * that it keeps is written again; when it keeps none, `level` had it before and has lost it since. Throws ClusterError
- * `failed_precondition` with the details `directory`, `key` and `index` when the log does not reach what the tail vouches for, or is
+ * Each write was in the tail file before it was acknowledged, and what that has beyond `level` is written there now. A write too large for it was in `level` before, which may then be one
+ * write ahead after a crash. Throws ClusterError `failed_precondition` with the details `directory`, `key` and `index` when the log does not reach what the tail vouches for, or is
  * damaged. The proofs wait for nothing, so that the simulation runs them on its own disks.
  */
 export async function recoverLog({
   records,
-  tail,
+  witness,
   ...place
-}: LogPlace & { readonly records: Pick<LogDatabase, "get" | "range" | "write">; readonly tail: Tail | null }): Promise<RecoveredLog | null> {
-  const slots = tail === null ? [] : await tail.slots();
-  const witness = tail === null ? null : witnessOf(slots, place);
-  let stored = await records.get(STATE_KEY);
-  const missed = missedBatch(stored, witness, place);
-  if (missed !== null) {
-    await records.write(missed);
-    stored = await records.get(STATE_KEY);
+}: LogPlace & { readonly records: Pick<LogDatabase, "get" | "range" | "write">; readonly witness: Witness | null }): Promise<RecoveredLog | null> {
+  let stored = readState(await records.get(STATE_KEY), place);
+  const missed = missedWrites(stored?.sequence ?? 0, witness);
+  const newest = missed.at(-1);
+  if (newest !== undefined) {
+    await records.write([...entriesOf(missed).map((entry) => sealedEntry(place.codec, entry)), sealedState(place.codec, newest.state)]);
+    stored = newest.state;
   }
   const state = provenState(stored, witness, place);
   if (state === null) return null;
   const proof = new EntryProof(state, place);
   if (proof.range !== null) for await (const [key, record] of records.range(proof.range)) proof.add(key, record);
-  const isOnlyWitness = state.sequence === witness?.sequence && slots.some((slot) => slot.type === "damaged");
-  return { state, entries: proof.finish(), mayRenewWitness: !isOnlyWitness };
+  return { state, entries: proof.finish() };
 }
 
-/** The batch that the tail has and `level` missed; null when there is none, or the tail does not keep it. */
-function missedBatch(stored: Uint8Array | undefined, witness: Witness | null, place: LogPlace): readonly LogRecord[] | null {
-  if (witness === null || witness.batch === null) return null;
-  return (readState(stored, place)?.sequence ?? 0) === witness.sequence - 1 ? witness.batch : null;
+/** The writes that `level` has not, the oldest first; none when the tail file does not have them all. */
+function missedWrites(sequence: number, witness: Witness | null): readonly TailBody[] {
+  if (witness === null) return [];
+  const missed = witness.writes.filter(({ state }) => state.sequence > sequence);
+  const isComplete = missed[0]?.state.sequence === sequence + 1 && missed.every(({ entries }) => entries !== null);
+  return isComplete ? missed : [];
+}
+
+function entriesOf(writes: readonly TailBody[]): readonly StoredEntry[] {
+  const entries = new UnsettledEntries();
+  for (const write of writes) entries.add(write.entries ?? []);
+  return entries.take(writes.at(-1)?.state.compacted.index ?? 0);
 }
 
 /** The state in `level`, when the tail agrees with it; null when neither has any. Throws like recoverLog. */
-function provenState(stored: Uint8Array | undefined, witness: Witness | null, place: LogPlace): LogState | null {
+function provenState(state: LogState | null, witness: Witness | null, place: LogPlace): LogState | null {
   const fail = failing(place);
-  const state = readState(stored, place);
   if (witness === null) {
     if (state === null) return null;
     throw fail("tail", state.last.index, "the tail file is missing");
@@ -78,11 +83,11 @@ function provenState(stored: Uint8Array | undefined, witness: Witness | null, pl
     if (witness.state === null) return null;
     throw fail(STATE_KEY, index, "it is missing");
   }
+  if (witness.state === null) throw fail("tail", state.last.index, "no record of the tail file can be read");
   if (state.sequence < witness.sequence) throw fail(STATE_KEY, index, `it is of write ${state.sequence}, but write ${witness.sequence} was acknowledged`);
   if (state.sequence > witness.sequence + 1)
     throw fail("tail", state.last.index, `the tail file is of write ${witness.sequence}, the log of write ${state.sequence}`);
-  if (state.sequence === witness.sequence && witness.state !== null && !sameDurableState(state, witness.state))
-    throw fail(STATE_KEY, index, "it differs from the tail file");
+  if (state.sequence === witness.sequence && !sameDurableState(state, witness.state)) throw fail(STATE_KEY, index, "it differs from the tail file");
   return state;
 }
 
@@ -101,22 +106,39 @@ function readState(stored: Uint8Array | undefined, place: LogPlace): LogState | 
   }
 }
 
-/** Throws ClusterError `failed_precondition` when neither slot can be read. */
-export function witnessOf(slots: readonly TailSlot[], place: LogPlace): Witness {
-  const fail = failing(place);
-  const readable = slots.filter((slot) => slot.type !== "damaged");
-  if (readable.length === 0) throw fail("tail", 0, "both slots of the tail file are damaged");
-  let newest: Witness = { sequence: 0, state: null, batch: null };
-  for (const slot of readable) {
-    if (slot.type !== "written" || slot.sequence <= newest.sequence) continue;
+/** Throws ClusterError `failed_precondition` when the tail file is not as long as it was made, or its records are sealed with a key that is not there. */
+export async function witnessOf(tail: Tail, place: LogPlace): Promise<Witness> {
+  const found = await tail.records().catch((cause: unknown) => {
+    throw isClusterError(cause) ? failing(place)("tail", 0, messageOf(cause), cause) : cause;
+  });
+  const { whole, foreign } = wholeRecords(found, place);
+  let newest: WholeRecord | null = null;
+  for (const record of whole.values()) if (record.sequence > (newest?.sequence ?? 0)) newest = record;
+  // Those of a key that was replaced are of no use, as long as there are others.
+  if (newest === null && foreign !== null) throw failing(place)("tail", 0, messageOf(foreign), foreign);
+  const writes: TailBody[] = [];
+  for (let at = newest; at !== null; at = whole.get(at.sequence - 1) ?? null) writes.push(at.body);
+  return { sequence: newest?.sequence ?? 0, state: newest?.body.state ?? null, record: newest, writes: writes.reverse() };
+}
+
+interface WholeRecord extends TailRecord {
+  readonly body: TailBody;
+}
+
+/** Either copy will do, and of two records of one write the one with entries. */
+function wholeRecords(found: readonly TailRecord[], { codec }: LogPlace): { readonly whole: ReadonlyMap<number, WholeRecord>; readonly foreign: unknown } {
+  const whole = new Map<number, WholeRecord>();
+  let foreign: unknown = null;
+  for (const record of found) {
     try {
-      const body = decodeTailBody(slot.body);
-      newest = { sequence: slot.sequence, state: decodeLogState(place.codec.open(STATE_PLACE, body.state)), batch: body.batch };
+      const body = decodeTailBody(codec.open(tailPlace(record.sequence), record.sealed));
+      if (body.entries !== null || !whole.has(record.sequence)) whole.set(record.sequence, { ...record, body });
     } catch (cause) {
-      throw fail("tail", 0, messageOf(cause), cause);
+      // Torn by a crash, overwritten in part, or damaged: what matters is whether the others are enough.
+      if (isClusterError(cause, "unauthenticated")) foreign = cause;
     }
   }
-  return newest;
+  return { whole, foreign };
 }
 
 /** `commit` and `compacted` may be written between two batches. */
@@ -166,10 +188,7 @@ class EntryProof {
   #read(record: Uint8Array, index: number): LinkedEntry {
     try {
       const plain = this.#codec.open({ kind: "entry", index, term: null, part: 0 }, record);
-      const link = linkOf(this.#link, plain.subarray(LINK_BYTES));
-      if (!sameBytes(link, plain.subarray(0, LINK_BYTES))) throw new ClusterError("internal", "its checksum does not match");
-      const entry = EntryCodec.decode(plain.subarray(LINK_BYTES));
-      if (entry.index !== index) throw new ClusterError("internal", `it is entry ${entry.index}`);
+      const { entry, link } = parseStoredEntry(plain, { index, previous: this.#link });
       return { entry, link };
     } catch (cause) {
       throw this.#fail(entryKey(index), index, messageOf(cause), cause);

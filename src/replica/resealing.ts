@@ -4,7 +4,7 @@ import type { SnapshotFolder } from "./snapshot-folder.js";
 
 /**
  * Seals everything that a member has on its disk with its codec's present key, while it runs: snapshots one by one, entries in portions between two writes, the
- * state and both slots of the tail file last. When it resolves, no other key is needed any more; whenever it is cut short, by a crash too, all that was used
+ * state and what only the tail file has last. When it resolves, no other key is needed any more; whenever it is cut short, by a crash too, all that was used
  * so far are, and it can begin again.
  */
 export async function reseal(options: {

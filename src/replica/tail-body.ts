@@ -1,48 +1,35 @@
 import { ClusterError } from "../base/errors.js";
+import { parseStoredEntry, type StoredEntry } from "./log-records.js";
+import { decodeLogState, encodeLogState, type LogState } from "./log-state.js";
 
-/** One key and value of a batch, as `level` gets it. */
-export interface LogRecord {
-  readonly key: string;
-  readonly value: Uint8Array;
-}
-
-/** Body of a tail slot: the state record of a batch, and the batch itself when it was small enough to be kept. */
+/** What a record of the tail file says: the state after a write, and the entries that the write brought. */
 export interface TailBody {
-  readonly state: Uint8Array;
-  /** Null: the batch was in `level` before the slot was written. */
-  readonly batch: readonly LogRecord[] | null;
+  readonly state: LogState;
+  /** Null: all of the log was in `level` before this was written. */
+  readonly entries: readonly StoredEntry[] | null;
 }
 
-const WITHOUT_BATCH = Uint8Array.of(0);
-const WITH_BATCH = Uint8Array.of(1);
+const WITHOUT_ENTRIES = Uint8Array.of(0);
+const WITH_ENTRIES = Uint8Array.of(1);
 
-/** A sequence of byte strings, each behind its length (32 bits): the state, then keys and values in turn. */
-export function encodeTailBody(body: TailBody): Uint8Array {
-  const bytes = Buffer.allocUnsafe(tailBodyBytes(body));
-  let end = putPart(bytes, 0, body.state);
-  end = putPart(bytes, end, body.batch === null ? WITHOUT_BATCH : WITH_BATCH);
-  for (const { key, value } of body.batch ?? []) end = putPart(bytes, putPart(bytes, end, Buffer.from(key)), value);
-  return bytes;
-}
-
-/** Bytes of its encoding, without encoding it. */
-export function tailBodyBytes(body: TailBody): number {
-  return (body.batch ?? []).reduce((sum, { key, value }) => sum + 8 + Buffer.byteLength(key) + value.length, 4 + body.state.length + 5);
+/** A sequence of byte strings, each behind its length (32 bits): the state, whether there are entries, the entries. */
+export function encodeTailBody({ state, entries }: TailBody): Uint8Array {
+  const parts = [encodeLogState(state), entries === null ? WITHOUT_ENTRIES : WITH_ENTRIES, ...(entries ?? []).map(({ bytes }) => bytes)];
+  const body = Buffer.allocUnsafe(parts.reduce((sum, part) => sum + 4 + part.length, 0));
+  let end = 0;
+  for (const part of parts) {
+    end = body.writeUInt32BE(part.length, end);
+    body.set(part, end);
+    end += part.length;
+  }
+  return body;
 }
 
 /** Throws ClusterError `invalid_argument` when the bytes are not a body. */
 export function decodeTailBody(bytes: Uint8Array): TailBody {
-  const parts = partsOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
-  const [state, flag, ...records] = parts;
+  const [state, flag, ...entries] = partsOf(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length));
   if (state === undefined || flag === undefined) throw malformed();
-  if (flag[0] === 0) return { state, batch: null };
-  const batch: LogRecord[] = [];
-  for (let at = 0; at < records.length; at += 2) {
-    const [key, value] = records.slice(at, at + 2);
-    if (key === undefined || value === undefined) throw malformed();
-    batch.push({ key: key.toString("utf8"), value });
-  }
-  return { state, batch };
+  return { state: decodeLogState(state), entries: flag[0] === 0 ? null : entries.map((entry) => parseStoredEntry(entry, { index: null, previous: null })) };
 }
 
 function partsOf(bytes: Buffer): readonly Buffer[] {
@@ -57,12 +44,6 @@ function partsOf(bytes: Buffer): readonly Buffer[] {
   return parts;
 }
 
-/** The part behind its length; returns where it ends. */
-function putPart(bytes: Buffer, at: number, part: Uint8Array): number {
-  bytes.set(part, bytes.writeUInt32BE(part.length, at));
-  return at + 4 + part.length;
-}
-
 function malformed(): ClusterError {
-  return new ClusterError("invalid_argument", "malformed body of a tail slot");
+  return new ClusterError("invalid_argument", "malformed record of the tail file");
 }

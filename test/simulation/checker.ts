@@ -14,8 +14,8 @@ export class PropertyViolated extends Error {
 /** What says that something is durable. */
 const VOUCHING: ReadonlySet<RaftMessage["type"]> = new Set(["append_reply", "vote", "vote_reply"]);
 
-/** The state is sealed anew by so many writes, one for each slot of the tail file. */
-const RESEALING_WRITES = 2;
+/** The state is sealed anew by so many writes. */
+const RESEALING_WRITES = 1;
 
 interface CommittedEntry {
   readonly term: number;

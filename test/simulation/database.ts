@@ -1,6 +1,5 @@
 import { integerBetween, type Random } from "../../src/base/random.js";
-import type { KeyRange } from "../../src/replica/disk.js";
-import type { LogRecord } from "../../src/replica/tail-body.js";
+import type { KeyRange, LogRecord } from "../../src/replica/disk.js";
 import { flipByte } from "./flipping.js";
 
 /** What LevelDB writes at once: records, or the end of some. */

@@ -1,7 +1,6 @@
 import { dirname } from "node:path";
 import type { Random } from "../../src/base/random.js";
-import type { Disk, DiskFile, FileUse, KeyRange, LogDatabase } from "../../src/replica/disk.js";
-import type { LogRecord } from "../../src/replica/tail-body.js";
+import type { Disk, DiskFile, FileUse, KeyRange, LogDatabase, LogRecord } from "../../src/replica/disk.js";
 import { DiskError } from "./ailment.js";
 import { Database } from "./database.js";
 import type { Folders } from "./folders.js";

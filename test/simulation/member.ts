@@ -9,7 +9,8 @@ import type { LogState } from "../../src/replica/log-state.js";
 import { resume } from "../../src/replica/newest-snapshot.js";
 import { SnapshotFolder } from "../../src/replica/snapshot-folder.js";
 import type { SnapshotProgress } from "../../src/replica/snapshot-frames.js";
-import { TailFile } from "../../src/replica/tail-file.js";
+import { TailFile, type TailSizes } from "../../src/replica/tail-file.js";
+import { tailRecordBytes } from "../../src/replica/tail-record.js";
 import type { OutgoingSnapshot } from "../../src/replica/transport.js";
 import { isDiskError } from "./ailment.js";
 import { CheckedRecords } from "./checked-records.js";
@@ -18,6 +19,9 @@ import { DATA_FOLDER, SimulatedDisk, SNAPSHOTS_PATH } from "./disk.js";
 import { EMPTY_STATE, encodeState, Machine } from "./machine.js";
 import type { Transfer } from "./network.js";
 import { MemberProcess, type PendingRead, readState } from "./process.js";
+
+/** Where a record of the tail file may begin: as small as what the disk writes at a time. */
+const TAIL_BLOCK_BYTES = 128;
 
 export interface MemberSettings {
   readonly electionTicks: number;
@@ -36,8 +40,10 @@ export interface MemberSettings {
   readonly snapshotEvery: number;
   /** Entries kept before a snapshot, at most. */
   readonly tailMax: number;
-  /** Bytes that a batch may have to be kept in the tail file. */
+  /** Bytes that a record of the tail file may have. */
   readonly tailBodyMax: number;
+  /** Writes that the tail file may be ahead of the database. */
+  readonly settledWrites: number;
 }
 
 /** What a member reaches of the world. */
@@ -307,14 +313,21 @@ export class SimulatedMember {
   }
 
   async #open(disk: Disk, codec: CheckedRecords): Promise<{ readonly log: DurableLog; readonly folder: SnapshotFolder }> {
-    const bodyBytesMax = this.#world.settings.tailBodyMax;
+    const { tailBodyMax, settledWrites } = this.#world.settings;
+    const sizes = tailSizesOf(tailBodyMax);
     const folder = await SnapshotFolder.open(SNAPSHOTS_PATH, codec, disk);
     const log = await DurableLog.open({
       directory: DATA_FOLDER,
       codec,
-      openTail: (path, options) => TailFile.open(path, { ...options, disk, bodyBytesMax }),
+      openTail: (path, options) => TailFile.open(path, { ...options, disk, sizes }),
       disk,
+      settledWrites,
     });
     return { log, folder };
   }
+}
+
+/** As small as may be, so that it is written round and round. */
+function tailSizesOf(sealedBytesMax: number): TailSizes {
+  return { bytes: 3 * tailRecordBytes(sealedBytesMax, TAIL_BLOCK_BYTES), blockBytes: TAIL_BLOCK_BYTES, sealedBytesMax };
 }

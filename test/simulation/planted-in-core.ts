@@ -397,37 +397,32 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
     profile: CONTENDED,
   },
   {
-    name: "leaves a torn slot of the tail file as it is",
+    name: "leaves its tail file behind the database when it starts",
     edits: [
       {
         file: "src/replica/durable-log.ts",
-        find: "if (recovered?.mayRenewWitness === true) await",
-        replace: "if (recovered?.mayRenewWitness === true && recovered.state.sequence === 0) await",
+        find: "    await this.#guard(() => this.#tail.write(state.sequence, this.#sealedTail({ state, entries: null })));\n    this.#hasSettled",
+        replace: "    this.#hasSettled",
       },
     ],
-    profile: CRASHING,
+    profile: { ...CRASHING, crashRate: 0.1, settings: { ...SETTINGS, writeDelayMax: 12, tailBodyMax: 480 } },
   },
   {
     name: "does not write again what only the tail file has",
-    edits: [
-      {
-        file: "src/replica/recovery.ts",
-        find: "if (witness === null || witness.batch === null) return null;",
-        replace: "if (witness === null || witness.batch === null || witness.sequence > 0) return null;",
-      },
-    ],
+    edits: [{ file: "src/replica/recovery.ts", find: "return isComplete ? missed : [];", replace: "return isComplete && sequence < 0 ? missed : [];" }],
     profile: CRASHING,
   },
   {
-    name: "writes the slot of a batch that it does not keep beside the batch",
+    name: "writes to the tail file that the database has a write, and does not wait until it has",
     edits: [
       {
         file: "src/replica/durable-log.ts",
-        find: "        await this.#level.write(batch);\n        await this.#tail.write(next.sequence, encodeTailBody({ state, batch: null }));",
-        replace: "        await bothOf(this.#level.write(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch: null })));",
+        find: "    await this.#level.write([...entries.map((entry) => sealedEntry(this.#codec, entry)), sealedState(this.#codec, next)]);",
+        replace:
+          "    void this.#level.write([...entries.map((entry) => sealedEntry(this.#codec, entry)), sealedState(this.#codec, next)]).catch(() => undefined);",
       },
     ],
-    profile: { ...CRASHING, settings: { ...SETTINGS, tailBodyMax: 600 } },
+    profile: { ...CRASHING, settings: { ...SETTINGS, writeDelayMax: 8, tailBodyMax: 600 } },
   },
   {
     name: "starts with less than the tail file vouches for",
@@ -438,13 +433,17 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
         replace: "if (state.sequence < 0) throw",
       },
     ],
-    profile: DAMAGED,
+    profile: { ...DAMAGED, settings: { ...SETTINGS, tailBodyMax: 600 } },
   },
   {
     name: "believes records whatever their checksums say",
     edits: [
       { file: "test/simulation/checked-records.ts", find: "if (sum !== sumOf(place, plain)) throw", replace: "if (sum < 0 || sumOf(place, plain) < 0) throw" },
-      { file: "src/replica/recovery.ts", find: "if (!sameBytes(link, plain.subarray(0, LINK_BYTES))) throw", replace: "if (link.length === 0) throw" },
+      {
+        file: "src/replica/log-records.ts",
+        find: "if (previous !== null && !sameBytes(linkOf(previous, encoded), link)) throw",
+        replace: "if (previous !== null && linkOf(previous, encoded).length === 0) throw",
+      },
       { file: "src/replica/recovery.ts", find: "if (!sameBytes(this.#link, last.link)) throw", replace: "if (this.#link.length === 0) throw" },
     ],
     profile: DAMAGED,

@@ -1,5 +1,5 @@
 import type { PlantedBug } from "./planted-bug.js";
-import { CHURN, MOVING, CRASHING, SNAPPING } from "./planting-profiles.js";
+import { CHURN, MOVING, CRASHING, DAMAGED, SETTINGS, SNAPPING } from "./planting-profiles.js";
 
 /** What src/replica does to be durable, left out. Only a simulation that runs it can tell. */
 export const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
@@ -30,22 +30,22 @@ export const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/replica/durable-log.ts",
-        find: "await bothOf(this.#level.write(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch })));",
-        replace: "void this.#tail.write(next.sequence, encodeTailBody({ state, batch }));\n        await this.#level.write(batch);",
+        find: "      await this.#writeTail(next.sequence, record);",
+        replace: "      void this.#writeTail(next.sequence, record).catch(() => undefined);",
       },
     ],
     profile: CRASHING,
   },
   {
-    name: "does not wait for its database",
+    name: "writes over what its database is only about to have",
     edits: [
       {
         file: "src/replica/durable-log.ts",
-        find: "await bothOf(this.#level.write(batch), this.#tail.write(next.sequence, encodeTailBody({ state, batch })));",
-        replace: "void this.#level.write(batch);\n        await this.#tail.write(next.sequence, encodeTailBody({ state, batch }));",
+        find: "    const entries = this.#unsettled.take(state.compacted.index);\n",
+        replace: "    const entries = this.#unsettled.take(state.compacted.index);\n    this.#hasSettled(state.sequence);\n",
       },
     ],
-    profile: CRASHING,
+    profile: { ...CRASHING, settings: { ...SETTINGS, writeDelayMax: 12, tailBodyMax: 600, settledWrites: 2 } },
   },
   {
     name: "does not write its tail file through",
@@ -59,15 +59,22 @@ export const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
     profile: CRASHING,
   },
   {
-    name: "writes one slot of the tail file again and again",
+    name: "writes round its tail file without looking",
+    edits: [{ file: "src/replica/tail-file.ts", find: "end <= kept.start || kept.end <= start);", replace: "end <= kept.start || start >= 0);" }],
+    profile: { ...CRASHING, settings: { ...SETTINGS, writeDelayMax: 8, tailBodyMax: 600 } },
+  },
+  {
+    name: "writes each record of the tail file over the one before",
     edits: [
-      {
-        file: "src/replica/tail-file.ts",
-        find: "(sequence % 2) * slotBytesOf",
-        replace: "(sequence % 1) * slotBytesOf",
-      },
+      { file: "src/replica/tail-file.ts", find: "end <= kept.start || kept.end <= start);", replace: "end <= kept.start || start >= 0);" },
+      { file: "src/replica/tail-file.ts", find: "this.#kept.at(-1)?.end ?? 0", replace: "this.#kept.at(-1)?.start ?? 0" },
     ],
     profile: CRASHING,
+  },
+  {
+    name: "writes one copy of each record of the tail file",
+    edits: [{ file: "src/replica/tail-record.ts", find: "record.copyWithin(size, 0, size);", replace: "record.fill(0, size);" }],
+    profile: { ...DAMAGED, settings: { ...SETTINGS, tailBodyMax: 600 } },
   },
   {
     name: "makes its tail file under its own name",
@@ -95,9 +102,9 @@ export const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/replica/durable-log.ts",
-        find: "    await this.#write(\n      next,\n      linked.map(",
+        find: "    await this.#write(next, linked);\n",
         replace:
-          "    if (linked[0] !== undefined) await this.#level.clear({ gte: entryKey(linked[0].entry.index), lte: entryKey(Number.MAX_SAFE_INTEGER) });\n    await this.#write(\n      next,\n      linked.map(",
+          "    if (linked[0] !== undefined) await this.#level.clear({ gte: entryKey(linked[0].entry.index), lte: entryKey(Number.MAX_SAFE_INTEGER) });\n    await this.#write(next, linked);\n",
       },
     ],
     profile: { ...CHURN, crashRate: 0.05 },

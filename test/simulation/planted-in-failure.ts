@@ -57,21 +57,9 @@ export const PLANTED_IN_FAILURE: readonly PlantedBug[] = [
     profile: { ...MOVING, crashRate: 0.1, killShare: 0.5 },
   },
   {
-    name: "writes over the only good slot of its tail file when it starts",
-    edits: [{ file: "src/replica/durable-log.ts", find: "if (recovered?.mayRenewWitness === true) await", replace: "if (recovered !== null) await" }],
+    name: "writes over the newest record of its tail file when it starts",
+    edits: [{ file: "src/replica/durable-log.ts", find: "if (record !== null) this.#tail.resumeAfter(record);", replace: "void record;" }],
     profile: CRASHING,
-  },
-  {
-    name: "believes a slot of the tail file that is not durable",
-    isRare: true,
-    edits: [
-      {
-        file: "src/replica/recovery.ts",
-        find: 'slots.some((slot) => slot.type === "damaged");',
-        replace: "slots.length > 0;",
-      },
-    ],
-    profile: { ...CRASHING, killShare: 0.5, restartRate: 0.2 },
   },
   {
     name: "seals nothing but its snapshots with a new key",
@@ -88,7 +76,7 @@ export const PLANTED_IN_FAILURE: readonly PlantedBug[] = [
         replace: "log.storage.lastIndex();",
       },
     ],
-    profile: ROTATING,
+    profile: { ...ROTATING, settings: { ...SETTINGS, tailBodyMax: 600 } },
   },
   {
     name: "takes a snapshot for sealed anew whose name is not durable",
@@ -102,8 +90,10 @@ export const PLANTED_IN_FAILURE: readonly PlantedBug[] = [
     profile: ROTATING,
   },
   {
-    name: "seals one slot of the tail file with a new key, and drops the old one",
-    edits: [{ file: "src/replica/durable-log.ts", find: "for (let slot = 0; slot < 2; slot++) {", replace: "for (let slot = 0; slot < 1; slot++) {" }],
+    name: "drops an old key before the tail file has a record under the new one",
+    edits: [
+      { file: "src/replica/durable-log.ts", find: "    await this.#write({ ...state, sequence: state.sequence + 1 }, []);\n", replace: "    void state;\n" },
+    ],
     profile: ROTATING,
   },
   {

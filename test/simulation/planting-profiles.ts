@@ -43,6 +43,7 @@ export const SETTINGS: Profile["settings"] = {
   snapshotEvery: 100,
   tailMax: 10,
   tailBodyMax: 8_000,
+  settledWrites: 8,
 };
 
 /** Little else than split votes and crashes. */

@@ -112,6 +112,7 @@ function drawWild(random: Random): Profile {
       snapshotEvery: [10, 30, 100, 1000][integerBetween(random, 0, 3)]!,
       tailMax: integerBetween(random, 0, 20),
       tailBodyMax: [600, 1_000, 8_000][integerBetween(random, 0, 2)]!,
+      settledWrites: integerBetween(random, 1, 16),
     },
     network: { dropRate: sometimes(0.6, 0.2), duplicateRate: sometimes(0.5, 0.2), delayMax },
     tickRate: 1 - 0.3 * random.next(),

@@ -1,20 +1,27 @@
-import { copyFile, mkdtemp, open, rm } from "node:fs/promises";
+import { copyFile, cp, mkdir, mkdtemp, open, rm, truncate } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Level } from "level";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Entry } from "../../../src/raft/message.js";
+import { defined } from "../../../src/base/assert.js";
 import { DurableLog } from "../../../src/replica/durable-log.js";
-import { type Tail, TailFile, type TailOpener } from "../../../src/replica/tail-file.js";
+import { TailFile, type TailOpener } from "../../../src/replica/tail-file.js";
 import { recordsOf } from "../../support/records.js";
+import { tailsWriting } from "../../support/tails.js";
 
+let root: string;
 let directory: string;
 
 beforeEach(async () => {
-  directory = await mkdtemp(join(tmpdir(), "store-log-"));
+  root = await mkdtemp(join(tmpdir(), "store-log-"));
+  directory = join(root, "first");
+  await mkdir(directory);
 });
-afterEach(() => rm(directory, { recursive: true, force: true }));
+afterEach(() => rm(root, { recursive: true, force: true }));
 
+/** A tail file that three records fill. */
+const openSmall: TailOpener = (path, options) => TailFile.open(path, { ...options, sizes: { bytes: 3 * 2048, blockBytes: 512, sealedBytesMax: 1000 } });
 const openLog = (openTail: TailOpener = TailFile.open) => DurableLog.open({ directory, codec: recordsOf("a"), openTail });
 const entry = (index: number, term = 1, bytes = 10): Entry => ({ index, term, type: "normal", data: new Uint8Array(bytes).fill(index) });
 const write = (log: DurableLog, entries: readonly Entry[], hardState = { term: 1, vote: 7, commit: 1 }) =>
@@ -30,8 +37,26 @@ async function made(openTail?: TailOpener): Promise<void> {
   await write(log, [entry(3)]);
 }
 
+/** Opens the log, works with it, and leaves its folder as a process leaves it that is killed then. */
+async function untilKilled(work: (log: DurableLog) => Promise<void>, openTail?: TailOpener): Promise<void> {
+  const copy = join(root, `after-${directory.length}`);
+  {
+    await using log = await openLog(openTail);
+    await work(log);
+    await cp(directory, copy, { recursive: true });
+  }
+  directory = copy;
+}
+
+async function writeEntries(log: DurableLog, first: number, last: number): Promise<void> {
+  for (let index = first; index <= last; index++) await write(log, [entry(index)]);
+}
+
+const indexesIn = (log: DurableLog) => (stored(log) ?? []).map(([index]) => index);
+const upTo = (last: number) => Array.from({ length: last - 1 }, (_, at) => at + 2);
+
 async function inLevel(change: (level: Level<string, Uint8Array>) => Promise<void>): Promise<void> {
-  const level = new Level<string, Uint8Array>(join(directory, "log"), { valueEncoding: "view" });
+  const level = new Level<string, Uint8Array>(join(directory, "log"), { valueEncoding: "view", compression: false });
   await change(level);
   await level.close();
 }
@@ -41,8 +66,14 @@ async function inTail(position: number, bytes: Uint8Array): Promise<void> {
   await file.write(bytes, 0, bytes.length, position);
 }
 
-const SLOT_BYTES = 64 + 256 * 1024;
-const tailSlot = (sequence: number) => (sequence % 2) * SLOT_BYTES;
+/** Where the copies of a write's record lie in the tail file. */
+async function copiesOf(sequence: number): Promise<readonly number[]> {
+  await using tail = defined(await TailFile.open(join(directory, "tail"), { create: false }), "there is a tail file");
+  return (await tail.records()).filter((record) => record.sequence === sequence).map(({ start }) => start);
+}
+
+const TEAR = new Uint8Array(100).fill(255);
+
 const keyOf = (index: number) => `entry/${String(index).padStart(16, "0")}`;
 
 describe("what was written is found again", () => {
@@ -140,74 +171,119 @@ async function inLevelAfterClose(log: DurableLog, look: (level: Level<string, Ui
   await inLevel(look);
 }
 
-describe("a crash between the two places is mended", () => {
-  /** Runs one more write of which only one half reaches the disk. */
-  async function crashDuring(half: "tail only" | "level only", bytes: number): Promise<void> {
+describe("what only the tail file has", () => {
+  test("is found again after a kill, and after the next one", async () => {
     await made();
-    if (half === "level only") {
-      const tail = join(directory, "tail");
-      await copyFile(tail, `${tail}.before`);
-      {
-        await using log = await openLog();
-        await write(log, [entry(4, 1, bytes)]);
-      }
-      await copyFile(`${tail}.before`, tail);
-      return;
+    await untilKilled((log) => writeEntries(log, 4, 5));
+    await untilKilled(async (log) => {
+      expect(indexesIn(log)).toEqual(upTo(5));
+      await writeEntries(log, 6, 6);
+    });
+    await using log = await openLog();
+    expect(indexesIn(log)).toEqual(upTo(6));
+    expect(log.state).toMatchObject({ raftId: 7, term: 1, vote: 7, sequence: 6 });
+  });
+
+  test("is what took the place of other entries", async () => {
+    await made();
+    await untilKilled(async (log) => {
+      await writeEntries(log, 4, 6);
+      await write(log, [entry(3, 2)], { term: 2, vote: 0, commit: 2 });
+      await write(log, [entry(4, 2)], { term: 2, vote: 0, commit: 2 });
+    });
+    await using log = await openLog();
+    expect(stored(log)).toEqual([
+      [2, 1],
+      [3, 2],
+      [4, 2],
+    ]);
+  });
+
+  test("goes to the database when the file is full, again and again, beside writes that are too large for it", async () => {
+    await made(openSmall);
+    await untilKilled(async (log) => {
+      await writeEntries(log, 4, 40);
+      await write(log, [entry(41, 1, 5_000)]);
+      await writeEntries(log, 42, 60);
+    }, openSmall);
+    await using log = await openLog(openSmall);
+    expect(indexesIn(log)).toEqual(upTo(60));
+  });
+
+  test("goes to the database beside other writes", async () => {
+    await made();
+    await untilKilled((log) => writeEntries(log, 4, 400));
+    await inLevel(async (level) => expect((await level.keys().all()).length).toBeGreaterThan(200));
+    await using log = await openLog();
+    expect(indexesIn(log)).toEqual(upTo(400));
+  });
+
+  test("does not come back when a snapshot has taken its place", async () => {
+    await made();
+    await untilKilled(async (log) => {
+      await writeEntries(log, 4, 6);
+      await log.append({ hardState: { term: 3, vote: 0, commit: 50 }, mustSync: true, entries: [], snapshot: { index: 50, term: 3, config: null } });
+      await write(log, [entry(51, 3)], { term: 3, vote: 0, commit: 50 });
+    });
+    await using log = await openLog();
+    expect([log.storage.firstIndex(), log.storage.lastIndex(), log.storage.term(50)]).toEqual([51, 51, 3]);
+  });
+
+  test("does not need both of its copies", async () => {
+    for (const copy of [0, 1]) {
+      await rm(root, { recursive: true });
+      await mkdir(directory, { recursive: true });
+      await made();
+      await untilKilled((log) => writeEntries(log, 4, 5));
+      await inTail((await copiesOf(5))[copy] ?? -1, TEAR);
+      await using log = await openLog();
+      expect(indexesIn(log)).toEqual(upTo(5));
     }
+  });
+});
+
+describe("a crash in the middle of a write is mended", () => {
+  test.each([10, 1_000_000])("%i bytes that only the database has", async (bytes) => {
+    await made();
+    const tail = join(directory, "tail");
+    await copyFile(tail, `${tail}.before`);
     {
       await using log = await openLog();
       await write(log, [entry(4, 1, bytes)]);
     }
-    await copyFile(join(directory, "tail"), join(directory, "tail.after"));
-    await rm(join(directory, "log"), { recursive: true });
-    await rm(join(directory, "tail"));
-    await made();
-    await copyFile(join(directory, "tail.after"), join(directory, "tail"));
-  }
-
-  test.each([
-    ["level only", 10],
-    ["level only", 1_000_000],
-    ["tail only", 10],
-  ] as const)("%s, %i bytes", async (half, bytes) => {
-    await crashDuring(half, bytes);
+    await copyFile(`${tail}.before`, tail);
     await using log = await openLog();
     expect(stored(log)?.at(-1)).toEqual([4, 1]);
     await write(log, [entry(5)]);
     expect(log.storage.lastIndex()).toBe(5);
   });
 
-  test("a torn write of the newer slot", async () => {
+  test("a torn record, and after the next start another one", async () => {
     await made();
-    await inTail(tailSlot(4), new Uint8Array(100).fill(255));
+    for (let start = 0; start < 2; start++) {
+      await untilKilled((log) => writeEntries(log, 4 + start, 5 + start));
+      for (const copy of await copiesOf(5 + start)) await inTail(copy + 50, TEAR);
+    }
     await using log = await openLog();
-    expect(stored(log)?.length).toBe(2);
+    expect(indexesIn(log)).toEqual(upTo(5));
+    await write(log, [entry(6, 2)]);
+    expect(stored(log)?.at(-1)).toEqual([6, 2]);
   });
 
-  test("a torn write, and after the next start another one", async () => {
-    await made();
-    await inTail(tailSlot(3), new Uint8Array(100).fill(255));
-    {
-      await using log = await openLog();
-      await write(log, [entry(4)]);
-    }
-    await inTail(tailSlot(4), new Uint8Array(100).fill(255));
+  test("a torn record of a log that was to be made", async () => {
+    await using _none = await openLog();
+    await _none[Symbol.asyncDispose]();
+    await inTail(0, TEAR);
     await using log = await openLog();
-    expect(stored(log)?.length).toBe(3);
+    expect(log.state).toBeNull();
   });
 });
 
 describe("loss and damage are refused, and named", () => {
   test.each<[string, () => Promise<void>, { readonly key: string; readonly index: string }]>([
     ["the tail file is gone", () => rm(join(directory, "tail")), { key: "tail", index: "3" }],
-    [
-      "both slots are damaged",
-      async () => {
-        await inTail(tailSlot(2) + 70, Uint8Array.of(1, 2, 3));
-        await inTail(tailSlot(3) + 70, Uint8Array.of(1, 2, 3));
-      },
-      { key: "tail", index: "0" },
-    ],
+    ["the tail file is empty", () => inTail(0, new Uint8Array(4 * 1024 * 1024)), { key: "tail", index: "3" }],
+    ["the tail file is cut short", () => truncate(join(directory, "tail"), 1_000_000), { key: "tail", index: "0" }],
     ["the database is gone", () => rm(join(directory, "log"), { recursive: true }), { key: "log", index: "3" }],
     ["an entry is gone", () => inLevel((level) => level.del(keyOf(2))), { key: keyOf(2), index: "2" }],
     ["the last entry is gone", () => inLevel((level) => level.del(keyOf(3))), { key: keyOf(3), index: "3" }],
@@ -226,31 +302,40 @@ describe("loss and damage are refused, and named", () => {
     await expect(refusal).rejects.toThrow(directory);
   });
 
-  test("several writes that the database has lost", async () => {
-    await made();
+  /** The tail file of a log that went on after `made`, beside the database as it was before. */
+  async function databaseLosing(work: (log: DurableLog) => Promise<void>, openTail?: TailOpener): Promise<void> {
+    await made(openTail);
     {
-      await using log = await openLog();
-      for (const index of [4, 5, 6]) await write(log, [entry(index)]);
+      await using log = await openLog(openTail);
+      await work(log);
     }
     await copyFile(join(directory, "tail"), join(directory, "tail.after"));
     await rm(join(directory, "log"), { recursive: true });
     await rm(join(directory, "tail"));
-    await made();
+    await made(openTail);
     await copyFile(join(directory, "tail.after"), join(directory, "tail"));
+  }
+
+  test("writes that the database has lost, and the tail file has not any more", async () => {
+    await databaseLosing((log) => writeEntries(log, 4, 40), openSmall);
+    await expect(openLog(openSmall)).rejects.toMatchObject({ code: "failed_precondition", details: { key: "state", index: "40" } });
+  });
+
+  test("but not while the tail file has them", async () => {
+    await databaseLosing((log) => writeEntries(log, 4, 6));
+    await using log = await openLog();
+    expect(indexesIn(log)).toEqual(upTo(6));
+  });
+
+  test("a write in the middle that neither has", async () => {
+    await made();
+    await untilKilled((log) => writeEntries(log, 4, 6));
+    for (const copy of await copiesOf(5)) await inTail(copy + 50, TEAR);
     await expect(openLog()).rejects.toMatchObject({ code: "failed_precondition", details: { key: "state", index: "6" } });
   });
 
   test("a large write that the database has lost after it was acknowledged", async () => {
-    await made();
-    {
-      await using log = await openLog();
-      await write(log, [entry(4, 1, 1_000_000)]);
-    }
-    await copyFile(join(directory, "tail"), join(directory, "tail.after"));
-    await rm(join(directory, "log"), { recursive: true });
-    await rm(join(directory, "tail"));
-    await made();
-    await copyFile(join(directory, "tail.after"), join(directory, "tail"));
+    await databaseLosing((log) => write(log, [entry(4, 1, 1_000_000)]) ?? Promise.resolve());
     await expect(openLog()).rejects.toMatchObject({ code: "failed_precondition", details: { key: "state", index: "4" } });
   });
 
@@ -269,17 +354,7 @@ describe("loss and damage are refused, and named", () => {
 test("after one failed write nothing is written any more", async () => {
   await made();
   let fails = false;
-  const openFailing: TailOpener = async (path, options) => {
-    const tail = await TailFile.open(path, options);
-    if (tail === null) return null;
-    const failing: Tail = {
-      bodyBytesMax: tail.bodyBytesMax,
-      slots: () => tail.slots(),
-      write: (sequence, body) => (fails ? Promise.reject(new Error("EIO: input/output error")) : tail.write(sequence, body)),
-      [Symbol.asyncDispose]: () => tail[Symbol.asyncDispose](),
-    };
-    return failing;
-  };
+  const openFailing = tailsWriting((tail, sequence, sealed) => (fails ? Promise.reject(new Error("EIO: input/output error")) : tail.write(sequence, sealed)));
   await using log = await openLog(openFailing);
   fails = true;
   await expect(write(log, [entry(4)])).rejects.toMatchObject({ code: "internal", message: expect.stringContaining("EIO") });

@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
-import { TailFile, type TailOpener } from "../../../src/replica/tail-file.js";
+import type { TailOpener } from "../../../src/replica/tail-file.js";
 import { type Host, ReplicaGroup, until } from "../../support/replica-group.js";
+import { tailsWriting } from "../../support/tails.js";
 
 describe("a disk that hangs", () => {
   test("a follower that cannot write stays in touch, and acknowledges nothing until it can", async () => {
@@ -11,24 +12,18 @@ describe("a disk that hangs", () => {
     let release: () => void = () => undefined;
     let isHanging = false;
     const hung: string[] = [];
-    const back = await group.restart(slow.name, async (path, options) => {
-      const tail = await TailFile.open(path, options);
-      if (tail === null) return null;
-      return {
-        bodyBytesMax: tail.bodyBytesMax,
-        slots: () => tail.slots(),
-        write: async (sequence, body) => {
-          if (isHanging) {
-            hung.push(String(sequence));
-            await new Promise<void>((resolve) => {
-              release = resolve;
-            });
-          }
-          await tail.write(sequence, body);
-        },
-        [Symbol.asyncDispose]: () => tail[Symbol.asyncDispose](),
-      };
-    });
+    const back = await group.restart(
+      slow.name,
+      tailsWriting(async (tail, sequence, sealed) => {
+        if (isHanging) {
+          hung.push(String(sequence));
+          await new Promise<void>((resolve) => {
+            release = resolve;
+          });
+        }
+        await tail.write(sequence, sealed);
+      }),
+    );
     await until(() => back.replica.leadership.leader?.nodeId === leader.name);
     isHanging = true;
     await leader.write("x");
@@ -52,19 +47,10 @@ describe("a disk that hangs", () => {
 });
 
 describe("a disk that fails", () => {
-  const failing = (): { readonly open: TailOpener; fail: boolean } => {
-    const disk = {
+  const failing = () => {
+    const disk: { fail: boolean; readonly open: TailOpener } = {
       fail: false,
-      open: async (path: string, options: { readonly create: boolean }) => {
-        const tail = await TailFile.open(path, options);
-        if (tail === null) return null;
-        return {
-          bodyBytesMax: tail.bodyBytesMax,
-          slots: () => tail.slots(),
-          write: (sequence: number, body: Uint8Array) => (disk.fail ? Promise.reject(new Error("EIO: input/output error, write")) : tail.write(sequence, body)),
-          [Symbol.asyncDispose]: () => tail[Symbol.asyncDispose](),
-        };
-      },
+      open: tailsWriting((tail, sequence, sealed) => (disk.fail ? Promise.reject(new Error("EIO: input/output error, write")) : tail.write(sequence, sealed))),
     };
     return disk;
   };
