@@ -7,6 +7,7 @@ import type { Random } from "../base/random.js";
 import { type Member, type RaftFrame, type RaftMessage, RaftService } from "../wire/generated/raft.js";
 import { createClient } from "./client.js";
 import { Connection } from "./connection.js";
+import { Feed } from "./feed.js";
 import type { LiveIdentity } from "./live-identity.js";
 import { RaftQueue } from "./raft-queue.js";
 import type { ConnectionFailure } from "./status.js";
@@ -44,7 +45,7 @@ export class RaftPeer {
   readonly #queue = new RaftQueue({ messagesMax: QUEUE_MESSAGES_MAX, bytesMax: QUEUE_BYTES_MAX });
   readonly #stop = new AbortController();
   readonly #stopped: Promise<void>;
-  #wake: () => void = () => undefined;
+  #feed: Feed<RaftFrame> | null = null;
   #isReachable = false;
 
   constructor(member: Member, options: RaftPeerOptions) {
@@ -58,10 +59,15 @@ export class RaftPeer {
     return this.#isReachable;
   }
 
+  /** Keeps a message for `flush`. */
   send(message: RaftMessage): void {
     this.#queue.push(message);
-    if (this.#isReachable) this.#wake();
-    else this.#queue.trim(UNREACHABLE_MESSAGES_MAX);
+    if (!this.#isReachable) this.#queue.trim(UNREACHABLE_MESSAGES_MAX);
+  }
+
+  /** Messages that came since share a frame. */
+  flush(): void {
+    this.#feed?.wake();
   }
 
   /** A connection to this very node, for the caller to close. */
@@ -107,12 +113,13 @@ export class RaftPeer {
       const leave = () => ended.abort(new ClusterError("aborted", "this node's certificate was replaced"));
       connection.ready(ended.signal).then(leave, leave);
     });
+    this.#feed = new Feed(() => this.#nextFrame());
     try {
-      await createClient(connection, RaftService).messages(this.#frames(ended.signal), {
+      await createClient(connection, RaftService).messages(this.#feed, {
         signal: ended.signal,
         onAccepted: () => {
           this.#isReachable = true;
-          this.#wake();
+          this.flush();
           logger.info({ peer: this.member }, "raft stream to a member is open");
         },
       });
@@ -123,23 +130,13 @@ export class RaftPeer {
       detach();
       forget();
       ended.abort();
-      this.#wake();
     }
   }
 
   /** Nothing is taken from the queue before the peer serves the stream. */
-  async *#frames(signal: AbortSignal): AsyncGenerator<RaftFrame, void, undefined> {
-    const { clusterId, incarnation } = this.#options;
-    while (!signal.aborted) {
-      const messages = this.#isReachable ? this.#queue.take(FRAME_BYTES_MAX) : [];
-      if (messages.length > 0) {
-        yield { clusterId, incarnation, messages };
-        continue;
-      }
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-      });
-    }
+  #nextFrame(): RaftFrame | null {
+    const messages = this.#isReachable ? this.#queue.take(FRAME_BYTES_MAX) : [];
+    return messages.length === 0 ? null : { clusterId: this.#options.clusterId, incarnation: this.#options.incarnation, messages };
   }
 }
 

@@ -48,6 +48,7 @@ export class GrpcRaftTransport implements AsyncDisposable {
 
   send(messages: readonly RaftMessage[]): void {
     for (const message of messages) this.#peers.get(message.to)?.send(message);
+    for (const peer of this.#peers.values()) peer.flush();
   }
 
   isReachable(raftId: number): boolean {

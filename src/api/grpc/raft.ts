@@ -26,11 +26,11 @@ export interface RaftBackend {
 export function raftHandlers(backend: RaftBackend): ServiceHandlers<typeof RaftService> {
   return {
     async messages(frames, { caller }) {
-      for await (const frame of frames) {
+      await frames.takeEach((frame) => {
         checkFrame(frame, backend);
         checkMessages(frame.messages, caller, backend);
         backend.inbox.deliver(frame.messages);
-      }
+      });
       return {};
     },
 
