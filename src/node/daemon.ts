@@ -29,6 +29,7 @@ import { LocalVolumeStore } from "../volumes/local-volume-store.js";
 import { parseHostPort } from "./addresses.js";
 import type { DaemonConfig } from "./config.js";
 import { describeHost } from "./host.js";
+import { optimiseSooner } from "./hot-code.js";
 import { Metrics, type MetricsSource } from "./metrics.js";
 import { SwarmNode } from "./swarm-node.js";
 import { VERSION } from "./version.js";
@@ -141,6 +142,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   await swarm.start();
   await engine.resume();
   for (const options of await listenersOf(config)) await server.listen(options);
+  optimiseSooner();
   logger.info({ version: VERSION, hosts: config.hosts, dataRoot }, "swarmd is ready");
   try {
     return await life.stopped;
