@@ -203,6 +203,7 @@ export class DurableLog {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.flush().catch(() => undefined); // #failure was told, or is of no matter any more: the tail file has everything.
+    await this.#settling;
     await this.#clearing;
     await this.#tail[Symbol.asyncDispose]();
     await this.#level[Symbol.asyncDispose]();

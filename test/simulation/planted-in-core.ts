@@ -323,10 +323,10 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
     profile: {
       ...LEAVING,
       memberCount: 1,
-      crashRate: 0.08,
+      crashRate: 0.04,
       membershipRate: 0.3,
       writeRate: 0.4,
-      settings: { ...SETTINGS, writeDelayMax: 12, snapshotEvery: 1_000 },
+      settings: { ...SETTINGS, writeDelayMax: 4, snapshotEvery: 1_000 },
     },
   },
   {
