@@ -158,10 +158,11 @@ test.each(["throws", "rejects"])("what the receiver %s ends the call, nothing mo
 });
 
 test.each(["up", "both"] as const)("what the sender throws is what %s throws, and the receiver is told", async (kind) => {
+  const arrived = deferred<void>();
   const told = deferred<unknown>();
   const read: EchoHandlers["up"] = async (requests, { signal }) => {
     signal.addEventListener("abort", () => told.resolve(signal.reason));
-    await requests.takeEach(() => undefined);
+    await requests.takeEach(() => void arrived.resolve());
     return text("");
   };
   const { client } = await echo({
@@ -170,16 +171,22 @@ test.each(["up", "both"] as const)("what the sender throws is what %s throws, an
       yield await read(requests, context);
     },
   });
+  let isBroken = false;
   let asked = 0;
   const feed = new Feed<Text>(() => {
-    if (asked++ === 0) return text("one");
-    throw new Error("source broke");
+    if (isBroken) throw new Error("source broke");
+    return asked++ === 0 ? text("one") : null;
   });
-  const call = kind === "up" ? client.up(feed) : client.both(feed).next();
-  await expect(call).rejects.toThrow("source broke");
-  expect(await told.promise).toMatchObject({ code: "aborted" });
+  const call = expect(kind === "up" ? client.up(feed) : client.both(feed).next()).rejects.toThrow("source broke");
+  await arrived.promise;
+  isBroken = true;
   feed.wake();
-  expect(asked).toBe(2);
+  await call;
+  expect(await told.promise).toMatchObject({ code: "aborted" });
+  isBroken = false;
+  const before = asked;
+  feed.wake();
+  expect(asked).toBe(before);
 });
 
 /** A stream that is open, and why it ended at either end. */
