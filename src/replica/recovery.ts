@@ -125,14 +125,15 @@ interface WholeRecord extends TailRecord {
   readonly body: TailBody;
 }
 
-/** Either copy will do, and of two records of one write the one with entries. */
+/** Either copy will do. Of a write there may be another record without entries, which a later start made, with what was known to be committed then. */
 function wholeRecords(found: readonly TailRecord[], { codec }: LogPlace): { readonly whole: ReadonlyMap<number, WholeRecord>; readonly foreign: unknown } {
   const whole = new Map<number, WholeRecord>();
   let foreign: unknown = null;
   for (const record of found) {
     try {
       const body = decodeTailBody(codec.open(tailPlace(record.sequence), record.sealed));
-      if (body.entries !== null || !whole.has(record.sequence)) whole.set(record.sequence, { ...record, body });
+      const { state, entries } = whole.get(record.sequence)?.body ?? body;
+      whole.set(record.sequence, { ...record, body: { state: body.state.commit > state.commit ? body.state : state, entries: entries ?? body.entries } });
     } catch (cause) {
       // Torn by a crash, overwritten in part, or damaged: what matters is whether the others are enough.
       if (isClusterError(cause, "unauthenticated")) foreign = cause;

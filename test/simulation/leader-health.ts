@@ -64,6 +64,7 @@ export class LeaderHealth {
       if (id === leader.id) return true;
       return id !== flapperId && members.get(id)?.isRunning === true && isRecent(id, leader.id) && isRecent(leader.id, id);
     };
-    return voteResult(config, isInTouch) === "won";
+    // Who leaves a joint configuration that it leads may have no vote any more.
+    return config.votersOutgoing.length === 0 && voteResult(config, isInTouch) === "won";
   }
 }
