@@ -15,7 +15,6 @@ const LOAD = { warmUpMs: 10_000, measureMs: 6_000 };
 /** The first load of a process that was just started. */
 const FIRST_LOAD = { ...LOAD, warmUpMs: 25_000 };
 const FSYNCS = 500;
-const RECORD_BYTES = 300;
 const ECHO_PORT = 7;
 /** Beside the cgroup of the lab, so that a busy machine gives both the same share. */
 const PLAIN_CGROUP = "swarm-lab/bench-plain";
@@ -104,16 +103,15 @@ async function measureEtcd(lab: BenchLab, measure: Measure): Promise<void> {
   }
 }
 
-/** Median time of appending a small record and making it durable, with nothing between us and the disk: the floor of a commit. */
+/** Median time of making a small write durable, with nothing between us and the disk. */
 function fsyncMs(): number {
   const folder = mkdtempSync("/var/lib/bench-fsync-");
   try {
     const file = openSync(join(folder, "file"), "w");
-    const record = Buffer.alloc(RECORD_BYTES);
     const times: number[] = [];
     for (let count = 0; count < FSYNCS; count++) {
+      writeSync(file, Buffer.alloc(500));
       const started = performance.now();
-      writeSync(file, record);
       fdatasyncSync(file);
       times.push(performance.now() - started);
     }
