@@ -25,7 +25,7 @@ import { Host, ReplicaGroup, setRaftConfig, until } from "../../support/replica-
 /**
  * Goal: whatever happens to one file under a member's folder, the member either serves all that it acknowledged or refuses to start and says where.
  * Method: a folder is copied while its member runs, as a power cut leaves it, with every kind of file in it (log files and tables of the database,
- * two tail slots, a snapshot). Each trial damages one place of a copy and starts a member on it.
+ * a tail file, a snapshot). Each trial damages one place of a copy and starts a member on it.
  */
 
 /** Files up to this size are damaged at every byte; of larger ones, this many places are drawn. */

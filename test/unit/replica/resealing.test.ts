@@ -70,7 +70,7 @@ test("whenever the machine stops in the middle of a rotation, both keys open eve
     cpSync(a.directory, path, { recursive: true });
     copies.push(path);
   };
-  // Each snapshot that got its name, the portions of entries, the states of both slots.
+  // Each snapshot that got its name, the portions of entries, each state.
   disk.wrote = copy;
   let sealed = 0;
   codec.told = ({ kind }) => (kind === "state" || sealed++ % 100 === 0) && copy();
