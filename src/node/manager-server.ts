@@ -2,7 +2,7 @@ import { caHandlers } from "../api/grpc/ca.js";
 import { controlHandlers } from "../api/grpc/control.js";
 import { dispatcherHandlers } from "../api/grpc/dispatcher.js";
 import { logsHandlers } from "../api/grpc/logs.js";
-import { raftHandlers } from "../api/grpc/raft.js";
+import { raftHandlers, raftStreams } from "../api/grpc/raft.js";
 import type { Clock } from "../base/clock.js";
 import type { Logger } from "../base/log.js";
 import type { Manager } from "../manager/manager.js";
@@ -41,12 +41,14 @@ export function managerServer({ identity, store, replica, leading, leaderAddress
   // The loops of the leader run on a store that holds all that was committed before.
   const admit = (certificate: CertificateIdentity) => currentRole(store.view, certificate, leading() !== null);
   const rootCertificate = () => identity.credentials.rootCertificate;
+  const raft = { clusterId, incarnation, raftId: replica.status().raftId, nodeOf: (raftId: number) => replica.nodeOf(raftId), inbox: replica };
   return new RpcServer({ identity, clock, logger, admit })
     .add(CaService, caHandlers({ clusterId, programVersion: VERSION, clock, rootCertificate, write }))
     .add(ControlService, controlHandlers({ control: () => leading()?.control ?? null, leaderAddress, incarnation }))
     .add(DispatcherService, dispatcherHandlers(access))
     .add(LogsService, logsHandlers(access))
-    .add(RaftService, raftHandlers({ clusterId, incarnation, raftId: replica.status().raftId, nodeOf: (raftId) => replica.nodeOf(raftId), inbox: replica }));
+    .add(RaftService, raftHandlers(raft))
+    .addRaftStreams(raftStreams(raft));
 }
 
 function leaderParts(manager: Manager | null): { readonly dispatcher: Manager["dispatcher"]; readonly logs: Manager["logBroker"] } | null {

@@ -1,7 +1,7 @@
 import type { ChannelOptions } from "@grpc/grpc-js";
 
 /** Raft entries and sets of assignments are far below; snapshots go in chunks. */
-const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
 const COMMON: ChannelOptions = {
   "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
   "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
@@ -17,7 +17,7 @@ export const SERVER_OPTIONS: ChannelOptions = {
 };
 
 /** All managers answer to this name, whatever address they are dialled at (architecture, section 4). */
-const MANAGER_NAME = "swarm-manager";
+export const MANAGER_NAME = "swarm-manager";
 
 export const CLIENT_OPTIONS: ChannelOptions = {
   ...COMMON,

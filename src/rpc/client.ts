@@ -5,7 +5,7 @@ import type { Codec } from "../wire/codec.js";
 import type { Connection } from "./connection.js";
 import { encodeMessage, type Method, passBytes, type ReplyOf, type RequestOf, type ServiceTable } from "./method.js";
 import { fromServiceError } from "./status.js";
-import { type Outgoing, writeMessages } from "./stream.js";
+import { writeMessages } from "./stream.js";
 
 export interface CallOptions {
   /** Cancels the call, which then throws the signal's reason. */
@@ -19,8 +19,8 @@ export interface CallOptions {
 /** How each kind of method is called. All throw ClusterError: what the server threw, or `unavailable` with the address. */
 export type ClientMethod<M extends Method> = M["requestStream"] extends true
   ? M["responseStream"] extends true
-    ? (requests: Outgoing<RequestOf<M>>, options?: CallOptions) => AsyncGenerator<ReplyOf<M>, void, undefined>
-    : (requests: Outgoing<RequestOf<M>>, options?: CallOptions) => Promise<ReplyOf<M>>
+    ? (requests: AsyncIterable<RequestOf<M>>, options?: CallOptions) => AsyncGenerator<ReplyOf<M>, void, undefined>
+    : (requests: AsyncIterable<RequestOf<M>>, options?: CallOptions) => Promise<ReplyOf<M>>
   : M["responseStream"] extends true
     ? (request: RequestOf<M>, options?: CallOptions) => AsyncGenerator<ReplyOf<M>, void, undefined>
     : (request: RequestOf<M>, options?: CallOptions) => Promise<ReplyOf<M>>;
@@ -39,8 +39,9 @@ export function createClient(connection: Connection, table: ServiceTable): Reado
 }
 
 function methodOf(connection: Connection, method: Method): unknown {
-  if (method.requestStream && method.responseStream) return (requests: Outgoing<unknown>, options?: CallOptions) => bidi(connection, method, requests, options);
-  if (method.requestStream) return (requests: Outgoing<unknown>, options?: CallOptions) => clientStream(connection, method, requests, options);
+  if (method.requestStream && method.responseStream)
+    return (requests: AsyncIterable<unknown>, options?: CallOptions) => bidi(connection, method, requests, options);
+  if (method.requestStream) return (requests: AsyncIterable<unknown>, options?: CallOptions) => clientStream(connection, method, requests, options);
   if (method.responseStream) return (request: unknown, options?: CallOptions) => serverStream(connection, method, request, options);
   return (request: unknown, options?: CallOptions) => unary(connection, method, request, options);
 }
@@ -62,7 +63,7 @@ async function unary(connection: Connection, method: Method, request: unknown, o
   });
 }
 
-async function clientStream(connection: Connection, method: Method, requests: Outgoing<unknown>, options: CallOptions = {}): Promise<unknown> {
+async function clientStream(connection: Connection, method: Method, requests: AsyncIterable<unknown>, options: CallOptions = {}): Promise<unknown> {
   const client = await connection.ready(options.signal);
   return new Promise((resolve, reject) => {
     const ended = new AbortController();
@@ -73,10 +74,7 @@ async function clientStream(connection: Connection, method: Method, requests: Ou
     const call = client.makeClientStreamRequest(method.path, passBytes, passBytes, connection.metadata(), grpcOptions(options), settle);
     call.on("error", ignoreLateError);
     if (options.onAccepted !== undefined) call.on("metadata", options.onAccepted);
-    const detach = onAbort(options.signal, () => {
-      ended.abort(); // Nothing more is taken that would be lost.
-      call.cancel();
-    });
+    const detach = onAbort(options.signal, () => call.cancel());
     writeMessages(call, requests, method.request, ended.signal).then(
       () => call.end(),
       (cause: unknown) => {
@@ -101,11 +99,15 @@ async function* serverStream(connection: Connection, method: Method, request: un
   yield* repliesOf(call, method.response, connection, options);
 }
 
-async function* bidi(connection: Connection, method: Method, requests: Outgoing<unknown>, options: CallOptions = {}): AsyncGenerator<unknown, void, undefined> {
+async function* bidi(
+  connection: Connection,
+  method: Method,
+  requests: AsyncIterable<unknown>,
+  options: CallOptions = {},
+): AsyncGenerator<unknown, void, undefined> {
   const client = await connection.ready(options.signal);
   const call = client.makeBidiStreamRequest(method.path, passBytes, passBytes, connection.metadata(), grpcOptions(options));
   const ended = new AbortController();
-  const detach = onAbort(options.signal, () => ended.abort());
   const sourceFailures: unknown[] = [];
   writeMessages(call, requests, method.request, ended.signal).then(
     () => call.end(),
@@ -120,7 +122,6 @@ async function* bidi(connection: Connection, method: Method, requests: Outgoing<
   } catch (cause) {
     throw sourceFailures.length > 0 ? sourceFailures[0] : cause;
   } finally {
-    detach();
     ended.abort();
   }
 }

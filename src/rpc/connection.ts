@@ -6,6 +6,7 @@ import { ClusterError } from "../base/errors.js";
 import { CHAIN_KEY } from "./caller.js";
 import { CLIENT_OPTIONS } from "./channel-options.js";
 import type { LiveIdentity } from "./live-identity.js";
+import { unreachable } from "./status.js";
 import "./quiet.js";
 
 /**
@@ -18,7 +19,7 @@ export type Security =
   | { readonly type: "unverified" };
 
 /** Time in which a manager must take a connection. The kernel alone would try for two minutes, ever more slowly. */
-const CONNECT_TIMEOUT_MS = 3_000;
+export const CONNECT_TIMEOUT_MS = 3_000;
 
 /**
  * A connection to one manager, made when first needed and again whenever it broke. When this node's certificate is replaced, the next call
@@ -59,7 +60,7 @@ export class Connection implements Disposable {
       }
       if (!(await unlessAborted(signal, stateChange(client, state, deadline)))) {
         if (client === this.#client) this.#drop();
-        throw new ClusterError("unavailable", `cannot reach ${this.address}: no answer within ${CONNECT_TIMEOUT_MS} ms`);
+        throw unreachable(this.address, `no answer within ${CONNECT_TIMEOUT_MS} ms`);
       }
     }
   }
@@ -113,7 +114,7 @@ function channelCredentials(security: Security): ChannelCredentials {
 }
 
 /** The name is `swarm-manager`, which no worker's certificate has; node ids are alternative names too. */
-function checkManager(name: string, nodeId: string | undefined, certificate: PeerCertificate): Error | undefined {
+export function checkManager(name: string, nodeId: string | undefined, certificate: PeerCertificate): Error | undefined {
   return checkServerIdentity(name, certificate) ?? (nodeId === undefined ? undefined : checkServerIdentity(nodeId, certificate));
 }
 

@@ -1,7 +1,6 @@
 import type { Writable } from "node:stream";
 import { onAbort } from "../base/abort.js";
-import type { Codec } from "../wire/codec.js";
-import { encodeMessage } from "./method.js";
+import { type Encoder, encodeMessage } from "./method.js";
 
 /**
  * What one stream that stays open is to carry, written in the very moment in which it comes up: where messages are small and many, the promises of an
@@ -10,7 +9,6 @@ import { encodeMessage } from "./method.js";
 export class Feed<T> {
   readonly #next: () => T | null;
   #pump: () => void = () => undefined;
-  #isOver = false;
 
   /** `next` gives what is to be sent now, null when there is nothing. It is not asked while the other end reads more slowly; what waits is for its owner to bound. */
   constructor(next: () => T | null) {
@@ -22,36 +20,30 @@ export class Feed<T> {
     this.#pump();
   }
 
-  /** Nothing comes after what `next` still gives. */
-  end(): void {
-    this.#isOver = true;
-    this.#pump();
-  }
-
-  /** Resolves when all is written. Rejects with what `next` threw, or with the signal's reason; nothing is written after that. */
-  writeTo(target: Writable, codec: Codec<T>, signal: AbortSignal): Promise<void> {
-    return new Promise((resolve, reject) => {
-      const leave = (settle: () => void) => {
+  /** Rejects with what `next` threw, or with the signal's reason; nothing is asked for or written after that. */
+  writeTo(target: Writable, encoder: Encoder<T>, signal: AbortSignal): Promise<never> {
+    return new Promise((_resolve, reject) => {
+      const leave = (cause: unknown) => {
         this.#pump = () => undefined;
         target.off("drain", pump);
         detach();
-        settle();
+        reject(cause);
       };
       const pump = () => {
         try {
           while (!target.writableNeedDrain) {
             const message = this.#next();
-            if (message === null) return this.#isOver ? leave(resolve) : undefined;
-            target.write(encodeMessage(codec, message));
+            if (message === null) return;
+            target.write(encodeMessage(encoder, message));
           }
         } catch (cause) {
-          leave(() => reject(cause));
+          leave(cause);
         }
       };
       let detach: () => void = () => undefined;
       this.#pump = pump;
       target.on("drain", pump);
-      detach = onAbort(signal, () => leave(() => reject(signal.reason)));
+      detach = onAbort(signal, () => leave(signal.reason));
       this.#pump();
     });
   }

@@ -16,8 +16,10 @@ export type ServiceTable = Readonly<Record<string, Method>>;
 export type RequestOf<M extends Method> = M["request"] extends Codec<infer Request> ? Request : never;
 export type ReplyOf<M extends Method> = M["response"] extends Codec<infer Reply> ? Reply : never;
 
-/** gRPC wants a Buffer; the codecs give one on Node.js, but promise only bytes. */
-export function encodeMessage<T>(codec: Codec<T>, message: T): Buffer {
+export type Encoder<T> = Pick<Codec<T>, "encode">;
+
+/** Streams want a Buffer; the codecs give one on Node.js, but promise only bytes. */
+export function encodeMessage<T>(codec: Encoder<T>, message: T): Buffer {
   const bytes = codec.encode(message);
   return Buffer.isBuffer(bytes) ? bytes : Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }

@@ -4,12 +4,12 @@ import { type Clock, pause } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
-import { type Member, type RaftFrame, type RaftMessage, RaftService } from "../wire/generated/raft.js";
-import { createClient } from "./client.js";
+import type { Member, RaftFrame, RaftMessage } from "../wire/generated/raft.js";
 import { Connection } from "./connection.js";
 import { Feed } from "./feed.js";
 import type { LiveIdentity } from "./live-identity.js";
 import { RaftQueue } from "./raft-queue.js";
+import { carry } from "./raft-stream.js";
 import type { ConnectionFailure } from "./status.js";
 
 export interface RaftPeerOptions {
@@ -37,6 +37,8 @@ const BACKOFF_FIRST_MS = 50;
 const BACKOFF_MAX_MS = 1_000;
 /** A stream that lasted this long was a good one: the next attempt after it is quick again. */
 const GOOD_STREAM_MS = 5_000;
+
+const REPLACED = new ClusterError("aborted", "this node's certificate was replaced");
 
 /** One other member: a stream to it that is kept open, and the messages that wait for it. */
 export class RaftPeer {
@@ -84,15 +86,16 @@ export class RaftPeer {
   async #run(signal: AbortSignal): Promise<void> {
     const { clock, random, logger, onPeerLost, onLeftBehind } = this.#options;
     const backoff = new Backoff({ firstMs: BACKOFF_FIRST_MS, maxMs: BACKOFF_MAX_MS, random });
-    using connection = this.connect();
     let lastReason = "";
     let isRedial = false;
     while (!signal.aborted) {
       const startedMs = clock.monotonic();
-      const failure = await this.#stream(connection, signal);
+      const failure = await this.#stream(signal);
       const wasServed = this.#isReachable;
       this.#isReachable = false;
       if (signal.aborted) return;
+      // At once: meanwhile the peer misses less than a heartbeat.
+      if (failure === REPLACED) continue;
       if (failure.details.foundedAnew !== undefined) onLeftBehind?.(failure);
       if (isRedial && isGone(failure)) onPeerLost?.(this.member.raftId);
       isRedial = wasServed && isGone(failure);
@@ -104,38 +107,26 @@ export class RaftPeer {
   }
 
   /** Resolves with why the stream ended. */
-  async #stream(connection: Connection, signal: AbortSignal): Promise<ClusterError> {
-    const { identity, logger } = this.#options;
+  async #stream(signal: AbortSignal): Promise<ClusterError> {
+    const { identity, clock, logger } = this.#options;
     const ended = new AbortController();
-    const detach = onAbort(signal, () => ended.abort());
-    // The new certificate counts from the next handshake on. That is made while the stream still stands, so that the peer misses no heartbeat.
-    const forget = identity.onReplace(() => {
-      const leave = () => ended.abort(new ClusterError("aborted", "this node's certificate was replaced"));
-      connection.ready(ended.signal).then(leave, leave);
-    });
-    this.#feed = new Feed(() => this.#nextFrame());
-    try {
-      await createClient(connection, RaftService).messages(this.#feed, {
-        signal: ended.signal,
-        onAccepted: () => {
-          this.#isReachable = true;
-          this.flush();
-          logger.info({ peer: this.member }, "raft stream to a member is open");
-        },
-      });
-      return new ClusterError("aborted", "the member ended it");
-    } catch (cause) {
-      return ClusterError.from(cause);
-    } finally {
-      detach();
-      forget();
-      ended.abort();
-    }
+    const detach = onAbort(signal, () => ended.abort(new ClusterError("aborted", "this node sends no more")));
+    // The new certificate counts from the next handshake on.
+    const forget = identity.onReplace(() => ended.abort(REPLACED));
+    const feed = new Feed(() => this.#nextFrame());
+    this.#feed = feed;
+    const onAccepted = () => {
+      this.#isReachable = true;
+      logger.info({ peer: this.member }, "raft stream to a member is open");
+    };
+    const why = await carry({ member: this.member, identity, clock, feed, signal: ended.signal, onAccepted });
+    detach();
+    forget();
+    return why;
   }
 
-  /** Nothing is taken from the queue before the peer serves the stream. */
   #nextFrame(): RaftFrame | null {
-    const messages = this.#isReachable ? this.#queue.take(FRAME_BYTES_MAX) : [];
+    const messages = this.#queue.take(FRAME_BYTES_MAX);
     return messages.length === 0 ? null : { clusterId: this.#options.clusterId, incarnation: this.#options.incarnation, messages };
   }
 }

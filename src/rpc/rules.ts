@@ -1,11 +1,12 @@
 import { ClusterError } from "../base/errors.js";
 import type { Caller, CallerRole } from "./caller.js";
+import { RAFT_PROTOCOL } from "./raft-stream.js";
 
 const EVERYONE: readonly CallerRole[] = ["manager", "worker", "anonymous"];
 const NODES: readonly CallerRole[] = ["manager", "worker"];
 const MANAGERS: readonly CallerRole[] = ["manager"];
 
-/** Who may call what. A method that is not here is refused to everyone. */
+/** Who may call what, the raft stream too. What is not here is refused to everyone. */
 export const RULES: ReadonlyMap<string, readonly CallerRole[]> = new Map([
   // How a node gets its identity: a joiner has none yet. The handler asks for a token or a certificate.
   ["/swarm.v1.Ca/RootCertificate", EVERYONE],
@@ -21,7 +22,7 @@ export const RULES: ReadonlyMap<string, readonly CallerRole[]> = new Map([
   ["/swarm.v1.Logs/SubscribeLogs", MANAGERS],
   ["/swarm.v1.Logs/ListenSubscriptions", NODES],
   ["/swarm.v1.Logs/PublishLogs", NODES],
-  ["/swarm.v1.Raft/Messages", MANAGERS],
+  [RAFT_PROTOCOL, MANAGERS],
   ["/swarm.v1.Raft/Snapshot", MANAGERS],
   ["/swarm.v1.Raft/SnapshotReceived", MANAGERS],
   ["/swarm.v1.Control/Forward", MANAGERS],

@@ -9,11 +9,11 @@ import {
 } from "@grpc/grpc-js";
 import { unlessAborted } from "../base/abort.js";
 import { ClusterError } from "../base/errors.js";
+import type { Codec } from "../wire/codec.js";
 import type { Caller } from "./caller.js";
-import { type Incoming, incoming } from "./incoming.js";
 import { encodeMessage, type Method, passBytes, type ReplyOf, type RequestOf, type ServiceTable } from "./method.js";
 import { toStatus } from "./status.js";
-import { type Outgoing, writeMessages } from "./stream.js";
+import { writeMessages } from "./stream.js";
 
 export interface CallContext {
   readonly caller: Caller;
@@ -24,10 +24,10 @@ export interface CallContext {
 /** How each kind of method is served. What a handler throws becomes the status of the call. */
 export type Handler<M extends Method> = M["requestStream"] extends true
   ? M["responseStream"] extends true
-    ? (requests: Incoming<RequestOf<M>>, context: CallContext) => Outgoing<ReplyOf<M>>
-    : (requests: Incoming<RequestOf<M>>, context: CallContext) => Promise<ReplyOf<M>>
+    ? (requests: AsyncIterable<RequestOf<M>>, context: CallContext) => AsyncIterable<ReplyOf<M>>
+    : (requests: AsyncIterable<RequestOf<M>>, context: CallContext) => Promise<ReplyOf<M>>
   : M["responseStream"] extends true
-    ? (request: RequestOf<M>, context: CallContext) => Outgoing<ReplyOf<M>>
+    ? (request: RequestOf<M>, context: CallContext) => AsyncIterable<ReplyOf<M>>
     : (request: RequestOf<M>, context: CallContext) => Promise<ReplyOf<M>>;
 
 export type ServiceHandlers<T extends ServiceTable> = { readonly [K in keyof T]: Handler<T[K]> };
@@ -55,12 +55,12 @@ export function serve(method: Method, handler: AnyHandler, begin: (metadata: Met
   };
   if (method.requestStream && method.responseStream) {
     return (call: ServerDuplexStream<Buffer, Buffer>) =>
-      void reply(call, start(call), method, (active) => handler(incoming(call, method.request, active.signal), active));
+      void reply(call, start(call), method, (active) => handler(requestsOf(call, method.request, active), active));
   }
   if (method.requestStream) {
     return (call: ServerReadableStream<Buffer, Buffer>, callback: sendUnaryData<Buffer>) => {
       call.sendMetadata(new Metadata());
-      void answer(callback, start(call), method, (active) => handler(incoming(call, method.request, active.signal), active));
+      void answer(callback, start(call), method, (active) => handler(requestsOf(call, method.request, active), active));
     };
   }
   if (method.responseStream) {
@@ -101,11 +101,27 @@ async function reply(
 ): Promise<void> {
   try {
     call.sendMetadata(new Metadata());
-    await writeMessages(call, run(active) as Outgoing<unknown>, method.response, active.signal);
+    await writeMessages(call, run(active) as AsyncIterable<unknown>, method.response, active.signal);
     call.end();
   } catch (cause) {
     call.emit("error", toStatus(cause));
   } finally {
     active.finish();
+  }
+}
+
+/**
+ * Leaving the iteration early leaves the other direction of the call alone. When the caller cancels, HTTP/2 in Node.js ends the requests first and
+ * resets the call after, so the end alone does not prove that all was said: a stream that must be complete says so in a message.
+ */
+async function* requestsOf<T>(
+  call: ServerReadableStream<Buffer, Buffer> | ServerDuplexStream<Buffer, Buffer>,
+  codec: Codec<T>,
+  context: CallContext,
+): AsyncGenerator<T, void, undefined> {
+  try {
+    for await (const bytes of call.iterator({ destroyOnReturn: false })) yield codec.decode(bytes as Buffer);
+  } catch (cause) {
+    throw context.signal.aborted ? context.signal.reason : cause;
   }
 }

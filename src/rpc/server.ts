@@ -1,5 +1,5 @@
-import type { PeerCertificate } from "node:tls";
-import { experimental, type Metadata, Server, type ServerInterceptor, ServerInterceptingCall, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import type { TLSSocket } from "node:tls";
+import { type Metadata, Server, ServerCredentials, type ServerInterceptor, ServerInterceptingCall, type UntypedServiceImplementation } from "@grpc/grpc-js";
 import { defined } from "../base/assert.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
@@ -10,10 +10,12 @@ import { CHAIN_KEY, type Caller, CallerIdentifier, type Credential } from "./cal
 import { SERVER_OPTIONS } from "./channel-options.js";
 import type { LiveIdentity } from "./live-identity.js";
 import type { Method, ServiceTable } from "./method.js";
+import { acceptRaftStream, type FrameHandler } from "./raft-acceptor.js";
+import { RAFT_PROTOCOL } from "./raft-stream.js";
 import { authorize } from "./rules.js";
+import { SecureListener } from "./secure-listener.js";
 import { type ActiveCall, type AnyHandler, definitionOf, type ServiceHandlers, serve } from "./server-call.js";
 import { toStatus } from "./status.js";
-import { ServerSockets } from "./server-sockets.js";
 import "./quiet.js";
 
 export interface RpcServerOptions {
@@ -28,12 +30,14 @@ export interface RpcServerOptions {
   readonly admit?: (certificate: CertificateIdentity) => NodeRole;
 }
 
+/** gRPC's name in the TLS handshake. */
+const HTTP2_PROTOCOL = "h2";
 /** How long calls that were told to end may take until their connections are cut. */
 const STOP_GRACE_MS = 2_000;
 
 /**
- * The server of a manager: anonymous joiners and mutual TLS on one port (architecture, section 4). Every call passes one interceptor, before any
- * of its messages is read: it says who calls and whether the rules let them.
+ * The server of a manager: anonymous joiners and mutual TLS, gRPC and raft streams on one port (architecture, section 4). Every call passes one
+ * interceptor, before any of its messages is read: it says who calls and whether the rules let them. A raft stream is a call too.
  */
 export class RpcServer implements AsyncDisposable {
   readonly #options: RpcServerOptions;
@@ -41,7 +45,8 @@ export class RpcServer implements AsyncDisposable {
   readonly #identifier: CallerIdentifier;
   readonly #admitted = new WeakMap<Metadata, Admitted>();
   readonly #active = new Map<ActiveCall, Admitted>();
-  #sockets: ServerSockets | null = null;
+  #listener: SecureListener | null = null;
+  readonly #protocols = new Map<string, (socket: TLSSocket) => void>();
 
   constructor(options: RpcServerOptions) {
     this.#options = options;
@@ -62,31 +67,36 @@ export class RpcServer implements AsyncDisposable {
     return this;
   }
 
-  /** Resolves with the port once callers can connect. Throws ClusterError `failed_precondition` when the address (host:port) cannot be had. */
-  listen(address: string): Promise<number> {
-    const { identity } = this.#options;
-    const credentials = experimental.createCertificateProviderServerCredentials(identity, identity, false);
-    return new Promise((resolve, reject) => {
-      this.#server.bindAsync(address, credentials, (error, port) => {
-        if (error === null) {
-          this.#sockets = new ServerSockets(port);
-          resolve(port);
-        } else reject(new ClusterError("failed_precondition", `cannot listen on ${address}: ${reasonOf(error)}`, { cause: error }));
-      });
+  /** Serves raft streams: before `listen`. */
+  addRaftStreams(take: FrameHandler): this {
+    const { clock } = this.#options;
+    this.#protocols.set(RAFT_PROTOCOL, (socket) => {
+      const peer = `${socket.remoteAddress}:${socket.remotePort}`;
+      acceptRaftStream(socket, { clock, take, admit: ({ intermediate }) => this.#track(this.#admit(RAFT_PROTOCOL, credentialOf(socket, intermediate), peer)) });
     });
+    return this;
+  }
+
+  /** Resolves with the port once callers can connect. Throws ClusterError `failed_precondition` when the address (host:port) cannot be had. */
+  async listen(address: string): Promise<number> {
+    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
+    this.#protocols.set(HTTP2_PROTOCOL, (socket) => injector.injectConnection(socket));
+    const listener = new SecureListener(this.#options.identity, this.#protocols);
+    const port = await listener.listen(address);
+    this.#listener = listener;
+    return port;
   }
 
   /** Says goodbye to all callers, ends their calls, and resolves once the port is free. */
   async close(): Promise<void> {
-    const stopped = new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()));
+    const stopped = Promise.all([this.#listener?.close(), new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))]);
     for (const call of this.#active.keys()) call.abort(new ClusterError("unavailable", "the manager is stopping"));
     const cancel = this.#options.clock.after(STOP_GRACE_MS, () => {
       this.#server.forceShutdown();
-      this.#sockets?.destroy();
+      this.#listener?.destroy();
     });
     await stopped;
     cancel();
-    this.#sockets?.[Symbol.dispose]();
   }
 
   /** Ends the calls under way that would be refused now: those of nodes that lost the right to them since, and those by certificates of a root that was dropped. */
@@ -113,10 +123,12 @@ export class RpcServer implements AsyncDisposable {
       start: (next) =>
         next({
           onReceiveMetadata: (metadata, pass) => {
+            const { sslPeerCertificate } = call.getAuthContext();
+            const [intermediate] = metadata.get(CHAIN_KEY);
+            const credential = { certificate: sslPeerCertificate, intermediate: Buffer.isBuffer(intermediate) ? intermediate : undefined };
             try {
-              this.#admitted.set(metadata, this.#admit(method.path, credentialOf(metadata, call.getAuthContext()), call.getPeer()));
+              this.#admitted.set(metadata, this.#admit(method.path, credential, call.getPeer()));
             } catch (cause) {
-              this.#options.logger.info({ method: method.path, peer: call.getPeer(), reason: messageOf(cause) }, "call refused");
               call.sendStatus(toStatus(cause));
               return;
             }
@@ -126,9 +138,15 @@ export class RpcServer implements AsyncDisposable {
     });
 
   #admit(path: string, credential: Credential, peer: string): Admitted {
-    const nowMs = this.#options.clock.now();
+    const { clock, logger } = this.#options;
+    const nowMs = clock.now();
     const certificate = this.#identifier.certificateOf(credential, nowMs);
-    return { path, credential, certificate, caller: this.#authorized(path, this.#identifier.identify({ ...credential, peer }, nowMs), certificate) };
+    try {
+      return { path, credential, certificate, caller: this.#authorized(path, this.#identifier.identify({ ...credential, peer }, nowMs), certificate) };
+    } catch (cause) {
+      logger.info({ method: path, peer, reason: messageOf(cause) }, "call refused");
+      throw cause;
+    }
   }
 
   /** The caller with the role that it has by now. Throws when the rules do not let that in. */
@@ -140,8 +158,11 @@ export class RpcServer implements AsyncDisposable {
   }
 
   #begin(metadata: Metadata): ActiveCall {
+    return this.#track(defined(this.#admitted.get(metadata), "a call that is served passed the interceptor"));
+  }
+
+  #track(admitted: Admitted): ActiveCall {
     const controller = new AbortController();
-    const admitted = defined(this.#admitted.get(metadata), "a call that is served passed the interceptor");
     const call: ActiveCall = {
       caller: admitted.caller,
       signal: controller.signal,
@@ -161,12 +182,8 @@ interface Admitted {
   readonly certificate: CertificateIdentity | null;
 }
 
-function credentialOf(metadata: Metadata, tls: { readonly sslPeerCertificate?: PeerCertificate }): Credential {
-  const [intermediate] = metadata.get(CHAIN_KEY);
-  return { certificate: tls.sslPeerCertificate, intermediate: Buffer.isBuffer(intermediate) ? intermediate : undefined };
-}
-
-/** gRPC says `No address added out of total 1 resolved errors: [listen EADDRINUSE: address already in use 0.0.0.0:2377]`. */
-function reasonOf(error: Error): string {
-  return /errors: \[(?:listen )?(.*)\]$/s.exec(error.message)?.[1] ?? error.message;
+/** TLS shows a certificate whatever it is worth; only one that it verified counts, as in gRPC's own calls. */
+function credentialOf(socket: TLSSocket, intermediate: Uint8Array): Credential {
+  const certificate = socket.authorized ? socket.getPeerCertificate() : undefined;
+  return { certificate, intermediate: Buffer.from(intermediate.buffer, intermediate.byteOffset, intermediate.byteLength) };
 }

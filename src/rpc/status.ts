@@ -1,5 +1,5 @@
 import { Metadata, type StatusObject, status } from "@grpc/grpc-js";
-import { ClusterError, type ErrorCode, isErrorCode } from "../base/errors.js";
+import { ClusterError, type ErrorCode, isErrorCode, systemCodeOf } from "../base/errors.js";
 
 /** The one place where a ClusterError becomes a gRPC status, and a status a ClusterError. A new code is a compile error here. */
 const STATUS_OF = {
@@ -37,7 +37,7 @@ const CODE_OF: Readonly<Partial<Record<status, ErrorCode>>> = {
 };
 
 /**
- * `details.connection` of an `unavailable` that gRPC made: nobody listens there; the connection was reset or lost without a goodbye; or anything else,
+ * `details.connection` of an `unavailable` that is about the connection: nobody listens there; the connection was reset or lost without a goodbye; or anything else,
  * such as a certificate that does not fit.
  */
 export type ConnectionFailure = "refused" | "broken" | "failed";
@@ -63,7 +63,18 @@ export function fromStatus(ended: Partial<StatusObject>, address: string): Clust
   if (typeof code === "string" && isErrorCode(code)) return new ClusterError(code, text, { details: detailsOf(ended.metadata) });
   const known = CODE_OF[ended.code ?? status.UNKNOWN] ?? "internal";
   if (known !== "unavailable") return new ClusterError(known, `${address}: ${text}`);
-  return new ClusterError(known, `cannot reach ${address}: ${reasonOf(text)}`, { details: { connection: connectionOf(text) } });
+  return unreachable(address, reasonOf(text), connectionOf(text));
+}
+
+/** `unavailable`: no connection to `address` came about, or it is no more. */
+export function unreachable(address: string, reason: string, connection?: ConnectionFailure): ClusterError {
+  return new ClusterError("unavailable", `cannot reach ${address}: ${reason}`, connection === undefined ? {} : { details: { connection } });
+}
+
+/** The error of a socket to `address`. */
+export function connectionError(address: string, cause: Error): ClusterError {
+  const code = systemCodeOf(cause);
+  return unreachable(address, cause.message, code === "ECONNREFUSED" ? "refused" : code === "ECONNRESET" || code === "EPIPE" ? "broken" : "failed");
 }
 
 /** Anything that a gRPC call threw. */

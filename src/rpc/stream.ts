@@ -1,18 +1,13 @@
 import type { Writable } from "node:stream";
 import { unlessAborted } from "../base/abort.js";
 import type { Codec } from "../wire/codec.js";
-import { Feed } from "./feed.js";
 import { encodeMessage } from "./method.js";
-
-/** Messages of one direction of a stream: to be pulled, or such as come up by themselves. */
-export type Outgoing<T> = AsyncIterable<T> | Feed<T>;
 
 /**
  * Writes all messages, waiting whenever the other end reads more slowly. Rejects with what the source threw, or with the signal's
  * reason; the source is then told to stop, but not waited for, since it may be waiting itself.
  */
-export async function writeMessages<T>(target: Writable, messages: Outgoing<T>, codec: Codec<T>, signal: AbortSignal): Promise<void> {
-  if (messages instanceof Feed) return messages.writeTo(target, codec, signal);
+export async function writeMessages<T>(target: Writable, messages: AsyncIterable<T>, codec: Codec<T>, signal: AbortSignal): Promise<void> {
   const iterator = messages[Symbol.asyncIterator]();
   let isDone = false;
   try {

@@ -6,6 +6,7 @@ export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
   readonly #sockets = new Set<Socket>();
   #targetPort: number;
+  #isHeld = false;
   accepted = 0;
 
   private constructor(targetPort: number) {
@@ -23,7 +24,7 @@ export class TcpProxy implements AsyncDisposable {
           this.#sockets.delete(from);
           to.destroy();
         });
-        from.pipe(to);
+        if (!this.#isHeld) from.pipe(to);
       }
     });
   }
@@ -41,6 +42,15 @@ export class TcpProxy implements AsyncDisposable {
   /** Where new connections go from now on. */
   retarget(port: number): void {
     this.#targetPort = port;
+  }
+
+  /** From now on nothing gets through, in neither direction, and nobody is told: a link that was cut. */
+  hold(): void {
+    this.#isHeld = true;
+    for (const socket of this.#sockets) {
+      socket.unpipe();
+      socket.pause();
+    }
   }
 
   /** Resets all connections that stand, as the kernel does for a process that was killed. */

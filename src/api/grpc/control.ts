@@ -34,10 +34,8 @@ export interface ControlBackend {
 const CONCURRENT_MAX = 1_024;
 
 /** Writes that other managers forward. Begun in the order in which they arrive, answered as they finish, each failure an answer of its own. */
-export function controlHandlers(backend: ControlBackend) {
-  return {
-    forward: (requests: AsyncIterable<ForwardRequests>, context: CallContext) => forward(requests, context, backend),
-  } satisfies ServiceHandlers<typeof ControlService>;
+export function controlHandlers(backend: ControlBackend): ServiceHandlers<typeof ControlService> {
+  return { forward: (requests, context) => forward(requests, context, backend) };
 }
 
 async function* forward(

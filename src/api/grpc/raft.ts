@@ -1,6 +1,7 @@
 import { ClusterError } from "../../base/errors.js";
 import { assertSameIncarnation, type Incarnation } from "../../model/incarnation.js";
 import type { Caller } from "../../rpc/caller.js";
+import type { FrameHandler } from "../../rpc/raft-acceptor.js";
 import type { ServiceHandlers } from "../../rpc/server-call.js";
 import type { RaftFrame, RaftMessage, RaftService, SnapshotChunk, SnapshotProgress } from "../../wire/generated/raft.js";
 
@@ -23,17 +24,17 @@ export interface RaftBackend {
 }
 
 /** Messages of other members. What does not belong here ends the stream with a reason, and never reaches the consensus core. */
+export function raftStreams(backend: RaftBackend): FrameHandler {
+  return (frame, caller) => {
+    checkFrame(frame, backend);
+    checkMessages(frame.messages, caller, backend);
+    backend.inbox.deliver(frame.messages);
+  };
+}
+
+/** What members say to each other beside the stream. */
 export function raftHandlers(backend: RaftBackend): ServiceHandlers<typeof RaftService> {
   return {
-    async messages(frames, { caller }) {
-      await frames.takeEach((frame) => {
-        checkFrame(frame, backend);
-        checkMessages(frame.messages, caller, backend);
-        backend.inbox.deliver(frame.messages);
-      });
-      return {};
-    },
-
     async snapshotReceived({ message }, { caller }) {
       if (message === null) throw new ClusterError("invalid_argument", "raft message of the snapshot must be given");
       checkMessages([message], caller, backend);

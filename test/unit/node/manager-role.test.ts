@@ -16,10 +16,12 @@ import { issueNodeCertificate } from "../../../src/pki/node-certificate.js";
 import { plainRecords } from "../../../src/replica/record-codec.js";
 import { createClient } from "../../../src/rpc/client.js";
 import { Connection } from "../../../src/rpc/connection.js";
+import { Feed } from "../../../src/rpc/feed.js";
 import { LiveIdentity } from "../../../src/rpc/live-identity.js";
+import { carry } from "../../../src/rpc/raft-stream.js";
 import { ControlService, type ForwardReplies } from "../../../src/wire/generated/control.js";
 import { DispatcherService } from "../../../src/wire/generated/dispatcher.js";
-import { RaftService } from "../../../src/wire/generated/raft.js";
+import type { Member, RaftFrame } from "../../../src/wire/generated/raft.js";
 import { Opened } from "../../support/disposables.js";
 import { ownAddress } from "../../support/own-address.js";
 import { testNode } from "../../support/services.js";
@@ -76,19 +78,17 @@ async function managerWithSecond() {
   });
   const identity = new LiveIdentity({ rootCertificate: first.credentials.rootCertificate, certificate, key });
   const connection = opened.use(new Connection({ address, clock: systemClock, security: { type: "mutual", identity } }));
-  return { role, connection, raftStream: await openRaftStream(connection) };
+  return { role, connection, raftStream: await openRaftStream({ raftId: 0, nodeId: new LiveIdentity(first.credentials).nodeId, address }, identity) };
 }
 
 /** Resolves once the manager serves the stream; `ended` with the code that it ends with. */
-async function openRaftStream(connection: Connection): Promise<{ readonly ended: Promise<string> }> {
+async function openRaftStream(member: Member, identity: LiveIdentity): Promise<{ readonly ended: Promise<string> }> {
   const stop = new AbortController();
   opened.add(() => stop.abort());
-  async function* nothing() {
-    await new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve(), { once: true }));
-  }
   let ended: Promise<string> = Promise.resolve("");
   await new Promise<void>((resolve) => {
-    ended = codeOf(createClient(connection, RaftService).messages(nothing(), { onAccepted: resolve, signal: stop.signal }));
+    const feed = new Feed<RaftFrame>(() => null);
+    ended = carry({ member, identity, clock: systemClock, feed, signal: stop.signal, onAccepted: resolve }).then(({ code }) => code);
     void ended.then(() => resolve());
   });
   return { ended };

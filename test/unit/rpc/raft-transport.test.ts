@@ -2,7 +2,7 @@ import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { raftHandlers } from "../../../src/api/grpc/raft.js";
+import { type RaftBackend, raftHandlers, raftStreams } from "../../../src/api/grpc/raft.js";
 import { type Clock, systemClock } from "../../../src/base/clock.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { systemRandom } from "../../../src/base/random.js";
@@ -53,28 +53,27 @@ type Receive = (chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress) => P
 async function member(options: { address?: string; incarnation?: string; nodeId?: string; receive?: Receive; received?: () => SnapshotProgress } = {}) {
   const delivered: RaftMessage[] = [];
   const snapshots: { message: RaftMessage; bytes: number; chunks: number }[] = [];
-  const server = opened.use(ca.server(ca.identity(options.nodeId ?? "m2"))).add(
-    RaftService,
-    raftHandlers({
-      clusterId: "cluster1",
-      incarnation: () => ({ incarnation: options.incarnation ?? "i1", formerIncarnations: ["i0"] }),
-      raftId: 2,
-      nodeOf: (raftId) => ({ 1: "m1", 2: "m2" })[raftId],
-      inbox: {
-        deliver: (messages) => void delivered.push(...messages),
-        snapshotReceived: options.received ?? (() => NOTHING_RECEIVED),
-        async receiveSnapshot(snapshotMessage, chunks, after) {
-          if (options.receive !== undefined) return options.receive(chunks, after);
-          const received = { message: snapshotMessage, bytes: 0, chunks: 0 };
-          for await (const chunk of chunks) {
-            received.bytes += chunk.length;
-            received.chunks++;
-          }
-          snapshots.push(received);
-        },
+  const backend: RaftBackend = {
+    clusterId: "cluster1",
+    incarnation: () => ({ incarnation: options.incarnation ?? "i1", formerIncarnations: ["i0"] }),
+    raftId: 2,
+    nodeOf: (raftId) => ({ 1: "m1", 2: "m2" })[raftId],
+    inbox: {
+      deliver: (messages) => void delivered.push(...messages),
+      snapshotReceived: options.received ?? (() => NOTHING_RECEIVED),
+      async receiveSnapshot(snapshotMessage, chunks, after) {
+        if (options.receive !== undefined) return options.receive(chunks, after);
+        const received = { message: snapshotMessage, bytes: 0, chunks: 0 };
+        for await (const chunk of chunks) {
+          received.bytes += chunk.length;
+          received.chunks++;
+        }
+        snapshots.push(received);
       },
-    }),
-  );
+    },
+  };
+  const server = opened.use(ca.server(ca.identity(options.nodeId ?? "m2")));
+  server.add(RaftService, raftHandlers(backend)).addRaftStreams(raftStreams(backend));
   const { address = "127.0.0.1:0" } = options;
   const port = await server.listen(address);
   return { server, port, address: address.replace(/\d+$/, `${port}`), delivered, snapshots };

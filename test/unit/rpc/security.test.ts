@@ -11,6 +11,7 @@ import { createClient } from "../../../src/rpc/client.js";
 import { Connection, type Security } from "../../../src/rpc/connection.js";
 import { LiveIdentity } from "../../../src/rpc/live-identity.js";
 import type { Method } from "../../../src/rpc/method.js";
+import { RAFT_PROTOCOL } from "../../../src/rpc/raft-stream.js";
 import { authorize, RULES } from "../../../src/rpc/rules.js";
 import type { RpcServer, RpcServerOptions } from "../../../src/rpc/server.js";
 import * as caTables from "../../../src/wire/generated/ca.js";
@@ -60,7 +61,12 @@ const anonymous: Security = { type: "anonymous", rootCertificate: ca.root.certif
 
 test("there are methods, and every one has a rule; no rule is for a method that is gone", () => {
   expect(methods.length).toBeGreaterThan(10);
-  expect(methods.map(([path]) => path).sort()).toEqual([...RULES.keys()].sort());
+  expect(
+    methods
+      .map(([path]) => path)
+      .concat(RAFT_PROTOCOL)
+      .sort(),
+  ).toEqual([...RULES.keys()].sort());
 });
 
 test("a method without a rule is refused to everyone", () => {
@@ -121,7 +127,7 @@ test.each([
     removeIdentityCertificateListener: () => undefined,
   });
   expect(await codeOf(address, mutual(identity), "/swarm.v1.Dispatcher/Heartbeat")).toBe("unauthenticated");
-  expect(await codeOf(address, mutual(identity), "/swarm.v1.Raft/Messages")).toBe("unauthenticated");
+  expect(await codeOf(address, mutual(identity), "/swarm.v1.Raft/Snapshot")).toBe("unauthenticated");
   expect(await codeOf(address, mutual(identity), "/swarm.v1.Ca/IssueCertificate")).toBe("already_exists");
   expect(served).toEqual([{ nodeId: "", role: "anonymous", address: "127.0.0.1" }]);
 });
@@ -158,7 +164,7 @@ test("a resumed session without a certificate is nobody", async () => {
     new Promise<string>((resolve, reject) => {
       const session = connectHttp2(`https://${address}`, { createConnection: () => socket });
       opened.add(() => session.destroy());
-      const stream = session.request({ ":method": "POST", ":path": "/swarm.v1.Raft/Messages", "content-type": "application/grpc", te: "trailers" });
+      const stream = session.request({ ":method": "POST", ":path": "/swarm.v1.Raft/Snapshot", "content-type": "application/grpc", te: "trailers" });
       stream.on("response", (headers) => resolve(String(headers["grpc-status"])));
       stream.on("error", reject);
       stream.resume();
@@ -196,7 +202,7 @@ test("a server of another cluster is refused", async () => {
 
 test("a manager with the expected node id is accepted", async () => {
   const { address } = await serveAll(managerIdentity);
-  expect(await codeOf(address, { type: "mutual", identity: ca.identity("m2"), nodeId: "m1" }, "/swarm.v1.Raft/Messages")).toBe("already_exists");
+  expect(await codeOf(address, { type: "mutual", identity: ca.identity("m2"), nodeId: "m1" }, "/swarm.v1.Raft/Snapshot")).toBe("already_exists");
 });
 
 test("a node that was removed is refused although its certificate is good", async () => {
@@ -213,10 +219,10 @@ test("a node that was removed is refused although its certificate is good", asyn
 
 test("a manager that was demoted may do what a worker may, whatever its certificate says", async () => {
   const { address } = await serveAll(managerIdentity, { admit: ({ nodeId, role }) => (nodeId === "demoted" ? "worker" : role) });
-  expect(await codeOf(address, mutual(ca.identity("demoted")), "/swarm.v1.Raft/Messages")).toBe("permission_denied");
+  expect(await codeOf(address, mutual(ca.identity("demoted")), "/swarm.v1.Raft/Snapshot")).toBe("permission_denied");
   expect(await codeOf(address, mutual(ca.identity("demoted")), "/swarm.v1.Control/Forward")).toBe("permission_denied");
   expect(await codeOf(address, mutual(ca.identity("demoted")), "/swarm.v1.Dispatcher/Heartbeat")).toBe("already_exists");
-  expect(await codeOf(address, mutual(ca.identity("m2")), "/swarm.v1.Raft/Messages")).toBe("already_exists");
+  expect(await codeOf(address, mutual(ca.identity("m2")), "/swarm.v1.Raft/Snapshot")).toBe("already_exists");
 });
 
 test("streams of a node that lost its rights end when the server looks again; others go on", async () => {
@@ -295,7 +301,7 @@ test("while the root is rotated, nodes of both roots hear each other; when the o
   const serverIdentity = ca.identity("m1"); // It has not heard of the new root.
   const { address, served } = await serveAll(serverIdentity);
   const [before, after] = [ca.identity("m2"), new LiveIdentity(ofNext("m3"))];
-  const call = (identity: LiveIdentity) => codeOf(address, { type: "mutual", identity, nodeId: "m1" }, "/swarm.v1.Raft/Messages");
+  const call = (identity: LiveIdentity) => codeOf(address, { type: "mutual", identity, nodeId: "m1" }, "/swarm.v1.Raft/Snapshot");
   expect([await call(before), await call(after)]).toEqual(["already_exists", "already_exists"]);
   serverIdentity.replace(ofNext("m1"));
   expect([await call(before), await call(after)]).toEqual(["already_exists", "already_exists"]);

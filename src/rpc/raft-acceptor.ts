@@ -1,0 +1,72 @@
+import type { TLSSocket } from "node:tls";
+import { onAbort } from "../base/abort.js";
+import type { Clock } from "../base/clock.js";
+import { ClusterError } from "../base/errors.js";
+import { type RaftFrame, type RaftHello, type RaftStreamReply, RaftStreamReplyCodec, RaftStreamRequestCodec } from "../wire/generated/raft.js";
+import type { Caller } from "./caller.js";
+import { MESSAGE_BYTES_MAX } from "./channel-options.js";
+import { KeepAlive } from "./keep-alive.js";
+import { RecordReader, record } from "./records.js";
+import type { ActiveCall } from "./server-call.js";
+
+/** Takes each frame of a manager's stream in the moment in which it arrives. What it throws ends the stream. */
+export type FrameHandler = (frame: RaftFrame, caller: Caller) => void;
+
+/** Of somebody who has not proven to be a manager nothing larger is kept. */
+const HELLO_BYTES_MAX = 8 * 1024;
+/** Time in which the end gets through, if it can. */
+const GOODBYE_MS = 2_000;
+
+const say = (reply: RaftStreamReply): Buffer => record(RaftStreamReplyCodec.encode(reply));
+
+/** Serves the accepting end of a raft stream. `admit` says whether the rules let the caller in, and throws otherwise. */
+export function acceptRaftStream(
+  socket: TLSSocket,
+  { clock, admit, take }: { readonly clock: Clock; admit(hello: RaftHello): ActiveCall; take: FrameHandler },
+): void {
+  let call: ActiveCall | null = null;
+  let isOver = false;
+  let cancelDrop = (): void => undefined;
+  const end = (cause: unknown) => {
+    if (isOver) return;
+    isOver = true;
+    keepAlive.stop();
+    const { code, message, details } = ClusterError.from(cause);
+    socket.end(say({ type: "end", end: { code, message, details } }));
+    // What still comes is read and thrown away: a connection that is closed over it would be reset, and the end be lost with it.
+    cancelDrop = clock.after(GOODBYE_MS, () => socket.destroy());
+  };
+  const keepAlive = new KeepAlive(clock, {
+    say: () => socket.write(say({ type: "alive", alive: {} })),
+    silence: () => socket.destroy(),
+  });
+  const reader = new RecordReader(HELLO_BYTES_MAX, (bytes) => {
+    const request = RaftStreamRequestCodec.decode(bytes);
+    if (call !== null && request.type === "frame") {
+      take(request.frame, call.caller);
+      return;
+    }
+    if (call !== null && request.type === "alive") return;
+    if (call !== null || request.type !== "hello") throw new ClusterError("invalid_argument", `raft stream with "${request.type}" where it does not belong`);
+    const admitted = admit(request.hello);
+    call = admitted;
+    reader.bytesMax = MESSAGE_BYTES_MAX;
+    onAbort(admitted.signal, () => end(admitted.signal.reason));
+    socket.write(say({ type: "accepted", accepted: {} }));
+  });
+  socket.on("data", (chunk: Buffer) => {
+    if (isOver) return;
+    keepAlive.heard();
+    try {
+      reader.push(chunk);
+    } catch (cause) {
+      end(cause);
+    }
+  });
+  socket.on("close", () => {
+    isOver = true;
+    keepAlive.stop();
+    cancelDrop();
+    call?.finish();
+  });
+}
