@@ -1,106 +1,150 @@
-import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from "node:fs";
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, readFileSync, rmSync, writeSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inCgroups, removeCgroups } from "./cgroups.js";
-import { startChild } from "./child.js";
-import { type BenchLab, etcdLab, median, ourLab, repository } from "./lab-command.js";
+import { script, startChild } from "./child.js";
+import { etcdLab, type BenchLab, median, ourLab, repository } from "./lab-command.js";
 import { type Lane, type LoadResult, runLoad } from "./load.js";
 import type { BenchOptions, Figure } from "./main.js";
 import { etcdGrpcTarget, etcdHttpTarget, MEMBERS, ourTarget, socketsOf, type Target } from "./targets.js";
+import { Opened } from "../support/disposables.js";
 import { until } from "../support/until.js";
 
 const IN_FLIGHT = 256;
-/** What is compiled while it runs is compiled by then: steady state is measured. */
-const LOAD = { warmUpMs: 10_000, measureMs: 6_000 };
-/** The first load of a process that was just started. */
-const FIRST_LOAD = { ...LOAD, warmUpMs: 25_000 };
+/** What is compiled while it runs is compiled by then, and every target has so many objects: steady state is measured. */
+const WARM_UP = { warmUpMs: 0, measureMs: 25_000 };
+/** The targets take turns, in slices so short that the machine's own speed, which changes from minute to minute, is the same for all. */
+const SLICE = { warmUpMs: 1_000, measureMs: 4_000 };
+const SLICES = 4;
 const FSYNCS = 500;
 const ECHO_PORT = 7;
 /** Beside the cgroup of the lab, so that a busy machine gives both the same share. */
 const PLAIN_CGROUP = "swarm-lab/bench-plain";
+const OURS = "swarmd";
+const PLAIN = "the same reads without ReadIndex";
+const ETCD = "etcd, HTTP";
+const ETCD_GRPC = "etcd, gRPC";
 
+/** Results of all slices of all rounds: the same place in two of them is the same slice. */
 type Series = Map<string, LoadResult[]>;
 
 /**
  * Writes and linearizable reads through the API of three real members on three hosts, beside etcd in the same layout on the same disk under the same
- * load. The client shares the machine with those whom it measures, so it is as cheap as can be and the same for both; etcd is also measured over its
- * own protocol.
+ * load, and beside as many processes that read without asking anybody. The client shares the machine with those whom it measures, so it is as cheap as can be and
+ * the same for all; etcd is also measured over its own protocol.
  */
 export async function benchConsensus({ runs, say }: BenchOptions): Promise<readonly Figure[]> {
   const series: Series = new Map();
   const bounds: number[] = [];
-  const measure = async (name: string, lanes: readonly Lane[], load = LOAD) => {
+  const measure = async (name: string, lanes: readonly Lane[], load = SLICE) => {
     const result = await runLoad(lanes, load);
     say(`${name}: ${result.perSecond.toFixed(0)} a second, p50 ${result.p50Ms.toFixed(2)} ms, p99 ${result.p99Ms.toFixed(1)} ms`);
     for (const [reason, count] of result.failures) say(`${name}: ${count} failed: ${reason}`);
-    series.set(name, [...(series.get(name) ?? []), result]);
+    if (load === SLICE) series.set(name, [...(series.get(name) ?? []), result]);
   };
   for (let run = 1; run <= runs; run++) {
     say(`round ${run} of ${runs}`);
-    await measureOurs(measure, bounds);
-    await measurePlain(measure);
-    const peer = etcdLab();
-    if (peer !== null) await measureEtcd(peer, measure);
+    await measureRound(measure, bounds);
   }
   const failed = [...series].filter(([name, results]) => !name.startsWith("etcd") && results.some(({ failures }) => failures.size > 0));
   if (failed.length > 0) throw new Error(`requests of "${failed[0]?.[0]}" failed: no figure stands for them`);
   return figuresOf(series, median(bounds));
 }
 
-type Measure = (name: string, lanes: readonly Lane[], load?: typeof LOAD) => Promise<void>;
+type Measure = (name: string, lanes: readonly Lane[], load?: typeof SLICE) => Promise<void>;
 
-async function measureTarget(target: Target, measure: Measure): Promise<void> {
-  await measure(`${target.name}, writes`, target.writes(IN_FLIGHT), FIRST_LOAD);
-  // The first member: with us and mostly with etcd the one that leads.
-  await measure(`${target.name}, one write at a time`, target.writes(1));
-  await measure(`${target.name}, reads`, target.reads(IN_FLIGHT));
-}
-
-async function measureOurs(measure: Measure, bounds: number[]): Promise<void> {
-  const lab = ourLab();
+async function measureRound(measure: Measure, bounds: number[]): Promise<void> {
+  const opened = new Opened();
   try {
-    await lab.verb("up", "--managers", String(MEMBERS), "--workers", "0");
-    using target = await ourTarget(await socketsOf(lab));
-    bounds.push(2 * (2 * fsyncMs() + (await roundTripMs(lab))));
-    await measureTarget(target, measure);
+    await measureTargets(opened, measure, bounds);
   } finally {
-    await lab.verb("down");
+    await opened.close();
   }
 }
 
-/** The same reads by as many processes, none of which asks anybody. */
-async function measurePlain(measure: Measure): Promise<void> {
+async function measureTargets(opened: Opened, measure: Measure, bounds: number[]): Promise<void> {
+  const lab = ourLab();
+  opened.add(() => lab.verb("down"));
+  await lab.verb("up", "--managers", String(MEMBERS), "--workers", "0");
+  const ours = lanesOf(opened.use(await ourTarget(await socketsOf(lab))));
+  const plain = lanesOf(await plainTarget(opened));
+  const peers = (await etcdTargets(opened)).map(lanesOf);
+  const writers = [ours, ...peers];
+
+  for (const { name, writes } of writers) await measure(`${name}, warming up`, writes, WARM_UP);
+  await measure(`${PLAIN}, warming up`, plain.reads, WARM_UP);
+  await inTurns(
+    writers.map(
+      ({ name, writes }) =>
+        () =>
+          measure(`${name}, writes`, writes),
+    ),
+  );
+  // The first member: with us and mostly with etcd the one that leads.
+  await inTurns([
+    async () => void bounds.push(2 * (2 * fsyncMs() + (await roundTripMs(lab)))),
+    ...writers.map(
+      ({ name, oneWrite }) =>
+        () =>
+          measure(`${name}, one write at a time`, oneWrite),
+    ),
+  ]);
+  await inTurns([
+    () => measure(`${ours.name}, reads`, ours.reads),
+    () => measure(PLAIN, plain.reads),
+    ...peers.map(
+      ({ name, reads }) =>
+        () =>
+          measure(`${name}, reads`, reads),
+    ),
+  ]);
+}
+
+/** Connections that stay open for all slices. */
+const lanesOf = (target: Target) => ({
+  name: target.name,
+  writes: target.writes(IN_FLIGHT),
+  oneWrite: target.writes(1),
+  reads: target.reads(IN_FLIGHT),
+});
+
+async function inTurns(parts: readonly (() => Promise<void>)[]): Promise<void> {
+  for (let slice = 0; slice < SLICES; slice++) for (const part of parts) await part();
+}
+
+/** Reads by as many processes, none of which asks anybody. */
+async function plainTarget(opened: Opened): Promise<Target> {
   const folder = mkdtempSync(join(tmpdir(), "bench-plain-"));
-  const servers: AsyncDisposable[] = [];
-  try {
-    const sockets = Array.from({ length: MEMBERS }, (_, index) => join(folder, `${index}.sock`));
-    for (const socket of sockets) servers.push(await startChild("plain-api.ts", [socket], inCgroups(PLAIN_CGROUP, MEMBERS)));
-    using target = await ourTarget(sockets);
-    await measure("the same reads without ReadIndex", target.reads(IN_FLIGHT), FIRST_LOAD);
-  } finally {
-    for (const server of servers) await server[Symbol.asyncDispose]();
+  opened.add(async () => {
     await removeCgroups(PLAIN_CGROUP);
     rmSync(folder, { recursive: true });
-  }
+  });
+  const sockets = Array.from({ length: MEMBERS }, (_, index) => join(folder, `${index}.sock`));
+  for (const socket of sockets) opened.use(await startChild([...inCgroups(PLAIN_CGROUP, MEMBERS), ...script("plain-api.ts", [socket], daemonFlags())]));
+  return opened.use(await ourTarget(sockets));
 }
 
-async function measureEtcd(lab: BenchLab, measure: Measure): Promise<void> {
-  try {
-    await lab.verb("up", "--managers", String(MEMBERS));
-    const sockets = await socketsOf(lab);
-    using http = etcdHttpTarget(sockets);
-    const [probe] = http.writes(1);
-    await until("etcd takes a write", () =>
-      probe?.()
-        .then(() => true)
-        .catch(() => false),
-    );
-    await measureTarget(http, measure);
-    using grpc = etcdGrpcTarget(sockets);
-    await measureTarget(grpc, measure);
-  } finally {
-    await lab.verb("down");
-  }
+/** What the daemon's first line has Node.js run it with. */
+function daemonFlags(): readonly string[] {
+  const [line = ""] = readFileSync(join(repository, "dist/main/swarmd.js"), "utf8").split("\n");
+  return line.split(" ").filter((word) => word.startsWith("--"));
+}
+
+/** None where Debian's etcd could not be unpacked. */
+async function etcdTargets(opened: Opened): Promise<readonly Target[]> {
+  const lab = etcdLab();
+  if (lab === null) return [];
+  opened.add(() => lab.verb("down"));
+  await lab.verb("up", "--managers", String(MEMBERS));
+  const sockets = await socketsOf(lab);
+  const http = opened.use(etcdHttpTarget(sockets));
+  const [probe] = http.writes(1);
+  await until("etcd takes a write", () =>
+    probe?.()
+      .then(() => true)
+      .catch(() => false),
+  );
+  return [http, opened.use(etcdGrpcTarget(sockets))];
 }
 
 /** Median time of making a small write durable, with nothing between us and the disk. */
@@ -123,9 +167,16 @@ function fsyncMs(): number {
 }
 
 async function roundTripMs(lab: BenchLab): Promise<number> {
-  await using _echo = await startChild("round-trip.ts", ["echo", String(ECHO_PORT)], [join(repository, "deploy/lab"), "--name", "bench", "exec", "1"]);
+  await using _echo = await startChild([
+    join(repository, "deploy/lab"),
+    "--name",
+    "bench",
+    "exec",
+    "1",
+    ...script("round-trip.ts", ["echo", String(ECHO_PORT)]),
+  ]);
   const host = await lab.verb("address", "1");
-  return Number(await lab.verb("exec", "2", process.execPath, "--import", "tsx", join(repository, "test/bench/round-trip.ts"), "ask", host, String(ECHO_PORT)));
+  return Number(await lab.verb("exec", "2", ...script("round-trip.ts", ["ask", host, String(ECHO_PORT)])));
 }
 
 function figuresOf(series: Series, oneWriteBoundMs: number): readonly Figure[] {
@@ -142,7 +193,7 @@ function figuresOf(series: Series, oneWriteBoundMs: number): readonly Figure[] {
       {
         name: `${name}, ${IN_FLIGHT} in flight`,
         unit: "a second",
-        ours: rate(`swarmd, ${name}`),
+        ours: rate(`${OURS}, ${name}`),
         isMoreBetter: true,
         ...perSecond,
         ...(isTarget && perSecond.peer !== undefined ? { target: perSecond.peer } : {}),
@@ -150,30 +201,29 @@ function figuresOf(series: Series, oneWriteBoundMs: number): readonly Figure[] {
       {
         name: `${name}, ${IN_FLIGHT} in flight, p99`,
         unit: "ms",
-        ours: of(`swarmd, ${name}`, ({ p99Ms }) => p99Ms),
+        ours: of(`${OURS}, ${name}`, ({ p99Ms }) => p99Ms),
         ...p99,
         ...(isTarget && p99.peer !== undefined ? { target: p99.peer } : {}),
       },
     ];
   };
   const one = "one write at a time";
-  // Within each round, since the machine's own speed changes from one to the next.
   const readsPer = (other: string) => {
     const others = series.get(other) ?? [];
-    return median((series.get("swarmd, reads") ?? []).map((reads, round) => reads.perSecond / (others[round]?.perSecond ?? Number.NaN)));
+    return median((series.get(`${OURS}, reads`) ?? []).map((reads, slice) => reads.perSecond / (others[slice]?.perSecond ?? Number.NaN)));
   };
   return [
-    ...rows("writes", "etcd, HTTP", true),
-    ...rows("writes", "etcd, gRPC", false),
+    ...rows("writes", ETCD, true),
+    ...rows("writes", ETCD_GRPC, false),
     {
       name: `${one}, p50`,
       unit: "ms",
-      ours: of(`swarmd, ${one}`, ({ p50Ms }) => p50Ms),
+      ours: of(`${OURS}, ${one}`, ({ p50Ms }) => p50Ms),
       target: oneWriteBoundMs,
-      ...beside(one, ({ p50Ms }) => p50Ms, "etcd, HTTP"),
+      ...beside(one, ({ p50Ms }) => p50Ms, ETCD),
     },
-    ...rows("reads", "etcd, HTTP", false),
-    { name: "reads a write", unit: "times", ours: readsPer("swarmd, writes"), target: 3, isMoreBetter: true },
-    { name: "reads, of those without ReadIndex", unit: "times", ours: readsPer("the same reads without ReadIndex"), target: 0.7, isMoreBetter: true },
+    ...rows("reads", ETCD, false),
+    { name: "reads a write", unit: "times", ours: readsPer(`${OURS}, writes`), target: 3, isMoreBetter: true },
+    { name: "reads, of those without ReadIndex", unit: "times", ours: readsPer(PLAIN), target: 0.7, isMoreBetter: true },
   ];
 }
