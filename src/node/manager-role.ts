@@ -12,7 +12,7 @@ import { createClient } from "../rpc/client.js";
 import { Connection } from "../rpc/connection.js";
 import { ForwardClient } from "../rpc/forward-client.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
-import { GrpcRaftTransport } from "../rpc/raft-transport.js";
+import { TlsRaftTransport } from "../rpc/raft-transport.js";
 import type { RpcServer } from "../rpc/server.js";
 import { Store } from "../store/store.js";
 import type { StoreEvent, StoreView } from "../store/view.js";
@@ -56,7 +56,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   readonly incarnation: string;
   readonly #options: ManagerRoleOptions;
   readonly #replica: Replica;
-  readonly #transport: GrpcRaftTransport;
+  readonly #transport: TlsRaftTransport;
   readonly #forward: ForwardClient;
   readonly #term: LeaderTerm;
   readonly #leaderless: LeaderlessTime;
@@ -66,7 +66,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   readonly #failure = deferred<never>();
   #running: Promise<void> = Promise.resolve();
 
-  private constructor(options: ManagerRoleOptions, store: Store, replica: Replica, transport: GrpcRaftTransport) {
+  private constructor(options: ManagerRoleOptions, store: Store, replica: Replica, transport: TlsRaftTransport) {
     const { identity, clock, random, logger } = options;
     const { incarnation } = options.start;
     this.#options = options;
@@ -95,7 +95,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     // The transport is there before the replica that hears of lost peers.
     let peerLost: (raftId: number) => void = () => undefined;
     let leftBehind: (cause: ClusterError) => void = () => undefined;
-    const transport = new GrpcRaftTransport({
+    const transport = new TlsRaftTransport({
       identity,
       clusterId: identity.identity.clusterId,
       incarnation: start.incarnation,

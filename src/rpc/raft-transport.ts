@@ -24,7 +24,7 @@ const SNAPSHOT_RETRY_MS = 200;
  * Implements RaftTransport of src/replica/transport.ts. Peers are checked against their node id, so that an address that
  * now belongs to another manager gets none of this one's mail.
  */
-export class GrpcRaftTransport implements AsyncDisposable {
+export class TlsRaftTransport implements AsyncDisposable {
   readonly #options: RaftPeerOptions;
   readonly #closing = new Set<Promise<void>>();
   #peers: ReadonlyMap<number, RaftPeer> = new Map();

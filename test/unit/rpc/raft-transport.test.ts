@@ -13,7 +13,7 @@ import { NOTHING_RECEIVED, type SnapshotProgress } from "../../../src/replica/sn
 import type { OutgoingSnapshot, RaftTransport } from "../../../src/replica/transport.js";
 import { RaftQueue } from "../../../src/rpc/raft-queue.js";
 import type { RaftPeerOptions } from "../../../src/rpc/raft-peer.js";
-import { GrpcRaftTransport } from "../../../src/rpc/raft-transport.js";
+import { TlsRaftTransport } from "../../../src/rpc/raft-transport.js";
 import { type Member, RaftService } from "../../../src/wire/generated/raft.js";
 import { Opened } from "../../support/disposables.js";
 import { heldUp } from "../../support/held-up.js";
@@ -81,7 +81,7 @@ async function member(options: { address?: string; incarnation?: string; nodeId?
 
 function transportOf(nodeId = "m1", options: Partial<RaftPeerOptions> = {}) {
   return opened.use(
-    new GrpcRaftTransport({
+    new TlsRaftTransport({
       identity: ca.identity(nodeId),
       clusterId: "cluster1",
       incarnation: "i1",
