@@ -41,6 +41,8 @@ export function acceptRaftStream(
     silence: () => socket.destroy(),
   });
   const reader = new RecordReader(HELLO_BYTES_MAX, (bytes) => {
+    // What the frame before did may have ended it.
+    if (isOver) return;
     const request = RaftStreamRequestCodec.decode(bytes);
     if (call !== null && request.type === "frame") {
       take(request.frame, call.caller);

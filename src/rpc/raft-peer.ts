@@ -119,10 +119,14 @@ export class RaftPeer {
       this.#isReachable = true;
       logger.info({ peer: this.member }, "raft stream to a member is open");
     };
-    const why = await carry({ member: this.member, identity, clock, feed, signal: ended.signal, onAccepted });
-    detach();
-    forget();
-    return why;
+    try {
+      return await carry({ member: this.member, identity, clock, feed, signal: ended.signal, onAccepted });
+    } catch (cause) {
+      return ClusterError.from(cause); // An address or a certificate that Node.js does not even try.
+    } finally {
+      detach();
+      forget();
+    }
   }
 
   #nextFrame(): RaftFrame | null {

@@ -81,10 +81,8 @@ export class RpcServer implements AsyncDisposable {
   async listen(address: string): Promise<number> {
     const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
     this.#protocols.set(HTTP2_PROTOCOL, (socket) => injector.injectConnection(socket));
-    const listener = new SecureListener(this.#options.identity, this.#protocols);
-    const port = await listener.listen(address);
-    this.#listener = listener;
-    return port;
+    this.#listener = new SecureListener(this.#options.identity, this.#protocols);
+    return this.#listener.listen(address);
   }
 
   /** Says goodbye to all callers, ends their calls, and resolves once the port is free. */

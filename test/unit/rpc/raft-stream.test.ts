@@ -191,6 +191,24 @@ test("a manager that loses its rights loses its stream", async () => {
   expect(await ended).toMatchObject({ code: "permission_denied" });
 });
 
+test("what comes in one piece with the frame that ended the stream is not taken", async () => {
+  const taken: string[] = [];
+  let isManager = true;
+  const { server, proxy } = await manager({
+    admit: () => (isManager ? "manager" : "worker"),
+    take: ({ clusterId }) => {
+      taken.push(clusterId);
+      isManager = false;
+      server.reauthorize();
+    },
+  });
+  const { socket, closed } = await raw(proxy.address, ca.credentials("m1"));
+  const frames = ["a", "b"].map((text) => say({ type: "frame", frame: frame(text) }));
+  socket.write(Buffer.concat([say({ type: "hello", hello: { intermediate: new Uint8Array(0) } }), ...frames]));
+  await closed;
+  expect(taken).toEqual(["a"]);
+});
+
 describe("a link that is cut", () => {
   test("is noticed by both ends within 6 s, and is not taken for a process that died", async () => {
     const [near, far] = [new FakeClock(Date.now()), new FakeClock(Date.now())];

@@ -141,6 +141,16 @@ test("a peer that was away gets only the newest messages", async () => {
   expect(delivered.map(({ index }) => index)).toEqual(Array.from({ length: 64 }, (_, at) => at + 37));
 });
 
+test("an address that cannot be dialled is told, and tried again", async () => {
+  const warnings: string[] = [];
+  const logger = { ...silentLogger, info: () => undefined, warn: (fields: object) => void warnings.push(JSON.stringify(fields)) } as typeof silentLogger;
+  const clock = new PauseCounter();
+  const transport = transportOf("m1", { logger, clock });
+  transport.setPeers(peersAt("127.0.0.1:99999"));
+  await until("it was tried again", () => clock.pauses > 1);
+  expect(warnings.some((line) => line.includes("99999"))).toBe(true);
+});
+
 test("messages to nobody are dropped", () => {
   const transport = transportOf();
   expect(() => transport.send([message(1)])).not.toThrow();
