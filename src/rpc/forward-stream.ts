@@ -1,5 +1,5 @@
 import { type Deferred, deferred } from "../base/deferred.js";
-import { ClusterError, isErrorCode } from "../base/errors.js";
+import { ClusterError } from "../base/errors.js";
 import {
   type ControlReply,
   type ControlRequest,
@@ -12,6 +12,7 @@ import {
 import { createClient } from "./client.js";
 import type { Connection } from "./connection.js";
 import { FrameQueue } from "./frame-queue.js";
+import { fromFailure } from "./status.js";
 
 interface Pending {
   readonly sequence: number;
@@ -113,10 +114,7 @@ export class ForwardStream {
     if (pending === undefined) return;
     if (reply === null) pending.outcome.reject(new ClusterError("internal", "leader sent an empty reply"));
     else if (reply.type !== "error") pending.outcome.resolve(reply);
-    else {
-      const { code, message, details } = reply.error;
-      pending.outcome.reject(new ClusterError(isErrorCode(code) ? code : "internal", message, { details }));
-    }
+    else pending.outcome.reject(fromFailure(reply.error));
   }
 
   #fail(cause: ClusterError): void {

@@ -1,11 +1,10 @@
 import { connect, type PeerCertificate } from "node:tls";
 import { onAbort } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
-import { ClusterError, isErrorCode } from "../base/errors.js";
+import { ClusterError } from "../base/errors.js";
 import {
   type Member,
   type RaftFrame,
-  type RaftStreamEnd,
   type RaftStreamReply,
   RaftStreamReplyCodec,
   type RaftStreamRequest,
@@ -18,7 +17,7 @@ import { KeepAlive } from "./keep-alive.js";
 import type { LiveIdentity } from "./live-identity.js";
 import { RecordReader, record } from "./records.js";
 import { endpointOf } from "./secure-listener.js";
-import { connectionError, unreachable } from "./status.js";
+import { connectionError, fromFailure, unreachable } from "./status.js";
 
 /**
  * Name of the protocol in the TLS handshake. Raft messages have a connection of their own, without HTTP/2: a lone write, which waits for two of them in a row,
@@ -80,7 +79,7 @@ export function carry({ member, identity, clock, feed, signal, onAccepted }: Raf
     const cancelTimeout = clock.after(CONNECT_TIMEOUT_MS, () => drop(unreachable(member.address, `no answer within ${CONNECT_TIMEOUT_MS} ms`)));
     const onReply = (reply: RaftStreamReply) => {
       if (ended.signal.aborted) return;
-      if (reply.type === "end") drop(reasonOf(reply.end));
+      if (reply.type === "end") drop(fromFailure(reply.end));
       if (reply.type !== "accepted") return;
       cancelTimeout();
       keepAlive = new KeepAlive(clock, {
@@ -114,5 +113,3 @@ export function carry({ member, identity, clock, feed, signal, onAccepted }: Raf
 }
 
 const NONE = new Uint8Array(0);
-
-const reasonOf = ({ code, message, details }: RaftStreamEnd): ClusterError => new ClusterError(isErrorCode(code) ? code : "internal", message, { details });

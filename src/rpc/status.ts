@@ -1,5 +1,6 @@
 import { Metadata, type StatusObject, status } from "@grpc/grpc-js";
 import { ClusterError, type ErrorCode, isErrorCode, systemCodeOf } from "../base/errors.js";
+import type { Failure } from "../wire/generated/raft.js";
 
 /** The one place where a ClusterError becomes a gRPC status, and a status a ClusterError. A new code is a compile error here. */
 const STATUS_OF = {
@@ -75,6 +76,11 @@ export function unreachable(address: string, reason: string, connection?: Connec
 export function connectionError(address: string, cause: Error): ClusterError {
   const code = systemCodeOf(cause);
   return unreachable(address, cause.message, code === "ECONNREFUSED" ? "refused" : code === "ECONNRESET" || code === "EPIPE" ? "broken" : "failed");
+}
+
+/** A failure that came as a message: the end of a raft stream, or of one of the writes that share a stream. */
+export function fromFailure({ code, message, details }: Failure): ClusterError {
+  return new ClusterError(isErrorCode(code) ? code : "internal", message, { details });
 }
 
 /** Anything that a gRPC call threw. */
