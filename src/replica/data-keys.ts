@@ -1,4 +1,4 @@
-import { hkdfSync, randomBytes } from "node:crypto";
+import { createSecretKey, hkdfSync, type KeyObject, randomBytes } from "node:crypto";
 import { assert } from "../base/assert.js";
 import { ClusterError } from "../base/errors.js";
 
@@ -14,7 +14,8 @@ export interface Subkey {
   /** Of the data key that it was derived from. */
   readonly keyId: Buffer;
   readonly salt: Buffer;
-  readonly key: Uint8Array;
+  /** Made once: of a key in bytes, Node.js makes one for each cipher. */
+  readonly key: KeyObject;
 }
 
 interface NamedKey {
@@ -59,7 +60,7 @@ export class DataKeys {
     const name = `${from.id.toString("hex")} ${Buffer.from(salt).toString("base64")}`;
     const known = this.#known.get(name);
     if (known !== undefined) return known;
-    const subkey = { keyId: from.id, salt: Buffer.from(salt), key: derive(from.key, salt, "swarm records", DATA_KEY_BYTES) };
+    const subkey = { keyId: from.id, salt: Buffer.from(salt), key: createSecretKey(derive(from.key, salt, "swarm records", DATA_KEY_BYTES)) };
     const oldest = this.#known.keys().next();
     if (this.#known.size >= SUBKEYS_MAX && oldest.done !== true) this.#known.delete(oldest.value);
     this.#known.set(name, subkey);

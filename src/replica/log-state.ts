@@ -27,10 +27,16 @@ export interface LogState {
 
 const FORMAT = 1;
 
-/** The contrary of `decodeLogState`. */
-export function encodeLogState(state: LogState): Uint8Array {
-  const position = ({ index, term, link }: LogPosition) => ({ index, term, link: Buffer.from(link.buffer, link.byteOffset, link.length).toString("hex") });
-  return Buffer.from(JSON.stringify({ format: FORMAT, ...state, last: position(state.last), compacted: position(state.compacted) }));
+/** The contrary of `decodeLogState`: JSON, put together by hand, since each write has one and JSON.stringify takes twice as long for it. */
+export function encodeLogState({ sequence, raftId, term, vote, commit, last, compacted, seeds }: LogState): Uint8Array {
+  const numbers = `"format":${FORMAT},"sequence":${sequence},"raftId":${raftId},"term":${term},"vote":${vote},"commit":${commit}`;
+  return Buffer.from(
+    `{${numbers},"last":${textOfPosition(last)},"compacted":${textOfPosition(compacted)},"seeds":${seeds.length === 0 ? "[]" : JSON.stringify(seeds)}}`,
+  );
+}
+
+function textOfPosition({ index, term, link }: LogPosition): string {
+  return `{"index":${index},"term":${term},"link":"${Buffer.from(link.buffer, link.byteOffset, link.length).toString("hex")}"}`;
 }
 
 /** Throws ClusterError `invalid_argument` when the bytes are not a state of a known format. */

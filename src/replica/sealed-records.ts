@@ -32,6 +32,8 @@ export interface SealedRecordsOptions {
  */
 export class SealedRecords implements RecordCodec {
   readonly #owner: { readonly clusterId: string; readonly nodeId: string };
+  /** The beginning of a JSON list. */
+  readonly #ownerText: Buffer;
   readonly #keys: DataKeys;
   #own: Subkey;
   #sealed = 0;
@@ -40,6 +42,7 @@ export class SealedRecords implements RecordCodec {
   constructor(options: SealedRecordsOptions | { readonly shared: DataKeys; readonly clusterId: string; readonly nodeId: string }) {
     const { clusterId, nodeId } = options;
     this.#owner = { clusterId, nodeId };
+    this.#ownerText = Buffer.from(JSON.stringify([clusterId, nodeId]).slice(0, -1));
     this.#keys = "shared" in options ? options.shared : new DataKeys(options.keys);
     this.#own = this.#keys.newSubkey();
   }
@@ -49,17 +52,19 @@ export class SealedRecords implements RecordCodec {
       this.#own = this.#keys.newSubkey();
       this.#sealed = 0;
     }
-    const header = Buffer.alloc(HEADER_BYTES);
-    header[0] = VERSION;
-    this.#own.keyId.copy(header, KEY_ID_AT);
-    this.#own.salt.copy(header, SALT_AT);
-    header.writeBigUInt64BE(BigInt(this.#sealed++), NUMBER_AT);
-    header.writeBigUInt64BE(BigInt(defined(place.term, "who seals knows the term")), TERM_AT);
+    const record = Buffer.allocUnsafe(HEADER_BYTES + plain.length + TAG_BYTES);
+    record[0] = VERSION;
+    record.set(this.#own.keyId, KEY_ID_AT);
+    record.set(this.#own.salt, SALT_AT);
+    writeUint64(record, this.#sealed++, NUMBER_AT);
+    writeUint64(record, defined(place.term, "who seals knows the term"), TERM_AT);
+    const header = record.subarray(0, HEADER_BYTES);
     const cipher = createCipheriv("aes-256-gcm", this.#own.key, nonceOf(header));
     cipher.setAAD(this.#associated(place, header));
-    const body = cipher.update(plain);
+    record.set(cipher.update(plain), HEADER_BYTES);
     cipher.final();
-    return Buffer.concat([header, body, cipher.getAuthTag()]);
+    record.set(cipher.getAuthTag(), HEADER_BYTES + plain.length);
+    return record;
   }
 
   open(place: RecordPlace, sealed: Uint8Array): Uint8Array {
@@ -94,9 +99,14 @@ export class SealedRecords implements RecordCodec {
     this.#keys.rotate(key);
   }
 
+  /** A line of JSON that says whose record it is and where it belongs, and the header. */
   #associated({ kind, index, part }: RecordPlace, header: Buffer): Buffer {
-    const { clusterId, nodeId } = this.#owner;
-    return Buffer.concat([Buffer.from(`${JSON.stringify([clusterId, nodeId, kind, index, part])}\n`), header]);
+    const place = `,"${kind}",${index},${part}]\n`;
+    const bytes = Buffer.allocUnsafe(this.#ownerText.length + place.length + HEADER_BYTES);
+    bytes.set(this.#ownerText);
+    bytes.write(place, this.#ownerText.length, "latin1");
+    bytes.set(header, this.#ownerText.length + place.length);
+    return bytes;
   }
 }
 
@@ -105,6 +115,12 @@ function nonceOf(header: Buffer): Buffer {
   const nonce = Buffer.alloc(NONCE_BYTES);
   header.copy(nonce, NONCE_BYTES - 8, NUMBER_AT, TERM_AT);
   return nonce;
+}
+
+/** Big-endian; a number below 2^53. */
+function writeUint64(bytes: Buffer, value: number, at: number): void {
+  bytes.writeUInt32BE(Math.floor(value / 2 ** 32), at);
+  bytes.writeUInt32BE(value >>> 0, at + 4);
 }
 
 function broken(what: string, cause?: unknown): ClusterError {

@@ -1,6 +1,6 @@
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import type { Disk } from "../../src/replica/disk.js";
+import type { Disk, DiskFile } from "../../src/replica/disk.js";
 
 /** What the suite needs of an implementation. */
 export interface DiskPlace {
@@ -53,6 +53,27 @@ export function describeDisk(name: string, open: () => Promise<DiskPlace>): void
       expect(await read("a")).toBe("Jelly\0!");
       await write("a", "no");
       expect(await read("a")).toBe("no");
+    });
+
+    test("blocks and parts of them, small and large, side by side and over each other, are all written through", async () => {
+      const expected = Buffer.alloc(4 * 1024 * 1024, ".");
+      await write("a", expected.toString());
+      const put = async (file: DiskFile, letter: string, position: number, length: number) => {
+        expected.fill(letter, position, position + length);
+        await file.write(Buffer.alloc(length, letter), position);
+      };
+      {
+        await using file = await disk.open(at("a"), "write_through");
+        await Promise.all([put(file, "a", 0, 8192), put(file, "b", 8192, 4096), put(file, "c", 20_000, 4096)]);
+        await put(file, "d", 4096, 8192);
+        await put(file, "e", 5000, 10);
+        await put(file, "f", 65_536, 4096 * 400);
+        await put(file, "g", 2 * 1024 * 1024, 4096 * 256);
+        expect(expected.equals(await file.read(expected.length, 0))).toBe(true);
+        expect(await file.size()).toBe(expected.length);
+      }
+      await using file = await disk.open(at("a"), "read");
+      expect(expected.equals(await file.read(expected.length, 0))).toBe(true);
     });
 
     test("a writer may use its bytes again", async () => {

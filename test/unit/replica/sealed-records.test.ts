@@ -24,6 +24,18 @@ test("nothing is sealed the same way twice: not in a process, not by the next on
   expect(new Set(all.map((sealed) => Buffer.from(sealed.subarray(saltAt, numberEnd)).toString("hex"))).size).toBe(all.length);
 });
 
+test("a record that an earlier build sealed is opened", () => {
+  const sealed = "AV8g91clGnv8hh0ugdo4lSV8aK0qhi7Mo1yC0vZCPTvlm3aSvFoN0fMAAAAAAAABLAAAAAAAAAADTG+N7jXOdQyb6IML7BVOk70nMuVnbyitsAgjlbSvFL4Uez3psPVJkDk=";
+  expect(records().open({ ...place, index: 2 ** 40 + 7 }, Buffer.from(sealed, "base64"))).toEqual(plain);
+});
+
+test("number and term fill their 64 bits from the end", () => {
+  const own = records();
+  own.seal(place, plain);
+  const sealed = Buffer.from(own.seal({ ...place, term: 2 ** 52 + 3 }, plain));
+  expect([sealed.readBigUInt64BE(41), sealed.readBigUInt64BE(49)]).toEqual([1n, 2n ** 52n + 3n]);
+});
+
 test("empty records are sealed too", () => {
   expect(records().open(place, records().seal(place, new Uint8Array(0)))).toEqual(Buffer.alloc(0));
 });
