@@ -5,6 +5,7 @@ import { ClusterError } from "../base/errors.js";
 import { type RaftFrame, type RaftHello, type RaftStreamReply, RaftStreamReplyCodec, RaftStreamRequestCodec } from "../wire/generated/raft.js";
 import type { Caller } from "./caller.js";
 import { MESSAGE_BYTES_MAX } from "./channel-options.js";
+import { sayGoodbye } from "./goodbye.js";
 import { KeepAlive } from "./keep-alive.js";
 import { RecordReader, record } from "./records.js";
 import type { ActiveCall } from "./server-call.js";
@@ -14,8 +15,6 @@ export type FrameHandler = (frame: RaftFrame, caller: Caller) => void;
 
 /** Of somebody who has not proven to be a manager nothing larger is kept. */
 const HELLO_BYTES_MAX = 8 * 1024;
-/** Time in which the end gets through, if it can. */
-const GOODBYE_MS = 2_000;
 
 const say = (reply: RaftStreamReply): Buffer => record(RaftStreamReplyCodec.encode(reply));
 
@@ -26,15 +25,12 @@ export function acceptRaftStream(
 ): void {
   let call: ActiveCall | null = null;
   let isOver = false;
-  let cancelDrop = (): void => undefined;
   const end = (cause: unknown) => {
     if (isOver) return;
     isOver = true;
     keepAlive.stop();
     const { code, message, details } = ClusterError.from(cause);
-    socket.end(say({ type: "end", end: { code, message, details } }));
-    // What still comes is read and thrown away: a connection that is closed over it would be reset, and the end be lost with it.
-    cancelDrop = clock.after(GOODBYE_MS, () => socket.destroy());
+    sayGoodbye(socket, clock, say({ type: "end", end: { code, message, details } }));
   };
   const keepAlive = new KeepAlive(clock, {
     say: () => socket.write(say({ type: "alive", alive: {} })),
@@ -68,7 +64,6 @@ export function acceptRaftStream(
   socket.on("close", () => {
     isOver = true;
     keepAlive.stop();
-    cancelDrop();
     call?.finish();
   });
 }

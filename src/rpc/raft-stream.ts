@@ -13,6 +13,7 @@ import {
 import { MANAGER_NAME } from "./channel-options.js";
 import { CONNECT_TIMEOUT_MS, checkManager } from "./connection.js";
 import type { Feed } from "./feed.js";
+import { sayGoodbye } from "./goodbye.js";
 import { KeepAlive } from "./keep-alive.js";
 import type { LiveIdentity } from "./live-identity.js";
 import { RecordReader, record } from "./records.js";
@@ -27,8 +28,6 @@ export const RAFT_PROTOCOL = "swarm-raft/1";
 
 /** What the accepting end says is short. */
 const REPLY_BYTES_MAX = 64 * 1024;
-/** Time in which a goodbye gets through, if it can. */
-const GOODBYE_MS = 2_000;
 
 export interface RaftStreamOptions {
   readonly member: Member;
@@ -105,9 +104,7 @@ export function carry({ member, identity, clock, feed, signal, onAccepted }: Raf
     socket.on("close", () => leave(unreachable(member.address, "the connection was lost", "broken")));
     detach = onAbort(signal, () => {
       leave(ClusterError.from(signal.reason));
-      socket.end();
-      const cancelDrop = clock.after(GOODBYE_MS, () => socket.destroy());
-      socket.on("close", cancelDrop);
+      sayGoodbye(socket, clock);
     });
   });
 }

@@ -4,7 +4,8 @@ import type { AddressInfo } from "node:net";
 /** A port on 127.0.0.1 in front of another: lets a test break connections as a crash or a cut link would. */
 export class TcpProxy implements AsyncDisposable {
   readonly #server: Server;
-  readonly #sockets = new Set<Socket>();
+  /** Where each socket's bytes go. */
+  readonly #ways = new Map<Socket, Socket>();
   #targetPort: number;
   #isHeld = false;
   accepted = 0;
@@ -18,10 +19,10 @@ export class TcpProxy implements AsyncDisposable {
         [near, far],
         [far, near],
       ] as const) {
-        this.#sockets.add(from);
+        this.#ways.set(from, to);
         from.on("error", () => undefined);
         from.on("close", () => {
-          this.#sockets.delete(from);
+          this.#ways.delete(from);
           to.destroy();
         });
         if (!this.#isHeld) from.pipe(to);
@@ -47,21 +48,27 @@ export class TcpProxy implements AsyncDisposable {
   /** From now on nothing gets through, in neither direction, and nobody is told: a link that was cut. */
   hold(): void {
     this.#isHeld = true;
-    for (const socket of this.#sockets) {
+    for (const socket of this.#ways.keys()) {
       socket.unpipe();
       socket.pause();
     }
   }
 
+  /** The end of `hold`: all that was sent meanwhile gets through. */
+  release(): void {
+    this.#isHeld = false;
+    for (const [from, to] of this.#ways) from.pipe(to);
+  }
+
   /** Resets all connections that stand, as the kernel does for a process that was killed. */
   cut(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#ways.keys()) socket.resetAndDestroy();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     if (!this.#server.listening) return;
     const closed = new Promise<void>((resolve) => this.#server.close(() => resolve()));
-    for (const socket of this.#sockets) socket.destroy();
+    for (const socket of this.#ways.keys()) socket.destroy();
     await closed;
   }
 }

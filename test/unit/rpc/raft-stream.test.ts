@@ -233,6 +233,26 @@ describe("a link that is cut", () => {
   });
 });
 
+test("a link that stands still for less than that is not taken for one that is cut, and loses nothing", async () => {
+  const clocks = [new FakeClock(Date.now()), new FakeClock(Date.now())] as const;
+  const { proxy, server, frames } = await manager({ clock: clocks[1] });
+  const { accepted, ended, send, controller } = stream(proxy.address, { clock: clocks[0] });
+  await accepted;
+  let isOver = false;
+  void ended.then(() => {
+    isOver = true;
+  });
+  proxy.hold();
+  send("a", "b");
+  for (const clock of clocks) await clock.advance(5_900);
+  expect([isOver, frames]).toEqual([false, []]);
+  proxy.release();
+  await until("both arrived", () => frames.length === 2);
+  controller.abort(new ClusterError("aborted", "the test is over"));
+  expect((await ended).message).toBe("the test is over");
+  await server.close();
+});
+
 test("a host that does not answer is given up after 3 s", async () => {
   const { proxy } = await manager();
   proxy.hold();
