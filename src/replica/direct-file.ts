@@ -4,7 +4,7 @@ import { systemCodeOf } from "../base/errors.js";
 import type { DiskFile } from "./disk.js";
 import { writeAll } from "./write-all.js";
 
-/** What O_DIRECT asks of the place in the file, of the length, and of the place in memory: that they are multiples of what a disk writes at once (open(2)). */
+/** What O_DIRECT asks of the place in the file, of the length, and of the place in memory: that they are multiples of the disk's blocks (open(2)), which have up to 4 KiB. */
 const BLOCK_BYTES = 4096;
 const MEMORY_PAGE_BYTES = 64 * 1024;
 /** What is longer is written the usual way: there it is not the copy in the kernel that takes the time. */
@@ -21,7 +21,7 @@ export async function openDirectFile(path: string, file: DiskFile): Promise<Disk
     const memory = alignedMemory();
     return new DirectFile(await open(path, constants.O_WRONLY | constants.O_DSYNC | constants.O_DIRECT), memory, file);
   } catch (cause) {
-    if (cause instanceof RangeError || isNotSupported(cause)) return file;
+    if (cause instanceof RangeError || systemCodeOf(cause) === "EINVAL") return file;
     await file[Symbol.asyncDispose]();
     throw cause;
   }
@@ -32,8 +32,6 @@ function alignedMemory(): Uint8Array {
   const pages = DIRECT_BYTES_MAX / MEMORY_PAGE_BYTES;
   return new Uint8Array(new WebAssembly.Memory({ initial: pages, maximum: pages }).buffer);
 }
-
-const isNotSupported = (cause: unknown): boolean => systemCodeOf(cause) === "EINVAL";
 
 class DirectFile implements DiskFile {
   readonly #direct: FileHandle;
@@ -56,10 +54,6 @@ class DirectFile implements DiskFile {
     try {
       this.#memory.set(bytes);
       await writeAll(this.#direct.fd, this.#memory.subarray(0, bytes.length), position);
-    } catch (cause) {
-      // Of a disk whose blocks are larger.
-      if (!isNotSupported(cause)) throw cause;
-      await this.#file.write(bytes, position);
     } finally {
       this.#isBusy = false;
     }

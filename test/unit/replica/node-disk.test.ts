@@ -29,6 +29,14 @@ test("what is written through goes past the page cache where the file system can
   }
 });
 
+test("a file of a file system that does not know that is opened as any other", async () => {
+  // On procfs, the name of this process is a file.
+  const path = `/proc/${process.pid}/comm`;
+  await using file = await nodeDisk.open(path, "write_through");
+  expect([openings(path).length, openedDirectly(path)]).toEqual([1, 0]);
+  expect(Buffer.from(await file.read(100, 0)).toString()).toBe(readFileSync(path, "utf8"));
+});
+
 async function knowsDirect(path: string): Promise<boolean> {
   try {
     await (await open(path, constants.O_WRONLY | constants.O_DIRECT)).close();
