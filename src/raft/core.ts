@@ -4,9 +4,9 @@ import { ForwardedReads } from "./forwarded-reads.js";
 import type { InflightLimits } from "./inflights.js";
 import type { LeaderReads } from "./leader-reads.js";
 import { RaftLog } from "./log.js";
-import type { ConfigState, HardState, RaftMessage } from "./message.js";
+import type { ConfigState, HardState } from "./message.js";
 import type { RaftOptions } from "./options.js";
-import { Outbox } from "./outbox.js";
+import { type MessageParts, messageOf, Outbox } from "./outbox.js";
 import type { Progress } from "./progress.js";
 import { isVoter } from "./quorum.js";
 import type { ReadState, Role } from "./ready.js";
@@ -106,8 +106,8 @@ export class Core {
     this.#drawElectionTimeout();
   }
 
-  send(parts: Pick<RaftMessage, "type" | "to"> & Partial<RaftMessage>): void {
-    this.outbox.send({ from: this.id, term: this.term, ...parts });
+  send(parts: MessageParts): void {
+    this.outbox.send(messageOf(parts, this));
   }
 
   becomeFollower(term: number, leader: number): void {

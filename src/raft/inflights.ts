@@ -29,9 +29,13 @@ export class Inflights {
 
   /** Everything up to `index` was acknowledged. */
   freeUpTo(index: number): void {
-    const kept = this.#appends.findIndex(({ lastIndex }) => lastIndex > index);
-    const freed = this.#appends.splice(0, kept === -1 ? this.#appends.length : kept);
-    for (const { bytes } of freed) this.#bytes -= bytes;
+    let count = 0;
+    for (const { lastIndex, bytes } of this.#appends) {
+      if (lastIndex > index) break;
+      this.#bytes -= bytes;
+      count++;
+    }
+    if (count > 0) this.#appends.splice(0, count);
   }
 
   clear(): void {

@@ -65,6 +65,7 @@ export class LeaderReads {
 
   /** Reads whose round a quorum has answered; `selfId` always agrees. */
   takeConfirmed(config: VoterSets, selfId: number): readonly ConfirmedRead[] {
+    if (!this.isRoundUnderWay) return [];
     const confirmed = quorumIndex(config, (raftId) => (raftId === selfId ? this.#lastRound : (this.#acknowledged.get(raftId) ?? 0)));
     const done = this.#rounds.filter((round) => round.number <= confirmed);
     if (done.length > 0) this.#rounds = this.#rounds.filter((round) => round.number > confirmed);

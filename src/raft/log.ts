@@ -6,6 +6,8 @@ import { Unstable } from "./unstable.js";
 /** Committed entry data handed out in one Ready. */
 const COMMITTED_BYTES_MAX = 16 * 1024 * 1024;
 
+const NOTHING: readonly Entry[] = [];
+
 /** An index and the term of the entry there. */
 export interface LogPosition {
   readonly index: number;
@@ -77,7 +79,7 @@ export class RaftLog {
 
   /** Entries of [low, high), at least one, up to `bytesMax` of data; undefined when `low` is compacted. */
   entries(low: number, high: number, bytesMax: number): readonly Entry[] | undefined {
-    if (low >= high) return [];
+    if (low >= high) return NOTHING;
     if (low < this.firstIndex) return undefined;
     const offset = this.#unstable.offset;
     if (low >= offset) return limitBytes(this.#unstable.slice(low, high), bytesMax);
@@ -190,15 +192,19 @@ export class RaftLog {
   /** Indexes of the changes of membership in (after, through]. */
   #configChanges(after: number, through: number): number[] {
     const entries = defined(this.entries(after + 1, through + 1, Number.POSITIVE_INFINITY), "what is not applied is in the log");
-    return entries.filter((entry) => entry.type === "config_change").map((entry) => entry.index);
+    const indexes: number[] = [];
+    for (const { type, index } of entries) if (type === "config_change") indexes.push(index);
+    return indexes;
   }
 }
 
 function limitBytes(entries: readonly Entry[], bytesMax: number): readonly Entry[] {
   let bytes = 0;
-  const end = entries.findIndex((entry, position) => {
-    bytes += entry.data.length;
-    return bytes > bytesMax && position > 0;
-  });
-  return end === -1 ? entries : entries.slice(0, end);
+  let end = 0;
+  for (const { data } of entries) {
+    bytes += data.length;
+    if (bytes > bytesMax && end > 0) return entries.slice(0, end);
+    end++;
+  }
+  return entries;
 }

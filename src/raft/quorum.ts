@@ -24,16 +24,24 @@ export function isVoter(config: VoterSets, raftId: number): boolean {
 
 function majorityIndex(voters: readonly number[], acknowledged: (raftId: number) => number): number {
   if (voters.length === 0) return Number.POSITIVE_INFINITY;
-  const ascending = voters.map(acknowledged).sort((a, b) => a - b);
-  // Of n sorted values, the one at n - majority is reached by exactly a majority or more.
-  return ascending[voters.length - majorityOf(voters)] ?? 0;
+  const indexes = voters.map(acknowledged);
+  const needed = majorityOf(voters);
+  let highest = 0;
+  for (const index of indexes) if (index > highest && countOf(indexes, (other) => other >= index) >= needed) highest = index;
+  return highest;
 }
 
 function majorityVote(voters: readonly number[], vote: (raftId: number) => boolean | undefined): VoteResult {
   const answers = voters.map(vote);
   const needed = majorityOf(voters);
-  if (voters.length === 0 || answers.filter((answer) => answer === true).length >= needed) return "won";
-  return answers.filter((answer) => answer !== false).length >= needed ? "pending" : "lost";
+  if (voters.length === 0 || countOf(answers, (answer) => answer === true) >= needed) return "won";
+  return countOf(answers, (answer) => answer !== false) >= needed ? "pending" : "lost";
+}
+
+function countOf<T>(values: readonly T[], isCounted: (value: T) => boolean): number {
+  let count = 0;
+  for (const value of values) if (isCounted(value)) count++;
+  return count;
 }
 
 function majorityOf(voters: readonly number[]): number {

@@ -156,7 +156,7 @@ export class Raft {
   hasReady(): boolean {
     const { log, outbox, readStates } = this.#core;
     if (this.#outstanding !== null) return false;
-    const hasToPersist = this.#changedHardState() !== null || log.unstableEntries.length > 0 || log.unstableSnapshot !== null;
+    const hasToPersist = this.#hasChangedHardState() || log.unstableEntries.length > 0 || log.unstableSnapshot !== null;
     return hasToPersist || !outbox.isEmpty || log.hasCommitted || readStates.length > 0;
   }
 
@@ -165,8 +165,9 @@ export class Raft {
     const core = this.#core;
     const afterPersist = core.outbox.takeAfterPersist();
     const committed = core.log.takeCommitted();
+    const hardState = this.#hasChangedHardState() ? core.hardState : null;
     const ready: Ready = {
-      hardState: this.#changedHardState(),
+      hardState,
       mustSync: this.#hasToSync() || committed.some((entry) => entry.type === "config_change"),
       entries: [...core.log.unstableEntries],
       snapshot: core.log.unstableSnapshot,
@@ -176,7 +177,7 @@ export class Raft {
       readStates: core.readStates,
     };
     core.readStates = [];
-    this.#hardState = core.hardState;
+    this.#hardState = hardState ?? this.#hardState;
     this.#outstanding = { ready, toSelf: afterPersist.filter((message) => message.to === core.id) };
     return ready;
   }
@@ -221,7 +222,12 @@ export class Raft {
     return this.#core.leader;
   }
 
-  /** Everything at once. Who asks at each step takes what it needs from `role`, `term` and `leader`. */
+  /** What is in force. */
+  get config(): ConfigState {
+    return this.#core.config;
+  }
+
+  /** Everything at once. Who asks at each step takes what it needs from `role`, `term`, `leader` and `config`. */
   status(): RaftStatus {
     const { id, role, term, leader, config, log, leadership } = this.#core;
     const progress = [...(leadership?.progress ?? [])].map(
@@ -285,10 +291,9 @@ export class Raft {
     return log.unstableEntries.length > 0 || log.unstableSnapshot !== null || term !== this.#hardState.term || vote !== this.#hardState.vote;
   }
 
-  #changedHardState(): HardState | null {
-    const now = this.#core.hardState;
-    const { term, vote, commit } = this.#hardState;
-    return now.term === term && now.vote === vote && now.commit === commit ? null : now;
+  #hasChangedHardState(): boolean {
+    const { term, vote, log } = this.#core;
+    return term !== this.#hardState.term || vote !== this.#hardState.vote || log.commit !== this.#hardState.commit;
   }
 }
 

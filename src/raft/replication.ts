@@ -42,10 +42,9 @@ export function maybeSendAppend(core: Core, leadership: Leadership, to: number, 
   if (logTerm === undefined || entries === undefined) return maybeSendSnapshot(core, progress, to);
   if (entries.length === 0 && mode === "only_entries") return false;
   core.send({ type: "append", to, index: before, logTerm, entries, commit: core.log.commitInForce });
-  progress.sent(
-    entries.length,
-    entries.reduce((sum, entry) => sum + entry.data.length, 0),
-  );
+  let bytes = 0;
+  for (const { data } of entries) bytes += data.length;
+  progress.sent(entries.length, bytes);
   return true;
 }
 
@@ -81,7 +80,8 @@ export function onAppendReply(core: Core, leadership: Leadership, message: RaftM
   if (progress.state === "replicate") progress.freeInflights();
   // After a snapshot the window opens only if what follows it is still in the log.
   else if (progress.state === "probe" || progress.match + 1 >= core.log.firstIndex) progress.becomeReplicate();
-  const hasCommitted = maybeCommit(core, leadership);
+  // Who has only what is committed already adds nothing to the quorum of anything else.
+  const hasCommitted = progress.match > core.log.commit && maybeCommit(core, leadership);
   if (hasCommitted) leadership.hasCommitNews = true;
   // While it was paused it may have missed that the commit rose.
   else if (wasPaused && message.from !== core.id) maybeSendAppend(core, leadership, message.from, "even_if_empty");

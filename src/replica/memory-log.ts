@@ -40,14 +40,15 @@ export class MemoryLog implements LogStorage {
   }
 
   term(index: number): number | undefined {
-    return this.position(index)?.term;
+    return index === this.#compacted.index ? this.#compacted.term : this.#entries[index - this.firstIndex()]?.entry.term;
   }
 
   entries(low: number, high: number, bytesMax: number): readonly Entry[] | undefined {
     if (low <= this.#compacted.index) return undefined;
     const found: Entry[] = [];
     let bytes = 0;
-    for (let index = low; index < Math.min(high, this.lastIndex() + 1); index++) {
+    const end = Math.min(high, this.lastIndex() + 1);
+    for (let index = low; index < end; index++) {
       const entry = this.#entries[index - this.firstIndex()]?.entry;
       assert(entry !== undefined, `entry ${index} is in the log`);
       bytes += entry.data.length;

@@ -17,6 +17,12 @@ const VOUCHING: ReadonlySet<RaftMessage["type"]> = new Set(["append_reply", "vot
 /** The state is sealed anew by so many writes. */
 const RESEALING_WRITES = 1;
 
+/** An entry as it was first seen in a log, and the term of the one before it. */
+interface StoredAfter {
+  readonly entry: Entry;
+  readonly previousTerm: number;
+}
+
 interface CommittedEntry {
   readonly term: number;
   readonly digest: number;
@@ -27,9 +33,8 @@ interface CommittedEntry {
 /** Watches all members from outside. Each method checks one thing and throws PropertyViolated. */
 export class Checker {
   readonly #leaderOfTerm = new Map<number, number>();
-  readonly #entryAt = new Map<string, string>();
-  /** Entries that were looked at, the same in memory, after one of this term. */
-  readonly #seen = new WeakMap<Entry, number>();
+  /** By index, one for each term. */
+  readonly #stored = new Map<number, StoredAfter[]>();
   readonly #committed = new Map<number, CommittedEntry>();
   readonly #indexOfValue = new Map<number, number>();
   readonly #acknowledged = new Map<number, number>();
@@ -76,18 +81,23 @@ export class Checker {
   stores(raftId: number, entries: readonly Entry[], termBefore: number): void {
     let previousTerm = termBefore;
     for (const entry of entries) {
-      if (this.#seen.get(entry) === previousTerm) {
-        previousTerm = entry.term;
-        continue;
-      }
-      this.#seen.set(entry, previousTerm);
-      const position = `${entry.index}/${entry.term}`;
-      const text = `${previousTerm}:${Buffer.from(entry.data).toString("latin1")}`;
-      const known = this.#entryAt.get(position);
-      if (known === undefined) this.#entryAt.set(position, text);
-      else if (known !== text) throw new PropertyViolated(`log matching: ${raftId} stores another entry at ${position} than somebody else`);
+      const known = this.#knownLike(entry, previousTerm);
+      // Most are the same in memory.
+      if (known.previousTerm !== previousTerm || (known.entry !== entry && !sameBytes(known.entry.data, entry.data)))
+        throw new PropertyViolated(`log matching: ${raftId} stores another entry at ${entry.index}/${entry.term} than somebody else`);
       previousTerm = entry.term;
     }
+  }
+
+  /** What somebody stored at this index and term: this, when nobody did. */
+  #knownLike(entry: Entry, previousTerm: number): StoredAfter {
+    const atIndex = this.#stored.get(entry.index);
+    const known = atIndex?.find((other) => other.entry.term === entry.term);
+    if (known !== undefined) return known;
+    const first = { entry, previousTerm };
+    if (atIndex === undefined) this.#stored.set(entry.index, [first]);
+    else atIndex.push(first);
+    return first;
   }
 
   /** State machine safety: nobody applies another entry at an index. */

@@ -14,12 +14,19 @@ interface PendingWrite {
   readonly start: number;
 }
 
+/** Those that wait on one member. */
+interface PendingWrites {
+  writes: PendingWrite[];
+  /** No write has a lower index: until that is applied, nobody can be answered. */
+  firstIndex: number;
+}
+
 /** Clients that write and read registers through any member, remember what they were answered, and judge it at the end. */
 export class Clients {
   readonly #random: Random;
   readonly #checker: Checker;
   readonly #trace: (line: () => string) => void;
-  readonly #writes = new Map<number, PendingWrite[]>();
+  readonly #writes = new Map<number, PendingWrites>();
   readonly #reads = new Map<number, { readonly key: number; readonly start: number }>();
   readonly #histories = new Map<number, Operation[]>();
   /** Orders all begins and ends of operations. */
@@ -42,8 +49,13 @@ export class Clients {
     if (member.raft.role !== "leader") return false;
     const proposal = refusedAsNull(() => member.raft.propose(writes.map(({ key, value }) => encodeCommand({ type: "write", key, value }))));
     if (proposal === null) return false;
-    const pending = writes.map((write, position) => ({ ...write, index: proposal.firstIndex + position }));
-    this.#writes.set(member.id, [...(this.#writes.get(member.id) ?? []), ...pending]);
+    const pending = writes.map(({ key, value, start }, position) => ({ key, value, start, index: proposal.firstIndex + position }));
+    const before = this.#writes.get(member.id);
+    if (before === undefined) this.#writes.set(member.id, { writes: pending, firstIndex: proposal.firstIndex });
+    else {
+      for (const write of pending) before.writes.push(write);
+      before.firstIndex = Math.min(before.firstIndex, proposal.firstIndex);
+    }
     this.#trace(() => `client proposes ${writes.map(({ key, value }) => `${key}=${value}`)} on ${member.id} at ${proposal.firstIndex}`);
     member.pump();
     return true;
@@ -62,12 +74,11 @@ export class Clients {
   /** The member applied something: some of those who wait can be answered. */
   onApplied(member: SimulatedMember): void {
     const { index } = member.machine;
-    const writes = this.#writes.get(member.id) ?? [];
-    if (writes.some((write) => write.index <= index)) {
-      this.#writes.set(
-        member.id,
-        writes.filter((write) => write.index > index),
-      );
+    const pending = this.#writes.get(member.id);
+    if (pending !== undefined && pending.firstIndex <= index) {
+      const { writes } = pending;
+      pending.writes = writes.filter((write) => write.index > index);
+      pending.firstIndex = pending.writes.reduce((first, write) => Math.min(first, write.index), Number.POSITIVE_INFINITY);
       for (const write of writes) if (write.index <= index) this.#answerWrite(write);
     }
     for (const { context } of member.takeReads()) this.#answerRead(member, context);
@@ -75,13 +86,13 @@ export class Clients {
 
   /** Who waited on the member learns nothing. */
   onCrash(member: SimulatedMember): void {
-    for (const write of this.#writes.get(member.id) ?? []) this.#recordUnknown(write);
+    for (const write of this.#writes.get(member.id)?.writes ?? []) this.#recordUnknown(write);
     this.#writes.delete(member.id);
   }
 
   /** Whether one order of all operations on each register explains every answer. */
   finish(): void {
-    for (const writes of this.#writes.values()) for (const write of writes) this.#recordUnknown(write);
+    for (const { writes } of this.#writes.values()) for (const write of writes) this.#recordUnknown(write);
     this.#writes.clear();
     for (const [key, operations] of this.#histories) {
       const fault = linearizabilityFault(operations);

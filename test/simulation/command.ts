@@ -9,7 +9,7 @@ const ACTIONS: readonly ConfigChangeAction[] = ["add_voter", "add_learner", "rem
 
 export function encodeCommand(command: Command): Uint8Array {
   const numbers = command.type === "write" ? [command.key, command.value] : command.steps.flatMap(({ action, raftId }) => [ACTIONS.indexOf(action), raftId]);
-  const bytes = Buffer.alloc(1 + 4 * numbers.length);
+  const bytes = Buffer.allocUnsafe(1 + 4 * numbers.length);
   bytes[0] = command.type === "write" ? 1 : 2;
   for (let at = 0; at < numbers.length; at++) bytes.writeUInt32BE(numbers[at] ?? 0, 1 + 4 * at);
   return bytes;
@@ -18,11 +18,15 @@ export function encodeCommand(command: Command): Uint8Array {
 /** Null for the core's own entries: the empty one of a new leader, and the one that ends a joint change. */
 export function decodeCommand(data: Uint8Array): Command | null {
   if (data.length === 0) return null;
-  const view = new DataView(data.buffer, data.byteOffset, data.byteLength);
-  if (view.getUint8(0) === 1) return { type: "write", key: view.getUint32(1), value: view.getUint32(5) };
+  if (data[0] === 1) return { type: "write", key: numberAt(data, 1), value: numberAt(data, 5) };
   const steps = Array.from({ length: (data.length - 1) / 8 }, (_, at) => ({
-    action: ACTIONS[view.getUint32(1 + 8 * at)]!,
-    raftId: view.getUint32(5 + 8 * at),
+    action: ACTIONS[numberAt(data, 1 + 8 * at)]!,
+    raftId: numberAt(data, 5 + 8 * at),
   }));
   return { type: "members", steps };
+}
+
+/** Big-endian, 32 bits. */
+function numberAt(bytes: Uint8Array, at: number): number {
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

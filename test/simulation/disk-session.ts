@@ -8,11 +8,11 @@ import { StoredFile } from "./stored-file.js";
 
 /** What makes something durable. */
 export interface Work {
-  readonly finish: () => void;
+  finish(): void;
   /** Instead, when the machine goes off meanwhile. */
-  readonly cut?: () => void;
+  cut?(): void;
   /** Instead, when the disk fails. */
-  readonly fail: () => void;
+  fail(): void;
   readonly isOfLog: boolean;
 }
 
@@ -152,6 +152,31 @@ class OpenFile implements DiskFile {
   }
 }
 
+class BatchWork implements Work {
+  readonly #database: Database;
+  readonly #records: readonly LogRecord[];
+  readonly isOfLog = true;
+
+  constructor(database: Database, records: readonly LogRecord[]) {
+    this.#database = database;
+    this.#records = records;
+  }
+
+  finish(): void {
+    this.#database.put(this.#records);
+    this.#database.sync();
+  }
+
+  /** A batch that a power cut catches may be there: it is then the last one. */
+  cut(): void {
+    this.#database.put(this.#records);
+  }
+
+  fail(): void {
+    this.#database.failSync(this.#records);
+  }
+}
+
 class OpenDatabase implements LogDatabase {
   readonly #session: DiskSession;
   readonly #database: Database;
@@ -176,14 +201,7 @@ class OpenDatabase implements LogDatabase {
   write(records: readonly LogRecord[]): Promise<void> {
     return this.#session.run(() => {
       this.#write();
-      const database = this.#database;
-      const put = () => database.put(records);
-      const finish = () => {
-        put();
-        database.sync();
-      };
-      // A batch that a power cut catches may be there: it is then the last one.
-      return this.#session.later({ finish, cut: put, fail: () => database.failSync(records), isOfLog: true });
+      return this.#session.later(new BatchWork(this.#database, records));
     });
   }
 

@@ -22,10 +22,10 @@ export interface DiskWorld {
 }
 
 interface Operation {
+  readonly work: Work;
   readonly doneAt: number;
-  readonly finish: () => void;
-  /** The machine goes off meanwhile. */
-  readonly cut: () => void;
+  readonly resolve: () => void;
+  readonly reject: (cause: unknown) => void;
 }
 
 /**
@@ -75,27 +75,30 @@ export class SimulatedDisk implements DiskOfSession {
     if (this.#underWay.length === 0) return;
     const now = this.#world.now();
     const due = this.#underWay.filter(({ doneAt }) => doneAt <= now);
+    if (due.length === 0) return;
     this.#underWay = this.#underWay.filter(({ doneAt }) => doneAt > now);
-    for (const { finish } of due) finish();
+    for (const operation of due) this.#finish(operation);
   }
 
   /** Settles after some steps, when the work is done or has failed; when the process ends meanwhile, it was cut off instead, and this never settles. */
   later(work: Work): Promise<void> {
     const delay = integerBetween(this.#world.random, 0, this.#world.delayMax);
     return new Promise((resolve, reject) => {
-      const finish = () => {
-        const failure = this.fails({ isOfLog: work.isOfLog, needsRoom: false });
-        if (failure === null) {
-          work.finish();
-          resolve();
-        } else {
-          work.fail();
-          reject(failure);
-        }
-      };
-      if (delay === 0) finish();
-      else this.#underWay.push({ doneAt: this.#world.now() + delay, finish, cut: work.cut ?? (() => undefined) });
+      const operation = { work, doneAt: this.#world.now() + delay, resolve, reject };
+      if (delay === 0) this.#finish(operation);
+      else this.#underWay.push(operation);
     });
+  }
+
+  #finish({ work, resolve, reject }: Operation): void {
+    const failure = this.fails({ isOfLog: work.isOfLog, needsRoom: false });
+    if (failure === null) {
+      work.finish();
+      resolve();
+    } else {
+      work.fail();
+      reject(failure);
+    }
   }
 
   /** How what is asked for now fails; null when it does not. */
@@ -111,7 +114,7 @@ export class SimulatedDisk implements DiskOfSession {
   /** The process is gone, and the machine goes on: what was written is seen by the next one, and no more durable than it was. */
   abandon(): void {
     this.#session++;
-    for (const { cut } of this.#underWay.splice(0)) cut();
+    for (const { work } of this.#underWay.splice(0)) work.cut?.();
   }
 
   /** The machine is off. */

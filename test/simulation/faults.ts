@@ -36,28 +36,29 @@ export interface FaultyWorld {
 /** Does to the world, now and then, what the profile says. */
 export function injectFaults(world: FaultyWorld): void {
   const { random, profile, members } = world;
-  const sometimes = (rate: number, fault: (world: FaultyWorld) => void) => {
-    if (random.next() >= rate) return;
-    world.disturbed();
-    fault(world);
-  };
-  sometimes(profile.crashRate, crashSome);
-  sometimes(profile.lossRate, loseWrite);
+  sometimes(world, profile.crashRate, crashSome);
+  sometimes(world, profile.lossRate, loseWrite);
   if (profile.fleetingRate > 0) fleet(world);
-  for (const member of members.values()) if (member.isVoting) sometimes(profile.crashInVoteRate, () => world.crash(member));
-  sometimes(profile.damageRate, damageSome);
-  sometimes(profile.ailRate, ailSome);
-  sometimes(profile.rotateRate, rotate);
-  for (const member of members.values()) if (!member.isUp && !member.hasLeft && !member.isLost) sometimes(profile.restartRate, () => member.start());
-  sometimes(profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
-  if (profile.slowClock < 1) sometimes(0.02, drift);
-  sometimes(profile.partitionRate, partition);
-  if (!world.network.isBroken) sometimes(profile.strandRate, strand);
-  if (world.network.isBroken) sometimes(profile.healRate, heal);
-  sometimes(profile.membershipRate, changeMembership);
-  sometimes(profile.nudgeRate, nudge);
-  sometimes(profile.rushRate, rush);
+  for (const member of members.values()) if (member.isVoting) sometimes(world, profile.crashInVoteRate, () => world.crash(member));
+  sometimes(world, profile.damageRate, damageSome);
+  sometimes(world, profile.ailRate, ailSome);
+  sometimes(world, profile.rotateRate, rotate);
+  for (const member of members.values()) if (!member.isUp && !member.hasLeft && !member.isLost) sometimes(world, profile.restartRate, () => member.start());
+  sometimes(world, profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
+  if (profile.slowClock < 1) sometimes(world, 0.02, drift);
+  sometimes(world, profile.partitionRate, partition);
+  if (!world.network.isBroken) sometimes(world, profile.strandRate, strand);
+  if (world.network.isBroken) sometimes(world, profile.healRate, heal);
+  sometimes(world, profile.membershipRate, changeMembership);
+  sometimes(world, profile.nudgeRate, nudge);
+  sometimes(world, profile.rushRate, rush);
   if (random.next() < profile.flapRate) flap(world);
+}
+
+function sometimes(world: FaultyWorld, rate: number, fault: (world: FaultyWorld) => void): void {
+  if (world.random.next() >= rate) return;
+  world.disturbed();
+  fault(world);
 }
 
 /** A clock begins to run slow, or well again. */
@@ -254,7 +255,7 @@ function changeMembership(world: FaultyWorld): void {
   const { random, profile } = world;
   const leader = world.leader();
   if (leader === null) return;
-  const { config } = leader.raft.status();
+  const { config } = leader.raft;
   const count = random.next() < profile.jointRate ? integerBetween(random, 2, 4) : 1;
   const steps: ConfigChangeStep[] = [];
   for (let left = count; left > 0; left--) steps.push(...drawStep(world, config, steps));

@@ -1,6 +1,7 @@
 import { voteResult } from "../../src/raft/quorum.js";
 import { PropertyViolated } from "./checker.js";
 import type { SimulatedMember } from "./member.js";
+import { linkOf } from "./network.js";
 
 /** What the watch needs to know of the world. */
 export interface HealthWorld {
@@ -18,8 +19,8 @@ export interface HealthWorld {
  */
 export class LeaderHealth {
   readonly #world: HealthWorld;
-  /** When a message of this kind last arrived: "to<from" by member ids, for messages of the leader's term. */
-  readonly #contact = new Map<string, { readonly term: number; readonly at: number }>();
+  /** When a message of this kind last arrived, by link, for messages of the leader's term. */
+  readonly #contact = new Map<number, { term: number; at: number }>();
   #claim: { readonly leader: SimulatedMember; readonly term: number; readonly since: number } | null = null;
   /** Steps during which the claim was in force. */
   watched = 0;
@@ -34,8 +35,10 @@ export class LeaderHealth {
   }
 
   /** A message of a leader, or an answer to one, arrived. */
-  heard(link: { readonly from: number; readonly to: number }, term: number, now: number): void {
-    this.#contact.set(`${link.to}<${link.from}`, { term, at: now });
+  heard({ from, to }: { readonly from: number; readonly to: number }, term: number, now: number): void {
+    const contact = this.#contact.get(linkOf(from, to));
+    if (contact === undefined) this.#contact.set(linkOf(from, to), { term, at: now });
+    else [contact.term, contact.at] = [term, now];
   }
 
   check(members: ReadonlyMap<number, SimulatedMember>, leader: SimulatedMember | null, now: number): void {
@@ -54,10 +57,10 @@ export class LeaderHealth {
   }
 
   #isInTouch(members: ReadonlyMap<number, SimulatedMember>, leader: SimulatedMember, now: number): boolean {
-    const { term, config } = leader.raft.status();
+    const { term, config } = leader.raft;
     const { flapperId, touchMax } = this.#world;
     const isRecent = (to: number, from: number) => {
-      const contact = this.#contact.get(`${to}<${from}`);
+      const contact = this.#contact.get(linkOf(from, to));
       return contact !== undefined && contact.term === term && now - contact.at < touchMax;
     };
     const isInTouch = (id: number) => {

@@ -27,7 +27,7 @@ export interface NetworkFaults {
 }
 
 /** A number for a direction between two members, whose ids are small. */
-function linkOf(from: number, to: number): number {
+export function linkOf(from: number, to: number): number {
   return from * 1_000 + to;
 }
 
@@ -45,12 +45,14 @@ export class SimulatedNetwork {
     this.faults = faults;
   }
 
-  send(now: number, envelope: Envelope): void {
-    const { from, to, type } = envelope.message;
+  /** `transfer` is of a snapshot message. */
+  send(now: number, message: RaftMessage, transfer: Transfer | null): void {
+    const { from, to, type } = message;
     const link = linkOf(from, to);
     const isLost = this.#blocked.has(link) || (this.#flapping.get(link) ?? 0) > now || this.#random.next() < this.faults.dropRate;
     if (isLost && type !== "snapshot") return;
-    this.#schedule(now, { ...envelope, isLost });
+    const envelope = { message, transfer, isLost };
+    this.#schedule(now, envelope);
     // A duplicate of a snapshot's stream cannot be: its end is reported once.
     if (!isLost && type !== "snapshot" && this.#random.next() < this.faults.duplicateRate) this.#schedule(now, envelope);
   }

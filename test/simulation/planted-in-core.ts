@@ -59,8 +59,8 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/raft/outbox.ts",
-        find: "const queue = AFTER_PERSIST.has(parts.type) ?",
-        replace: 'const queue = AFTER_PERSIST.has(parts.type) && (parts.type !== "vote_reply" || parts.to === parts.from) ?',
+        find: "const queue = AFTER_PERSIST.has(message.type) ?",
+        replace: 'const queue = AFTER_PERSIST.has(message.type) && (message.type !== "vote_reply" || message.to === message.from) ?',
       },
     ],
     profile: CONTENDED,
@@ -70,8 +70,8 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/raft/outbox.ts",
-        find: "const queue = AFTER_PERSIST.has(parts.type) ?",
-        replace: 'const queue = AFTER_PERSIST.has(parts.type) && (parts.type !== "append_reply" || parts.to === parts.from) ?',
+        find: "const queue = AFTER_PERSIST.has(message.type) ?",
+        replace: 'const queue = AFTER_PERSIST.has(message.type) && (message.type !== "append_reply" || message.to === message.from) ?',
       },
     ],
   },

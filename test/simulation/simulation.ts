@@ -123,7 +123,7 @@ class World implements MemberWorld, FaultyWorld {
     this.messageCount++;
     this.checker.sends(message, from.disk.logFailedAt, this.#now);
     if (message.type === "append" || message.type === "heartbeat") this.checker.leads(from.id, message.term, from.process.storage);
-    this.network.send(this.#now, { message, transfer: null, isLost: false });
+    this.network.send(this.#now, message, null);
   }
 
   /** What is read while the sender lives arrives, if at all, later and at once. */
@@ -135,7 +135,7 @@ class World implements MemberWorld, FaultyWorld {
     this.messageCount++;
     await new Promise<void>((arrived, failed) => {
       const transfer: Transfer = { chunks, after: rest.received, arrived, failed };
-      this.network.send(this.#now, { message, transfer, isLost: false });
+      this.network.send(this.#now, message, transfer);
     });
   }
 
@@ -321,7 +321,7 @@ class World implements MemberWorld, FaultyWorld {
   }
 
   #hasCaughtUp(leader: SimulatedMember): boolean {
-    const { config } = leader.raft.status();
+    const { config } = leader.raft;
     return (
       !isJoint(config) &&
       memberIds(config).every((id) => {

@@ -34,9 +34,10 @@ export class StepClock implements Clock {
 
   /** Makes the calls that are due. */
   runDue(): void {
-    if (this.#timers.length === 0) return;
-    const due = this.#timers.filter(({ atMs }) => atMs <= this.monotonic());
-    this.#timers = this.#timers.filter((timer) => !due.includes(timer));
+    const now = this.monotonic();
+    const due = this.#timers.filter(({ atMs }) => atMs <= now);
+    if (due.length === 0) return;
+    this.#timers = this.#timers.filter(({ atMs }) => atMs > now);
     for (const { call } of due) call();
   }
 }

@@ -45,7 +45,7 @@ function member(voters: number[], learners: number[] = []) {
     return sent;
   };
   const hear = (type: RaftMessage["type"], from: number, parts: Partial<RaftMessage> = {}) =>
-    raft.step(messageOf({ type, from, to: 1, term: raft.status().term, ...parts }));
+    raft.step(messageOf({ type, to: 1, ...parts }, { id: from, term: raft.status().term }));
   /** Wins an election of term 2 with member 2's vote; nothing of the term is committed yet. */
   const lead = () => {
     raft.campaign();
@@ -236,8 +236,8 @@ describe("refusals", () => {
 
   test("messages to others, from nobody, or with a gap in their entries change nothing", () => {
     const { raft, hear, drive } = member([1, 2, 3]);
-    raft.step(messageOf({ type: "vote", from: 2, to: 3, term: 9 }));
-    raft.step(messageOf({ type: "vote", from: 1, to: 1, term: 9 }));
+    raft.step(messageOf({ type: "vote", to: 3 }, { id: 2, term: 9 }));
+    raft.step(messageOf({ type: "vote", to: 1 }, { id: 1, term: 9 }));
     expect(raft.status().term).toBe(1);
     const gap = [2, 4].map((index) => ({ index, term: 1, type: "normal" as const, data: bytes("") }));
     hear("append", 2, { index: 1, logTerm: 1, entries: gap });

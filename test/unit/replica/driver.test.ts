@@ -96,7 +96,7 @@ test("a process that stood still for a hundred ticks makes one, after what came 
   }
   expect(world.ticks()).toBe(ELECTION_TICKS - 1);
   clock.stall(100 * TICK_MS);
-  driver.deliver([messageOf({ type: "heartbeat", from: 2, to: 1, term: 1, commit: 1 })]);
+  driver.deliver([messageOf({ type: "heartbeat", to: 1, commit: 1 }, { id: 2, term: 1 })]);
   await world.turn();
   expect(world.ticks()).toBe(ELECTION_TICKS);
   expect([raft.role, raft.leader]).toEqual(["follower", 2]);
