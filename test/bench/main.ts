@@ -3,7 +3,7 @@
  * run where one can be had on this machine, as a ratio.
  */
 import { writeFileSync } from "node:fs";
-import { parseArgs } from "node:util";
+import { countOf, Misuse, toolOptions } from "../support/tool-options.js";
 import { benchConsensus } from "./consensus.js";
 import { benchContainers } from "./containers.js";
 import { benchCrowd } from "./crowd.js";
@@ -49,29 +49,28 @@ const BENCHES: Readonly<Record<string, (options: BenchOptions) => Promise<readon
   crowd: benchCrowd,
 };
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { runs: { type: "string", default: "5" }, minutes: { type: "string", default: "10" }, json: { type: "string" } },
-});
-const unknown = positionals.filter((name) => BENCHES[name] === undefined);
-const isCount = (text: string) => Number.isInteger(Number(text)) && Number(text) >= 1;
-const misuse =
-  unknown.length > 0
-    ? `"${unknown[0]}" is not one of ${Object.keys(BENCHES).join(", ")}`
-    : !isCount(values.runs)
-      ? `"${values.runs}" runs: a whole number from 1 is needed`
-      : !isCount(values.minutes)
-        ? `"${values.minutes}" minutes: a whole number from 1 is needed`
-        : "";
-if (misuse !== "") {
-  console.error(`bench: ${misuse}`);
-  process.exit(2);
-}
-const runs = Number(values.runs);
-const minutes = Number(values.minutes);
+const { names, runs, minutes, json } = toolOptions(
+  {
+    name: "bench",
+    usage: `npm run bench -- [NAME…] [--runs N] [--minutes M] [--json FILE]      NAME is one of ${Object.keys(BENCHES).join(", ")}; default: all`,
+  },
+  {
+    allowPositionals: true,
+    options: { runs: { type: "string", default: "5" }, minutes: { type: "string", default: "10" }, json: { type: "string" } },
+  },
+  ({ values, positionals }) => {
+    for (const name of positionals) if (BENCHES[name] === undefined) throw new Misuse(`"${name}" is not one of ${Object.keys(BENCHES).join(", ")}`);
+    return {
+      names: positionals.length > 0 ? positionals : Object.keys(BENCHES),
+      runs: countOf(values.runs, "runs"),
+      minutes: countOf(values.minutes, "minutes"),
+      json: values.json,
+    };
+  },
+);
 
 const figures: Figure[] = [];
-for (const name of positionals.length > 0 ? positionals : Object.keys(BENCHES)) {
+for (const name of names) {
   figures.push(...((await BENCHES[name]?.({ runs, minutes, say: (line) => console.error(`bench: ${line}`) })) ?? []));
 }
 
@@ -95,7 +94,7 @@ for (const row of rows)
       .join("  ")
       .trimEnd(),
   );
-if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(figures, null, 2)}\n`);
+if (json !== undefined) writeFileSync(json, `${JSON.stringify(figures, null, 2)}\n`);
 const missed = figures.filter(({ ours, target, isMoreBetter }) => target !== undefined && (isMoreBetter === true ? ours < target : ours >= target));
 for (const { name, ours, unit, target, isMoreBetter } of missed) {
   console.error(`bench: ${name} is ${round(ours)} ${unit}, the target is ${isMoreBetter === true ? "at least" : "under"} ${round(target ?? 0)}`);

@@ -1,47 +1,69 @@
-import { parseArgs } from "node:util";
 import { messageOf } from "../../src/base/errors.js";
+import { countOf, Misuse, toolOptions } from "../support/tool-options.js";
 import type { PlantedBug } from "./planted-bug.js";
 import { PLANTED_BUGS } from "./planted-bugs.js";
 import { hunt, SEEDS_MAX } from "./planting.js";
 import { type SimulationResult, simulate } from "./simulation.js";
 
-const USAGE = "usage: npm run sim -- --seeds A..B [--steps N] | --seed S --trace [--steps N] | --planted [--only WORDS]";
+const USAGE = "npm run sim -- --seeds A..B [--steps N] | --seed S [--trace] [--steps N] | --planted [--only WORDS]";
 const STEPS_DEFAULT = 2_000;
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
 /** Runs seeds and prints one line per failing one; exits non-zero if there is one. */
 async function main(): Promise<void> {
-  const { values } = parseArgs({
-    options: {
-      seeds: { type: "string" },
-      seed: { type: "string" },
-      steps: { type: "string" },
-      trace: { type: "boolean", default: false },
-      planted: { type: "boolean", default: false },
-      only: { type: "string", default: "" },
-    },
-  });
-  if (values.planted) {
-    await huntAll(PLANTED_BUGS.filter((bug) => bug.name.includes(values.only)));
-    return;
-  }
-  const range = parseRange(values.seeds ?? values.seed ?? "");
-  const steps = parseNumber(values.steps ?? String(STEPS_DEFAULT));
-  if (range === null || steps === null) {
-    process.stderr.write(`${USAGE}\n`);
-    process.exitCode = 2;
+  const { planted, range, steps, trace } = options();
+  if (planted !== null) {
+    await huntAll(planted);
     return;
   }
   const results: SimulationResult[] = [];
   const startedAt = performance.now();
   for (let seed = range.first; seed <= range.last; seed++) {
-    const result = await simulate({ seed, steps, ...(values.trace ? { onTrace: print } : {}) });
+    const result = await simulate({ seed, steps, ...(trace ? { onTrace: print } : {}) });
     if (result.failure !== null) print(`seed ${seed} failed at step ${result.failure.step}: ${result.failure.message}`);
     results.push(result);
   }
   print(summary(results, steps, performance.now() - startedAt));
   if (results.some((result) => result.failure !== null)) process.exitCode = 1;
+}
+
+function options() {
+  return toolOptions(
+    { name: "sim", usage: USAGE },
+    {
+      options: {
+        seeds: { type: "string" },
+        seed: { type: "string" },
+        steps: { type: "string", default: String(STEPS_DEFAULT) },
+        trace: { type: "boolean", default: false },
+        planted: { type: "boolean", default: false },
+        only: { type: "string", default: "" },
+      },
+    },
+    ({ values }) => ({
+      planted: values.planted ? plantedWith(values.only) : null,
+      range: values.planted ? { first: 0, last: 0 } : rangeOf(values.seeds ?? values.seed),
+      steps: countOf(values.steps, "steps"),
+      trace: values.trace,
+    }),
+  );
+}
+
+function plantedWith(words: string): readonly PlantedBug[] {
+  const bugs = PLANTED_BUGS.filter(({ name }) => name.includes(words));
+  if (bugs.length === 0) throw new Misuse(`no planted defect has "${words}" in its name`);
+  return bugs;
+}
+
+/** "A..B" or one number. */
+function rangeOf(text = ""): { readonly first: number; readonly last: number } {
+  if (text === "") throw new Misuse("it is not said which seeds to run");
+  const [first = "", last = first, ...rest] = text.split("..");
+  if (rest.length > 0) throw new Misuse(`"${text}" is not a range of seeds, as 1..300 is`);
+  const range = { first: countOf(first, "as a seed", 0), last: countOf(last, "as a seed", 0) };
+  if (range.last < range.first) throw new Misuse(`"${text}" as seeds: the last one is before the first`);
+  return range;
 }
 
 /** Plants each defect in turn and prints which seed shows it, and how; exits non-zero when one stays hidden. */
@@ -66,16 +88,6 @@ function summary(results: readonly SimulationResult[], steps: number, elapsedMs:
     `${total((counts) => counts.reads)} reads, ${total((counts) => counts.stable)} steps of stable leaders, ` +
     `${total((counts) => counts.damaged)} damaged disks, ${total((counts) => counts.refused)} of them refused, ${total((counts) => counts.diskFailures)} stops for failing disks, ${total((counts) => counts.messages)} messages, ${(elapsedMs / 1000).toFixed(1)} s`
   );
-}
-
-function parseRange(text: string): { readonly first: number; readonly last: number } | null {
-  const [first, last] = text.split("..").map(parseNumber);
-  if (first === undefined || first === null || last === null) return null;
-  return { first, last: last ?? first };
-}
-
-function parseNumber(text: string): number | null {
-  return /^\d+$/.test(text) ? Number(text) : null;
 }
 
 await main();

@@ -6,10 +6,10 @@ import { copyFileSync, mkdtempSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
-import { parseArgs } from "node:util";
 import { messageOf } from "../../src/base/errors.js";
 import { SeededRandom } from "../../src/base/random.js";
 import { BenchLab, repository } from "../bench/lab-command.js";
+import { countOf, toolOptions } from "../support/tool-options.js";
 import { allAnswer, appliedConverges, memberAt, viewThrough } from "./cluster.js";
 import { FAULTS, type Fault, planRounds, type Round } from "./rounds.js";
 import { type Attempt, Writer } from "./writer.js";
@@ -17,13 +17,13 @@ import { type Attempt, Writer } from "./writer.js";
 const MANAGERS = 3;
 const SERVICES = 20;
 
-const { values } = parseArgs({ options: { rounds: { type: "string", default: "200" }, seed: { type: "string" } } });
-const rounds = Number(values.rounds);
-const seed = values.seed === undefined ? Date.now() % 2 ** 31 : Number(values.seed);
-if (!Number.isInteger(rounds) || rounds < 1 || !Number.isInteger(seed) || seed < 0) {
-  console.error(`soak: "${values.rounds}" rounds with seed "${values.seed ?? seed}": a whole number from 1 and one from 0 are needed`);
-  process.exit(2);
-}
+const { rounds, seed } = toolOptions(
+  { name: "soak", usage: "npm run soak -- [--rounds N] [--seed S]   |   npm run soak -- restarts|cgroup2|selinux …" },
+  {
+    options: { rounds: { type: "string", default: "200" }, seed: { type: "string", default: String(Date.now() % 2 ** 31) } },
+  },
+  ({ values }) => ({ rounds: countOf(values.rounds, "rounds"), seed: countOf(values.seed, "as the seed", 0) }),
+);
 
 const lab = new BenchLab([join(repository, "deploy/lab"), "--name", "soak"]);
 const numbers = Array.from({ length: MANAGERS }, (_, index) => index + 1);

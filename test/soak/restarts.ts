@@ -2,20 +2,19 @@
 import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { BenchLab, repository } from "../bench/lab-command.js";
 import { surviveRestarts } from "../support/restart-survival.js";
 import { busyboxTar } from "../support/root-filesystem.js";
+import { countOf, toolOptions } from "../support/tool-options.js";
 
-const { values } = parseArgs({
-  args: process.argv.slice(3),
-  options: { containers: { type: "string", default: "100" }, rounds: { type: "string", default: "10" } },
-});
-const [containers, rounds] = [Number(values.containers), Number(values.rounds)];
-if (![containers, rounds].every((count) => Number.isInteger(count) && count >= 1)) {
-  console.error(`soak: "${values.containers}" containers and "${values.rounds}" rounds: whole numbers from 1 are needed`);
-  process.exit(2);
-}
+const { containers, rounds } = toolOptions(
+  { name: "soak", usage: "npm run soak -- restarts [--containers N] [--rounds N]" },
+  {
+    args: process.argv.slice(3),
+    options: { containers: { type: "string", default: "100" }, rounds: { type: "string", default: "10" } },
+  },
+  ({ values }) => ({ containers: countOf(values.containers, "containers"), rounds: countOf(values.rounds, "rounds") }),
+);
 const folder = mkdtempSync(join(tmpdir(), "soak-restarts-"));
 const lab = new BenchLab([join(repository, "deploy/lab"), "--name", "soak"]);
 try {

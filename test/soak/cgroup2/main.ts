@@ -7,9 +7,9 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseArgs } from "node:util";
 import { messageOf } from "../../../src/base/errors.js";
 import { repository } from "../../bench/lab-command.js";
+import { countOf, toolOptions } from "../../support/tool-options.js";
 import { makeDisk } from "./disk.js";
 import { runMachine } from "./machine.js";
 import { parseReport, type Report } from "./report.js";
@@ -18,15 +18,16 @@ const CONSOLE_LINES = 40;
 /** Starting, with what the first test needs, takes two minutes, and the slowest test one; on a busy machine five times as long. */
 const SILENCE_MS = 600_000;
 
-const { values, positionals } = parseArgs({ options: { minutes: { type: "string", default: "60" } }, allowPositionals: true });
-const [kind, ...files] = positionals;
+const { kind, files, minutes } = toolOptions(
+  { name: "soak", usage: "npm run soak -- cgroup2|selinux [--minutes N] [TEST FILE…]" },
+  {
+    options: { minutes: { type: "string", default: "60" } },
+    allowPositionals: true,
+  },
+  ({ values, positionals: [first, ...rest] }) => ({ kind: first, files: rest, minutes: countOf(values.minutes, "minutes") }),
+);
 /** Permissive at first: nothing in the machine has a label but what tests give one. */
 const parameters = kind === "selinux" ? "security=selinux enforcing=0" : "";
-const minutes = Number(values.minutes);
-if (!Number.isInteger(minutes) || minutes < 1) {
-  console.error(`soak: "${values.minutes}" minutes: a whole number from 1 is needed`);
-  process.exit(2);
-}
 
 const interrupted = new AbortController();
 for (const name of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(name, () => interrupted.abort(new Error(`interrupted by ${name}`)));
