@@ -4,6 +4,7 @@ import type { Entry, MessageType, RaftMessage } from "./message.js";
 export type MessageParts = Pick<RaftMessage, "type" | "to"> & Partial<RaftMessage>;
 
 const NO_ENTRIES: readonly Entry[] = [];
+const NO_MESSAGES: readonly RaftMessage[] = [];
 
 /** These vouch for the sender's term, vote or log, so they wait until those are durable. */
 const AFTER_PERSIST: ReadonlySet<MessageType> = new Set(["append_reply", "vote", "vote_reply"]);
@@ -35,6 +36,7 @@ export class Outbox {
   }
 
   takeImmediate(): readonly RaftMessage[] {
+    if (this.#immediate.length === 0) return NO_MESSAGES;
     const taken = this.#immediate;
     this.#immediate = [];
     return taken;

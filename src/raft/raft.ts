@@ -163,7 +163,9 @@ export class Raft {
   ready(): Ready {
     assert(this.#outstanding === null, "the Ready before was reported persisted");
     const core = this.#core;
-    const afterPersist = core.outbox.takeAfterPersist();
+    const toSelf: RaftMessage[] = [];
+    const toOthers: RaftMessage[] = [];
+    for (const message of core.outbox.takeAfterPersist()) (message.to === core.id ? toSelf : toOthers).push(message);
     const committed = core.log.takeCommitted();
     const hardState = this.#hasChangedHardState() ? core.hardState : null;
     const ready: Ready = {
@@ -172,13 +174,13 @@ export class Raft {
       entries: [...core.log.unstableEntries],
       snapshot: core.log.unstableSnapshot,
       messages: core.outbox.takeImmediate(),
-      messagesAfterPersist: afterPersist.filter((message) => message.to !== core.id),
+      messagesAfterPersist: toOthers,
       committed,
       readStates: core.readStates,
     };
     core.readStates = [];
     this.#hardState = hardState ?? this.#hardState;
-    this.#outstanding = { ready, toSelf: afterPersist.filter((message) => message.to === core.id) };
+    this.#outstanding = { ready, toSelf };
     return ready;
   }
 

@@ -130,9 +130,15 @@ function wholeRecords(found: readonly TailRecord[], { codec }: LogPlace): { read
   const whole = new Map<number, WholeRecord>();
   let foreign: unknown = null;
   for (const record of found) {
+    const other = whole.get(record.sequence);
+    // Byte for byte what was opened already: mostly the second copy.
+    if (other !== undefined && sameBytes(other.sealed, record.sealed)) {
+      whole.set(record.sequence, { ...record, body: other.body });
+      continue;
+    }
     try {
       const body = decodeTailBody(codec.open(tailPlace(record.sequence), record.sealed));
-      const { state, entries } = whole.get(record.sequence)?.body ?? body;
+      const { state, entries } = other?.body ?? body;
       whole.set(record.sequence, { ...record, body: { state: body.state.commit > state.commit ? body.state : state, entries: entries ?? body.entries } });
     } catch (cause) {
       // Torn by a crash, overwritten in part, or damaged: what matters is whether the others are enough.

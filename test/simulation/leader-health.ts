@@ -57,17 +57,22 @@ export class LeaderHealth {
   }
 
   #isInTouch(members: ReadonlyMap<number, SimulatedMember>, leader: SimulatedMember, now: number): boolean {
-    const { term, config } = leader.raft;
-    const { flapperId, touchMax } = this.#world;
-    const isRecent = (to: number, from: number) => {
-      const contact = this.#contact.get(linkOf(from, to));
-      return contact !== undefined && contact.term === term && now - contact.at < touchMax;
-    };
-    const isInTouch = (id: number) => {
-      if (id === leader.id) return true;
-      return id !== flapperId && members.get(id)?.isRunning === true && isRecent(id, leader.id) && isRecent(leader.id, id);
-    };
+    const { id: leaderId, raft } = leader;
+    const { term, config } = raft;
+    const since = now - this.#world.touchMax;
     // Who leaves a joint configuration that it leads may have no vote any more.
-    return config.votersOutgoing.length === 0 && voteResult(config, isInTouch) === "won";
+    if (config.votersOutgoing.length > 0) return false;
+    const result = voteResult(config, (id) => {
+      if (id === leaderId) return true;
+      if (id === this.#world.flapperId || members.get(id)?.isRunning !== true) return false;
+      return this.#hasArrived(linkOf(leaderId, id), term, since) && this.#hasArrived(linkOf(id, leaderId), term, since);
+    });
+    return result === "won";
+  }
+
+  /** Something of this term, after this step. */
+  #hasArrived(link: number, term: number, since: number): boolean {
+    const contact = this.#contact.get(link);
+    return contact !== undefined && contact.term === term && contact.at > since;
   }
 }

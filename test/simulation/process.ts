@@ -24,6 +24,9 @@ import { TickClock } from "./tick-clock.js";
 /** How often what may be written late is written. */
 const FLUSH_TICKS = 20;
 
+/** One for all: nobody asks where it comes from, and to make one takes long. */
+const ENDED = new ClusterError("unavailable", "the process ends");
+
 export interface PendingRead {
   readonly index: number;
   readonly context: number;
@@ -119,7 +122,7 @@ export class MemberProcess {
   /** The machine is off: nothing of this goes on. */
   end(): void {
     this.#isOver = true;
-    this.#stopping.abort(new ClusterError("unavailable", "the process ends"));
+    this.#stopping.abort(ENDED);
     this.#earlyCampaign.stop();
     void this.#driver.stop();
     for (const transfer of this.#incoming) transfer.failed(new Error("the receiver crashed"));

@@ -23,7 +23,8 @@ export class StoredFile {
 
   /** What is written is the writer's again at once. */
   write(bytes: Uint8Array, position: number): void {
-    const change = { bytes: bytes.slice(), position };
+    // Not `slice`, which copies nothing of a Buffer.
+    const change = { bytes: Buffer.from(bytes), position };
     this.#seen = changed(this.#seen, change);
     this.#changes.push(change);
   }
