@@ -26,11 +26,11 @@ export class Outbox {
 
   /** An append that tells nothing but a commit, right after one that is still here and ends where it begins, needs no message of its own. */
   #joinCommit({ to, term, index, logTerm, commit }: RaftMessage): boolean {
-    const at = this.#immediate.findLastIndex((message) => message.type === "append" && message.to === to);
+    const at = this.#immediate.findLastIndex((message) => message.to === to && message.type === "append");
     const before = this.#immediate[at];
     if (before === undefined || before.term !== term) return false;
-    const last = before.entries.at(-1) ?? { index: before.index, term: before.logTerm };
-    if (last.index !== index || last.term !== logTerm) return false;
+    const last = before.entries.at(-1);
+    if ((last?.index ?? before.index) !== index || (last?.term ?? before.logTerm) !== logTerm) return false;
     this.#immediate[at] = { ...before, commit: Math.max(before.commit, commit) };
     return true;
   }

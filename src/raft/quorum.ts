@@ -12,9 +12,10 @@ export function quorumIndex(config: VoterSets, acknowledged: (raftId: number) =>
 
 /** The outcome of an election so far; `vote` is undefined for a voter that has not answered. */
 export function voteResult(config: VoterSets, vote: (raftId: number) => boolean | undefined): VoteResult {
-  const results = [majorityVote(config.voters, vote), majorityVote(config.votersOutgoing, vote)];
-  if (results.includes("lost")) return "lost";
-  return results.includes("pending") ? "pending" : "won";
+  const incoming = majorityVote(config.voters, vote);
+  const outgoing = majorityVote(config.votersOutgoing, vote);
+  if (incoming === "lost" || outgoing === "lost") return "lost";
+  return incoming === "won" && outgoing === "won" ? "won" : "pending";
 }
 
 /** In either configuration of a joint one. */
@@ -27,20 +28,26 @@ function majorityIndex(voters: readonly number[], acknowledged: (raftId: number)
   const indexes = voters.map(acknowledged);
   const needed = majorityOf(voters);
   let highest = 0;
-  for (const index of indexes) if (index > highest && countOf(indexes, (other) => other >= index) >= needed) highest = index;
+  for (const index of indexes) if (index > highest && countAtLeast(indexes, index) >= needed) highest = index;
   return highest;
 }
 
 function majorityVote(voters: readonly number[], vote: (raftId: number) => boolean | undefined): VoteResult {
-  const answers = voters.map(vote);
+  let consents = 0;
+  let refusals = 0;
+  for (const raftId of voters) {
+    const answer = vote(raftId);
+    if (answer === true) consents++;
+    else if (answer === false) refusals++;
+  }
   const needed = majorityOf(voters);
-  if (voters.length === 0 || countOf(answers, (answer) => answer === true) >= needed) return "won";
-  return countOf(answers, (answer) => answer !== false) >= needed ? "pending" : "lost";
+  if (voters.length === 0 || consents >= needed) return "won";
+  return voters.length - refusals >= needed ? "pending" : "lost";
 }
 
-function countOf<T>(values: readonly T[], isCounted: (value: T) => boolean): number {
+function countAtLeast(indexes: readonly number[], index: number): number {
   let count = 0;
-  for (const value of values) if (isCounted(value)) count++;
+  for (const other of indexes) if (other >= index) count++;
   return count;
 }
 

@@ -6,6 +6,10 @@ const SALT_AT = 4;
 const SUM_AT = 8;
 const HEADER_BYTES = 12;
 
+/** One of each for all: nobody asks where they come from, and many records of a tail file are torn. */
+const CUT_SHORT = new ClusterError("invalid_argument", "it is cut short");
+const BROKEN = new ClusterError("invalid_argument", "its seal is broken");
+
 /**
  * The equal of SealedRecords where nobody reads along: a record is bound to its place and shows damage, which a checksum sees to instead of AES-256-GCM. As there, what
  * one start of a member seals has nothing in common with what another start does, so that no part of a write completes another one that was torn: `salt` is of the
@@ -27,18 +31,18 @@ export class CheckedRecords implements RecordCodec {
     record.writeUInt32BE(this.#keys[0] ?? 0);
     record.writeUInt32BE(this.#salt, SALT_AT);
     record.writeUInt32BE(sumOf(place, plain), SUM_AT);
-    mixInto(record, HEADER_BYTES, plain, this.#salt);
+    mixInto(record, HEADER_BYTES, plain, 0, this.#salt);
     return record;
   }
 
   open(place: RecordPlace, record: Uint8Array): Uint8Array {
-    const view = Buffer.from(record.buffer, record.byteOffset, record.length);
-    if (view.length < HEADER_BYTES) throw new ClusterError("invalid_argument", "it is cut short");
-    const plain = Buffer.allocUnsafe(view.length - HEADER_BYTES);
-    mixInto(plain, 0, view.subarray(HEADER_BYTES), view.readUInt32BE(SALT_AT));
-    const sum = view.readUInt32BE(SUM_AT);
-    if (sum !== sumOf(place, plain)) throw new ClusterError("invalid_argument", "its seal is broken");
-    if (!this.#keys.includes(view.readUInt32BE())) throw new ClusterError("unauthenticated", `it is sealed with data key ${view.readUInt32BE()}`);
+    if (record.length < HEADER_BYTES) throw CUT_SHORT;
+    const plain = Buffer.allocUnsafe(record.length - HEADER_BYTES);
+    mixInto(plain, 0, record, HEADER_BYTES, wordAt(record, SALT_AT));
+    const sum = wordAt(record, SUM_AT);
+    if (sum !== sumOf(place, plain)) throw BROKEN;
+    const key = wordAt(record, 0);
+    if (!this.#keys.includes(key)) throw new ClusterError("unauthenticated", `it is sealed with data key ${key}`);
     return plain;
   }
 
@@ -47,7 +51,7 @@ export class CheckedRecords implements RecordCodec {
   }
 
   isCurrent(record: Uint8Array): boolean {
-    return Buffer.from(record).readUInt32BE() === this.#keys[0];
+    return wordAt(record, 0) === this.#keys[0];
   }
 
   /** What these seal and open from now on. */
@@ -57,17 +61,17 @@ export class CheckedRecords implements RecordCodec {
 }
 
 /** Twice is not at all. Four bytes at a time, as they come: this runs for each byte that a member writes or reads. */
-function mixInto(target: Buffer, from: number, bytes: Uint8Array, salt: number): void {
+function mixInto(target: Buffer, start: number, bytes: Uint8Array, from: number, salt: number): void {
   let key = salt;
-  for (let at = 0; at < bytes.length; at += 4) {
+  let to = start;
+  for (let at = from; at < bytes.length; at += 4, to += 4) {
     key = (Math.imul(key, 1_664_525) + 1_013_904_223) | 0;
     const word = wordAt(bytes, at) ^ key ^ (key >>> 16);
-    const to = from + at;
     // What is beyond the end of the target is not written.
-    target[to] = word;
-    target[to + 1] = word >>> 8;
-    target[to + 2] = word >>> 16;
-    target[to + 3] = word >>> 24;
+    target[to] = word >>> 24;
+    target[to + 1] = word >>> 16;
+    target[to + 2] = word >>> 8;
+    target[to + 3] = word;
   }
 }
 
@@ -83,8 +87,8 @@ function mixed(sum: number, word: number): number {
   return product ^ (product >>> 15);
 }
 
-/** Zeros follow the last byte. */
+/** Big-endian, unsigned; zeros follow the last byte. */
 function wordAt(bytes: Uint8Array, at: number): number {
-  if (at + 4 > bytes.length) return (bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16);
-  return bytes[at]! | (bytes[at + 1]! << 8) | (bytes[at + 2]! << 16) | (bytes[at + 3]! << 24);
+  if (at + 4 > bytes.length) return (((bytes[at] ?? 0) << 24) | ((bytes[at + 1] ?? 0) << 16) | ((bytes[at + 2] ?? 0) << 8)) >>> 0;
+  return ((bytes[at]! << 24) | (bytes[at + 1]! << 16) | (bytes[at + 2]! << 8) | bytes[at + 3]!) >>> 0;
 }

@@ -258,8 +258,8 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/raft/quorum.ts",
-        find: "const results = [majorityVote(config.voters, vote), majorityVote(config.votersOutgoing, vote)];",
-        replace: "const results = [majorityVote(config.voters, vote)];",
+        find: "const outgoing = majorityVote(config.votersOutgoing, vote);",
+        replace: 'const outgoing: VoteResult = "won";',
       },
     ],
     profile: JOINT,
