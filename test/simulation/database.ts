@@ -14,10 +14,8 @@ const CLEARED_KEYS = 4;
 export class Database {
   /** As a reader sees it. */
   readonly #seen = new Map<string, Uint8Array>();
-  /** What is in tables, but for the batches of #settled: safe from anything but damage to a record. */
+  /** What is in tables: safe from anything but damage to a record. */
   readonly #tables = new Map<string, Uint8Array>();
-  /** The newest batches of the tables, put there as soon as somebody looks: for many nobody ever does. */
-  #settled: Batch[] = [];
   /** Batches after those in the tables. */
   #journal: Batch[] = [];
   /** The last so many batches of the journal are not durable. */
@@ -134,7 +132,6 @@ export class Database {
   }
 
   #seeAgain(): void {
-    this.#fillTables();
     this.#seen.clear();
     for (const [key, value] of this.#tables) this.#seen.set(key, value);
     for (const batch of this.#journal) apply(batch, this.#seen);
@@ -143,7 +140,6 @@ export class Database {
   /** Damage is done to what is at rest: everything that is left. */
   #replace(change: (map: Map<string, Uint8Array>) => void): void {
     this.open();
-    this.#fillTables();
     change(this.#tables);
     change(this.#seen);
   }
@@ -151,12 +147,7 @@ export class Database {
   /** The oldest batch goes into the tables. */
   #settle(): void {
     const batch = this.#journal.shift();
-    if (batch !== undefined) this.#settled.push(batch);
-  }
-
-  #fillTables(): void {
-    for (const batch of this.#settled) apply(batch, this.#tables);
-    this.#settled = [];
+    if (batch !== undefined) apply(batch, this.#tables);
   }
 
   #anyKey(random: Random): string {
