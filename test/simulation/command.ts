@@ -9,7 +9,8 @@ const ACTIONS: readonly ConfigChangeAction[] = ["add_voter", "add_learner", "rem
 
 export function encodeCommand(command: Command): Uint8Array {
   const numbers = command.type === "write" ? [command.key, command.value] : command.steps.flatMap(({ action, raftId }) => [ACTIONS.indexOf(action), raftId]);
-  const bytes = Buffer.allocUnsafe(1 + 4 * numbers.length);
+  // Not from the pool: an entry stays for long, and would keep a whole block of it.
+  const bytes = Buffer.alloc(1 + 4 * numbers.length);
   bytes[0] = command.type === "write" ? 1 : 2;
   for (let at = 0; at < numbers.length; at++) bytes.writeUInt32BE(numbers[at] ?? 0, 1 + 4 * at);
   return bytes;
