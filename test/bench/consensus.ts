@@ -73,13 +73,21 @@ async function measureTargets(opened: Opened, measure: Measure, bounds: number[]
 
   for (const { name, writes } of writers) await measure(`${name}, warming up`, writes, WARM_UP);
   await measure(`${PLAIN}, warming up`, plain.reads, WARM_UP);
-  await inTurns(
-    writers.map(
+  // Reads and writes in one turn each: they are compared too.
+  await inTurns([
+    ...writers.map(
       ({ name, writes }) =>
         () =>
           measure(`${name}, writes`, writes),
     ),
-  );
+    () => measure(`${ours.name}, reads`, ours.reads),
+    () => measure(PLAIN, plain.reads),
+    ...peers.map(
+      ({ name, reads }) =>
+        () =>
+          measure(`${name}, reads`, reads),
+    ),
+  ]);
   // The first member: with us and mostly with etcd the one that leads.
   await inTurns([
     async () => void bounds.push(2 * (2 * fsyncMs() + (await roundTripMs(lab)))),
@@ -87,15 +95,6 @@ async function measureTargets(opened: Opened, measure: Measure, bounds: number[]
       ({ name, oneWrite }) =>
         () =>
           measure(`${name}, one write at a time`, oneWrite),
-    ),
-  ]);
-  await inTurns([
-    () => measure(`${ours.name}, reads`, ours.reads),
-    () => measure(PLAIN, plain.reads),
-    ...peers.map(
-      ({ name, reads }) =>
-        () =>
-          measure(`${name}, reads`, reads),
     ),
   ]);
 }
