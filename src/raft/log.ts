@@ -1,12 +1,11 @@
 import { assert, defined } from "../base/assert.js";
+import { NO_ITEMS } from "../base/nothing.js";
 import type { Entry, SnapshotMeta } from "./message.js";
 import type { LogStorage } from "./ready.js";
 import { Unstable } from "./unstable.js";
 
 /** Committed entry data handed out in one Ready. */
 const COMMITTED_BYTES_MAX = 16 * 1024 * 1024;
-
-const NOTHING: readonly Entry[] = [];
 
 /** An index and the term of the entry there. */
 export interface LogPosition {
@@ -79,7 +78,7 @@ export class RaftLog {
 
   /** Entries of [low, high), at least one, up to `bytesMax` of data; undefined when `low` is compacted. */
   entries(low: number, high: number, bytesMax: number): readonly Entry[] | undefined {
-    if (low >= high) return NOTHING;
+    if (low >= high) return NO_ITEMS;
     if (low < this.firstIndex) return undefined;
     const offset = this.#unstable.offset;
     if (low >= offset) return limitBytes(this.#unstable.slice(low, high), bytesMax);

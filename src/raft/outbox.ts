@@ -1,10 +1,8 @@
-import type { Entry, MessageType, RaftMessage } from "./message.js";
+import { NO_ITEMS } from "../base/nothing.js";
+import type { MessageType, RaftMessage } from "./message.js";
 
 /** What the sender must say. The rest is zero, empty or null; `from` and `term` are the sender's own. */
 export type MessageParts = Pick<RaftMessage, "type" | "to"> & Partial<RaftMessage>;
-
-const NO_ENTRIES: readonly Entry[] = [];
-const NO_MESSAGES: readonly RaftMessage[] = [];
 
 /** These vouch for the sender's term, vote or log, so they wait until those are durable. */
 const AFTER_PERSIST: ReadonlySet<MessageType> = new Set(["append_reply", "vote", "vote_reply"]);
@@ -36,7 +34,7 @@ export class Outbox {
   }
 
   takeImmediate(): readonly RaftMessage[] {
-    if (this.#immediate.length === 0) return NO_MESSAGES;
+    if (this.#immediate.length === 0) return NO_ITEMS;
     const taken = this.#immediate;
     this.#immediate = [];
     return taken;
@@ -56,7 +54,7 @@ function isOnlyCommit(message: RaftMessage): boolean {
 /** All messages have one shape, written out field by field: the core makes one for nearly all that it does, and spreading the parts would take several times as long. */
 export function messageOf(parts: MessageParts, sender: { readonly id: number; readonly term: number }): RaftMessage {
   const { type, to, from = sender.id, term = sender.term } = parts;
-  const { index = 0, logTerm = 0, entries = NO_ENTRIES, commit = 0, reject = false } = parts;
+  const { index = 0, logTerm = 0, entries = NO_ITEMS, commit = 0, reject = false } = parts;
   const { hintIndex = 0, hintTerm = 0, context = 0, snapshot = null, forced = false } = parts;
   return { type, to, from, term, index, logTerm, entries, commit, reject, hintIndex, hintTerm, context, snapshot, forced };
 }
