@@ -134,7 +134,8 @@ function maybeBeginReads(core: Core, leadership: Leadership): void {
   answerReads(core, leadership);
 }
 
-function answerReads(core: Core, leadership: Leadership): void {
+/** Answers the reads that a quorum of who counts now has confirmed. */
+export function answerReads(core: Core, leadership: Leadership): void {
   const confirmed = leadership.reads.takeConfirmed(core.config, core.id);
   if (confirmed.some(({ from }) => from !== core.id)) tellCommit(core, leadership);
   for (const { from, context, index } of confirmed) {

@@ -1,6 +1,6 @@
 import { memberIds } from "./config-change.js";
 import type { Core, Leadership } from "./core.js";
-import { hasCommittedInTerm, newProgress } from "./leader.js";
+import { answerReads, hasCommittedInTerm, newProgress } from "./leader.js";
 import type { ConfigState } from "./message.js";
 import { isVoter } from "./quorum.js";
 import { appendOwn, broadcastAppend, fillWindow, maybeCommit, maybeSendAppend } from "./replication.js";
@@ -22,6 +22,8 @@ export function switchConfig(core: Core, config: ConfigState): void {
   // A smaller quorum may already have what the larger one lacked. What is in force may now be told, too.
   maybeCommit(core, leadership);
   broadcastAppend(core, leadership);
+  // Whose answer was missing may be gone, and with it the last one that could be asked.
+  answerReads(core, leadership);
   for (const raftId of leadership.progress.keys()) if (raftId !== core.id) fillWindow(core, leadership, raftId);
   if (!isVoter(config, leadership.transferee)) leadership.transferee = 0;
 }
