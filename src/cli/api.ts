@@ -89,7 +89,15 @@ export class Api {
     const outgoing = send({ ...options, method: request.method, path, headers, ...(request.signal === undefined ? {} : { signal: request.signal }) });
     outgoing.on("error", (cause) => onError(request.signal?.aborted ? request.signal.reason : this.#unreachable(cause)));
     if (request.stream === undefined) outgoing.end(body);
-    else request.stream.on("error", onError).pipe(outgoing);
+    else {
+      const { stream } = request;
+      // The daemon waits for the rest, and would keep this process waiting.
+      stream.on("error", (cause) => {
+        onError(cause instanceof CommandFailure ? cause : new CommandFailure(EXIT.refused, `cannot read what is to be sent: ${messageOf(cause)}`, { cause }));
+        outgoing.destroy();
+      });
+      stream.pipe(outgoing);
+    }
     return outgoing;
   }
 

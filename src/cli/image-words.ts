@@ -1,5 +1,5 @@
 import { once } from "node:events";
-import { createReadStream } from "node:fs";
+import { createReadStream, fstatSync } from "node:fs";
 import type { Readable } from "node:stream";
 import { messageOf, systemCodeOf } from "../base/errors.js";
 import { CommandFailure, EXIT } from "./failure.js";
@@ -26,7 +26,8 @@ export function sizeText(bytes: number, digits = 3): string {
 export async function openFile(path: string): Promise<Readable> {
   const stream = createReadStream(path);
   try {
-    await once(stream, "open");
+    const [descriptor] = (await once(stream, "open")) as [number];
+    if (fstatSync(descriptor).isDirectory()) throw new Error("it is a folder");
   } catch (cause) {
     const isMissing = systemCodeOf(cause) === "ENOENT";
     throw new CommandFailure(EXIT.misuse, `cannot read ${path}: ${isMissing ? "there is no such file" : messageOf(cause)}`, { cause });

@@ -72,6 +72,28 @@ export function resolveOwnAddresses(
   return { listenAddress: formatHostPort(listen), advertiseAddress: formatHostPort(advertise), nodeAddress: advertise.host };
 }
 
+/**
+ * What changes of the addresses of a node that is there: null when nothing is asked for. An address to listen on that is the default, which the command lines send
+ * unasked, leaves the present one as it is, unless it is one that this host has lost. Throws as `resolveAdvertiseAddress`, and for an address to listen on that is not this host's.
+ */
+export function movedAddresses(
+  before: { readonly listenAddress: string },
+  asked: { readonly listenAddress: string; readonly advertiseAddress: string },
+  interfaces: Interfaces,
+): { readonly listenAddress: string; readonly advertiseAddress: string } | null {
+  const present = parseHostPort(before.listenAddress);
+  const wanted = resolveListenAddress(asked.listenAddress, interfaces);
+  const isDefault = wanted.host === "0.0.0.0" && wanted.port === DEFAULT_PORT;
+  const listen = isDefault && isOwn(present.host, interfaces) ? present : wanted;
+  if (!isOwn(listen.host, interfaces)) throw new ClusterError("invalid_argument", `cannot listen on ${formatHostPort(listen)}: it is no address of this host`);
+  if (asked.advertiseAddress === "" && listen === present) return null;
+  return { listenAddress: formatHostPort(listen), advertiseAddress: formatHostPort(resolveAdvertiseAddress(asked.advertiseAddress, listen, interfaces)) };
+}
+
+function isOwn(host: string, interfaces: Interfaces): boolean {
+  return host === "0.0.0.0" || host === "::" || Object.values(interfaces).some((addresses) => addresses?.some(({ address }) => address === host));
+}
+
 /** Bridges of container engines are no way for other hosts to reach this one. */
 function isOwnBridge(name: string): boolean {
   return /^(sw[0-9a-f]+|docker\d|br-|veth|cni)/.test(name);

@@ -58,23 +58,23 @@ export async function writeRestored(place: SwarmPlace, backup: Awaited<ReturnTyp
 }
 
 /**
- * Makes a manager that is stopped the only one, with everything that it holds. `movedTo` is where others shall reach it from now on; null leaves that as it is.
+ * Makes a manager that is stopped the only one, with everything that it holds. `movedTo` is where it listens and others shall reach it from now on; null leaves that as it is.
  * Resolves with its state, on the disk; when it rejects, the old one still holds.
  */
 export async function foundAnew(
   place: SwarmPlace,
   { state: old, identity, files }: Pick<ActiveNode, "state" | "identity" | "files">,
-  { before, movedTo }: { readonly before: MemberState; readonly movedTo: string | null },
+  { before, movedTo }: { readonly before: MemberState; readonly movedTo: Pick<SwarmState, "listenAddress" | "advertiseAddress"> | null },
 ): Promise<SwarmState> {
   const codec = await recordsOfMember(files, { isBeginning: false });
-  const advertiseAddress = movedTo ?? old.advertiseAddress;
+  const { listenAddress, advertiseAddress } = movedTo ?? old;
   const self = { nodeId: identity.nodeId, address: advertiseAddress };
   const origin = await salvageMember(place, codec, raftFolderOf(before));
   const member = await foundIncarnation(place, codec, { member: self, origin });
   const { advertiseInterface, ...kept } = old;
   // An address that the operator gives now may be of no interface.
   const where = movedTo !== null || advertiseInterface === undefined ? {} : { advertiseInterface };
-  const state = { ...kept, ...where, advertiseAddress, managers: [self], member };
+  const state = { ...kept, ...where, listenAddress, advertiseAddress, managers: [self], member };
   await saveSwarmState(place.folder, state);
   return state;
 }

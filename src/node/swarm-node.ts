@@ -13,7 +13,7 @@ import type { StoreView } from "../store/view.js";
 import type { ControlReply, ControlRequest } from "../wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../wire/generated/dispatcher.js";
 import type { ActiveNode } from "./active-node.js";
-import { formatHostPort, parseHostPort, resolveAdvertiseAddress } from "./addresses.js";
+import { movedAddresses, parseHostPort } from "./addresses.js";
 import { encodeBackup } from "./backup-file.js";
 import { foundAnew, foundSwarm, openBackup, writeRestored } from "./found-swarm.js";
 import { joinSwarm } from "./join-swarm.js";
@@ -143,7 +143,7 @@ export class SwarmNode implements SwarmBackend {
 
   init(options: InitOptions): Promise<string> {
     return this.#change(async () => {
-      if (options.forceNewCluster) return this.#foundAnew(options.advertiseAddress);
+      if (options.forceNewCluster) return this.#foundAnew(options);
       this.#assertOutside();
       const parts = await foundSwarm(this.#place, options);
       this.#run(parts);
@@ -190,9 +190,14 @@ export class SwarmNode implements SwarmBackend {
       this.#assertOutside();
       const backup = await openBackup(this.#place, options);
       return this.#place.orNothing(async () => {
-        await this.#resume(await writeRestored(this.#place, backup), null);
-        await this.manager?.led();
-        await this.#running?.node.keysKept();
+        try {
+          await this.#resume(await writeRestored(this.#place, backup), null);
+          await this.#lead();
+          await this.#running?.node.keysKept();
+        } catch (cause) {
+          await this.#stopRunning();
+          throw cause;
+        }
         return backup.nodeId;
       });
     });
@@ -226,13 +231,12 @@ export class SwarmNode implements SwarmBackend {
    * Makes this manager the only one, with everything that it holds, when the others are gone for good. Members of the old group are refused from then on;
    * workers come back by themselves, and no task is disturbed. When it fails, this node goes on as it was.
    */
-  async #foundAnew(advertiseAddress: string): Promise<string> {
+  async #foundAnew(asked: Pick<InitOptions, "listenAddress" | "advertiseAddress">): Promise<string> {
     if (this.#stuck !== null) throw new ClusterError("unavailable", this.#stuck.error);
     const node = this.#running?.node;
     const before = node?.state.member ?? null;
     if (node === undefined || before === null) throw notAManager(this.#running !== null);
-    const listen = parseHostPort(node.state.listenAddress);
-    const movedTo = advertiseAddress === "" ? null : formatHostPort(resolveAdvertiseAddress(advertiseAddress, listen, networkInterfaces()));
+    const movedTo = movedAddresses(node.state, asked, networkInterfaces());
     await this.#stopRunning();
     let { state } = node;
     try {
@@ -242,8 +246,15 @@ export class SwarmNode implements SwarmBackend {
     } finally {
       await this.#resume(state, node.files.keys.unlockKey);
     }
-    await this.manager?.led();
+    await this.#lead();
     return node.identity.nodeId;
+  }
+
+  /** Resolves once this node, which is alone in its group, leads. Throws what keeps it from being a manager. */
+  async #lead(): Promise<void> {
+    const node = this.#running?.node;
+    if (node?.isRetired === true) throw new ClusterError("failed_precondition", node.error);
+    await node?.manager?.led();
   }
 
   #requireManager(): ManagerRole {

@@ -63,6 +63,7 @@ export function fromStatus(ended: Partial<StatusObject>, address: string): Clust
   const code = ended.metadata?.get(CODE_KEY)[0];
   if (typeof code === "string" && isErrorCode(code)) return new ClusterError(code, text, { details: detailsOf(ended.metadata) });
   const known = CODE_OF[ended.code ?? status.UNKNOWN] ?? "internal";
+  if (/^Received HTTP status code|without gRPC status/.test(text)) return new ClusterError("unavailable", `what answers at ${address} is no manager: ${text}`);
   if (known !== "unavailable") return new ClusterError(known, `${address}: ${text}`);
   return unreachable(address, reasonOf(text), connectionOf(text));
 }
@@ -75,7 +76,7 @@ export function unreachable(address: string, reason: string, connection?: Connec
 /** The error of a socket to `address`. */
 export function connectionError(address: string, cause: Error): ClusterError {
   const code = systemCodeOf(cause);
-  return unreachable(address, cause.message, code === "ECONNREFUSED" ? "refused" : code === "ECONNRESET" || code === "EPIPE" ? "broken" : "failed");
+  return unreachable(address, reasonOf(cause.message), code === "ECONNREFUSED" ? "refused" : code === "ECONNRESET" || code === "EPIPE" ? "broken" : "failed");
 }
 
 /** A failure that came as a message: the end of a raft stream, or of one of the writes that share a stream. */
@@ -111,7 +112,14 @@ function detailsOf(metadata: Metadata | undefined): Readonly<Record<string, stri
 /** gRPC wraps what the system said: `No connection established. Last error: Error: connect ECONNREFUSED …. Resolution note: `. */
 function reasonOf(text: string): string {
   const inner = /Last error: (?:Error: )?(.*?)\.? Resolution note:/s.exec(text)?.[1] ?? text;
-  return inner.replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)$/, "");
+  return tlsReason(inner) ?? inner.replace(/ \(\d{4}-\d\d-\d\dT[^)]*\)$/, "");
+}
+
+/** OpenSSL's way of saying it: `803C…:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../deps/….c:350:` and a newline. */
+function tlsReason(text: string): string | undefined {
+  const reason = /:error:[0-9A-F]+:[^:]*:[^:]*:([^:]+):/.exec(text)?.[1];
+  if (reason === undefined) return undefined;
+  return reason === "wrong version number" ? "what answers there does not speak TLS" : `no TLS connection came about (${reason})`;
 }
 
 /** gRPC percent-encodes the text, which throws on half of a surrogate pair. */

@@ -57,6 +57,11 @@ describe("a new cluster by force", () => {
 
   test("the last manager founds the cluster anew: services and containers are what they were", async () => {
     const command = ["node", "dist/main/swarm.js", "-H", await lab.lab("socket", "3"), "init", "--force-new-cluster"];
+    expect(await lab.run([...command, "--listen-addr", "10.88.0.99"])).toMatchObject({
+      code: 1,
+      stderr: "swarm: cannot listen on 10.88.0.99:2377: it is no address of this host\n",
+    });
+    expect(await info(3, "{{.Swarm.Managers}}")).toBe("3");
     expect(await lab.run(command)).toMatchObject({ code: 0, stderr: "" });
     expect(await info(3, "{{.Swarm.Managers}} {{.Swarm.ControlAvailable}}")).toBe("1 true");
     expect(await serviceIds(3)).toEqual(services);
@@ -192,6 +197,16 @@ describe("backup and restore", () => {
   test("it is restored by nobody without the passphrase, and nothing is left of the attempt", async () => {
     const wrong = await swarm(3, "restore", `${files}/state`, "--passphrase-file", `${files}/wrong`, "--advertise-addr", "10.88.0.3");
     expect(wrong).toMatchObject({ code: 1, stderr: expect.stringContaining("the passphrase is not the backup's") });
+    expect(await docker.must(3, "info", "--format", "{{.Swarm.LocalNodeState}}")).toBe("inactive");
+  });
+
+  test("it is restored by nobody who cannot listen, and nothing is left of the attempt", async () => {
+    const flags = ["--passphrase-file", `${files}/passphrase`, "--listen-addr", "10.88.0.99", "--advertise-addr", "10.88.0.3"];
+    expect(await swarm(3, "restore", `${files}/state`, ...flags)).toMatchObject({
+      code: 1,
+      stdout: "",
+      stderr: expect.stringMatching(/^swarm: cannot listen on 10\.88\.0\.99:2377: EADDRNOTAVAIL/),
+    });
     expect(await docker.must(3, "info", "--format", "{{.Swarm.LocalNodeState}}")).toBe("inactive");
   });
 

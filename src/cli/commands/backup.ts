@@ -1,10 +1,11 @@
-import { createReadStream } from "node:fs";
-import { open, readFile, rename, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
 import type { Command } from "commander";
 import { messageOf } from "../../base/errors.js";
 import { action, type CliContext } from "../context.js";
 import { misuse } from "../failure.js";
+import { openFile } from "../image-words.js";
+import { OutputFile } from "../output-file.js";
 import { print } from "../output.js";
 
 interface BackupFlags {
@@ -36,43 +37,24 @@ export function addBackupCommands(program: Command): void {
     .action(action<[string, RestoreFlags]>(restore));
 }
 
-/** The file appears under its name only when it is whole and on the disk. It is opened first: an answer that nobody reads would keep this process waiting. */
 async function backup({ api, signal }: CliContext, path: string, flags: BackupFlags): Promise<void> {
   const passphrase = await passphraseOf(flags);
-  const aside = `${path}.part`;
-  await using file = await open(aside, "w", 0o600).catch((cause: unknown) => {
-    throw misuse(`cannot write ${path}: ${messageOf(cause)}`);
-  });
-  let size = 0;
-  try {
-    const reply = await api.open({ method: "POST", path: "/swarm/backup", body: { Passphrase: passphrase }, signal });
-    for await (const chunk of reply as AsyncIterable<Buffer>) {
-      await file.write(chunk);
-      size += chunk.length;
-    }
-    await file.sync();
-    await rename(aside, path);
-  } catch (cause) {
-    await rm(aside, { force: true });
-    throw cause;
-  }
+  await using file = await OutputFile.open(path, 0o600);
+  const reply = await api.open({ method: "POST", path: "/swarm/backup", body: { Passphrase: passphrase }, signal });
+  const size = await file.fill(reply, signal);
   print(`Wrote ${size} bytes to ${path}. Whoever has it and the passphrase has the swarm.`);
 }
 
 async function restore({ api, signal }: CliContext, path: string, flags: RestoreFlags): Promise<void> {
   const options = { Passphrase: await passphraseOf(flags), ListenAddr: flags.listenAddr, AdvertiseAddr: flags.advertiseAddr ?? "" };
-  const file = await open(path).catch((cause: unknown) => {
-    throw misuse(`cannot read ${path}: ${messageOf(cause)}`);
-  });
-  await file.close();
-  const stream = Readable.from(withOptions(options, path));
+  const stream = Readable.from(withOptions(options, await openFile(path)), { objectMode: false });
   const nodeId = await api.call<string>({ method: "POST", path: "/swarm/restore", stream, signal });
   print(`The swarm is restored: this host is its manager ${nodeId}. Other managers have to leave their old swarm by force and join this one.`);
 }
 
-async function* withOptions(options: object, path: string): AsyncGenerator<Uint8Array, void, undefined> {
+async function* withOptions(options: object, file: Readable): AsyncGenerator<Uint8Array, void, undefined> {
   yield Buffer.from(`${JSON.stringify(options)}\n`);
-  yield* createReadStream(path) as AsyncIterable<Uint8Array>;
+  yield* file as AsyncIterable<Uint8Array>;
 }
 
 async function passphraseOf({ passphraseFile }: BackupFlags): Promise<string> {

@@ -1,9 +1,6 @@
-import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
 import { join, resolve } from "node:path";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
-import { messageOf } from "../../base/errors.js";
 import { collect } from "../collect.js";
 import { type CopySide, linkedPath, type PathStat, parseSide, placementOf, statHere, statInContainer } from "../container/copy-paths.js";
 import { packTree } from "../container/pack-tree.js";
@@ -11,6 +8,7 @@ import { unpackTree } from "../container/unpack-tree.js";
 import { action, type CliContext } from "../context.js";
 import { CommandFailure, EXIT, misuse } from "../failure.js";
 import { splitReference } from "../image-words.js";
+import { OutputFile } from "../output-file.js";
 import { print } from "../output.js";
 import { containerPath } from "./container-life.js";
 
@@ -128,19 +126,12 @@ async function copyIn({ api, signal }: CliContext, source: CopySide, destination
   await put(folder, packTree(source.path, name, flags.followLink === true));
 }
 
-/** Into a file beside it first: what has the name is whole. */
 async function exportFiles({ api, signal }: CliContext, name: string, { output }: { readonly output?: string }): Promise<void> {
   if (output === undefined && process.stdout.isTTY) throw misuse("an archive is not for a terminal: give -o a file");
-  const archive = await api.open({ method: "GET", path: `${containerPath(name)}/export`, signal });
-  if (output === undefined) return await pipeline(archive, process.stdout, { end: false });
-  const aside = `${output}.part`;
-  try {
-    await pipeline(archive, createWriteStream(aside));
-    await rename(aside, output);
-  } catch (cause) {
-    await rm(aside, { force: true });
-    throw signal.aborted ? signal.reason : new CommandFailure(EXIT.refused, `cannot write ${output}: ${messageOf(cause)}`, { cause });
-  }
+  const open = () => api.open({ method: "GET", path: `${containerPath(name)}/export`, signal });
+  if (output === undefined) return await pipeline(await open(), process.stdout, { end: false });
+  await using file = await OutputFile.open(output, 0o666);
+  await file.fill(await open(), signal);
 }
 
 async function commit({ api, signal }: CliContext, container: string, image: string | undefined, flags: CommitFlags): Promise<void> {

@@ -1,14 +1,12 @@
-import { createWriteStream } from "node:fs";
-import { rename, rm } from "node:fs/promises";
 import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
-import { messageOf } from "../../base/errors.js";
 import { canonicalReference, parseReference } from "../../model/image-reference.js";
 import { action, type CliContext } from "../context.js";
 import { assertNoContentTrust, type ContentTrustFlag, contentTrustOption } from "../content-trust.js";
-import { CommandFailure, EXIT, misuse } from "../failure.js";
+import { misuse } from "../failure.js";
 import { pullImage } from "../image-pull.js";
 import { encodeReference, openFile, splitReference } from "../image-words.js";
+import { OutputFile } from "../output-file.js";
 import { print } from "../output.js";
 import { registryHeaders } from "../registry-auth.js";
 import { showProgress } from "../transfer-progress.js";
@@ -84,19 +82,12 @@ function wholeName(name: string, isEveryTag: boolean): string {
   return isEveryTag ? `${reference.domain}/${reference.path}` : canonicalReference(reference);
 }
 
-/** Into a file beside it first: what has the name is whole. */
 async function save({ api, signal }: CliContext, names: readonly string[], { output = "-" }: { readonly output?: string }): Promise<void> {
   if (output === "-" && process.stdout.isTTY) throw misuse("an archive is not for a terminal: give -o a file, or pipe it");
-  const reply = await api.open({ method: "GET", path: "/images/get", query: { names }, signal });
-  if (output === "-") return await pipeline(reply, process.stdout, { end: false });
-  const aside = `${output}.part`;
-  try {
-    await pipeline(reply, createWriteStream(aside));
-    await rename(aside, output);
-  } catch (cause) {
-    await rm(aside, { force: true });
-    throw signal.aborted ? signal.reason : new CommandFailure(EXIT.refused, `cannot write ${output}: ${messageOf(cause)}`, { cause });
-  }
+  const open = () => api.open({ method: "GET", path: "/images/get", query: { names }, signal });
+  if (output === "-") return await pipeline(await open(), process.stdout, { end: false });
+  await using file = await OutputFile.open(output, 0o666);
+  await file.fill(await open(), signal);
 }
 
 async function load({ api, signal }: CliContext, { input = "-", quiet }: { readonly input?: string; readonly quiet?: boolean }): Promise<void> {

@@ -1,4 +1,5 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { execFile, execFileSync } from "node:child_process";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { CommandLineWorld } from "../../support/command-line-world.js";
@@ -38,4 +39,58 @@ test("nothing is left of a backup that failed", async () => {
   mkdirSync(join(into, "folder"));
   expect(await backup(join(into, "folder"))).not.toBe(0);
   expect(readdirSync(into)).toEqual(["folder"]);
+});
+
+test.each([
+  ["a folder", (path: string) => mkdirSync(path), /: it is a folder$/m],
+  ["a pipe", (path: string) => void execFileSync("mkfifo", [path]), /: it is neither a file nor a new name$/m],
+])("%s is no place for a file, and stays what it is", async (_what, make, reason) => {
+  const path = join(into, "place");
+  make(path);
+  const { mode } = lstatSync(path);
+  expect(await backup(path)).toBe(2);
+  expect(world.err).toMatch(/^swarm: cannot write .*\/into\/place: /);
+  expect(world.err).toMatch(reason);
+  expect([readdirSync(into), lstatSync(path).mode, world.seen]).toEqual([["place"], mode, []]);
+});
+
+test("what a link leads to is replaced, and the link stays", async () => {
+  world.answer("POST /swarm/backup", "sealed");
+  writeFileSync(join(into, "file"), "before");
+  symlinkSync("file", join(into, "link"));
+  expect(await backup(join(into, "link"))).toBe(0);
+  expect(readFileSync(join(into, "file"), "utf8")).toBe("sealed");
+  expect(lstatSync(join(into, "link")).isSymbolicLink()).toBe(true);
+});
+
+test("a disk that is full in the middle of the last part is noticed", async () => {
+  world.answer("POST /swarm/backup", "sealed".repeat(1_000));
+  const path = join(into, "file");
+  // A limit of the file's size cuts a write short as a full disk does.
+  const swarm = ["node", "dist/main/swarm.js", "-H", `unix://${join(world.folder, "s.sock")}`];
+  const command = [...swarm, "backup", "--passphrase-file", join(world.folder, "passphrase"), path];
+  const ended = await new Promise<{ code: unknown; err: string }>((done) => {
+    execFile("prlimit", ["--fsize=5000", ...command], (cause, _out, err) => done({ code: cause?.code, err }));
+  });
+  expect(ended).toEqual({ code: 1, err: expect.stringMatching(/^swarm: cannot write .*\/into\/file: EFBIG/) });
+  expect(readdirSync(into)).toEqual([]);
+});
+
+test("a backup that cannot be read is named, and nobody waits for the rest of it", async () => {
+  world.answer("POST /swarm/restore", "node");
+  const restore = (path: string) => world.swarm("restore", "--passphrase-file", join(world.folder, "passphrase"), path);
+  expect(await restore(join(into, "nothing"))).toBe(2);
+  expect(await restore(into)).toBe(2);
+  expect(world.err.split("\n")).toEqual([
+    expect.stringMatching(/^swarm: cannot read .*\/into\/nothing: there is no such file$/),
+    expect.stringMatching(/^swarm: cannot read .*\/into: it is a folder$/),
+    "",
+  ]);
+  // What can be opened and not read: the memory of a process, at its begin.
+  const socket = `unix://${join(world.folder, "s.sock")}`;
+  const restored = ["dist/main/swarm.js", "-H", socket, "restore", "--passphrase-file", join(world.folder, "passphrase"), "/proc/self/mem"];
+  const ended = await new Promise<{ code: unknown; err: string }>((done) => {
+    execFile("node", restored, { timeout: 20_000 }, (cause, _out, err) => done({ code: cause?.code, err }));
+  });
+  expect(ended).toEqual({ code: 1, err: expect.stringMatching(/^swarm: cannot read what is to be sent: EIO/) });
 });

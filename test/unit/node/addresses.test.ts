@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { formatHostPort, parseHostPort, resolveAdvertiseAddress, resolveListenAddress } from "../../../src/node/addresses.js";
+import { formatHostPort, movedAddresses, parseHostPort, resolveAdvertiseAddress, resolveListenAddress } from "../../../src/node/addresses.js";
 
 const entry = (address: string, internal = false) => [{ address, internal, family: "IPv4" as const, netmask: "", mac: "", cidr: null }];
 const ONE = { lo: entry("127.0.0.1", true), eth0: entry("10.0.0.5"), sw1a2b3c4d0: entry("172.30.0.1") };
@@ -33,4 +33,20 @@ describe("the advertised address", () => {
     expect(() => resolveAdvertiseAddress("", listen, TWO)).toThrow(/could not choose an IP address to advertise.*10\.0\.0\.5 on eth0, 10\.1\.0\.5 on eth1/));
   test("is what was given", () => expect(resolveAdvertiseAddress("eth1", listen, TWO)).toEqual({ host: "10.1.0.5", port: 2377 }));
   test("is what is listened on", () => expect(resolveAdvertiseAddress("", { host: "10.1.0.5", port: 9 }, TWO)).toEqual({ host: "10.1.0.5", port: 9 }));
+});
+
+describe("the addresses of a node that is there", () => {
+  const moved = (before: string, listenAddress: string, advertiseAddress: string) =>
+    movedAddresses({ listenAddress: before }, { listenAddress, advertiseAddress }, TWO);
+
+  test.each([
+    ["stay when nothing is asked for", "0.0.0.0:2377", "0.0.0.0:2377", "", null],
+    ["stay where they are not the default", "10.0.0.5:99", "0.0.0.0:2377", "", null],
+    ["become what is given", "0.0.0.0:99", "", "eth1", { listenAddress: "0.0.0.0:99", advertiseAddress: "10.1.0.5:99" }],
+    ["become what is listened on", "0.0.0.0:2377", "eth1:99", "", { listenAddress: "10.1.0.5:99", advertiseAddress: "10.1.0.5:99" }],
+    ["are not those that the host has lost", "10.0.0.9:99", "0.0.0.0:2377", "eth0", { listenAddress: "0.0.0.0:2377", advertiseAddress: "10.0.0.5:2377" }],
+  ])("%s", (_what, before, listen, advertise, expected) => expect(moved(before, listen, advertise)).toEqual(expected));
+
+  test("are addresses of this host where it listens", () =>
+    expect(() => moved("0.0.0.0:2377", "10.0.0.9", "eth0")).toThrow("cannot listen on 10.0.0.9:2377: it is no address of this host"));
 });

@@ -35,6 +35,35 @@ test.each<[string, Partial<StatusObject>, string, string, Record<string, string>
     "cannot reach h:1: Call cancelled",
     { connection: "failed" },
   ],
+  [
+    "no TLS",
+    {
+      code: status.UNAVAILABLE,
+      details:
+        "No connection established. Last error: Error: 803CCA55517F0000:error:0A00010B:SSL routines:ssl3_get_record:wrong version number:../deps/openssl/openssl/ssl/record/ssl3_record.c:350:\n. Resolution note: ",
+    },
+    "unavailable",
+    "cannot reach h:1: what answers there does not speak TLS",
+    { connection: "failed" },
+  ],
+  [
+    "another protocol above TLS",
+    {
+      code: status.UNAVAILABLE,
+      details:
+        "No connection established. Last error: Error: 803CCA55517F0000:error:0A000460:SSL routines:ssl3_read_bytes:tlsv1 alert no application protocol:../deps/openssl/openssl/ssl/record/rec_layer_s3.c:1601:SSL alert number 120\n. Resolution note: ",
+    },
+    "unavailable",
+    "cannot reach h:1: no TLS connection came about (tlsv1 alert no application protocol)",
+    { connection: "failed" },
+  ],
+  [
+    "a web server",
+    { code: status.UNIMPLEMENTED, details: "Received HTTP status code 404" },
+    "unavailable",
+    "what answers at h:1 is no manager: Received HTTP status code 404",
+    {},
+  ],
   ["a limit", { code: status.RESOURCE_EXHAUSTED, details: "too large" }, "out_of_range", "h:1: too large", {}],
   ["anything else", { code: status.DATA_LOSS, details: "?" }, "internal", "h:1: ?", {}],
   ["nothing at all", {}, "internal", "h:1: ", {}],
