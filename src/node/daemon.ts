@@ -9,9 +9,7 @@ import type { ListenOptions } from "../api/http/listener.js";
 import { createHttpServer } from "../api/http/server.js";
 import { systemClock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
-import { writeFileDurably } from "../base/durable-file.js";
-import { messageOf, systemCodeOf } from "../base/errors.js";
-import { newId } from "../base/ids.js";
+import { messageOf } from "../base/errors.js";
 import { createLogger, type Logger } from "../base/log.js";
 import { systemRandom } from "../base/random.js";
 import { Engine } from "../engine/engine.js";
@@ -28,6 +26,7 @@ import { readUserRemap } from "../runtime/user-remap.js";
 import { LocalVolumeStore } from "../volumes/local-volume-store.js";
 import { parseHostPort } from "./addresses.js";
 import type { DaemonConfig } from "./config.js";
+import { openEngineId } from "./engine-id.js";
 import { describeHost } from "./host.js";
 import { optimiseSooner } from "./hot-code.js";
 import { Metrics, type MetricsSource } from "./metrics.js";
@@ -81,6 +80,7 @@ interface Life {
 async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<number> {
   const { dataRoot, execRoot } = config;
   const [clock, random, ownerId] = [systemClock, systemRandom, ownerIdOf(dataRoot)];
+  const id = await openEngineId({ dataRoot, execRoot, logger });
   const userRemap = await readUserRemap(config.usernsRemap);
   // As root inside is not root here, but his files are root's: nobody else shall get at a program with set-user-id that he made (CVE-2021-41091).
   if (userRemap !== null) await chmod(dataRoot, 0o710);
@@ -126,7 +126,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     onFailure: life.onFailure,
   });
   const metrics = new Metrics(metricsSource(swarm, runtime));
-  const host = describeHost(config, { id: await engineId(dataRoot), userRemap, startedAtMs: clock.now(), bridge: network.description });
+  const host = describeHost(config, { id, userRemap, startedAtMs: clock.now(), bridge: network.description });
   const backend: Backend = {
     swarm,
     containers: runtime,
@@ -174,19 +174,6 @@ function nativeProgram(name: string): string {
 /** Names every kernel object of this daemon; several daemons may share a machine. */
 function ownerIdOf(dataRoot: string): string {
   return createHash("sha256").update(dataRoot).digest("hex").slice(0, 8);
-}
-
-/** The engine's own id: drawn once, then kept. */
-async function engineId(dataRoot: string): Promise<string> {
-  const path = join(dataRoot, "engine-id");
-  try {
-    return (await readFile(path, "utf8")).trim();
-  } catch (cause) {
-    if (systemCodeOf(cause) !== "ENOENT") throw cause;
-  }
-  const id = newId();
-  await writeFileDurably(path, `${id}\n`);
-  return id;
 }
 
 async function listenersOf({ hosts, tls }: DaemonConfig): Promise<readonly ListenOptions[]> {

@@ -75,6 +75,21 @@ describe("a manager whose disk fails it", () => {
     expect(await services(1)).toEqual(expect.arrayContaining(acknowledged));
   });
 
+  test("is not started without its disk, which would end its containers and make it a new host; goes on when the disk is back", async () => {
+    const containers = await docker.must(1, "ps", "-q");
+    const away = `${data()}-away`;
+    const move = async (from: string, to: string) => expect(await lab.run(["mount", "--move", from, to])).toMatchObject({ code: 0 });
+    await lab.lab("kill", "1");
+    await lab.run(["mkdir", away]);
+    await move(data(), away);
+    expect(await lab.run(["deploy/lab", "--name", lab.name, "start", "1"])).toMatchObject({ code: 1 });
+    expect(lab.logOf(1)).toMatch(/^swarmd: the data root \S+ is not the one that this host's daemon had last: \S+engine-id is missing, .*mount the right one/m);
+    await move(away, data());
+    await lab.lab("start", "1");
+    await docker.nodeIs(2, "node-1", "Ready Active Reachable");
+    expect(await docker.must(1, "ps", "-q")).toBe(containers);
+  });
+
   test("a manager whose log is damaged says where, and is made new by demoting and promoting it", async () => {
     await lab.lab("kill", "3");
     const tail = `/var/lib/swarm-lab/${lab.name}/3/data/swarm/raft/tail`;
