@@ -1,3 +1,6 @@
+import { onAbort } from "../base/abort.js";
+import { EventFollower } from "./event-follower.js";
+
 /** What happened to something of this host; names and words are the engine API's. */
 export interface EngineEvent {
   readonly type: "container" | "volume" | "image" | "network" | "builder";
@@ -14,28 +17,33 @@ const PAST_MAX = 256;
 /** Tells what happens on this host to whoever listens, and remembers the last of it. */
 export class EngineEvents {
   readonly #past: EngineEvent[] = [];
-  readonly #listeners = new Set<(event: EngineEvent) => void>();
+  readonly #followers = new Set<EventFollower>();
 
   /** Oldest first. */
   past(): readonly EngineEvent[] {
     return [...this.#past];
   }
 
-  /** Until the returned function is called. */
-  subscribe(listener: (event: EngineEvent) => void): () => void {
-    this.#listeners.add(listener);
-    return () => this.#listeners.delete(listener);
+  /** What happens from the call on until the signal aborts, in order. Throws ClusterError `out_of_range` when it is not taken in time: see EventFollower. */
+  follow(signal: AbortSignal): AsyncGenerator<EngineEvent, void, undefined> {
+    const follower = new EventFollower();
+    this.#followers.add(follower);
+    onAbort(signal, () => {
+      this.#followers.delete(follower);
+      follower.end();
+    });
+    return follower.events();
   }
 
-  /** How many listen. */
+  /** How many follow. */
   get listenerCount(): number {
-    return this.#listeners.size;
+    return this.#followers.size;
   }
 
   tell(event: EngineEvent): void {
     this.#past.push(event);
     if (this.#past.length > PAST_MAX) this.#past.shift();
-    for (const listener of this.#listeners) listener(event);
+    for (const follower of this.#followers) follower.add(event);
   }
 
   /** All that nobody needs of one kind was removed, and so many bytes are free again. */

@@ -25,7 +25,8 @@ export class NodeInfo {
   readonly #shares = new Map<string, Share>();
   readonly #activeByService = new Map<string, number>();
   readonly #hostPorts = new Map<string, number>();
-  readonly #failures = new Map<string, number[]>();
+  /** Invariant: in the order of the newest failure of each. */
+  readonly #failures = new Map<string, readonly number[]>();
   #nanoCpus = 0n;
   #memoryBytes = 0n;
   #active = 0;
@@ -82,9 +83,16 @@ export class NodeInfo {
 
   /** Notes that a task of the service's spec failed here. */
   noteFailure(serviceKey: string, nowMs: number): void {
-    const recent = this.#recentFailures(serviceKey, nowMs);
-    recent.push(nowMs);
-    this.#failures.set(serviceKey, recent.slice(-FAILURES_MAX));
+    const recent = [...this.#recentFailures(serviceKey, nowMs), nowMs].slice(-FAILURES_MAX);
+    this.#failures.delete(serviceKey);
+    this.#failures.set(serviceKey, recent);
+    // Nobody asks again for what was updated or removed since: it is at the front.
+    for (const key of this.#failures.keys()) if (this.#recentFailures(key, nowMs).length > 0) return;
+  }
+
+  /** How many versions of services are remembered as having failed here. */
+  get failedVersions(): number {
+    return this.#failures.size;
   }
 
   /** Failures within the last five minutes, at most FAILURES_MAX. */
@@ -92,7 +100,7 @@ export class NodeInfo {
     return this.#recentFailures(serviceKey, nowMs).length;
   }
 
-  #recentFailures(serviceKey: string, nowMs: number): number[] {
+  #recentFailures(serviceKey: string, nowMs: number): readonly number[] {
     const all = this.#failures.get(serviceKey);
     if (all === undefined) return [];
     const recent = all.filter((atMs) => atMs > nowMs - FAILURE_WINDOW_MS);

@@ -134,12 +134,13 @@ describe("what happens next", () => {
   });
   afterEach(() => rm(folder, { recursive: true }));
 
-  /** Resolves once the headers are there. */
-  function open(query: string) {
+  /** Resolves once the headers are there. `isRead` false leaves the rest unread until `read` is called. */
+  function open(query: string, { isRead = true } = {}) {
     const stop = new AbortController();
-    const stream = { text: "", isOver: false, stop: () => stop.abort() };
+    const stream = { text: "", isOver: false, stop: () => stop.abort(), read: (): void => undefined };
     return new Promise<typeof stream>((resolve, reject) => {
       const call = request({ socketPath: join(folder, "api.sock"), path: `/events?${query}`, signal: stop.signal }, (response) => {
+        stream.read = () => void response.resume();
         response.on("data", (chunk: Buffer) => {
           stream.text += chunk.toString();
         });
@@ -147,6 +148,7 @@ describe("what happens next", () => {
         response.on("close", () => {
           stream.isOver = true;
         });
+        if (!isRead) response.pause();
         resolve(stream);
       });
       call.on("error", reject);
@@ -199,6 +201,52 @@ describe("what happens next", () => {
       status: 400,
       json: { message: `revision ${revision} is too old: changes are kept from revision ${revision + 50} on; list again` },
     });
+  });
+
+  /** Of a kilobyte each, so that many have no room in the buffers of a connection. */
+  function tellOfContainers(from: number, count: number): void {
+    const attributes = { filler: "x".repeat(1_000) };
+    for (let at = from; at < from + count; at++)
+      fixture.backend.engine.events.tell({ type: "container", action: "start", id: `${at}`, attributes, timeMs: at });
+  }
+  const linesOf = (text: string) => text.split("\n").length - 1;
+
+  test("a stream that fell behind before its end follows nothing any more", async () => {
+    const { store, engine } = fixture.backend;
+    const stream = await open(`until=${Math.floor(Date.now() / 1000) + 1_000}`);
+    expect(engine.events.listenerCount).toBe(1);
+    store.restore([...store.objects()], store.revision + 50);
+    await until("the stream ends", () => stream.isOver);
+    expect(engine.events.listenerCount).toBe(0);
+  });
+
+  test("a client that does not read for long is told without a gap what happened first on the host, and then no more", async () => {
+    const [idle, reader] = [await open("", { isRead: false }), await open("")];
+    for (let from = 0; from < 8_000; from += 2_000) {
+      tellOfContainers(from, 2_000);
+      await until("the client that reads has them", () => linesOf(reader.text) === from + 2_000);
+    }
+    expect(idle.isOver).toBe(false);
+    idle.read();
+    await until("its stream ends", () => idle.isOver, 10);
+    const told = linesOf(idle.text);
+    expect(told).toBeLessThan(8_000 - 4_096);
+    expect(idle.text).toBe(reader.text.split("\n").slice(0, told).join("\n").concat("\n"));
+    reader.stop();
+  });
+
+  test("what happens on the host while the past is told is not left out", async () => {
+    tellOfContainers(EPOCH * 1_000, 200);
+    const stream = await open("since=1", { isRead: false });
+    tellOfContainers(EPOCH * 1_000 + 200, 5);
+    stream.read();
+    await until("all is told", () => linesOf(stream.text) >= 206, 10);
+    expect(
+      events(stream.text)
+        .map(({ Actor }) => Actor.ID)
+        .slice(-205),
+    ).toEqual(Array.from({ length: 205 }, (_, at) => `${EPOCH * 1_000 + at}`));
+    stream.stop();
   });
 
   test("a manager without a leader cannot say whether it knows a revision", async () => {

@@ -30,41 +30,50 @@ export function eventRoutes(app: FastifyInstance, context: RouteContext): void {
     const past = after === undefined && isBounded(window) ? (changes?.past(EVENT_KINDS) ?? []) : [];
     const pastOfHost = isBounded(window) ? backend.engine.events.past() : [];
     const next = changes?.follow({ kinds: EVENT_KINDS, signal: stop.signal, ...(after === undefined ? {} : { after }) });
+    const nextOfHost = backend.engine.events.follow(stop.signal);
     await sendStream(context, request, reply, { contentType: "application/json" }, async (writer, signal) => {
       const write = async (change: AppliedChanges) => {
         for (const event of swarmEvents(change).filter(isWanted)) await writer.write(lineOf(event));
       };
-      for (const change of past) if (isWithin(change.atMs, window)) await write(change);
       const writeOwn = async (event: EngineEvent) => {
         const own = engineEvent(event);
         if (isWithin(event.timeMs, { ...window, sinceMs: undefined }) && isWanted(own)) await writer.write(lineOf(own));
       };
-      for (const event of pastOfHost) if (isWithin(event.timeMs, window)) await writeOwn(event);
-      // One after the other; a client that does not read holds up none but its own.
-      let last = Promise.resolve();
-      const unsubscribe = backend.engine.events.subscribe((event) => {
-        last = last.then(() => writeOwn(event));
-      });
-      stop.signal.addEventListener("abort", unsubscribe, { once: true });
-      await untilOver(window, signal, stop, async () => {
+      const tell = async () => {
+        for (const change of past) if (isWithin(change.atMs, window)) await write(change);
+        for (const event of pastOfHost) if (isWithin(event.timeMs, window)) await writeOwn(event);
+      };
+      const tellOfSwarm = async () => {
         for await (const change of next ?? []) if (change.atMs <= (window.untilMs ?? Number.POSITIVE_INFINITY)) await write(change);
+      };
+      const tellOfHost = async () => {
+        for await (const event of nextOfHost) await writeOwn(event);
+      };
+      await untilOver(window, signal, stop, async () => {
+        await tell();
+        const failed = (cause: unknown) => {
+          stop.abort();
+          throw cause;
+        };
+        // Both have ended when this settles: nothing may be written after the end.
+        const outcomes = await Promise.allSettled([tellOfSwarm().catch(failed), tellOfHost().catch(failed)]);
+        for (const outcome of outcomes) if (outcome.status === "rejected") throw outcome.reason;
       });
     });
   });
 
-  /** Goes on until the window's end or the client's. */
-  async function untilOver({ untilMs }: Window, signal: AbortSignal, stop: AbortController, goOn: () => Promise<void>): Promise<void> {
+  /** Until the window's end or the client's, or the first failure. Nothing is followed any more when it settles. */
+  async function untilOver({ untilMs }: Window, signal: AbortSignal, stop: AbortController, tell: () => Promise<void>): Promise<void> {
     const end = () => stop.abort();
-    const cancel = untilMs === undefined ? end : clock.after(Math.max(untilMs - clock.now(), 0), end);
-    const isOver = new Promise<void>((resolve) => stop.signal.addEventListener("abort", () => resolve(), { once: true })); // Without a swarm, nothing else ends.
+    const cancel = untilMs === undefined ? () => undefined : clock.after(Math.max(untilMs - clock.now(), 0), end);
     signal.addEventListener("abort", end, { once: true });
     try {
       if (signal.aborted || (untilMs !== undefined && untilMs <= clock.now())) end();
-      await goOn();
-      await isOver;
+      await tell();
     } finally {
       signal.removeEventListener("abort", end);
       cancel();
+      end();
     }
   }
 }
