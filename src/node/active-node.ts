@@ -55,6 +55,8 @@ export class ActiveNode {
   #error = "";
   /** Why there is no session with a manager. */
   #sessionError = "";
+  /** Set while the last thing that was heard is a refusal: then `sessionError` is its text. */
+  #isRefused = false;
   /** Why this node's part as a manager is over until the daemon is started again; empty when it is not. */
   #retired = "";
   readonly #failed = deferred<never>();
@@ -96,6 +98,12 @@ export class ActiveNode {
   /** Why this node hears nothing of its managers, once that is no matter of an election any more; empty when it does. */
   get sessionError(): string {
     return this.#sessionError;
+  }
+
+  /** What a manager said when it refused this node, which is not part of the cluster any more: then this one's own manager has no say. Empty otherwise. */
+  get refusal(): string {
+    const hasSay = this.#manager !== null && !this.#manager.isRemoved && this.#manager.leaderAddress() !== "";
+    return this.#isRefused && !hasSay ? this.#sessionError : "";
   }
 
   /** True for a manager whose member of the raft group cannot take part: this node goes on as a worker, and `error` says why. */
@@ -164,6 +172,9 @@ export class ActiveNode {
       describe: () => this.#options.describe(this.identity),
       onMessage: (message) => this.#hear(message),
       onTrouble: (cause) => {
+        const isRefused = isClusterError(cause, "permission_denied");
+        if (this.#isRefused && !isRefused) return; // Who has no say any more asks on, and also hears of less.
+        this.#isRefused = isRefused;
         this.#sessionError = messageOf(cause);
       },
       clock,
@@ -189,6 +200,7 @@ export class ActiveNode {
   #hear(message: SessionMessage): void {
     this.#told = message;
     this.#sessionError = "";
+    this.#isRefused = false;
     const managers = message.managers.map(({ nodeId, address }) => ({ nodeId, address }));
     const before = this.state;
     const heard = { ...before, ...(managers.length === 0 ? {} : { managers }), ...(message.incarnation ? { incarnation: message.incarnation } : {}) };

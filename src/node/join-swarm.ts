@@ -41,6 +41,7 @@ async function certified({ clock }: SwarmPlace, addresses: readonly string[], { 
       const join = () => joinCluster({ address, clock, signal, token: joinToken, availability });
       return { address, credentials: await named(`cannot join through ${address}`, signal, join) };
     } catch (cause) {
+      if (isClusterError(cause, "outcome_unknown")) throw maybeIn(address, cause);
       if (!isClusterError(cause, "unavailable")) throw cause;
       failures.push(cause);
     }
@@ -66,6 +67,14 @@ async function withdraw({ logger }: SwarmPlace, node: ActiveNode): Promise<void>
   });
 }
 
+/** Whoever asks again becomes another node. */
+function maybeIn(address: string, cause: ClusterError): ClusterError {
+  const rest = "look there for one without a host name, remove it, and join again";
+  return new ClusterError("unavailable", `cannot join through ${address}: the managers lost their leader, and may have made a node of this host: ${rest}`, {
+    cause,
+  });
+}
+
 /** Says which step failed, and that time ran out where the signal says so. */
 async function named<T>(step: string, signal: AbortSignal, action: () => Promise<T>): Promise<T> {
   try {
@@ -73,6 +82,7 @@ async function named<T>(step: string, signal: AbortSignal, action: () => Promise
   } catch (cause) {
     if (signal.aborted) throw new ClusterError("deadline_exceeded", `${step}: no answer within ${JOIN_TIMEOUT_MS / 1000} s`, { cause });
     const { code, details } = ClusterError.from(cause);
-    throw new ClusterError(code, `${step}: ${messageOf(cause)}`, { cause, details });
+    // To those who ask this host, "no leader" is of its own swarm.
+    throw new ClusterError(code === "no_leader" ? "unavailable" : code, `${step}: ${messageOf(cause)}`, { cause, details });
   }
 }

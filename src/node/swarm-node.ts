@@ -136,7 +136,7 @@ export class SwarmNode implements SwarmBackend {
       nodeId: node.identity.nodeId,
       nodeAddress: parseHostPort(node.state.advertiseAddress).host,
       isManager: node.manager !== null,
-      error: node.error || (node.manager?.leaderAddress() === "" ? noLeader().message : "") || node.sessionError,
+      error: node.error || node.refusal || (node.manager?.leaderAddress() === "" ? noLeader().message : "") || node.sessionError,
       remoteManagers: members.length > 0 ? members.map(({ nodeId, address }) => ({ nodeId, address })) : node.state.managers,
     };
   }
@@ -259,8 +259,9 @@ export class SwarmNode implements SwarmBackend {
 
   #requireManager(): ManagerRole {
     const { manager } = this;
-    if (manager !== null) return manager;
     const node = this.#running?.node;
+    if (manager !== null && node?.refusal) throw new ClusterError("unavailable", `This node is not a swarm manager: ${node.refusal}`);
+    if (manager !== null) return manager;
     if (node?.isRetired) throw new ClusterError("unavailable", `This node is not a swarm manager: ${node.error}`);
     if (this.#stuck !== null) throw new ClusterError("unavailable", this.#stuck.error);
     throw notAManager(this.#running !== null);

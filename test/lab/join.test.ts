@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
+import { until } from "../support/until.js";
 
 /** What keeps a host from joining is named, in time, and leaves nothing behind. */
 describe("a join that fails", () => {
@@ -55,5 +56,21 @@ describe("a join that fails", () => {
     await docker.must(3, "swarm", "join", "--token", token, "10.88.0.1:2377");
     await docker.nodeIs(1, "node-3", "Ready Active");
     expect((await docker.must(1, "node", "ls", "--quiet")).split("\n")).toHaveLength(2);
+  });
+
+  test("is told when the managers have no leader, and that it may be a node when they lose theirs meanwhile", async () => {
+    await docker.must(1, "node", "promote", "node-3");
+    await docker.nodeIs(1, "node-3", "Ready Active Reachable");
+    await docker.must(2, "swarm", "leave", "--force");
+    await lab.lab("kill", "3");
+    const join = () => docker.try(2, "swarm", "join", "--token", token, "10.88.0.1:2377");
+    const lost = /cannot join through 10\.88\.0\.1:2377: the managers lost their leader, and may have made a node of this host: look there for one/;
+    const none = /cannot join through 10\.88\.0\.1:2377: The swarm does not have a leader/;
+    expect((await join()).stderr).toMatch(new RegExp(`${lost.source}|${none.source}`));
+    await until("nobody leads", async () => (await docker.try(1, "node", "ls")).code !== 0, 30);
+    expect((await join()).stderr).toMatch(none);
+    expect(await docker.must(2, "info", "--format", "{{.Swarm.LocalNodeState}}")).toBe("inactive");
+    await lab.lab("start", "3");
+    await until("somebody leads", async () => (await docker.try(1, "node", "ls")).code === 0, 30);
   });
 });

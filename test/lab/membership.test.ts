@@ -117,6 +117,21 @@ describe("nodes of a swarm", () => {
     await docker.must(2, "service", "update", "--quiet", "--detach", "--label-add", "still=here", "each");
   });
 
+  test("a manager that was removed while it was down says so when it is back, and not that it misses a leader", async () => {
+    await docker.must(3, "swarm", "join", "--token", await docker.must(2, "swarm", "join-token", "-q", "manager"), "10.88.0.2:2377");
+    await docker.nodeIs(2, "node-3", "Ready Active Reachable");
+    await lab.lab("kill", "3");
+    await docker.nodeIs(2, "node-3", "Down Active Unreachable");
+    await docker.must(2, "node", "demote", "node-3");
+    await until("node 3 is removed", async () => (await docker.try(2, "node", "rm", "node-3")).code === 0);
+    await lab.lab("start", "3");
+    await until("node 3 says so", async () => /was removed from the cluster: leave/.test(await docker.must(3, "info", "--format", "{{.Swarm.Error}}")));
+    const said = /This node is not a swarm manager: node .* was removed from the cluster: leave/;
+    await until("node 3 says so to everybody", async () => said.test((await docker.try(3, "node", "ls")).stderr));
+    await docker.must(3, "swarm", "leave", "--force");
+    expect(await swarmState(3)).toBe("inactive false");
+  });
+
   test("the last manager cannot be demoted, and the last service leaves nothing", async () => {
     await docker.must(2, "node", "demote", "node-1");
     // Of two members one goes: until the other leads alone, nobody does.
