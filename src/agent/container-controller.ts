@@ -1,4 +1,5 @@
 import { mkdir, stat } from "node:fs/promises";
+import { AbortScope } from "../base/abort.js";
 import { assert } from "../base/assert.js";
 import { ClusterError, isClusterError, systemCodeOf } from "../base/errors.js";
 import type { ContainerNetwork } from "../model/container-network.js";
@@ -136,10 +137,9 @@ export class ContainerController implements TaskController {
 
   /** Until a status is enough (null), or it has ended; one that is unhealthy is ended. */
   async #watch(task: Task, isEnough: (status: HealthStatus | null) => boolean, signal: AbortSignal): Promise<TaskExit | null> {
-    const stop = new AbortController();
-    const both = AbortSignal.any([signal, stop.signal]);
-    const status = this.#statusThat((each) => each === "unhealthy" || isEnough(each), both);
-    const exit = this.#runtime.wait(this.#id, both).then(() => "exited" as const);
+    using watch = new AbortScope(signal);
+    const status = this.#statusThat((each) => each === "unhealthy" || isEnough(each), watch.signal);
+    const exit = this.#runtime.wait(this.#id, watch.signal).then(() => "exited" as const);
     try {
       // An end that is there already counts more.
       const first = await Promise.race([exit, status]);
@@ -148,7 +148,7 @@ export class ContainerController implements TaskController {
       const end = this.#keep(await this.#runtime.wait(this.#id, signal));
       return { ...end, isUnhealthy: this.#health.statusOf(this.#id) === "unhealthy" };
     } finally {
-      stop.abort();
+      watch.abort();
       await Promise.allSettled([status, exit]);
     }
   }

@@ -1,3 +1,4 @@
+import { AbortScope } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
@@ -38,14 +39,13 @@ export class ImageFetcher {
   async ensure(image: string, credentials: string, signal: AbortSignal): Promise<void> {
     const local = this.#images.resolve(image);
     if (local !== undefined && isFinal(image, local)) return;
-    const late = new AbortController();
-    const waiting = AbortSignal.any([signal, late.signal]);
+    using waiting = new AbortScope(signal);
     const cancel =
       local === undefined
         ? () => undefined
-        : this.#clock.after(REFRESH_MS_MAX, () => late.abort(new ClusterError("deadline_exceeded", `no answer within ${REFRESH_MS_MAX / 1000} s`)));
+        : this.#clock.after(REFRESH_MS_MAX, () => waiting.abort(new ClusterError("deadline_exceeded", `no answer within ${REFRESH_MS_MAX / 1000} s`)));
     try {
-      await this.#pulls.run(`${image} ${credentials}`, waiting, async (pulling) => {
+      await this.#pulls.run(`${image} ${credentials}`, waiting.signal, async (pulling) => {
         await this.#transfer.pull(image, { platform: "", credentials, signal: pulling, onProgress: () => undefined });
       });
     } catch (cause) {

@@ -1,5 +1,5 @@
 import { setMaxListeners } from "node:events";
-import { onAbort } from "../base/abort.js";
+import { AbortScope, aborted } from "../base/abort.js";
 import { Backoff } from "../base/backoff.js";
 import type { Clock } from "../base/clock.js";
 import { isClusterError } from "../base/errors.js";
@@ -8,7 +8,6 @@ import { systemRandom } from "../base/random.js";
 import type { LogSubscription } from "../wire/generated/dispatcher.js";
 import { LogPublisher } from "./log-publisher.js";
 import type { ManagerClient } from "./manager-client.js";
-import { aborted } from "./run-together.js";
 import type { Worker } from "./worker.js";
 
 /** Readers of logs at a time; one more is refused by ignoring it, and the manager reports the node as missing. */
@@ -65,8 +64,7 @@ export class LogSubscriptions {
   }
 
   #publish(subscription: LogSubscription, signal: AbortSignal): void {
-    const stop = new AbortController();
-    const detach = onAbort(signal, () => stop.abort());
+    const stop = new AbortScope(signal);
     const publisher = new LogPublisher({ ...this.#options, subscription });
     const ended = publisher
       .run(stop.signal)
@@ -74,7 +72,7 @@ export class LogSubscriptions {
         if (!stop.signal.aborted) this.#options.logger.info({ err: cause, subscription: subscription.id }, "logs could not be published");
       })
       .finally(() => {
-        detach();
+        stop[Symbol.dispose]();
         this.#publishers.delete(subscription.id);
         const taskIds = publisher.unread();
         if (taskIds.length > 0 && !stop.signal.aborted) this.#publish({ ...subscription, taskIds }, signal);

@@ -1,4 +1,4 @@
-import { onAbort } from "../base/abort.js";
+import { AbortScope, aborted } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
@@ -7,7 +7,7 @@ import type { NodeDescription } from "../model/objects.js";
 import type { SessionMessage } from "../wire/generated/dispatcher.js";
 import { LogSubscriptions } from "./log-subscriptions.js";
 import type { ManagerClient } from "./manager-client.js";
-import { aborted, runTogether } from "./run-together.js";
+import { runTogether } from "./run-together.js";
 import type { Worker } from "./worker.js";
 
 /** How long a manager may take to answer a registration. */
@@ -49,8 +49,7 @@ export class Session {
 
   /** Resolves only when the signal aborts; rejects with the ClusterError that ended the session. */
   async run(signal: AbortSignal): Promise<void> {
-    const scope = new AbortController();
-    const detach = onAbort(signal, () => scope.abort(signal.reason));
+    using scope = new AbortScope(signal);
     const { client, incarnation } = this.#options;
     const messages = client.session({ description: this.#description, sessionId: "", incarnation }, scope.signal)[Symbol.asyncIterator]();
     try {
@@ -69,7 +68,6 @@ export class Session {
       ]);
     } finally {
       scope.abort();
-      detach();
       await messages.return?.().catch((cause: unknown) => this.#options.logger.debug({ err: cause }, "the stream of a lost session ended with an error"));
     }
   }
@@ -137,10 +135,10 @@ export class Session {
   }
 
   async #untilDescriptionIsDue(signal: AbortSignal): Promise<void> {
-    const changed = new AbortController();
+    using changed = new AbortScope(signal);
     const forget = this.#options.onDescriptionChange?.(() => changed.abort());
     try {
-      await this.#options.clock.sleep(DESCRIPTION_PERIOD_MS, AbortSignal.any([signal, changed.signal]));
+      await this.#options.clock.sleep(DESCRIPTION_PERIOD_MS, changed.signal);
     } catch (cause) {
       if (!changed.signal.aborted || signal.aborted) throw cause;
     } finally {

@@ -1,4 +1,4 @@
-import { onAbort } from "../base/abort.js";
+import { aborted, onAbort } from "../base/abort.js";
 import { Backoff } from "../base/backoff.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
@@ -7,7 +7,6 @@ import type { Random } from "../base/random.js";
 import type { Task, TaskState, TaskStatus } from "../model/objects.js";
 import { isAtLeast, isBefore, isTerminal } from "../model/task-state.js";
 import type { Limiter } from "../base/limiter.js";
-import { aborted } from "./run-together.js";
 import type { TaskController, TaskExit } from "./task-controller.js";
 import type { TaskStore } from "./task-store.js";
 import { type TaskStep, planStep } from "./task-step.js";

@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { aborted } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { newContainerId } from "../base/ids.js";
 import type { Logger } from "../base/log.js";
@@ -15,7 +16,6 @@ import { isAtLeast, isTerminal } from "../model/task-state.js";
 import { type AgentNode, taskIdOf } from "./container-config.js";
 import { ContainerController } from "./container-controller.js";
 import { Limiter } from "../base/limiter.js";
-import { aborted } from "./run-together.js";
 import { StatusReporter } from "./status-reporter.js";
 import { TaskRunner } from "./task-runner.js";
 import { TaskStore } from "./task-store.js";

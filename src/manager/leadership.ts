@@ -4,11 +4,3 @@ import { isClusterError } from "../base/errors.js";
 export function isLeadershipLost(cause: unknown): boolean {
   return isClusterError(cause, "no_leader") || isClusterError(cause, "outcome_unknown");
 }
-
-/** Resolves when the signal aborts. */
-export function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener("abort", () => resolve(), { once: true });
-  });
-}

@@ -1,4 +1,5 @@
 import { setMaxListeners } from "node:events";
+import { AbortScope } from "../base/abort.js";
 import type { Logger } from "../base/log.js";
 import { isLeadershipLost } from "./leadership.js";
 
@@ -12,12 +13,11 @@ export interface Loop {
  * Rejects with the first failure; that leadership was lost is none.
  */
 export async function runTerm(loops: readonly Loop[], signal: AbortSignal, logger: Logger): Promise<void> {
-  const over = new AbortController();
-  const end = AbortSignal.any([signal, over.signal]);
+  using end = new AbortScope(signal);
   // Every loop listens, and more than one while it waits: that is no leak.
-  setMaxListeners(0, end);
-  const outcomes = await Promise.allSettled(loops.map((loop) => loop.run(end).finally(() => over.abort())));
-  const causes = outcomes.flatMap((outcome) => (outcome.status === "rejected" && outcome.reason !== end.reason ? [outcome.reason] : []));
+  setMaxListeners(0, end.signal);
+  const outcomes = await Promise.allSettled(loops.map((loop) => loop.run(end.signal).finally(() => end.abort())));
+  const causes = outcomes.flatMap((outcome) => (outcome.status === "rejected" && outcome.reason !== end.signal.reason ? [outcome.reason] : []));
   const failures = causes.filter((cause) => !isLeadershipLost(cause));
   if (failures.length > 0) throw failures[0];
   if (causes.length > 0) logger.info({ err: causes[0] }, "the leader's loops ended: leadership was lost");

@@ -1,6 +1,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Worker } from "../agent/worker.js";
+import { aborted } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
 import { isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
@@ -277,8 +278,7 @@ export class ActiveNode {
 
   /** What no part handles: the daemon has to be started again. */
   async #untilFailure(signal: AbortSignal): Promise<void> {
-    const over = new Promise<void>((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
-    if (!signal.aborted) await Promise.race([over, this.#failed.promise]);
+    await Promise.race([aborted(signal), this.#failed.promise]);
   }
 
   async #stopManager(): Promise<void> {

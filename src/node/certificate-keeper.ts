@@ -1,3 +1,4 @@
+import { AbortScope } from "../base/abort.js";
 import { type Clock, pause } from "../base/clock.js";
 import { isClusterError } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
@@ -129,11 +130,11 @@ export class CertificateKeeper {
   /** Waits for the time, or for a certificate that was replaced for another reason and has a time of its own. */
   async #untilRenewal(dueMs: number, signal: AbortSignal): Promise<void> {
     const { identity, clock, random } = this.#options;
-    const replaced = new AbortController();
+    using replaced = new AbortScope(signal);
     const stop = identity.onReplace(() => replaced.abort());
     try {
-      await pause(clock, dueMs, AbortSignal.any([signal, replaced.signal]));
-      if (replaced.signal.aborted) await this.#untilRenewal(planRenewal(identity.identity, random) - clock.now(), signal);
+      await pause(clock, dueMs, replaced.signal);
+      if (replaced.signal.aborted && !signal.aborted) await this.#untilRenewal(planRenewal(identity.identity, random) - clock.now(), signal);
     } finally {
       stop();
     }

@@ -1,4 +1,6 @@
+import { setMaxListeners } from "node:events";
 import type { MemberStatus } from "../api/http/backend.js";
+import { AbortScope } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
@@ -84,6 +86,8 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
       leaderAddress: () => this.leaderAddress(),
       write: (request) => this.write(request),
     });
+    // All that follow the changes listen.
+    setMaxListeners(0, this.#stop.signal);
     // Who waits for it hears of it; nobody has to.
     this.#failure.promise.catch(() => undefined);
   }
@@ -185,7 +189,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   /** As the store's own, until this member stops. */
   readonly changes: Pick<Store, "past" | "follow"> = {
     past: (kinds) => this.store.past(kinds),
-    follow: (options) => this.store.follow({ ...options, signal: AbortSignal.any([options.signal, this.#stop.signal]) }),
+    follow: (options) => this.store.follow({ ...options, signal: new AbortScope(options.signal, this.#stop.signal).signal }),
   };
 
   write(request: ControlRequest): Promise<ControlReply> {

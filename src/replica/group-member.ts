@@ -1,3 +1,4 @@
+import { aborted } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
@@ -103,16 +104,12 @@ export class GroupMember implements Proposer, RaftInbox {
 
   /** Settles when everything that it started has stopped. Rejects when the disk failed: this member must be started again. */
   async run(signal: AbortSignal): Promise<void> {
-    const aborted = new Promise<void>((resolve) => {
-      if (signal.aborted) resolve();
-      else signal.addEventListener("abort", () => resolve(), { once: true });
-    });
     this.#driver.start();
     // Who is alone need not wait whether anybody else leads.
     const { voters } = this.#parts.membership.config;
     if (voters.length === 1 && voters[0] === this.#parts.raftId) this.#raft.campaign();
     try {
-      await Promise.race([this.#driver.failure, aborted]);
+      await Promise.race([this.#driver.failure, aborted(signal)]);
     } catch (cause) {
       this.#parts.logger.error({ err: cause }, "this member stops taking part in the raft group until it is started again");
       throw cause;

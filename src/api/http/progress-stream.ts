@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { AbortScope } from "../../base/abort.js";
 import type { RouteContext } from "./context.js";
 import type { Json } from "./json.js";
 import { progressError, progressLine, sendStream } from "./stream.js";
@@ -64,7 +65,7 @@ export async function streamProgress(
 
 /** Aborts when the client goes away, or has its answer, or the server closes. */
 export function goneSignal(reply: FastifyReply, { closing }: RouteContext): AbortSignal {
-  const gone = new AbortController();
+  const gone = new AbortScope(closing);
   reply.raw.once("close", () => gone.abort());
-  return AbortSignal.any([gone.signal, closing]);
+  return gone.signal;
 }

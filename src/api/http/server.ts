@@ -1,3 +1,4 @@
+import { setMaxListeners } from "node:events";
 import type { RequestListener, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import fastify, { type FastifyInstance } from "fastify";
@@ -89,6 +90,8 @@ const ROUTES = [
 
 export function createHttpServer(options: HttpServerOptions): HttpServer {
   const closing = new AbortController();
+  // All streams listen.
+  setMaxListeners(0, closing.signal);
   const context: RouteContext = { ...options, closing: closing.signal };
   const app = createApp(context);
   const upgrade = hijackHandler(context, commonHeaders(options.backend));

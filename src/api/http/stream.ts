@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { AbortScope } from "../../base/abort.js";
 import { messageOf } from "../../base/errors.js";
 import type { RouteContext } from "./context.js";
 import { stringifyJson } from "./json.js";
@@ -28,12 +29,12 @@ export async function sendStream(
   produce: (writer: StreamWriter, signal: AbortSignal) => Promise<void>,
 ): Promise<void> {
   const raw = reply.raw;
-  const gone = new AbortController();
+  using gone = new AbortScope(context.closing);
   const onClose = () => gone.abort();
   raw.once("close", onClose);
   raw.on("error", (cause) => context.logger.debug({ err: cause, url: request.url }, "the client of a stream is gone"));
   const { socket } = raw;
-  const signal = AbortSignal.any([gone.signal, context.closing]);
+  const { signal } = gone;
   reply.hijack();
   raw.writeHead(200, { "Content-Type": options.contentType });
   raw.flushHeaders();

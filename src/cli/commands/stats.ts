@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { AbortScope } from "../../base/abort.js";
 import { systemClock } from "../../base/clock.js";
 import { type StatsJson, type StatsRow, statsColumns } from "../container/stats.js";
 import { runningContainers, StatsWatch } from "../container/stats-watch.js";
@@ -38,9 +39,8 @@ async function stats(context: CliContext, names: readonly string[], flags: Stats
     return;
   }
   const { api, signal } = context;
-  const end = new AbortController();
-  const stop = AbortSignal.any([signal, end.signal]);
-  const watch = new StatsWatch(api, stop);
+  using end = new AbortScope(signal);
+  const watch = new StatsWatch(api, end.signal);
   let isEnded = false;
   const following = names.length === 0 ? watch.followAll(flags.all === true) : followNamed(context, watch, names);
   const ended = following.finally(() => {

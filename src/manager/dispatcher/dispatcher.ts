@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
+import { AbortScope, aborted } from "../../base/abort.js";
 import type { Clock } from "../../base/clock.js";
 import { ClusterError } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
@@ -20,7 +21,6 @@ import type {
   UpdateTaskStatusRequest,
 } from "../../wire/generated/dispatcher.js";
 import type { Membership } from "../control/membership.js";
-import { aborted } from "../leadership.js";
 import { nextTurn } from "../../base/next-turn.js";
 import { AssignmentSet } from "./assignment-set.js";
 import type { Caller } from "./caller.js";
@@ -71,7 +71,7 @@ export class Dispatcher {
 
   /** Runs until the signal aborts; rejects when a write is lost with the leadership. Every stream has been told to end by then. */
   async run(signal: AbortSignal): Promise<void> {
-    const over = new AbortController();
+    using over = new AbortScope(signal);
     let failure: unknown;
     const fail = (cause: unknown) => {
       failure ??= cause;
@@ -83,7 +83,7 @@ export class Dispatcher {
       const started = nodes.start(this.#graceMs());
       this.#nodes = nodes;
       started.catch(fail);
-      await aborted(AbortSignal.any([signal, over.signal]));
+      await aborted(over.signal);
     } finally {
       this.#nodes = null;
       stop();
@@ -99,7 +99,7 @@ export class Dispatcher {
    */
   async *session(caller: Caller, request: SessionRequest, signal: AbortSignal): AsyncGenerator<SessionMessage, void, undefined> {
     const session = await this.#register(caller, request);
-    const end = AbortSignal.any([signal, session.signal]);
+    using end = new AbortScope(signal, session.signal);
     let sent: SessionMessage | undefined;
     for (;;) {
       if (session.signal.aborted) throw session.signal.reason;
@@ -108,7 +108,7 @@ export class Dispatcher {
         sent = message;
         yield message;
       }
-      if (await isOver(session.news.changed(end), signal)) return;
+      if (await isOver(session.news.changed(end.signal), signal)) return;
     }
   }
 
@@ -150,13 +150,13 @@ export class Dispatcher {
   /** All tasks of the node, then what changes. Ends with the session's error when the session is over. */
   async *assignments(caller: Caller, request: AssignmentsRequest, signal: AbortSignal): AsyncGenerator<AssignmentsMessage, void, undefined> {
     const session = this.#sessionOf(caller, request.sessionId);
-    const end = AbortSignal.any([signal, session.signal]);
+    using end = new AbortScope(signal, session.signal);
     const set = new AssignmentSet();
     const changes = this.#taskChanges.follow(caller.nodeId);
     try {
       yield set.complete(this.#store.view.tasks.byNode(caller.nodeId));
       for (;;) {
-        if (await isOver(changes.changed(end), signal)) return;
+        if (await isOver(changes.changed(end.signal), signal)) return;
         // Whatever else this turn brings goes into the same message.
         await nextTurn();
         const message = set.incremental(changes.take().map((id) => [id, this.#store.view.tasks.get(id)] as const));

@@ -1,3 +1,5 @@
+import { setMaxListeners } from "node:events";
+import { AbortScope } from "../../base/abort.js";
 import { ClusterError, messageOf } from "../../base/errors.js";
 import { newId } from "../../base/ids.js";
 import type { Logger } from "../../base/log.js";
@@ -40,6 +42,8 @@ export class LogBroker {
   /** Serves until the signal aborts; every stream has been told to end by then. */
   async run(signal: AbortSignal): Promise<void> {
     const serving = new AbortController();
+    // All streams listen.
+    setMaxListeners(0, serving.signal);
     this.#serving = serving;
     const loop = new PassLoop();
     const stop = this.#store.watch((events) => {
@@ -68,9 +72,10 @@ export class LogBroker {
     for (const id of selector.taskIds) if (this.#store.view.tasks.get(id) === undefined) throw new ClusterError("not_found", `task ${id} not found`);
     const subscriber = new LogSubscriber({ id: newId(), selector, options });
     this.#subscribers.set(subscriber.id, subscriber);
+    using end = new AbortScope(signal, serving.signal);
     try {
       this.#target(subscriber);
-      yield* subscriber.batches(AbortSignal.any([signal, serving.signal]), signal);
+      yield* subscriber.batches(end.signal, signal);
     } finally {
       this.#subscribers.delete(subscriber.id);
       subscriber.close();
@@ -86,14 +91,14 @@ export class LogBroker {
     const listener: Listener = { news: new Wakeable(), end: new AbortController() };
     this.#listeners.set(caller.nodeId, listener);
     this.#retarget();
-    const end = AbortSignal.any([signal, serving.signal, session.signal, listener.end.signal]);
+    using end = new AbortScope(signal, serving.signal, session.signal, listener.end.signal);
     /** Per subscription, the tasks that the node was told of on this stream. */
     const told = new Map<string, Set<string>>();
     try {
       for (;;) {
         yield* this.#newsFor(caller.nodeId, told);
         try {
-          await listener.news.changed(end);
+          await listener.news.changed(end.signal);
         } catch (cause) {
           if (signal.aborted) return;
           throw cause;

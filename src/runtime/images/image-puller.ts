@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { AbortScope } from "../../base/abort.js";
 import { ClusterError } from "../../base/errors.js";
 import { Limiter } from "../../base/limiter.js";
 import { type ImageReference, canonicalReference, familiarName, familiarReference, parseReference } from "../../model/image-reference.js";
@@ -138,7 +139,7 @@ class PullOperation {
   /** The first failure ends the others: nothing of them is in use when this settles. */
   async #layers(layers: readonly Descriptor[], diffIds: readonly string[]): Promise<void> {
     const limiter = new Limiter(DOWNLOADS_MAX);
-    const failed = new AbortController();
+    using failed = new AbortScope(this.#operation.options.signal);
     for (const layer of layers) this.#report(layer, { status: "Pulling fs layer" });
     const seen = new Map<string, Promise<void>>();
     const all = layers.map((layer, index) => {
@@ -153,9 +154,8 @@ class PullOperation {
     if (failed.signal.aborted) throw failed.signal.reason;
   }
 
-  async #layer(layer: Descriptor, diffId: string, limiter: Limiter, failed: AbortSignal): Promise<void> {
-    const { intake, options } = this.#operation;
-    const signal = AbortSignal.any([failed, options.signal]);
+  async #layer(layer: Descriptor, diffId: string, limiter: Limiter, signal: AbortSignal): Promise<void> {
+    const { intake } = this.#operation;
     if ((await intake.hasBlob(layer.digest)) && (await intake.hasLayer(diffId))) return this.#report(layer, { status: "Already exists" });
     await limiter.run(async () => {
       signal.throwIfAborted();
