@@ -1,6 +1,5 @@
-import { AbortScope } from "../base/abort.js";
 import { type Clock, pause } from "../base/clock.js";
-import { isClusterError } from "../base/errors.js";
+import { ClusterError, isClusterError } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
 import { Turns } from "../base/turns.js";
@@ -31,6 +30,8 @@ export interface CertificateKeeperOptions {
 const RETRY_MS = 60_000;
 /** The same for a certificate that is outside its validity: until one succeeds, this node is nobody. */
 const LATE_RETRY_MS = 2_000;
+/** Between two looks at the clock while a renewal is not due. */
+const LOOK_MS = 60_000;
 
 /** Keeps a node's certificate valid, and replaces it with the roots that it trusts when it is told to: on the disk first, then in use. */
 export class CertificateKeeper {
@@ -44,21 +45,21 @@ export class CertificateKeeper {
 
   /** Renews it at its time, until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
-    const { identity, clock, random, logger } = this.#options;
+    const { identity, clock, logger } = this.#options;
     while (!signal.aborted) {
-      const isLate = !this.#isCertified();
-      const dueMs = isLate ? 0 : planRenewal(identity.identity, random) - clock.now();
       try {
-        await this.#untilRenewal(dueMs, signal);
+        await this.#untilRenewal(signal);
         if (signal.aborted) return;
         await this.renew(signal);
-        if (this.#isCertified()) continue;
-        logger.warn({ notBeforeMs: identity.identity.notBeforeMs }, "the new certificate does not seem valid either: this host's clock is wrong");
+        if (!this.#isCertified()) {
+          logger.warn({ notBeforeMs: identity.identity.notBeforeMs }, "the new certificate does not seem valid either: this host's clock is wrong");
+        }
+        // Never at once again, however little of its life the new one has left.
         await pause(clock, RETRY_MS, signal);
       } catch (cause) {
         if (signal.aborted) return;
         logger.warn({ err: cause, expiresAtMs: identity.identity.expiresAtMs }, "the certificate could not be renewed; trying again");
-        await pause(clock, isLate ? LATE_RETRY_MS : RETRY_MS, signal);
+        await pause(clock, this.#isCertified() ? RETRY_MS : LATE_RETRY_MS, signal);
       }
     }
   }
@@ -83,7 +84,7 @@ export class CertificateKeeper {
   async #renewNow(signal: AbortSignal): Promise<void> {
     if (await this.#reissue()) return;
     const { identity, logger } = this.#options;
-    let failure: unknown;
+    let failure: unknown = new ClusterError("unavailable", "no manager is known");
     for (const address of this.#options.managers()) {
       try {
         await this.#certify(await this.#askedOf(address, signal));
@@ -127,14 +128,18 @@ export class CertificateKeeper {
     return isValidAt(this.#options.identity.identity, this.#options.clock.now());
   }
 
-  /** Waits for the time, or for a certificate that was replaced for another reason and has a time of its own. */
-  async #untilRenewal(dueMs: number, signal: AbortSignal): Promise<void> {
+  /**
+   * Waits until the clock says that it is time, or that the certificate is outside its validity. The clock is looked at again and again: it may be set meanwhile, timers
+   * stand still while a machine sleeps, and none lasts for the weeks until then. A certificate that was replaced for another reason has a time of its own.
+   */
+  async #untilRenewal(signal: AbortSignal): Promise<void> {
     const { identity, clock, random } = this.#options;
-    using replaced = new AbortScope(signal);
-    const stop = identity.onReplace(() => replaced.abort());
+    let dueMs = planRenewal(identity.identity, random);
+    const stop = identity.onReplace(() => {
+      dueMs = planRenewal(identity.identity, random);
+    });
     try {
-      await pause(clock, dueMs, replaced.signal);
-      if (replaced.signal.aborted && !signal.aborted) await this.#untilRenewal(planRenewal(identity.identity, random) - clock.now(), signal);
+      while (!signal.aborted && this.#isCertified() && clock.now() < dueMs) await pause(clock, Math.min(dueMs - clock.now(), LOOK_MS), signal);
     } finally {
       stop();
     }

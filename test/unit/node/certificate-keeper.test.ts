@@ -1,0 +1,141 @@
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { FakeClock } from "../../../src/base/clock.js";
+import { silentLogger } from "../../../src/base/log.js";
+import { SeededRandom } from "../../../src/base/random.js";
+import { CertificateKeeper } from "../../../src/node/certificate-keeper.js";
+import { createCsr } from "../../../src/pki/csr.js";
+import { IdentityFiles } from "../../../src/pki/identity-files.js";
+import { createNodeKey } from "../../../src/pki/keys.js";
+import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../../src/pki/node-certificate.js";
+import { LiveIdentity } from "../../../src/rpc/live-identity.js";
+import { Store } from "../../../src/store/store.js";
+import { CaService } from "../../../src/wire/generated/ca.js";
+import type { ServiceHandlers } from "../../../src/rpc/server-call.js";
+import { testCluster } from "../../support/cluster-object.js";
+import { Opened } from "../../support/disposables.js";
+import { eventually } from "../../support/eventually.js";
+import { MemoryProposer } from "../../support/memory-proposer.js";
+import { TestCa } from "../../support/rpc-cluster.js";
+import { testNode } from "../../support/services.js";
+
+const DAY_MS = 24 * 3_600_000;
+/** Longest that a timer of Node.js lasts. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+
+const opened = new Opened();
+const ca = new TestCa();
+let folder: string;
+let stop: () => Promise<void> = () => Promise.resolve();
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "certificate-keeper-"));
+});
+afterEach(async () => {
+  await stop();
+  await opened.close();
+  await rm(folder, { recursive: true });
+});
+
+/** A clock that a test sets, and whose timers last no longer than real ones. */
+class SetClock extends FakeClock {
+  #aheadMs = 0;
+
+  set(byMs: number): void {
+    this.#aheadMs += byMs;
+  }
+
+  override now(): number {
+    return super.now() + this.#aheadMs;
+  }
+
+  override after(delayMs: number, call: () => void): () => void {
+    return super.after(Math.min(delayMs, TIMER_MS_MAX), call);
+  }
+}
+
+/** The keeper of a manager with a certificate of 90 days and the cluster's key, which asks who the test says. */
+async function keeperOf(options: { readonly managers?: () => readonly string[]; readonly ageDays?: number } = {}) {
+  const clock = new SetClock(Date.now());
+  const key = createNodeKey();
+  const request = { rootCa: ca.root, csr: createCsr(key), nodeId: "n1", role: "manager", clusterId: ca.clusterId } as const;
+  const certificate = issueNodeCertificate({ ...request, validityMs: NODE_VALIDITY_MS, nowMs: clock.now() - (options.ageDays ?? 0) * DAY_MS });
+  const credentials = { rootCertificate: ca.root.certificate, certificate, key };
+  const files = await IdentityFiles.create({ folder, clock }, credentials);
+  const identity = new LiveIdentity(credentials);
+  const store = new Store({ clock });
+  new MemoryProposer(store);
+  await store.update((tx) => {
+    tx.create("cluster", testCluster({ id: ca.clusterId, rootCa: { ...ca.root, joinTokens: null, rotation: null, lastForcedRotation: 0 } }));
+    tx.create("node", { ...testNode("n1"), role: "manager" });
+  });
+  const keeper = new CertificateKeeper({
+    files,
+    identity,
+    manager: () => ({ store }),
+    managers: options.managers ?? (() => []),
+    toldRoots: () => "",
+    clock,
+    random: new SeededRandom(1),
+    logger: silentLogger,
+  });
+  const over = new AbortController();
+  const ended = keeper.run(over.signal);
+  stop = async () => {
+    over.abort();
+    await ended;
+  };
+  return { clock, identity, certificate };
+}
+
+test("a renewal waits for its time, also when no timer lasts that long", async () => {
+  const askedAt: number[] = [];
+  const { clock, identity } = await keeperOf({
+    managers: () => {
+      askedAt.push(clock.now());
+      return [];
+    },
+  });
+  const { notBeforeMs, expiresAtMs } = identity.identity;
+  await clock.advance(25 * DAY_MS);
+  expect(askedAt).toEqual([]);
+  clock.set(50 * DAY_MS);
+  await clock.advance(60_000);
+  expect(askedAt).toHaveLength(1);
+  expect(askedAt[0]).toBeGreaterThan(notBeforeMs + (expiresAtMs - notBeforeMs) * 0.5);
+});
+
+test.each([
+  ["ahead, past the certificate", 400 * DAY_MS],
+  ["back, before it", -400 * DAY_MS],
+])("a clock that is set %s, is noticed within a minute", async (_where, byMs) => {
+  const { clock, identity, certificate } = await keeperOf();
+  await clock.advance(1_000);
+  clock.set(byMs);
+  await clock.advance(60_000);
+  await eventually("the manager has issued itself a certificate", () => identity.credentials.certificate !== certificate);
+  expect(Math.abs(identity.identity.notBeforeMs - clock.now())).toBeLessThan(2 * 3_600_000);
+});
+
+test("a certificate that is due the moment it comes is not renewed again at once", async () => {
+  let issued = 0;
+  const handlers: Pick<ServiceHandlers<typeof CaService>, "issueCertificate"> = {
+    issueCertificate: async ({ csr }) => {
+      issued++;
+      const request = { rootCa: ca.root, csr, nodeId: "n1", role: "manager", clusterId: ca.clusterId } as const;
+      // Dated back by an hour, with a minute left.
+      const certificate = issueNodeCertificate({ ...request, validityMs: 3_600_000, nowMs: Date.now() - 59 * 60_000 });
+      return { nodeId: "n1", role: "manager", certificate, rootCertificate: ca.root.certificate };
+    },
+  };
+  const refused = () => Promise.reject(new Error("not asked for here"));
+  const server = opened.use(ca.server(ca.identity("m1"))).add(CaService, { ...handlers, rootCertificate: refused, renewalNonce: refused, renewLate: refused });
+  const address = `127.0.0.1:${await server.listen("127.0.0.1:0")}`;
+  const { clock, identity } = await keeperOf({ managers: () => [address], ageDays: 80 });
+  await eventually("the keeper sleeps", () => clock.pending > 0, 10_000);
+  expect(issued).toBe(1);
+  const { certificate } = identity.credentials;
+  await clock.advance(60_000);
+  await eventually("it has renewed once more", () => identity.credentials.certificate !== certificate);
+});
