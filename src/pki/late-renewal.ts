@@ -15,6 +15,9 @@ export interface LateRenewal {
   readonly signature: Uint8Array;
 }
 
+/** A certificate and the one that it brings along are under 2,000 bytes; anonymous callers send these, and each in a chain costs a look at its signature. */
+const CERTIFICATE_CHARACTERS_MAX = 8192;
+
 /** Signs for a late renewal, with the key (PEM) of the old certificate. */
 export function signLateRenewal(renewal: Omit<LateRenewal, "signature">, key: string): Buffer {
   return sign("sha256", signedBytes(renewal), readPrivateKey(key));
@@ -25,8 +28,9 @@ export function signLateRenewal(renewal: Omit<LateRenewal, "signature">, key: st
  * Throws ClusterError `unauthenticated`. Whether the node still is one, and with this key, only the leader's store can say.
  */
 export function verifyLateRenewal(renewal: LateRenewal, trust: { readonly rootCertificate: string; readonly clusterId: string }): CertificateIdentity {
-  const chain = chainIn(renewal.certificate);
   const refused = (why: string) => new ClusterError("unauthenticated", `late renewal refused: ${why}`);
+  if (renewal.certificate.length > CERTIFICATE_CHARACTERS_MAX) throw refused(`a certificate of ${renewal.certificate.length} characters is too long`);
+  const chain = chainIn(renewal.certificate);
   if (trustedIssuer(chain, certificatesIn(trust.rootCertificate)) === null)
     throw refused("the certificate was not issued by this cluster's certificate authority");
   const identity = identityOf(chain.leaf);

@@ -16,6 +16,14 @@ export const SERVER_OPTIONS: ChannelOptions = {
   "grpc.keepalive_timeout_ms": 5_000,
 };
 
+/** Whoever shows no certificate may ask for one, and needs no more than this for it: what is sent is kept in memory before anybody can look at it. */
+export const STRANGER_OPTIONS: ChannelOptions = {
+  ...SERVER_OPTIONS,
+  "grpc.max_receive_message_length": 64 * 1024,
+  "grpc.max_concurrent_streams": 16,
+  "grpc.max_connection_idle_ms": 60_000,
+};
+
 /** All managers answer to this name, whatever address they are dialled at (architecture, section 4). */
 export const MANAGER_NAME = "swarm-manager";
 

@@ -1,5 +1,13 @@
 import type { TLSSocket } from "node:tls";
-import { type Metadata, Server, ServerCredentials, type ServerInterceptor, ServerInterceptingCall, type UntypedServiceImplementation } from "@grpc/grpc-js";
+import {
+  type ChannelOptions,
+  type Metadata,
+  Server,
+  ServerCredentials,
+  type ServerInterceptor,
+  ServerInterceptingCall,
+  type UntypedServiceImplementation,
+} from "@grpc/grpc-js";
 import { defined } from "../base/assert.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
@@ -7,7 +15,7 @@ import type { Logger } from "../base/log.js";
 import type { NodeRole } from "../model/objects.js";
 import type { CertificateIdentity } from "../pki/identity.js";
 import { CHAIN_KEY, type Caller, CallerIdentifier, type Credential } from "./caller.js";
-import { SERVER_OPTIONS } from "./channel-options.js";
+import { SERVER_OPTIONS, STRANGER_OPTIONS } from "./channel-options.js";
 import type { LiveIdentity } from "./live-identity.js";
 import type { Method, ServiceTable } from "./method.js";
 import { acceptRaftStream, type FrameHandler } from "./raft-acceptor.js";
@@ -41,7 +49,8 @@ const STOP_GRACE_MS = 2_000;
  */
 export class RpcServer implements AsyncDisposable {
   readonly #options: RpcServerOptions;
-  readonly #server: Server;
+  /** For whoever TLS has verified, and for everybody else. */
+  readonly #servers: { readonly nodes: Server; readonly strangers: Server };
   readonly #identifier: CallerIdentifier;
   readonly #admitted = new WeakMap<Metadata, Admitted>();
   readonly #active = new Map<ActiveCall, Admitted>();
@@ -54,7 +63,8 @@ export class RpcServer implements AsyncDisposable {
       rootCertificate: options.identity.credentials.rootCertificate,
       clusterId: options.identity.identity.clusterId,
     }));
-    this.#server = new Server({ ...SERVER_OPTIONS, interceptors: [this.#authorize] });
+    const serverOf = (limits: ChannelOptions) => new Server({ ...limits, interceptors: [this.#authorize] });
+    this.#servers = { nodes: serverOf(SERVER_OPTIONS), strangers: serverOf(STRANGER_OPTIONS) };
   }
 
   /** Serves all methods of a generated table. */
@@ -63,7 +73,8 @@ export class RpcServer implements AsyncDisposable {
     for (const [name, method] of Object.entries<Method>(table)) {
       implementation[name] = serve(method, handlers[name] as AnyHandler, (metadata) => this.#begin(metadata));
     }
-    this.#server.addService(Object.fromEntries(Object.entries<Method>(table).map(([name, method]) => [name, definitionOf(method)])), implementation);
+    const definition = Object.fromEntries(Object.entries<Method>(table).map(([name, method]) => [name, definitionOf(method)]));
+    for (const server of Object.values(this.#servers)) server.addService(definition, implementation);
     return this;
   }
 
@@ -79,18 +90,21 @@ export class RpcServer implements AsyncDisposable {
 
   /** Resolves with the port once callers can connect. Throws ClusterError `failed_precondition` when the address (host:port) cannot be had. */
   async listen(address: string): Promise<number> {
-    const injector = this.#server.createConnectionInjector(ServerCredentials.createInsecure());
-    this.#protocols.set(HTTP2_PROTOCOL, (socket) => injector.injectConnection(socket));
+    const injectorOf = (server: Server) => server.createConnectionInjector(ServerCredentials.createInsecure());
+    const [nodes, strangers] = [injectorOf(this.#servers.nodes), injectorOf(this.#servers.strangers)];
+    this.#protocols.set(HTTP2_PROTOCOL, (socket) => (socket.authorized ? nodes : strangers).injectConnection(socket));
     this.#listener = new SecureListener(this.#options.identity, this.#protocols);
     return this.#listener.listen(address);
   }
 
   /** Says goodbye to all callers, ends their calls, and resolves once the port is free. */
   async close(): Promise<void> {
-    const stopped = Promise.all([this.#listener?.close(), new Promise<void>((resolve) => this.#server.tryShutdown(() => resolve()))]);
+    const servers = Object.values(this.#servers);
+    const ended = servers.map((server) => new Promise<void>((resolve) => server.tryShutdown(() => resolve())));
+    const stopped = Promise.all([this.#listener?.close(), ...ended]);
     for (const call of this.#active.keys()) call.abort(new ClusterError("unavailable", "the manager is stopping"));
     const cancel = this.#options.clock.after(STOP_GRACE_MS, () => {
-      this.#server.forceShutdown();
+      for (const server of servers) server.forceShutdown();
       this.#listener?.destroy();
     });
     await stopped;

@@ -140,6 +140,13 @@ describe.each([
     ["signed by another key", (right) => ({ signature: signLateRenewal(right, createNodeKey()) })],
     ["for another key than the one that was signed", () => ({ csr: createCsr(createNodeKey()) })],
     [
+      "with more certificates than a chain has",
+      (right, { key }) => {
+        const content = { ...right, certificate: right.certificate.repeat(20) };
+        return { ...content, signature: signLateRenewal(content, key) };
+      },
+    ],
+    [
       "with a nonce of another manager",
       (right, { key }) => {
         const nonce = new RenewalNonces().issue(Date.now());

@@ -101,6 +101,24 @@ test.each([
   expect(served).toHaveLength(allowed.length);
 });
 
+test("whoever shows no certificate is heard out for as long as a request for one takes, and no longer", async () => {
+  const { address, served } = await serveAll(managerIdentity);
+  const ask = async (security: Security, bytes: number) => {
+    const connection = opened.use(new Connection({ address, clock: systemClock, security }));
+    const table = { one: { ...EchoService.one, path: "/swarm.v1.Ca/IssueCertificate" } };
+    return await createClient(connection, table)
+      .one(text("x".repeat(bytes)))
+      .then(
+        () => "ok",
+        (cause: unknown) => ClusterError.from(cause).code,
+      );
+  };
+  expect(await ask(anonymous, 32 * 1024)).toBe("already_exists");
+  expect(await ask(anonymous, 128 * 1024)).toBe("out_of_range");
+  expect(await ask(mutual(ca.identity("w1", "worker")), 128 * 1024)).toBe("already_exists");
+  expect(served).toHaveLength(2);
+});
+
 /** What is wrong with a certificate makes its owner nobody: it may ask for a root or a certificate, and nothing else. */
 test.each([
   ["expired", () => ca.credentials("m2", "manager", Date.now() - 3 * HOUR_MS)],
