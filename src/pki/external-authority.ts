@@ -18,6 +18,15 @@ export function externalCasOf(spec: ClusterSpec | null, rootCa: RootCa, root: st
   return (spec?.externalCas ?? []).filter(({ rootCertificate }) => readCertificate(rootCertificate || rootCa.certificate).raw.equals(named.raw));
 }
 
+/**
+ * The external authorities of a spec, each with its root, once the present one is being replaced: one that names none issues for the root that is present now, also when
+ * the rotation is over. It would be asked for certificates of the new one otherwise, which it cannot give, and nobody could join or renew.
+ */
+export function withNamedRoots(externalCas: readonly ExternalCa[], rootCa: RootCa): readonly ExternalCa[] {
+  if (rootCa.rotation === null) return externalCas;
+  return externalCas.map((external) => ({ ...external, rootCertificate: external.rootCertificate || rootCa.certificate }));
+}
+
 /** Throws ClusterError `invalid_argument` for one whose root is not a certificate. */
 export function validateExternalRoots(externalCas: readonly ExternalCa[]): void {
   for (const { url, rootCertificate } of externalCas) {

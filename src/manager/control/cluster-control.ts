@@ -4,7 +4,7 @@ import { withClusterDefaults } from "../../model/defaults.js";
 import type { Cluster, ClusterSpec, RootCa } from "../../model/objects.js";
 import { validateClusterSpec } from "../../model/validation/cluster-spec.js";
 import type { ExternalSigner } from "../../pki/cfssl-client.js";
-import { validateExternalRoots } from "../../pki/external-authority.js";
+import { validateExternalRoots, withNamedRoots } from "../../pki/external-authority.js";
 import { withNewTokens } from "../../pki/root-rotation.js";
 import { createUnlockKey } from "../../pki/unlock-key.js";
 import type { Store } from "../../store/store.js";
@@ -49,7 +49,8 @@ export class ClusterControl {
       if (!isDone) return;
       const rootCa = changed === null ? null : withAskedTokens(changed, request);
       const forceRotate = Math.max(spec.forceRotate, rootCa?.lastForcedRotation ?? 0);
-      tx.update("cluster", { ...cluster, spec: { ...spec, forceRotate }, rootCa, ...locking(cluster, spec, request) }, { isClientWrite: true });
+      const externalCas = rootCa === null ? spec.externalCas : withNamedRoots(spec.externalCas, rootCa);
+      tx.update("cluster", { ...cluster, spec: { ...spec, forceRotate, externalCas }, rootCa, ...locking(cluster, spec, request) }, { isClientWrite: true });
     });
     return isDone;
   }

@@ -99,6 +99,20 @@ describe("a root whose key only an external authority has", () => {
     expect(readCertificate(certificate).checkIssued(readCertificate(own.certificate))).toBe(true);
   });
 
+  test("is rotated away from, and then not asked for the new one, also when nobody said which root it is for", async () => {
+    const { own, theirs, server, external, rootOf, setRoot, update, issue, store } = await worldOf({ trustsBoth: true });
+    await setRoot({ ...rootOf(), certificate: theirs.certificate, key: "" });
+    await update([{ ...external, rootCertificate: "" }]);
+    await issue();
+    await update([{ ...external, rootCertificate: "" }], { signingCaCertificate: own.certificate, signingCaKey: own.key });
+    await setRoot(finishedRotation(rootOf()));
+    const asked = server.requests.length;
+    const { certificate } = await issue();
+    expect(readCertificate(certificate).checkIssued(readCertificate(own.certificate))).toBe(true);
+    expect(server.requests).toHaveLength(asked);
+    expect(store.view.cluster!.spec!.externalCas).toEqual([external]);
+  });
+
   test("can have its key brought into the cluster, and taken out again", async () => {
     const { theirs, server, external, rootOf, setRoot, update, issue } = await worldOf();
     await setRoot({ ...rootOf(), certificate: theirs.certificate, key: "" });
