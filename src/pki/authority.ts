@@ -31,6 +31,6 @@ export function authorityDigest(certificate: string | X509Certificate): string {
 }
 
 /** A node's certificate with what it brings along (PEM, leaf first). Throws like issueNodeCertificate. */
-export function issueBy(authority: Authority, request: Omit<NodeCertificateRequest, "rootCa">): string {
-  return issueNodeCertificate({ ...request, rootCa: authority }) + authority.crossSigned;
+export function issueBy(authority: Authority, request: Omit<NodeCertificateRequest, "rootCa" | "crossSigned">): string {
+  return issueNodeCertificate({ ...request, rootCa: authority, crossSigned: authority.crossSigned }) + authority.crossSigned;
 }

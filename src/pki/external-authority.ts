@@ -7,7 +7,7 @@ import { identityOf, isIssuedBy, isValidAt, ROLE_UNITS } from "./identity.js";
 import { publicKeyDigest } from "./keys.js";
 import type { NodeCertificateRequest } from "./node-certificate.js";
 import { encodePem } from "./pem.js";
-import { readCertificate } from "./x509.js";
+import { isForTls, readCertificate } from "./x509.js";
 
 /** The configuration of a CFSSL server by which it certifies other authorities, as Swarm names it (swarmkit: ca/external.go). */
 const CROSS_SIGNING_PROFILE = "CA";
@@ -111,6 +111,7 @@ function flawOf(certificate: string, root: string, node: Omit<NodeCertificateReq
     if (identity.publicKeyDigest !== publicKeyDigest(publicKeyOfCsr(node.csr))) return "is for another key";
     if (leaf.checkHost(ROLE_UNITS[node.role]) === undefined || leaf.checkHost(node.nodeId) === undefined)
       return "lacks the alternative names that were asked for";
+    if (!isForTls(leaf)) return "may not be used for both ends of TLS: signing, server auth and client auth are the usages that nodes need";
     return isValidAt(identity, node.nowMs) ? "" : "is not valid now";
   } catch (cause) {
     return `cannot be used: ${messageOf(cause)}`;

@@ -14,6 +14,8 @@ const NODE_VALIDITY_MIN_MS = HOUR_MS;
 
 export interface NodeCertificateRequest {
   readonly rootCa: RootCa;
+  /** Another certificate (PEM) of the same authority, by which nodes may know it; "" for none. */
+  readonly crossSigned?: string;
   /** PEM of a PKCS#10 request; only its public key is used, proven by its signature. */
   readonly csr: string;
   readonly nodeId: string;
@@ -34,6 +36,7 @@ export function issueNodeCertificate(request: NodeCertificateRequest): string {
   const publicKey = publicKeyOfCsr(request.csr);
   const root = readCertificate(request.rootCa.certificate);
   const issuer = readIssuer(root);
+  const keyId = keyIdIn(issuer, request.crossSigned ?? "");
   const unit = ROLE_UNITS[request.role];
   const certificate = signCertificate(
     {
@@ -52,11 +55,20 @@ export function issueNodeCertificate(request: NodeCertificateRequest): string {
         forTls(),
         alternativeNames([unit, request.nodeId, ...(request.role === "manager" ? ["swarm-ca"] : [])]),
         keyIdOf(publicKey),
-        ...(issuer.keyId === null ? [] : [issuedBy(issuer.keyId)]),
+        ...(keyId === null ? [] : [issuedBy(keyId)]),
       ],
     },
     readPrivateKey(request.rootCa.key),
   );
   assert(isIssuedBy(readCertificate(certificate), root), "a certificate that was just issued verifies against its root");
   return certificate;
+}
+
+/**
+ * The key identifier of the issuer; null when its other certificate has another one. OpenSSL takes no certificate for the issuer whose identifier is not the one that is
+ * named, and an authority that vouches for the new root derives it from the key in its own way: CFSSL by SHA-1.
+ */
+function keyIdIn(issuer: { readonly keyId: Buffer | null }, crossSigned: string): Buffer | null {
+  if (issuer.keyId === null || crossSigned === "") return issuer.keyId;
+  return readIssuer(readCertificate(crossSigned)).keyId?.equals(issuer.keyId) === true ? issuer.keyId : null;
 }

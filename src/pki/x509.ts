@@ -75,16 +75,19 @@ export const issuedBy = (authorityKeyId: Buffer): Node => extension(OID.authorit
 
 /** What issuing needs of the issuer's certificate: its subject as it stands there, and its key identifier, if it has one. */
 export function readIssuer(certificate: X509Certificate): { readonly subject: Node; readonly keyId: Buffer | null } {
-  const body = childrenOf(childrenOf(decode(certificate.raw, "certificate"), "certificate")[0], "certificate");
-  const subject = body[5];
+  const subject = partsOf(certificate)[5];
   if (subject === undefined) throw new ClusterError("invalid_argument", "certificate has no subject");
-  const extensions = body.length > 7 ? childrenOf(childrenOf(body.at(-1), "extensions")[0], "extensions") : [];
-  for (const item of extensions) {
-    const parts = childrenOf(item, "extension");
-    if (oidOf(parts[0], "extension") !== OID.subjectKeyId) continue;
-    return { subject, keyId: bytesOf(decode(bytesOf(parts.at(-1), "key identifier"), "key identifier"), "key identifier") };
-  }
-  return { subject, keyId: null };
+  const id = extensionIn(certificate, OID.subjectKeyId);
+  return { subject, keyId: id === null ? null : bytesOf(decode(id, "key identifier"), "key identifier") };
+}
+
+/** Whether TLS takes the certificate for either end of a connection: what it says of its use allows that, or it says nothing (RFC 5280 4.2.1.3 and 4.2.1.12). */
+export function isForTls(certificate: X509Certificate): boolean {
+  const purposes: readonly string[] | undefined = certificate.keyUsage; // Of the extended key usage, whatever its name; absent when there is none.
+  const usage = extensionIn(certificate, OID.keyUsage);
+  // The first byte counts unused bits; bit 0 of those after it, digitalSignature, is the highest.
+  const maySign = usage === null || ((bytesOf(decode(usage, "key usage"), "key usage")[1] ?? 0) & 0x80) !== 0;
+  return maySign && (purposes === undefined || (purposes.includes(OID.serverAuth) && purposes.includes(OID.clientAuth)));
 }
 
 /** Throws ClusterError `invalid_argument` when the text is not a certificate. Only the first of several is read. */
@@ -94,6 +97,21 @@ export function readCertificate(pem: string): X509Certificate {
   } catch (cause) {
     throw new ClusterError("invalid_argument", "not a certificate in PEM form", { cause });
   }
+}
+
+/** Of the part of a certificate that is signed. */
+const partsOf = (certificate: X509Certificate): readonly Node[] =>
+  childrenOf(childrenOf(decode(certificate.raw, "certificate"), "certificate")[0], "certificate");
+
+/** The value of an extension, DER; null when the certificate has none of this kind. */
+function extensionIn(certificate: X509Certificate, dotted: string): Buffer | null {
+  const parts = partsOf(certificate);
+  const extensions = parts.length > 7 ? childrenOf(childrenOf(parts.at(-1), "extensions")[0], "extensions") : [];
+  for (const item of extensions) {
+    const [id, ...rest] = childrenOf(item, "extension");
+    if (oidOf(id, "extension") === dotted) return bytesOf(rest.at(-1), "extension");
+  }
+  return null;
 }
 
 const extension = (dotted: string, isCritical: boolean, value: Node): Node =>

@@ -1,8 +1,9 @@
-import type { KeyObject } from "node:crypto";
+import { createHash, type KeyObject } from "node:crypto";
 import { createServer, type Server } from "node:https";
 import type { TLSSocket } from "node:tls";
 import { publicKeyOfCsr } from "../../src/pki/csr.js";
-import { createNodeKey, readPrivateKey } from "../../src/pki/keys.js";
+import type { Node } from "../../src/pki/der.js";
+import { createNodeKey, publicKeyDer, readPrivateKey } from "../../src/pki/keys.js";
 import type { RootCa } from "../../src/pki/root-ca.js";
 import {
   alternativeNames,
@@ -10,7 +11,7 @@ import {
   isAuthority,
   isNotAuthority,
   issuedBy,
-  keyIdOf,
+  hasKeyId,
   mayCertify,
   maySign,
   name,
@@ -48,6 +49,8 @@ export class CfsslServer implements AsyncDisposable {
   readonly clients: string[] = [];
   /** What it says instead of signing. */
   answer: { readonly status: number; readonly body: string } | "hangs" | null = null;
+  /** What it lets nodes use their certificates for. */
+  usages: readonly Node[] = [maySign(), forTls()];
   /** Signs with this root instead. */
   signer: RootCa;
   readonly #server: Server;
@@ -125,8 +128,8 @@ export class CfsslServer implements AsyncDisposable {
         notBeforeMs: nowMs - 3_600_000,
         notAfterMs: nowMs + 30 * 24 * 3_600_000,
         extensions: [
-          ...(content.isAuthority === true ? [isAuthority(0), mayCertify()] : [isNotAuthority(), maySign(), forTls(), alternativeNames(content.hosts)]),
-          keyIdOf(content.key),
+          ...(content.isAuthority === true ? [isAuthority(0), mayCertify()] : [isNotAuthority(), ...this.usages, alternativeNames(content.hosts)]),
+          hasKeyId(sha1OfKey(content.key)),
           ...(issuer.keyId === null ? [] : [issuedBy(issuer.keyId)]),
         ],
       },
@@ -134,5 +137,8 @@ export class CfsslServer implements AsyncDisposable {
     );
   }
 }
+
+/** As CFSSL names keys: RFC 5280 4.2.1.2, method 1. The key itself is the last 65 bytes. */
+const sha1OfKey = (key: KeyObject): Buffer => createHash("sha1").update(publicKeyDer(key).subarray(-65)).digest();
 
 const SERVER_KEY = createNodeKey();

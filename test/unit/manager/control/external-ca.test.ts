@@ -6,13 +6,14 @@ import type { ExternalCa, NodeRole, RootCa } from "../../../../src/model/objects
 import { issueBy, trustBundle } from "../../../../src/pki/authority.js";
 import { CfsslClient } from "../../../../src/pki/cfssl-client.js";
 import { createCsr } from "../../../../src/pki/csr.js";
+import { encode, octets, oid, sequence } from "../../../../src/pki/der.js";
 import { identityOf } from "../../../../src/pki/identity.js";
 import type { NodeCredentials } from "../../../../src/pki/identity-files.js";
 import { createNodeKey } from "../../../../src/pki/keys.js";
 import { createRootCa, type RootCa as Root } from "../../../../src/pki/root-ca.js";
 import { finishedRotation, withNewTokens } from "../../../../src/pki/root-rotation.js";
 import { chainIn, requireTrustedIssuer } from "../../../../src/pki/trust.js";
-import { readCertificate } from "../../../../src/pki/x509.js";
+import { forTls, mayCertify, maySign, readCertificate } from "../../../../src/pki/x509.js";
 import { Store } from "../../../../src/store/store.js";
 import type { UpdateCluster } from "../../../../src/wire/generated/control.js";
 import { CfsslServer } from "../../../support/cfssl-server.js";
@@ -178,6 +179,19 @@ describe("an external authority", () => {
     const { issue, server } = await signing();
     server.signer = createRootCa({ nowMs: nowMs() });
     await expect(issue()).rejects.toThrow("gave a certificate that was not issued by the root that it is configured for");
+  });
+
+  test.each([
+    ["for servers only", [maySign(), sequence(oid("2.5.29.37"), octets(encode(sequence(oid("1.3.6.1.5.5.7.3.1")))))]],
+    ["that may not sign", [mayCertify(), forTls()]],
+  ])("that gives certificates %s is found out: nobody would take them", async (_what, usages) => {
+    const { issue, server, store } = await signing();
+    server.usages = usages;
+    const before = store.view.nodes.get("n1");
+    await expect(issue()).rejects.toThrow("may not be used for both ends of TLS");
+    expect(store.view.nodes.get("n1")).toBe(before);
+    server.usages = [];
+    await issue();
   });
 
   test("whose server no root vouches for is not asked", async () => {
