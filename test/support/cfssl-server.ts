@@ -49,6 +49,8 @@ export class CfsslServer implements AsyncDisposable {
   readonly clients: string[] = [];
   /** What it says instead of signing. */
   answer: { readonly status: number; readonly body: string } | "hangs" | null = null;
+  /** What happens while it is about to sign. */
+  beforeSigning: () => Promise<void> = () => Promise.resolve();
   /** What it lets nodes use their certificates for. */
   usages: readonly Node[] = [maySign(), forTls()];
   /** Signs with this root instead. */
@@ -71,6 +73,7 @@ export class CfsslServer implements AsyncDisposable {
         return;
       }
       this.clients.push(String(peer.subject.CN));
+      await this.beforeSigning();
       if (request.method !== "POST") reply.writeHead(405).end();
       else this.#answer(text, (status, body) => reply.writeHead(status, { "content-type": "application/json" }).end(body));
     });

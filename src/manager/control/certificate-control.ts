@@ -55,6 +55,8 @@ export class CertificateControl {
       const now = tx.cluster?.rootCa ?? rootCa;
       const current = tx.nodes.get(node.id);
       isOfUse = trustBundle(now) === trustBundle(rootCa) && (current === undefined || current.role === node.role);
+      // An external authority may take its time, and a token that was rotated meanwhile lets nobody in.
+      if (isOfUse && callerNodeId === "" && roleOfToken(now, request.token) !== node.role) throw badToken();
       if (!isOfUse) return;
       if (current === undefined && callerNodeId !== "") throw unknownNode(callerNodeId);
       if (current !== undefined && lateKeyDigest !== undefined) assertLastKey(current, lateKeyDigest, digest);

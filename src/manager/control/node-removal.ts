@@ -1,3 +1,4 @@
+import { DEFAULT_CLUSTER_SPEC, msOf } from "../../model/defaults.js";
 import type { Node } from "../../model/objects.js";
 import { isTerminal } from "../../model/task-state.js";
 import type { StoreTransaction } from "../../store/view.js";
@@ -14,13 +15,14 @@ export function removeNode(tx: StoreTransaction, node: Node, nowMs: number): voi
 
 /**
  * Every manager refuses the node from when it applies this, even one that restarted since and cannot tell a removed node from one that is too new for its
- * copy. Forgotten when no certificate of the node can be valid any more.
+ * copy. Forgotten when no certificate of the node can be valid any more: one that a manager issued itself, since it was off past its own, is not in the store.
  */
 function rememberRemoval(tx: StoreTransaction, node: Node, nowMs: number): void {
   const { cluster } = tx;
   if (cluster === undefined) return;
   const remembered = Object.entries(cluster.removedNodes).filter(([, untilMs]) => untilMs > nowMs);
-  const untilMs = Math.max(node.certificateExpiresAtMs, nowMs) + REMOVAL_REMEMBERED_MS;
+  const validityMs = msOf(cluster.spec?.nodeCertExpiryNs ?? DEFAULT_CLUSTER_SPEC.nodeCertExpiryNs);
+  const untilMs = Math.max(node.certificateExpiresAtMs, nowMs + validityMs) + REMOVAL_REMEMBERED_MS;
   tx.update("cluster", { ...cluster, removedNodes: { ...Object.fromEntries(remembered), [node.id]: untilMs } });
 }
 

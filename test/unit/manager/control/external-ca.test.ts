@@ -181,6 +181,14 @@ describe("an external authority", () => {
     await expect(issue()).rejects.toThrow("gave a certificate that was not issued by the root that it is configured for");
   });
 
+  test("that takes its time lets nobody in by a token that was rotated meanwhile", async () => {
+    const { issue, rootOf, setRoot, server, store } = await signing();
+    const nodes = store.view.nodes.size;
+    server.beforeSigning = () => setRoot(withNewTokens(rootOf()));
+    await expect(issue({ token: rootOf().joinTokens!.worker })).rejects.toThrow("a valid join token is necessary to join this cluster");
+    expect(store.view.nodes.size).toBe(nodes);
+  });
+
   test.each([
     ["for servers only", [maySign(), sequence(oid("2.5.29.37"), octets(encode(sequence(oid("1.3.6.1.5.5.7.3.1")))))]],
     ["that may not sign", [mayCertify(), forTls()]],
