@@ -90,6 +90,13 @@ export function isForTls(certificate: X509Certificate): boolean {
   return maySign && (purposes === undefined || (purposes.includes(OID.serverAuth) && purposes.includes(OID.clientAuth)));
 }
 
+/** True unless the authority says that there may be no other one between it and a node (RFC 5280 4.2.1.9). */
+export function mayVouch(certificate: X509Certificate): boolean {
+  const constraints = extensionIn(certificate, OID.basicConstraints);
+  const pathLength = constraints === null ? undefined : childrenOf(decode(constraints, "basic constraints"), "basic constraints")[1];
+  return pathLength === undefined || bytesOf(pathLength, "path length").some((byte) => byte !== 0);
+}
+
 /** Throws ClusterError `invalid_argument` when the text is not a certificate. Only the first of several is read. */
 export function readCertificate(pem: string): X509Certificate {
   try {

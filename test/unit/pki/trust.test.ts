@@ -145,11 +145,11 @@ describe("a root that an operator brings", () => {
   const leaf = credentialsBy(before);
 
   /** A self-signed authority with one thing changed. */
-  function root(change: { readonly notBeforeMs?: number; readonly notAfterMs?: number; readonly hasKeyId?: boolean }): string {
+  function root(change: { readonly notBeforeMs?: number; readonly notAfterMs?: number; readonly hasKeyId?: boolean; readonly pathLength?: 0 | 1 }): string {
     const key = readPrivateKey(next.key);
     const subject = name([{ attribute: "commonName", value: "mine" }]);
-    const { notBeforeMs = nowMs, notAfterMs = nowMs + 2 * YEAR_MS, hasKeyId = true } = change;
-    const extensions = [isAuthority(1), mayCertify(), ...(hasKeyId ? [keyIdOf(key)] : [])];
+    const { notBeforeMs = nowMs, notAfterMs = nowMs + 2 * YEAR_MS, hasKeyId = true, pathLength = 1 } = change;
+    const extensions = [isAuthority(pathLength), mayCertify(), ...(hasKeyId ? [keyIdOf(key)] : [])];
     return signCertificate({ issuer: subject, subject, publicKey: key, notBeforeMs, notAfterMs, extensions }, key);
   }
 
@@ -168,6 +168,12 @@ describe("a root that an operator brings", () => {
     ["a node's certificate", leaf.certificate, "", /^the desired CA certificate "O=c1, OU=swarm-manager, CN=n1" is not one of a certificate authority$/],
     ["one that another authority issued", crossSign(next.certificate, { by: old, nowMs }), "", 'the desired CA certificate "CN=swarm-ca" is not self-signed'],
     ["one without a key identifier", root({ hasKeyId: false }), "", 'the desired CA certificate "CN=mine" has no subject key identifier'],
+    [
+      "one that may not vouch for the next",
+      root({ pathLength: 0 }),
+      "",
+      /^the desired CA certificate "CN=mine" has a path length of 0, so that it could never be rotated/,
+    ],
     ["one of tomorrow", root({ notBeforeMs: nowMs + YEAR_MS / 365 }), "", /^the desired CA certificate "CN=mine" is not valid before /],
     [
       "one that ends soon",
