@@ -10,7 +10,7 @@ import { identityOf } from "./identity.js";
 import { createNodeKey } from "./keys.js";
 import { isLockedText, lockText, unlockText } from "./locked-text.js";
 import { decodeNodeKeys, encodeNodeKeys, type NodeKeys } from "./node-keys.js";
-import { certificatesIn } from "./trust.js";
+import { certificatesIn, requireTrustedIssuer } from "./trust.js";
 import { readCertificate } from "./x509.js";
 
 /** What a node proves itself with; all PEM. */
@@ -79,7 +79,7 @@ export class IdentityFiles {
     if (rootCertificate === undefined || certificate === undefined || text === undefined) return null;
     const keys = keysIn(text, join(place.folder, KEYS), unlockKey);
     usable(join(place.folder, ROOT), () => certificatesIn(rootCertificate).at(0) ?? readCertificate(rootCertificate));
-    usable(join(place.folder, CERTIFICATE), () => identityOf(certificate));
+    usable(join(place.folder, CERTIFICATE), () => identityOf(certificate) && requireTrustedIssuer(certificate, rootCertificate));
     const files = new IdentityFiles(place, { rootCertificate, certificate }, keys);
     files.#ownKey(); // Throws when there is none.
     return files;

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createDataKey } from "../../../src/pki/data-key.js";
 import { IdentityFiles, type KeptKeys } from "../../../src/pki/identity-files.js";
+import { createRootCa } from "../../../src/pki/root-ca.js";
 import { createUnlockKey, isSameUnlockKey } from "../../../src/pki/unlock-key.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 
@@ -55,6 +56,19 @@ test.each(["swarm-node.crt", "swarm-root-ca.crt", "swarm-node.key"])("a damaged 
   await created();
   const path = join(folder, name);
   for (const text of ["", "XX", (await readFile(path, "utf8")).replace("M", "!")]) {
+    await writeFile(path, text);
+    await expect(open()).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringContaining(path) });
+  }
+});
+
+test("a certificate that brings a damaged one along, or one that the root beside it did not issue, is refused with its place", async () => {
+  const { credentials } = await created();
+  const path = join(folder, "swarm-node.crt");
+  const damaged = ca.root.certificate.replace(/\n(.{64})\n/, (_, line: string) => `\n${line.toLowerCase()}\n`);
+  for (const text of [
+    credentials.certificate + damaged,
+    new TestCa("cluster1", createRootCa({ nowMs: Date.now() })).certified(credentials.key, "n1").certificate,
+  ]) {
     await writeFile(path, text);
     await expect(open()).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringContaining(path) });
   }
