@@ -210,9 +210,14 @@ export class LocalContainer {
     const first = signalNumber(signal || this.record.process.stopSignal);
     if (this.#state.type === "starting") await this.#state.result.promise.catch(() => undefined);
     if (this.#state.type !== "running") return;
-    const cancel = this.#tools.clock.after(gracePeriodMs, () => this.#killIfRunning(SIGKILL));
-    await this.#killIfRunning(first);
-    await this.ended.finally(cancel);
+    const failed = deferred<never>();
+    const cancel = this.#tools.clock.after(gracePeriodMs, () => this.#killIfRunning(SIGKILL).catch(failed.reject));
+    try {
+      await this.#killIfRunning(first);
+      await Promise.race([this.ended, failed.promise]);
+    } finally {
+      cancel();
+    }
   }
 
   /** Ends it if need be, waits for its shim, and removes cgroups and files. From the call on it cannot be started; `release` ends what others do with its files. */

@@ -283,10 +283,18 @@ export class LocalRuntime implements ContainerRuntime {
 
   logs(id: string, options: ContainerLogOptions, signal: AbortSignal): AsyncIterable<LogLine> {
     const container = this.#get(id);
-    // A container that was not started yet can be followed too; one that is removed instead has ended.
-    const done = () => undefined;
-    const ended = container.info.state === "exited" ? Promise.resolve() : container.ended.then(done, done);
-    return readContainerLog(container.log, options, ended, signal);
+    return readContainerLog(container.log, options, (call) => this.#onEnd(container, call), signal);
+  }
+
+  /** Of the run that there is, or comes next; a container that is removed instead has ended. */
+  #onEnd(container: LocalContainer, call: () => void): () => void {
+    if (container.info.state !== "exited") {
+      return this.onChange((change, { config }) => {
+        if (config.id === container.info.config.id && (change === "exit" || change === "remove")) call();
+      });
+    }
+    call();
+    return () => undefined;
   }
 
   #get(id: string): LocalContainer {

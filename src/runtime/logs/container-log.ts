@@ -5,7 +5,7 @@ import type { ContainerRecord } from "../container-record.js";
 import type { ContainerLogOptions, LogLine } from "../container-runtime.js";
 import { codecOf } from "./log-formats.js";
 import { planLog } from "./log-plan.js";
-import { readLog } from "./log-reader.js";
+import { type OnLogEnd, readLog } from "./log-reader.js";
 import type { ForwardedLog } from "./log-sending.js";
 
 /** A container's log: what its settings come to, and where its files are. Throws as `planLog`. */
@@ -20,11 +20,11 @@ export function containerLogOf(record: Pick<ContainerRecord, "config" | "imageId
 export function readContainerLog(
   { plan, path }: Pick<ForwardedLog, "plan" | "path">,
   options: ContainerLogOptions,
-  ended: Promise<void>,
+  onEnd: OnLogEnd,
   signal: AbortSignal,
 ): AsyncIterable<LogLine> {
   if (plan.format === "none" || !plan.isReadable) throw new ClusterError("unimplemented", "configured logging driver does not support reading");
-  return withAttributes(readLog(path, codecOf(plan.format), options, ended, signal), plan.attributes);
+  return withAttributes(readLog(path, codecOf(plan.format), options, onEnd, signal), plan.attributes);
 }
 
 async function* withAttributes(lines: AsyncIterable<LogLine>, attributes: LogLine["attributes"]): AsyncGenerator<LogLine> {

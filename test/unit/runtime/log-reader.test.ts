@@ -1,3 +1,4 @@
+import { getEventListeners } from "node:events";
 import { appendFileSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -15,7 +16,7 @@ const options = { stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, follow: 
 async function readWhileWriting(path: string, tail: number): Promise<string[]> {
   writeFileSync(path, entry("a") + entry("b") + entry("c"));
   const texts: string[] = [];
-  for await (const line of readLog(path, jsonFileCodec, { ...options, tail }, new Promise(() => undefined), new AbortController().signal)) {
+  for await (const line of readLog(path, jsonFileCodec, { ...options, tail }, () => () => undefined, new AbortController().signal)) {
     if (texts.length === 0) appendFileSync(path, entry("d"));
     texts.push(Buffer.from(line.data).toString());
   }
@@ -30,4 +31,28 @@ test.each([
   [-1, ["a", "b", "c", "d"]],
 ])("a tail of %i is no longer than that, also while more is written", async (tail, expected) => {
   expect(await readWhileWriting(join(folder, `tail${tail}`), tail)).toEqual(expected);
+});
+
+test.each([
+  ["without following", false, ["a", "b"], 0],
+  ["following", true, ["a", "b", "c"], 1],
+])("a reader that is done leaves nothing behind where it listened: %s", async (name, follow, expected, listenersMax) => {
+  const path = join(folder, name);
+  writeFileSync(path, entry("a") + entry("b"));
+  const [listeners, life] = [new Set<() => void>(), new AbortController()];
+  const onEnd = (call: () => void) => {
+    listeners.add(call);
+    return () => listeners.delete(call);
+  };
+  const texts: string[] = [];
+  for await (const line of readLog(path, jsonFileCodec, { ...options, tail: -1, follow }, onEnd, life.signal)) {
+    expect(listeners.size).toBe(listenersMax);
+    texts.push(Buffer.from(line.data).toString());
+    if (texts.length === 2) {
+      if (follow) appendFileSync(path, entry("c"));
+      for (const end of listeners) end();
+    }
+  }
+  expect(texts).toEqual(expected);
+  expect([listeners.size, getEventListeners(life.signal, "abort").length]).toEqual([0, 0]);
 });
