@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { checkedText, withCheck } from "../base/checked-text.js";
 import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { Turns } from "../base/turns.js";
@@ -70,7 +71,7 @@ export async function loadSwarmState(folder: string): Promise<SwarmState | undef
     throw cause;
   }
   try {
-    return checkedState(JSON.parse(text) as SwarmState);
+    return checkedState(JSON.parse(checkedText(text)) as SwarmState);
   } catch (cause) {
     throw new ClusterError("failed_precondition", `${path} is damaged: ${messageOf(cause)}; put the right one back, or leave by force and join again`, {
       cause,
@@ -89,5 +90,5 @@ function checkedState(state: SwarmState): SwarmState {
 
 /** Whole or not at all, and durable. */
 export async function saveSwarmState(folder: string, state: SwarmState): Promise<void> {
-  await writeFileDurably(join(folder, FILE), `${JSON.stringify(state, null, 2)}\n`);
+  await writeFileDurably(join(folder, FILE), withCheck(`${JSON.stringify(state, null, 2)}\n`));
 }

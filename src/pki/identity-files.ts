@@ -1,6 +1,7 @@
 import { createPrivateKey } from "node:crypto";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { checkedText, withCheck } from "../base/checked-text.js";
 import type { Clock } from "../base/clock.js";
 import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
@@ -78,9 +79,9 @@ export class IdentityFiles {
     const [rootCertificate, certificate, text] = await Promise.all([ROOT, CERTIFICATE, KEYS].map((file) => readIfThere(join(place.folder, file))));
     if (rootCertificate === undefined || certificate === undefined || text === undefined) return null;
     const keys = keysIn(text, join(place.folder, KEYS), unlockKey);
-    usable(join(place.folder, ROOT), () => certificatesIn(rootCertificate).at(0) ?? readCertificate(rootCertificate));
-    usable(join(place.folder, CERTIFICATE), () => identityOf(certificate) && requireTrustedIssuer(certificate, rootCertificate));
-    const files = new IdentityFiles(place, { rootCertificate, certificate }, keys);
+    const roots = usable(join(place.folder, ROOT), rootCertificate, (pem) => certificatesIn(pem).at(0) ?? readCertificate(pem));
+    const own = usable(join(place.folder, CERTIFICATE), certificate, (pem) => identityOf(pem) && requireTrustedIssuer(pem, roots));
+    const files = new IdentityFiles(place, { rootCertificate: roots, certificate: own }, keys);
     files.#ownKey(); // Throws when there is none.
     return files;
   }
@@ -144,8 +145,8 @@ export class IdentityFiles {
 
   async #writeCertificates(certificates: Omit<NodeCredentials, "key">): Promise<void> {
     const { folder } = this.#place;
-    await writeFileDurably(join(folder, ROOT), certificates.rootCertificate, 0o644);
-    await writeFileDurably(join(folder, CERTIFICATE), certificates.certificate, 0o644);
+    await writeFileDurably(join(folder, ROOT), withCheck(certificates.rootCertificate), 0o644);
+    await writeFileDurably(join(folder, CERTIFICATE), withCheck(certificates.certificate), 0o644);
     this.#certificates = certificates;
   }
 
@@ -179,10 +180,12 @@ function keysIn(text: string, path: string, unlockKey: Uint8Array | null): KeptK
   }
 }
 
-/** Looks at a certificate of this node before anything relies on it. */
-function usable(path: string, read: () => unknown): void {
+/** A file's certificate, which is looked at before anything relies on it. */
+function usable(path: string, text: string, read: (pem: string) => unknown): string {
   try {
-    read();
+    const pem = checkedText(text);
+    read(pem);
+    return pem;
   } catch (cause) {
     throw unusable(`the certificate ${path}`, cause);
   }

@@ -1,4 +1,4 @@
-import { createHash } from "node:crypto";
+import { checkedText, withCheck } from "../base/checked-text.js";
 import { ClusterError } from "../base/errors.js";
 import { DATA_KEY_BYTES, type DataKey } from "./data-key.js";
 import { decodePem, encodePem, pemBlocks } from "./pem.js";
@@ -14,19 +14,16 @@ export interface NodeKeys {
 const NODE_KEY = "PRIVATE KEY";
 const DATA_KEY = "SWARM DATA KEY";
 const EPOCH_BYTES = 8;
-const DIGEST_LINE = /^([\s\S]*)# sha256 ([0-9a-f]{64})\n$/;
 
 /** As the key file holds them: PEM blocks, and a checksum, so that no damage can pass for another key. */
 export function encodeNodeKeys({ nodeKeys, dataKeys }: NodeKeys): string {
-  const blocks = [...nodeKeys, ...dataKeys.map(encodeDataKey)].join("");
-  return `${blocks}# sha256 ${digestOf(blocks)}\n`;
+  return withCheck([...nodeKeys, ...dataKeys.map(encodeDataKey)].join(""));
 }
 
 /** Throws ClusterError `failed_precondition`, with nothing of the text, when it is damaged. A text without a checksum is taken as it is. */
 export function decodeNodeKeys(text: string): NodeKeys {
-  const [, blocks, digest] = DIGEST_LINE.exec(text) ?? [];
-  if (blocks !== undefined && digestOf(blocks) !== digest) throw damaged();
-  return { nodeKeys: pemBlocks(NODE_KEY, text), dataKeys: pemBlocks(DATA_KEY, text).map(decodeDataKey) };
+  const blocks = checkedText(text);
+  return { nodeKeys: pemBlocks(NODE_KEY, blocks), dataKeys: pemBlocks(DATA_KEY, blocks).map(decodeDataKey) };
 }
 
 function encodeDataKey({ key, epoch }: DataKey): string {
@@ -40,10 +37,6 @@ function decodeDataKey(block: string): DataKey {
   const bytes = decodePem(DATA_KEY, block);
   if (bytes.length !== DATA_KEY_BYTES + EPOCH_BYTES) throw damaged();
   return { key: bytes.subarray(0, DATA_KEY_BYTES), epoch: Number(bytes.readBigUInt64BE(DATA_KEY_BYTES)) };
-}
-
-function digestOf(text: string): string {
-  return createHash("sha256").update(text).digest("hex");
 }
 
 function damaged(): ClusterError {

@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { checkedText, withCheck } from "../base/checked-text.js";
 import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { LogConfig } from "./logs/log-plan.js";
@@ -16,7 +17,7 @@ export interface ContainerRecord {
 
 /** Whole or not at all, and durable: nobody but this host knows of a container that a person made. */
 export async function writeRecord(path: string, record: ContainerRecord): Promise<void> {
-  await writeFileDurably(path, JSON.stringify(record));
+  await writeFileDurably(path, withCheck(`${JSON.stringify(record)}\n`));
 }
 
 /** What a record has that was written before there was more to say. */
@@ -51,7 +52,7 @@ function withDefaults(record: ContainerRecord): ContainerRecord {
 /** Null when there is none: the container was never made, or is being removed. Throws `internal` when it is damaged or of another version. */
 export async function readRecord(path: string): Promise<ContainerRecord | null> {
   try {
-    const value: unknown = JSON.parse(await readFile(path, "utf8"));
+    const value: unknown = JSON.parse(checkedText(await readFile(path, "utf8")));
     if (typeof value === "object" && value !== null && "version" in value && value.version === 1) return withDefaults(value as ContainerRecord);
   } catch (cause) {
     if (systemCodeOf(cause) === "ENOENT") return null;

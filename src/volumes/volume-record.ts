@@ -1,5 +1,6 @@
 import { chmod, mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
+import { checkedText, withCheck } from "../base/checked-text.js";
 import { syncFolder, writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { Volume } from "./volume-store.js";
@@ -32,7 +33,7 @@ export async function writeVolume(root: string, volume: Volume): Promise<void> {
   await chmod(paths.content, 0o755);
   const { labels, options, createdAtMs, isAnonymous } = volume;
   const stored: StoredVolume = { version: 1, labels, options, createdAtMs, isAnonymous };
-  await writeFileDurably(paths.record, JSON.stringify(stored));
+  await writeFileDurably(paths.record, withCheck(`${JSON.stringify(stored)}\n`));
   await syncFolder(root);
 }
 
@@ -40,7 +41,7 @@ export async function writeVolume(root: string, volume: Volume): Promise<void> {
 export async function readVolume(root: string, name: string): Promise<Volume | null> {
   const paths = volumePaths(root, name);
   try {
-    const value = JSON.parse(await readFile(paths.record, "utf8")) as Partial<StoredVolume> | null;
+    const value = JSON.parse(checkedText(await readFile(paths.record, "utf8"))) as Partial<StoredVolume> | null;
     if (value?.version === 1) {
       const { labels = {}, options = {}, createdAtMs = 0, isAnonymous = false } = value;
       return { name, labels, options, createdAtMs, isAnonymous, folder: paths.content };

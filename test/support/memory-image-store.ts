@@ -67,7 +67,7 @@ export class MemoryImageStore extends PartialImageStore {
 
   override async remove(reference: string, options: Parameters<ImageStore["remove"]>[1]): Promise<readonly ImageRemoval[]> {
     const image = this.resolve(reference);
-    if (image === undefined) throw new ClusterError("not_found", `No such image: ${reference}`);
+    if (image === undefined) throw new ClusterError("not_found", `No such image: ${familiar(reference)}`);
     if (options.isInUse(image.id) && !options.force) throw new ClusterError("conflict", `image ${reference} is in use by a container`);
     const tag = familiar(reference);
     const left = image.tags.filter((candidate) => candidate !== tag);

@@ -46,6 +46,10 @@ export class ContentFolders {
     return folder;
   }
 
+  async hasLayers(): Promise<boolean> {
+    return (await readdir(join(this.root, "layers"))).length > 0;
+  }
+
   hasLayer(diffId: string): Promise<boolean> {
     return exists(this.layerFolder(diffId));
   }

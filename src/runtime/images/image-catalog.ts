@@ -58,6 +58,8 @@ export class ImageCatalog {
   readonly logger: Logger;
   readonly #indexPath: string;
   readonly #images = new Map<string, CatalogImage>();
+  /** Of the index, but their files cannot be read: nobody knows what of the content is theirs, which containers may run on. While there is one, no content is removed. */
+  readonly #damaged = new Set<string>();
   #index: ImageIndex;
   #lastChange: Promise<unknown> = Promise.resolve();
 
@@ -73,7 +75,7 @@ export class ImageCatalog {
   /** Throws ClusterError `internal` when the index cannot be read. An image whose files are damaged is logged and left out. */
   static async open(options: ImageCatalogOptions): Promise<ImageCatalog> {
     const folders = await ContentFolders.open(join(options.dataRoot, "images"));
-    const catalog = new ImageCatalog(options, folders, await loadImageIndex(indexPathOf(options)));
+    const catalog = new ImageCatalog(options, folders, await loadImageIndex(indexPathOf(options), () => folders.hasLayers()));
     await catalog.#load();
     await catalog.sweepDownloads(DOWNLOAD_AGE_MS_MAX);
     return catalog;
@@ -98,6 +100,12 @@ export class ImageCatalog {
   idOf(canonical: string): string | undefined {
     const id = this.#index.references[canonical];
     return id !== undefined && this.#images.has(id) ? id : undefined;
+  }
+
+  /** The image that is left out and has this id or canonical reference. */
+  damagedOf(idOrCanonical: string): string | undefined {
+    const id = this.#index.references[idOrCanonical] ?? idOrCanonical;
+    return this.#damaged.has(id) ? id : undefined;
   }
 
   namesOf(id: string): readonly string[] {
@@ -179,6 +187,7 @@ export class ImageCatalog {
     });
     const before = this.#images.get(id)?.manifest ?? null;
     this.#images.set(id, { document, manifest: imageManifestOf(manifest.bytes, manifest.descriptor.mediaType) });
+    this.#damaged.delete(id);
     // The same image in other archives: those that it had are not its any more.
     if (before !== null) await this.collect(before.layers.map((layer) => layer.digest));
   }
@@ -210,11 +219,22 @@ export class ImageCatalog {
     return gone;
   }
 
+  /** Within a change: forgets an image that is left out, and what it was called. What was its content goes with the next start. */
+  async forgetDamaged(id: string): Promise<void> {
+    const { images, references } = this.#index;
+    await this.#save({ ...this.#index, images: without(images, [id]), references: without(references, this.namesOf(id)) });
+    this.#damaged.delete(id);
+  }
+
   /** Within a change: removes those of these blobs and layers that nobody needs. */
   async collect(digests: readonly string[]): Promise<void> {
     const { layers, blobs } = this.#used();
     for (const digest of new Set(digests)) {
       if (this.leases.has(digest)) continue;
+      if (this.#damaged.size > 0) {
+        if (blobs.has(digest)) await this.folders.dropDownload(digest);
+        continue;
+      }
       if (!layers.has(digest) && (await this.folders.hasLayer(digest))) await this.folders.dropLayer(digest);
       if (!blobs.has(digest)) await this.folders.dropBlob(digest);
       else await this.folders.dropDownload(digest);
@@ -236,9 +256,15 @@ export class ImageCatalog {
         const parsed = manifest === undefined ? null : imageManifestOf(await this.#readVerified(manifest.digest), manifest.mediaType);
         this.#images.set(id, { document, manifest: parsed });
       } catch (cause) {
-        this.logger.error({ err: cause, image: id }, `an image is damaged and left out; bring it to this host again: ${messageOf(cause)}`);
+        this.#damaged.add(id);
+        const names = this.namesOf(id).map((name) => familiarReference(parseReference(name)));
+        this.logger.error(
+          { err: cause, image: id, names },
+          `image ${names[0] ?? id} is damaged and left out; bring it to this host again, or remove it: ${messageOf(cause)}`,
+        );
       }
     }
+    if (this.#damaged.size > 0) return;
     await this.folders.sweep(this.#used());
   }
 

@@ -1,6 +1,8 @@
 import { readFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { checkedText, withCheck } from "../../base/checked-text.js";
 import { writeFileDurably } from "../../base/durable-file.js";
-import { ClusterError, systemCodeOf } from "../../base/errors.js";
+import { ClusterError, messageOf, systemCodeOf } from "../../base/errors.js";
 import type { Descriptor } from "./manifest.js";
 
 /** What is known of an image beside its configuration. */
@@ -24,25 +26,34 @@ export interface ImageIndex {
 
 const EMPTY_INDEX: ImageIndex = { version: 1, images: {}, references: {}, layerSizes: {} };
 
-/** Throws ClusterError `internal` naming the file when it cannot be read. */
-export async function loadImageIndex(path: string): Promise<ImageIndex> {
+/**
+ * Made when there is none and nothing is kept yet. Throws ClusterError `internal` naming the file when it cannot be read, or is gone while `hasContent`: with an empty list all of that
+ * would be swept, and containers run on it.
+ */
+export async function loadImageIndex(path: string, hasContent: () => Promise<boolean>): Promise<ImageIndex> {
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    if (systemCodeOf(cause) === "ENOENT") return EMPTY_INDEX;
-    throw cause;
+    if (systemCodeOf(cause) !== "ENOENT") throw cause;
+    if (await hasContent()) throw unusable(path, "is gone", cause);
+    await saveImageIndex(path, EMPTY_INDEX);
+    return EMPTY_INDEX;
   }
   try {
-    const index = JSON.parse(text) as ImageIndex;
+    const index = JSON.parse(checkedText(text)) as ImageIndex;
     if (index.version !== 1) throw new ClusterError("internal", `version ${String(index.version)} is not known`);
-    return index;
+    return { version: 1, images: { ...index.images }, references: { ...index.references }, layerSizes: { ...index.layerSizes } };
   } catch (cause) {
-    throw new ClusterError("internal", `the list of images ${path} is damaged`, { cause });
+    throw unusable(path, `is damaged: ${messageOf(cause)}`, cause);
   }
 }
 
 /** Whole or not at all, and durable. */
 export async function saveImageIndex(path: string, index: ImageIndex): Promise<void> {
-  await writeFileDurably(path, `${JSON.stringify(index)}\n`);
+  await writeFileDurably(path, withCheck(`${JSON.stringify(index)}\n`));
+}
+
+function unusable(path: string, what: string, cause: unknown): ClusterError {
+  return new ClusterError("internal", `the list of images ${path} ${what}; put the right one back, or remove ${dirname(path)} with all images`, { cause });
 }

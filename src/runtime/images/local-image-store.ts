@@ -92,6 +92,8 @@ export class LocalImageStore implements ImageStore {
 
   async remove(reference: string, options: RemoveOptions): Promise<readonly ImageRemoval[]> {
     return await this.catalog.change(async () => {
+      const damaged = this.#damagedOf(reference);
+      if (damaged !== undefined) return await this.#removeDamaged(damaged, options);
       const image = this.#get(reference);
       const name = this.#nameOf(reference);
       const isInUse = options.isInUse(image.id);
@@ -164,6 +166,22 @@ export class LocalImageStore implements ImageStore {
       .documentOf(imageId)
       .rootfs.diff_ids.map((diffId) => this.catalog.folders.layerFolder(diffId))
       .toReversed();
+  }
+
+  /** All that is left of an image that is left out: containers that use it may go on with its layers until the daemon is started again. */
+  async #removeDamaged(id: string, { force, isInUse }: RemoveOptions): Promise<readonly ImageRemoval[]> {
+    if (isInUse(id) && !force) {
+      throw new ClusterError("conflict", `conflict: unable to delete ${shortOf(id)} (must be forced) - image is damaged, and being used by a container`);
+    }
+    const names = this.catalog.namesOf(id).map((name) => familiarReference(parseReference(name)));
+    await this.catalog.forgetDamaged(id);
+    return [...names.map((reference) => ({ type: "untagged", reference }) as const), { type: "deleted", id }];
+  }
+
+  /** The image that is left out and has this name, or whole id. */
+  #damagedOf(text: string): string | undefined {
+    if (/^(sha256:)?[a-f0-9]{64}$/.test(text)) return this.catalog.damagedOf(text.startsWith("sha256:") ? text : `sha256:${text}`);
+    return /^sha256:/.test(text) ? undefined : this.catalog.damagedOf(canonicalReference(parseReference(text)));
   }
 
   /** With so many names that it had. Returns the layers that nobody has any more. */

@@ -185,6 +185,67 @@ test("an image whose files are damaged is left out, and can be imported again", 
   expect((await importInto("box")).id).toBe(image.id);
 });
 
+test("what containers of a damaged image run on stays, whatever else goes, until the image is whole again or removed", async () => {
+  const image = await importInto("box");
+  const other = await importInto("other", { changes: ["CMD ls"] }, await archiveOf([{ name: "more", content: "more\n" }]));
+  const [layers, blobs] = [filesIn("layers"), filesIn("blobs/sha256")];
+  const config = join(dataRoot, "images/blobs/sha256", image.id.slice(7));
+  const whole = readFileSync(config);
+  const damage = () => writeFileSync(config, Buffer.from(whole.toString().replace('"os"', '"or"')));
+  damage();
+  store = await open();
+  await remove("other");
+  expect([filesIn("layers"), filesIn("blobs/sha256")]).toEqual([layers, blobs]);
+  writeFileSync(config, whole);
+  store = await open();
+  expect(readFileSync(join(store.layerFolders(image.id)[0] ?? "", "hello"), "utf8")).toBe("hello\n");
+  expect([filesIn("layers").length, store.resolve(other.id)]).toEqual([1, undefined]);
+  damage();
+  store = await open();
+  await expect(remove("box", [image.id])).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining("image is damaged, and being used") });
+  expect(await remove("box")).toEqual([
+    { type: "untagged", reference: "box:latest" },
+    { type: "deleted", id: image.id },
+  ]);
+  await expect(remove(image.id)).rejects.toMatchObject({ code: "not_found" });
+  store = await open();
+  expect([filesIn("layers"), filesIn("blobs/sha256")]).toEqual([[], []]);
+});
+
+test("a list of images that is damaged or gone is refused by its name, and nothing is swept", async () => {
+  const image = await importInto("box");
+  const path = join(dataRoot, "images/index.json");
+  const whole = readFileSync(path);
+  const layers = filesIn("layers");
+  const refusal = async () =>
+    await open().then(
+      () => "opened",
+      (cause: { readonly message: string }) => cause.message,
+    );
+  const damaged = new Set<string>();
+  for (let at = 0; at < whole.length; at++) {
+    const changed = Buffer.from(whole);
+    changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
+    writeFileSync(path, changed);
+    damaged.add((await refusal()).replace(/damaged: .*;/, "damaged;"));
+  }
+  expect([...damaged]).toEqual([`the list of images ${path} is damaged; put the right one back, or remove ${join(dataRoot, "images")} with all images`]);
+  rmSync(path);
+  expect(await refusal()).toContain(`the list of images ${path} is gone; put the right one back`);
+  expect(filesIn("layers")).toEqual(layers);
+  writeFileSync(path, whole);
+  store = await open();
+  expect(store.resolve("box")?.id).toBe(image.id);
+});
+
+test("a list of images without a checksum, as it was once, is read", async () => {
+  const image = await importInto("box");
+  const path = join(dataRoot, "images/index.json");
+  writeFileSync(path, readFileSync(path, "utf8").replace(/^# sha256 .*\n/m, ""));
+  store = await open();
+  expect(store.resolve("box")?.id).toBe(image.id);
+});
+
 test("the platform is this host's unless given", async () => {
   expect((await importInto("a")).architecture).toMatch(/^(amd64|arm64)$/);
   expect(await importInto("b", { platform: "linux/arm/v7" })).toMatchObject({ os: "linux", architecture: "arm" });

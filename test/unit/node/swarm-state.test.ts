@@ -1,8 +1,8 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { KeptSwarmState, loadSwarmState, type SwarmState } from "../../../src/node/swarm-state.js";
+import { KeptSwarmState, loadSwarmState, saveSwarmState, type SwarmState } from "../../../src/node/swarm-state.js";
 
 const stateAt = (advertiseAddress: string): SwarmState => ({ listenAddress: "0.0.0.0:2377", advertiseAddress, managers: [], member: null });
 
@@ -35,6 +35,25 @@ test.each<[string, string]>([
       code: "failed_precondition",
       message: expect.stringMatching(/state\.json is damaged: .*; put the right one back, or leave by force and join again$/),
     });
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("any flipped bit is refused by the name of the file, and one of before there was a checksum is read", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "swarm-state-"));
+  try {
+    const [path, state] = [join(folder, "state.json"), stateAt("10.0.0.1:2377")];
+    await saveSwarmState(folder, state);
+    const whole = await readFile(path);
+    for (let at = 0; at < whole.length; at++) {
+      const changed = Buffer.from(whole);
+      changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
+      await writeFile(path, changed);
+      await expect(loadSwarmState(folder), `byte ${at}`).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringContaining(path) });
+    }
+    await writeFile(path, `${JSON.stringify(state)}\n`);
+    expect(await loadSwarmState(folder)).toEqual(state);
   } finally {
     await rm(folder, { recursive: true });
   }

@@ -74,6 +74,20 @@ test("a certificate that brings a damaged one along, or one that the root beside
   }
 });
 
+test.each(["swarm-node.crt", "swarm-root-ca.crt"])("any flipped bit of %s is refused with its place, and one without a checksum is taken", async (name) => {
+  const files = await created();
+  const path = join(folder, name);
+  const whole = await readFile(path);
+  for (let at = 0; at < whole.length; at++) {
+    const changed = Buffer.from(whole);
+    changed[at] = (changed[at] ?? 0) ^ (1 << (at % 8));
+    await writeFile(path, changed);
+    await expect(open(), `byte ${at}`).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringContaining(path) });
+  }
+  await writeFile(path, whole.toString().replace(/^# sha256 .*\n/m, ""));
+  expect((await open())?.credentials).toEqual(files.credentials);
+});
+
 test("a renewal asks for the same key until it has a certificate for it, also after a crash, and then for another one", async () => {
   const files = await created();
   const first = await files.pendingKey();

@@ -116,15 +116,17 @@ test("what belongs to no container is removed at start: folders, cgroups, and sh
   expect(world.cgroups().filter((path) => path.endsWith(id.slice(0, 32)))).toEqual([]);
 });
 
-test.each(["", "{", '{"version":2}'])(
+const flipped = (whole: string) => whole.replace('"version":1', '"version":1,"x":0');
+
+test.each<string | ((whole: string) => string)>(["", "{", '{"version":2}', flipped])(
   "a container whose record is damaged (%j) is left alone with all that is in it, and is found again with its record",
   async (damaged) => {
     const id = await world.startReady();
     const before = world.runtime.inspect(id);
     const path = join(world.folder, "data/containers", id, "record.json");
-    const whole = readFileSync(path);
+    const whole = readFileSync(path, "utf8");
     await world.closeRuntime();
-    writeFileSync(path, damaged);
+    writeFileSync(path, typeof damaged === "string" ? damaged : damaged(whole));
     await world.reopen();
     expect(world.runtime.list()).toEqual([]);
     expect(world.runtime.leftAlone()).toEqual([{ id, createdAtMs: expect.closeTo(before?.createdAtMs ?? 0, -5) }]);

@@ -84,9 +84,7 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
 
   app.delete("/images/*", async (request, reply) => {
     assertAllKnown(containers);
-    const name = wildcardOf(request);
-    resolved(name);
-    const removals = await images.remove(name, {
+    const removals = await images.remove(wildcardOf(request), {
       force: new Query(request).flag("force"),
       isInUse: isUsed,
     });
