@@ -63,7 +63,8 @@ export const DEFAULT_CONFIG_FILE = "/etc/swarmd/daemon.json";
 const LISTS: readonly string[] = ["hosts", "labels", "registry-mirrors", "insecure-registries"];
 const MAPS: readonly string[] = ["log-opts"];
 const NUMBERS: readonly string[] = ["cpu-rt-runtime", "cpu-rt-period"];
-const KEYS: readonly string[] = [
+/** Keys of the settings file. */
+export const SETTINGS: readonly string[] = [
   "data-root",
   "exec-root",
   "log-level",
@@ -102,7 +103,7 @@ export function readSettings(path: string, isRequired: boolean): DaemonSettings 
   }
   if (typeof parsed !== "object" || parsed === null || Array.isArray(parsed)) throw new ClusterError("invalid_argument", `${path} is not a JSON object`);
   for (const [key, value] of Object.entries(parsed)) {
-    if (!KEYS.includes(key)) throw new ClusterError("invalid_argument", `unknown key "${key}" in ${path}`);
+    if (!SETTINGS.includes(key)) throw new ClusterError("invalid_argument", `unknown key "${key}" in ${path}`);
     if (key === "runtimes") {
       assertRuntimes(value, path);
       continue;
