@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { MemberStatus } from "../api/http/backend.js";
-import { AbortScope } from "../base/abort.js";
+import { AbortScope, unlessAborted } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
@@ -28,6 +28,9 @@ import { LEADER_PATIENCE_MS, noLeader, type WriteRoute, type WriteTarget, write 
 
 /** How often a member that joined looks whether it was made a voter, which the leader does within a tick of its having caught up. */
 const PROMOTION_POLL_MS = 20;
+
+/** A leader that stops waits this long for a successor. */
+const HAND_OVER_MS_MAX = 1_000;
 
 /** How a manager begins: founding a group, with a place that the leader gave it, or with what is on disk. */
 export type ManagerStart =
@@ -246,9 +249,25 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
+    await this.#handOver();
     this.#stop.abort();
     await this.#running;
     await this.#close();
+  }
+
+  /** A leader that stops says goodbye, so that the others would wait for its lease to end; whoever takes over from it does at once. */
+  async #handOver(): Promise<void> {
+    const { clock, logger } = this.#options;
+    if (!this.#replica.leadership.isLeader || this.#replica.members().length === 1) return;
+    const late = new AbortController();
+    const cancel = clock.after(HAND_OVER_MS_MAX, () => late.abort(new ClusterError("deadline_exceeded", `no answer within ${HAND_OVER_MS_MAX} ms`)));
+    try {
+      await unlessAborted(late.signal, this.#replica.transferLeadership());
+    } catch (cause) {
+      logger.info({ err: cause }, "this manager stops, and nobody took leadership over from it");
+    } finally {
+      cancel();
+    }
   }
 
   #isVoter(): boolean {

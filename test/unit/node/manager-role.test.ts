@@ -78,7 +78,7 @@ async function managerWithSecond() {
   });
   const identity = new LiveIdentity({ rootCertificate: first.credentials.rootCertificate, certificate, key });
   const connection = opened.use(new Connection({ address, clock: systemClock, security: { type: "mutual", identity } }));
-  return { role, connection, raftStream: await openRaftStream({ raftId: 0, nodeId: new LiveIdentity(first.credentials).nodeId, address }, identity) };
+  return { role, identity, connection, raftStream: await openRaftStream({ raftId: 0, nodeId: new LiveIdentity(first.credentials).nodeId, address }, identity) };
 }
 
 /** Resolves once the manager serves the stream; `ended` with the code that it ends with. */
@@ -138,4 +138,30 @@ describe("a manager's rights end with the write that ends them", () => {
     expect(await forwardCode(connection)).toBe("permission_denied");
     expect(await heartbeatCode(connection)).toBe("permission_denied");
   });
+});
+
+test("a leader that stops has handed over when it has stopped", async () => {
+  const { role, identity } = await managerWithSecond();
+  const address = `${ownAddress()}:2377`;
+  const reply = await role.write({ type: "joinMember", joinMember: { nodeId: "second", address } });
+  if (reply.type !== "joinMember") throw new Error(`the answer is ${reply.type}`);
+  const dataDir = await mkdtemp(join(tmpdir(), "manager-role-"));
+  opened.add(() => rm(dataDir, { recursive: true, force: true }));
+  const { raftId, members } = reply.joinMember;
+  const second = await ManagerRole.open({
+    identity,
+    dataDir,
+    codec: plainRecords,
+    listenAddress: address,
+    advertiseAddress: address,
+    start: { type: "join", raftId, members, incarnation: "one" },
+    clock: systemClock,
+    random: systemRandom,
+    logger: silentLogger,
+  });
+  opened.use(second);
+  await second.ready(AbortSignal.timeout(10_000));
+  expect(second.status().role).toBe("follower");
+  await role[Symbol.asyncDispose]();
+  expect(second.status().role).toBe("leader");
 });
