@@ -101,8 +101,11 @@ function isOwnBridge(name: string): boolean {
 
 function addressOf(host: string, interfaces: Interfaces): string {
   if (isIP(host) !== 0) return host;
-  const found = interfaces[host]?.find((address) => address.family === "IPv4") ?? interfaces[host]?.[0];
-  if (found === undefined)
+  const addresses = interfaces[host];
+  if (addresses === undefined)
     throw new ClusterError("invalid_argument", `"${host}" is neither an IP address nor an interface of this host (${Object.keys(interfaces).join(", ")})`);
+  // One of a link alone says nothing to other hosts.
+  const found = addresses.find(({ family }) => family === "IPv4") ?? addresses.find(({ scopeid }) => !scopeid);
+  if (found === undefined) throw new ClusterError("invalid_argument", `the interface "${host}" of this host has no address beside those of its link`);
   return found.address;
 }

@@ -3,6 +3,8 @@ import { formatHostPort, movedAddresses, parseHostPort, resolveAdvertiseAddress,
 
 const entry = (address: string, internal = false) => [{ address, internal, family: "IPv4" as const, netmask: "", mac: "", cidr: null }];
 const ONE = { lo: entry("127.0.0.1", true), eth0: entry("10.0.0.5"), sw1a2b3c4d0: entry("172.30.0.1") };
+const six = (address: string, scopeid: number) => ({ address, internal: false, family: "IPv6" as const, netmask: "", mac: "", cidr: null, scopeid });
+const SIX = { wan0: [six("fe80::1", 3), six("fd00::5", 0)], wan1: [six("fe80::2", 4)] };
 const TWO = { ...ONE, eth1: entry("10.1.0.5") };
 
 test.each([
@@ -31,6 +33,10 @@ describe("the advertised address", () => {
     expect(resolveAdvertiseAddress("", listen, ONE)).toEqual({ host: "10.0.0.5", port: 2377 }));
   test("cannot be chosen among several", () =>
     expect(() => resolveAdvertiseAddress("", listen, TWO)).toThrow(/could not choose an IP address to advertise.*10\.0\.0\.5 on eth0, 10\.1\.0\.5 on eth1/));
+  test("is never one of a link alone", () => {
+    expect(resolveAdvertiseAddress("wan0", listen, SIX)).toEqual({ host: "fd00::5", port: 2377 });
+    expect(() => resolveAdvertiseAddress("wan1", listen, SIX)).toThrow('the interface "wan1" of this host has no address beside those of its link');
+  });
   test("is what was given", () => expect(resolveAdvertiseAddress("eth1", listen, TWO)).toEqual({ host: "10.1.0.5", port: 2377 }));
   test("is what is listened on", () => expect(resolveAdvertiseAddress("", { host: "10.1.0.5", port: 9 }, TWO)).toEqual({ host: "10.1.0.5", port: 9 }));
 });
