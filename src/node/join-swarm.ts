@@ -4,7 +4,8 @@ import { unlessAborted } from "../base/abort.js";
 import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import { joinCluster } from "../rpc/join.js";
 import type { ActiveNode } from "./active-node.js";
-import { formatHostPort, parseHostPort, resolveOwnAddresses } from "./addresses.js";
+import { formatHostPort, type HostPort, parseHostPort, resolveAdvertiseAddress, resolveListenAddress } from "./addresses.js";
+import { sourceAddressTo } from "./source-address.js";
 import type { NodeParts, SwarmPlace } from "./swarm-place.js";
 
 /** `swarm join` ends within 15 s, whatever does not answer: this long to get in, and this long to take it back. */
@@ -18,11 +19,14 @@ const WITHDRAWAL_TIMEOUT_MS = 2_000;
 export async function joinSwarm(place: SwarmPlace, options: JoinOptions): Promise<NodeParts> {
   const addresses = options.remoteAddresses.map((remote) => formatHostPort(parseHostPort(remote)));
   if (addresses.length === 0) throw new ClusterError("invalid_argument", "at least one remote address is necessary to join a swarm");
-  const { listenAddress, advertiseAddress } = resolveOwnAddresses(options, networkInterfaces());
+  const listen = resolveListenAddress(options.listenAddress, networkInterfaces());
+  const chosen = advertiseAddressOf(options, listen);
   const signal = AbortSignal.timeout(JOIN_TIMEOUT_MS);
   return place.orNothing(async () => {
     const { credentials, address } = await certified(place, addresses, options, signal);
-    const parts = await place.settle(credentials, { listenAddress, advertiseAddress, managers: [{ nodeId: "", address }], member: null });
+    const own = chosen ?? { host: await sourceAddressTo(parseHostPort(address)), port: listen.port };
+    const where = { listenAddress: formatHostPort(listen), advertiseAddress: formatHostPort(own) };
+    const parts = await place.settle(credentials, { ...where, managers: [{ nodeId: "", address }], member: null });
     try {
       if (parts.node.identity.identity.role === "manager") await takePart(parts.node, signal);
     } catch (cause) {
@@ -31,6 +35,16 @@ export async function joinSwarm(place: SwarmPlace, options: JoinOptions): Promis
     }
     return parts;
   });
+}
+
+/** What is asked for, or the only address of this host. Null when there is no such one: the way to the manager decides, as with docker. Throws as `resolveAdvertiseAddress`. */
+function advertiseAddressOf({ advertiseAddress }: JoinOptions, listen: HostPort): HostPort | null {
+  try {
+    return resolveAdvertiseAddress(advertiseAddress, listen, networkInterfaces());
+  } catch (cause) {
+    if (advertiseAddress === "" && isClusterError(cause, "invalid_argument")) return null;
+    throw cause;
+  }
 }
 
 /** Asks one manager after the other for a certificate. One that answers has the last word. */

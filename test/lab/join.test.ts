@@ -52,8 +52,11 @@ describe("a join that fails", () => {
     expect(await docker.must(1, "info", "--format", "{{.Swarm.Managers}} {{.Swarm.Nodes}}")).toBe("1 1");
   });
 
-  test("does not keep the host from joining after", async () => {
+  test("does not keep the host from joining after; of several addresses it advertises the one from which it reaches the manager", async () => {
+    await lab.lab("exec", "3", "ip", "address", "add", "10.99.0.3/24", "dev", "eth0");
+    expect((await docker.try(3, "swarm", "init")).stderr).toMatch(/could not choose an IP address to advertise.*10\.99\.0\.3 on eth0/);
     await docker.must(3, "swarm", "join", "--token", token, "10.88.0.1:2377");
+    expect(await docker.must(3, "info", "--format", "{{.Swarm.NodeAddr}}")).toBe("10.88.0.3");
     await docker.nodeIs(1, "node-3", "Ready Active");
     expect((await docker.must(1, "node", "ls", "--quiet")).split("\n")).toHaveLength(2);
   });
