@@ -115,7 +115,16 @@ function bytesOf(batch: ProposalBatch): number {
   return batch.reduce((sum, { bytes }) => sum + bytes.length, 0);
 }
 
-/** Encoded messages put one after the other are the encoded message with the lists of all (protobuf's merge rule). */
+/**
+ * Encoded messages put one after the other are the encoded message with the lists of all (protobuf's merge rule). In memory of its own: what the log keeps
+ * for long must not hold on to one of the blocks that all short-lived buffers share.
+ */
 function dataOf(batch: ProposalBatch): Uint8Array {
-  return Buffer.concat(batch.map(({ bytes }) => bytes));
+  const data = Buffer.allocUnsafeSlow(bytesOf(batch));
+  let at = 0;
+  for (const { bytes } of batch) {
+    data.set(bytes, at);
+    at += bytes.length;
+  }
+  return data;
 }

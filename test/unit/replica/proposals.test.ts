@@ -40,6 +40,16 @@ test("transactions that wait share entries up to a size, in order", () => {
   expect(proposals.take(entries[0]!)).toBeUndefined();
 });
 
+test("an entry, which the log keeps for long, holds no more memory than its data", () => {
+  const proposals = new Proposals();
+  const entries: Uint8Array[] = [];
+  for (let number = 0; number < 3; number++) {
+    void proposals.add(transaction(`${number}`, 100));
+    proposals.flush((data) => void entries.push(...data));
+  }
+  expect(entries.map((entry) => entry.buffer.byteLength)).toEqual(entries.map((entry) => entry.byteLength));
+});
+
 test("an equal entry of another member is not taken for ours", () => {
   const proposals = new Proposals();
   void proposals.add(transaction("a"));
