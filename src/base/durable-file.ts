@@ -11,6 +11,8 @@ export async function writeFileDurably(path: string, content: string | Uint8Arra
   try {
     await file.writeFile(content);
     await file.sync();
+  } catch (cause) {
+    throw named(cause, aside);
   } finally {
     await file.close();
   }
@@ -29,7 +31,15 @@ export async function syncFolder(path: string): Promise<void> {
   const folder = await open(path, "r");
   try {
     await folder.sync();
+  } catch (cause) {
+    throw named(cause, path);
   } finally {
     await folder.close();
   }
+}
+
+/** Node.js says which file an error is about when it opens one, and not when it writes. */
+function named(cause: unknown, path: string): unknown {
+  if (cause instanceof Error) cause.message += ` '${path}'`;
+  return cause;
 }

@@ -93,7 +93,7 @@ export class ActiveNode {
 
   /** Why this node is not what it should be; empty when all is well. */
   get error(): string {
-    return [this.#retired, this.#error].filter((text) => text !== "").join("; ");
+    return [this.#retired, this.#error, this.#keeper?.error ?? ""].filter((text) => text !== "").join("; ");
   }
 
   /** Why this node hears nothing of its managers, once that is no matter of an election any more; empty when it does. */
@@ -220,6 +220,8 @@ export class ActiveNode {
     this.#look.add("role");
     for await (const reason of this.#look) {
       try {
+        // Before anything that may fail: on a full disk a certificate can as little be saved as the log be written.
+        if (this.isRetired) await this.#stopManager();
         if (reason === "key" || this.#manager?.isRemoved === true || !this.#isAsTold()) await this.#certificate.renew(signal);
         await this.#certificate.adoptRoots(signal);
         await this.#followCertificate(signal);
@@ -264,7 +266,6 @@ export class ActiveNode {
 
   async #followCertificate(signal: AbortSignal): Promise<void> {
     const { role } = this.identity.identity;
-    if (this.isRetired) await this.#stopManager();
     const isOver = role === "worker" ? this.#manager !== null || this.isRetired : this.#manager?.isRemoved === true;
     if (isOver) {
       await this.#stopManager();

@@ -34,9 +34,15 @@ export class KeyKeeper {
   readonly #stop = new AbortController();
   readonly #turns = new Turns();
   #ended: Promise<void> = Promise.resolve();
+  #error = "";
 
   constructor(options: KeyKeeperOptions) {
     this.#options = options;
+  }
+
+  /** Why the keys are not as the cluster wants them; empty when they are. */
+  get error(): string {
+    return this.#error;
   }
 
   /** Keeps at it until `stop`. */
@@ -78,10 +84,12 @@ export class KeyKeeper {
       try {
         await unlessAborted(signal, manager.ready(signal));
         await this.keep();
+        this.#error = "";
       } catch (cause) {
         if (signal.aborted) break;
         isDue = true;
-        logger.warn({ err: cause }, `this manager's keys are not as the cluster wants them yet: ${messageOf(cause)}`);
+        this.#error = `this manager's keys are not as the cluster wants them yet: ${messageOf(cause)}`;
+        logger.warn({ err: cause }, this.#error);
         await pause(clock, RETRY_MS, signal);
       }
     }

@@ -36,6 +36,7 @@ const SETTLED_BYTES = 256 * 1024;
  * what many of them brought in one synchronous batch, beside later writes ("settling"). After a failed write every later one fails too.
  */
 export class DurableLog {
+  readonly #directory: string;
   readonly #level: LogDatabase;
   readonly #tail: Tail;
   readonly #codec: RecordCodec;
@@ -54,6 +55,7 @@ export class DurableLog {
   readonly storage: MemoryLog;
 
   private constructor(parts: {
+    readonly directory: string;
     readonly level: LogDatabase;
     readonly tail: Tail;
     readonly codec: RecordCodec;
@@ -61,6 +63,7 @@ export class DurableLog {
     readonly state: LogState | null;
     readonly entries: readonly LinkedEntry[];
   }) {
+    this.#directory = parts.directory;
     this.#level = parts.level;
     this.#tail = parts.tail;
     this.#codec = parts.codec;
@@ -95,6 +98,7 @@ export class DurableLog {
       if (tail === null && (await level.get(STATE_KEY)) === undefined) tail = await openTail(join(directory, "tail"), { create: true });
       const recovered = await recoverLog({ directory, records: level, witness, codec });
       const log = new DurableLog({
+        directory,
         level,
         tail: defined(tail, "a log has a tail file"),
         codec,
@@ -306,7 +310,7 @@ export class DurableLog {
     } catch (cause) {
       this.#failure ??= new ClusterError(
         "internal",
-        `the raft log cannot be written: ${messageOf(cause)}; this member stops taking part until it is started again`,
+        `the raft log in ${this.#directory} cannot be written: ${messageOf(cause)}; this member stops taking part until it is started again`,
         { cause },
       );
     }

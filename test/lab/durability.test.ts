@@ -48,8 +48,10 @@ describe("a manager whose disk fails it", () => {
     for (let at = 1; refusal.code === 0 && at < 100; at++) refusal = await write(1, `large-${at}`, 100_000);
     expect(refusal.stderr).not.toBe("");
     await until("node 1 is a manager no more", async () => (await swarm(1, "ControlAvailable")) === "false");
-    expect(await swarm(1, "Error")).toMatch(/raft log cannot be written: .*No space left on device/);
-    expect((await docker.try(1, "node", "ls")).stderr).toMatch(/This node is not a swarm manager: the raft log cannot be written: .*No space left on device/);
+    expect(await swarm(1, "Error")).toMatch(/raft log in \S+ cannot be written: .*No space left on device/);
+    expect((await docker.try(1, "node", "ls")).stderr).toMatch(
+      /This node is not a swarm manager: the raft log in \S+ cannot be written: .*No space left on device/,
+    );
     await until("another one leads", async () => (await write(2, "after")).code === 0);
     expect(await services(2)).toEqual(expect.arrayContaining(acknowledged));
     expect(await lab.lab("pid", "1")).toBe(daemon);
@@ -73,6 +75,23 @@ describe("a manager whose disk fails it", () => {
     await until("node 1 has nothing to complain of", async () => (await swarm(1, "Error")) === "");
     await until("a write through node 1 is accepted", async () => (await write(1, "again")).code === 0);
     expect(await services(1)).toEqual(expect.arrayContaining(acknowledged));
+  });
+
+  test("steps down also while the full disk takes no new certificate, and gets one when there is space", async () => {
+    const issued = () => lab.run(["cat", `${data()}/swarm/certificates/swarm-node.crt`]);
+    const before = await issued();
+    await lab.run(["bash", "-c", `cat /dev/zero > ${data()}/filler`]);
+    await docker.must(2, "swarm", "ca", "--rotate", "--detach");
+    await until("node 1 has no place for a certificate", async () => /no space left on device, \w+ '\S+swarm-node\.\w+\.new'/.test(await swarm(1, "Error")));
+    for (let at = 0; at < 100 && !/log in \S+ cannot/.test(await swarm(1, "Error")); at++) await write(2, `rotating-${at}`, 100_000);
+    await until("node 1 is a manager no more", async () => (await swarm(1, "ControlAvailable")) === "false");
+    expect(await swarm(1, "Error")).toMatch(/the raft log in \S+ cannot be written: .*; .*no space left on device, \w+ '/);
+    await docker.nodeIs(2, "node-1", "Ready Active Unreachable");
+    await lab.run(["rm", `${data()}/filler`]);
+    await until("node 1 has another certificate", async () => (await issued()).stdout !== before.stdout);
+    await restart(1);
+    await docker.nodeIs(2, "node-1", "Ready Active Reachable");
+    await until("node 1 has nothing to complain of", async () => (await swarm(1, "Error")) === "");
   });
 
   test("is not started without its disk, which would end its containers and make it a new host; goes on when the disk is back", async () => {

@@ -115,3 +115,14 @@ test("a node that is no manager any more locks nothing", async () => {
   await keeper.keep();
   expect(await reopened()).toMatchObject({ unlockKey: null, dataKeys: [] });
 });
+
+test("says why the keys are not as they should be, until they are", async () => {
+  let isFull = true;
+  const { keeper, set } = await keeperWith({ reseal: () => (isFull ? Promise.reject(new Error("no space")) : Promise.resolve()) });
+  expect(keeper.error).toBe("");
+  await set({ unlockKey: createUnlockKey() });
+  await set({ dataKeyEpoch: 1 });
+  await until("it says so", () => keeper.error === "this manager's keys are not as the cluster wants them yet: no space");
+  isFull = false;
+  await until("it says nothing any more", () => keeper.error === "");
+});
