@@ -69,8 +69,8 @@ export class SwarmNode implements SwarmBackend {
       if (state !== undefined) await this.#resume(state, null);
     } catch (cause) {
       if (!isClusterError(cause, "unauthenticated") && !isClusterError(cause, "failed_precondition")) throw cause;
-      const isLocked = await IdentityFiles.isLocked(this.#place.certificates.folder);
-      const type = isLocked && cause.code === "unauthenticated" ? "locked" : "error";
+      const isLocked = cause.code === "unauthenticated" && (await IdentityFiles.isLocked(this.#place.certificates.folder));
+      const type = isLocked ? "locked" : "error";
       this.#stuck = { type, state: state ?? null, nodeId: await this.#certifiedId(), error: type === "locked" ? LOCKED_TEXT : messageOf(cause) };
       this.#place.logger.warn({ err: cause }, type === "locked" ? "this manager is locked: it takes part again once it is unlocked" : messageOf(cause));
     }
@@ -269,8 +269,8 @@ export class SwarmNode implements SwarmBackend {
 
   /** Of the node that is stuck: its certificate is no secret. */
   async #certifiedId(): Promise<string> {
-    const certificate = await IdentityFiles.certificateIn(this.#place.certificates.folder);
     try {
+      const certificate = await IdentityFiles.certificateIn(this.#place.certificates.folder);
       return certificate === undefined ? "" : identityOf(certificate).nodeId;
     } catch (cause) {
       this.#place.logger.warn({ err: cause }, "this node's certificate cannot be read");

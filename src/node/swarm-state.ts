@@ -60,7 +60,7 @@ export class KeptSwarmState {
   }
 }
 
-/** Undefined when there is none: the node is in no swarm. Throws `failed_precondition` naming the file when it is damaged. */
+/** Undefined when there is none: the node is in no swarm. Throws `failed_precondition` naming the file when it is damaged or cannot be read. */
 export async function loadSwarmState(folder: string): Promise<SwarmState | undefined> {
   const path = join(folder, FILE);
   let text: string;
@@ -68,15 +68,17 @@ export async function loadSwarmState(folder: string): Promise<SwarmState | undef
     text = await readFile(path, "utf8");
   } catch (cause) {
     if (systemCodeOf(cause) === "ENOENT") return undefined;
-    throw cause;
+    throw unusable(`${path} cannot be read`, cause);
   }
   try {
     return checkedState(JSON.parse(checkedText(text)) as SwarmState);
   } catch (cause) {
-    throw new ClusterError("failed_precondition", `${path} is damaged: ${messageOf(cause)}; put the right one back, or leave by force and join again`, {
-      cause,
-    });
+    throw unusable(`${path} is damaged`, cause);
   }
+}
+
+function unusable(what: string, cause: unknown): ClusterError {
+  return new ClusterError("failed_precondition", `${what}: ${messageOf(cause)}; put the right one back, or leave by force and join again`, { cause });
 }
 
 /** What a start relies on. The rest is only shown, or checked by who uses it. */

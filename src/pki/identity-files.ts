@@ -73,7 +73,7 @@ export class IdentityFiles {
 
   /**
    * What is there; null when the node has no identity yet. An unlock key is only used when the keys are locked. Throws ClusterError `unauthenticated` when it is
-   * another one, or needed and not given; `failed_precondition` that names the file when what is there is damaged or does not belong together.
+   * another one, or needed and not given; `failed_precondition` that names the file when what is there is damaged, cannot be read or does not belong together.
    */
   static async open(place: Place, unlockKey: Uint8Array | null = null): Promise<IdentityFiles | null> {
     const [rootCertificate, certificate, text] = await Promise.all([ROOT, CERTIFICATE, KEYS].map((file) => readIfThere(join(place.folder, file))));
@@ -162,7 +162,8 @@ export class IdentityFiles {
   #ownKey(): string {
     const certificate = readCertificate(this.#certificates.certificate);
     const key = this.#keys.nodeKeys.find((candidate) => isKey(candidate) && certificate.checkPrivateKey(createPrivateKey(candidate)));
-    if (key === undefined) throw new ClusterError("failed_precondition", `no key in ${this.path} belongs to the certificate beside it`);
+    if (key === undefined)
+      throw unusable(`the key file ${this.path}`, new ClusterError("failed_precondition", "no key in it belongs to the certificate beside it"));
     return key;
   }
 }
@@ -209,6 +210,7 @@ async function readIfThere(path: string): Promise<string | undefined> {
     return await readFile(path, "utf8");
   } catch (cause) {
     if (systemCodeOf(cause) === "ENOENT") return undefined;
-    throw cause;
+    // A disk that fails, say: the daemon goes on without its part in the swarm.
+    throw unusable(`the file ${path}`, cause);
   }
 }

@@ -135,6 +135,13 @@ describe("a manager whose disk fails it", () => {
     expect(await swarm(3, "Error")).toContain(`the certificate ${folder}/certificates/swarm-node.crt cannot be used`);
     expect(await docker.must(3, "ps", "-q")).toBe(containers);
     await lab.lab("kill", "3");
+    await lab.run(["rm", `${folder}/certificates/swarm-node.crt`]);
+    await lab.run(["mkdir", `${folder}/certificates/swarm-node.crt`]); // Cannot be read, as on a disk that fails.
+    await lab.lab("start", "3");
+    expect(await swarm(3, "Error")).toContain(`the file ${folder}/certificates/swarm-node.crt cannot be used: EISDIR`);
+    expect(await docker.must(3, "ps", "-q")).toBe(containers);
+    await lab.lab("kill", "3");
+    await lab.run(["rmdir", `${folder}/certificates/swarm-node.crt`]);
     await lab.run(["mv", `${folder}/certificates/swarm-node.crt.whole`, `${folder}/certificates/swarm-node.crt`]);
     await lab.run(["truncate", "--size=20", `${folder}/state.json`]);
     await lab.lab("start", "3");

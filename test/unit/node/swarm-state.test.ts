@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -54,6 +54,19 @@ test("any flipped bit is refused by the name of the file, and one of before ther
     }
     await writeFile(path, `${JSON.stringify(state)}\n`);
     expect(await loadSwarmState(folder)).toEqual(state);
+  } finally {
+    await rm(folder, { recursive: true });
+  }
+});
+
+test("a file that cannot be read, as on a disk that fails, is named", async () => {
+  const folder = await mkdtemp(join(tmpdir(), "swarm-state-"));
+  try {
+    await mkdir(join(folder, "state.json"));
+    await expect(loadSwarmState(folder)).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringMatching(/state\.json cannot be read: EISDIR.*; put the right one back, or leave by force and join again$/),
+    });
   } finally {
     await rm(folder, { recursive: true });
   }

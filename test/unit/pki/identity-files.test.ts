@@ -1,4 +1,4 @@
-import { cp, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
+import { cp, mkdir, mkdtemp, readdir, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
@@ -59,6 +59,9 @@ test.each(["swarm-node.crt", "swarm-root-ca.crt", "swarm-node.key"])("a damaged 
     await writeFile(path, text);
     await expect(open()).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringContaining(path) });
   }
+  await rm(path);
+  await mkdir(path); // Cannot be read, as on a disk that fails.
+  await expect(open()).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringContaining(`${path} cannot be used: EISDIR`) });
 });
 
 test("a certificate that brings a damaged one along, or one that the root beside it did not issue, is refused with its place", async () => {
