@@ -1,10 +1,12 @@
 #include "rootfs.h"
 
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "../base/error.h"
@@ -83,6 +85,23 @@ void furnish(int root, const Settings& settings, const std::vector<Fd>& sources)
   }
 }
 
+/** The file system of a folder when it is one that overlayfs writes to no folder of; else nothing. */
+const char* unfitForWriting(const std::string& folder) {
+  struct statfs info = {};
+  if (statfs(folder.c_str(), &info) != 0) return nullptr;
+  if (info.f_type == OVERLAYFS_SUPER_MAGIC) return "overlayfs";
+  if (info.f_type == NFS_SUPER_MAGIC) return "NFS";
+  return nullptr;
+}
+
+void mountOverlay(const Settings& settings, const std::string& options) {
+  const int result = mount("overlay", settings.root.c_str(), "overlay", 0, options.c_str());
+  // The kernel says EINVAL, and why only in its own log.
+  const char* unfit = result < 0 && errno == EINVAL ? unfitForWriting(settings.upper) : nullptr;
+  if (unfit != nullptr) failWith("files of containers cannot be kept on " + std::string(unfit) + ": put the data root on a file system such as ext4 or xfs", EINVAL);
+  check(result, "mount overlay at", settings.root);
+}
+
 }  // namespace
 
 /** Layers are named by descriptor: the options stay far below the page that mount(2) takes, and the container learns no path of the host. */
@@ -99,7 +118,7 @@ void mountRoot(const Settings& settings) {
   options += ",upperdir=" + pathOf(open.back().get());
   open.push_back(openFile(settings.work, O_PATH | O_DIRECTORY));
   options += ",workdir=" + pathOf(open.back().get());
-  check(mount("overlay", settings.root.c_str(), "overlay", 0, options.c_str()), "mount overlay at", settings.root);
+  mountOverlay(settings, options);
 }
 
 void enterRoot(const Settings& settings, const SharedNamespaces& shared) {

@@ -73,21 +73,34 @@ export class ContainerWorld {
     this.images.add("busybox", [makeBusyboxRoot(join(this.folder, "image"))]);
   }
 
-  /** `dataSizeBytes` puts the data root on a file system of that size. */
+  /** `dataSizeBytes` puts the data root on a file system of that size, `isDataOnOverlay` on an overlay. */
   static async open(
-    options: { readonly dataSizeBytes?: number; readonly runtimes?: OciRuntimes; readonly userRemap?: UserRemap; readonly execRoot?: string } = {},
+    options: {
+      readonly dataSizeBytes?: number;
+      readonly isDataOnOverlay?: boolean;
+      readonly runtimes?: OciRuntimes;
+      readonly userRemap?: UserRemap;
+      readonly execRoot?: string;
+    } = {},
   ): Promise<ContainerWorld> {
     const world = new ContainerWorld();
     world.runtimes = options.runtimes;
     world.userRemap = options.userRemap ?? null;
     world.#execRoot = options.execRoot ?? world.#execRoot;
-    if (options.dataSizeBytes !== undefined) {
-      mkdirSync(join(world.folder, "data"));
-      execFileSync("mount", ["-t", "tmpfs", "-o", `size=${options.dataSizeBytes}`, "tmpfs", join(world.folder, "data")]);
-      world.#isMounted = true;
+    if (options.dataSizeBytes !== undefined) world.#mountData("tmpfs", `size=${options.dataSizeBytes}`);
+    if (options.isDataOnOverlay === true) {
+      const [lower, upper, work] = ["lower", "upper", "work"].map((name) => join(world.folder, "below", name));
+      for (const folder of [lower, upper, work]) mkdirSync(folder!, { recursive: true });
+      world.#mountData("overlay", `lowerdir=${lower},upperdir=${upper},workdir=${work}`);
     }
     await world.reopen();
     return world;
+  }
+
+  #mountData(type: string, options: string): void {
+    mkdirSync(join(this.folder, "data"));
+    execFileSync("mount", ["-t", type, "-o", options, type, join(this.folder, "data")]);
+    this.#isMounted = true;
   }
 
   get runtime(): LocalRuntime {

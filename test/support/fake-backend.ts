@@ -2,7 +2,7 @@ import { Readable } from "node:stream";
 import { FakeClock } from "../../src/base/clock.js";
 import { ClusterError } from "../../src/base/errors.js";
 import { newId } from "../../src/base/ids.js";
-import type { Backend, InitOptions, JoinOptions, LocalSwarmState, MemberStatus, RestoreOptions } from "../../src/api/http/backend.js";
+import type { Backend, HostDescription, InitOptions, JoinOptions, LocalSwarmState, MemberStatus, RestoreOptions } from "../../src/api/http/backend.js";
 import { DEFAULT_CLUSTER_SPEC } from "../../src/model/defaults.js";
 import type { Membership } from "../../src/manager/control/membership.js";
 import { Control } from "../../src/manager/control/control.js";
@@ -67,7 +67,7 @@ export class FakeBackend implements Backend {
   unlockError: ClusterError | null = null;
   unlockedWith = "";
 
-  readonly host = {
+  host: HostDescription = {
     id: "host-id",
     hostname: "node-1",
     version: "0.1.0",
@@ -89,7 +89,7 @@ export class FakeBackend implements Backend {
     loggingDriver: "json-file",
     cgroupVersion: "2",
     startedAtMs: 1_700_000_000_000,
-  } as const;
+  };
 
   readonly passphrases: string[] = [];
   readonly restores: (Omit<RestoreOptions, "chunks"> & { readonly text: string })[] = [];

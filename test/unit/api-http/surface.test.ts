@@ -140,6 +140,15 @@ test("info shows the cluster without its tokens, and nothing shows the signing k
   expect(info.text + swarm.text).not.toContain("the signing key");
 });
 
+test.each([
+  ["extfs", null],
+  ["overlayfs", ["WARNING: the data root is on overlayfs, where no container can be started: put it on a file system such as ext4 or xfs"]],
+])("info warns of a data root that containers cannot write to: %s", async (backingFilesystem, warnings) => {
+  const { call, backend } = await activeFixture();
+  backend.host = { ...backend.host, backingFilesystem };
+  expect((await call("GET", "/info")).json.Warnings).toEqual(warnings);
+});
+
 test("a write that is too large is refused with its size and the limit", async () => {
   const { call } = await activeFixture();
   const large = await call("POST", "/services/create", serviceBody("web", { Labels: { filler: "x".repeat(2_000_000) } }));

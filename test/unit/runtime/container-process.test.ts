@@ -18,6 +18,14 @@ test("the first process is number 1, alone, with its own name for the machine", 
   expect(output.split("\n")).toEqual(["1", "1", "box", "box", "box", ""]);
 });
 
+test("a data root on a file system that containers cannot write to is named", async () => {
+  await using layered = await ContainerWorld.open({ isDataOnOverlay: true });
+  const id = await layered.create();
+  await expect(layered.runtime.start(id)).rejects.toMatchObject({
+    message: "unable to start container process: files of containers cannot be kept on overlayfs: put the data root on a file system such as ext4 or xfs",
+  });
+});
+
 test("environment, arguments and working directory come from image and settings", async () => {
   world.addImage("configured", { env: ["A=image", "B=image"], entrypoint: ["sh", "-c"], command: ["echo image"], workingDir: "/made/for/it", user: "web" });
   const byImage = await world.start({ image: "configured", command: [] });

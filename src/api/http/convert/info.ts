@@ -125,11 +125,21 @@ function swarmToDocker(backend: Backend, view: StoreView | null): Json {
   };
 }
 
-function warningsOf(backend: Backend): Json {
-  if (backend.swarm.members().length !== 2) return null;
-  return [
-    "WARNING: Running Swarm in a two-manager configuration. This configuration provides no fault tolerance, and poses a high risk to lose control over the cluster. Use an odd number of managers.",
-  ];
+/** File systems on which overlayfs can keep nothing that containers write, by the name that `info` shows. */
+const UNFIT_FILESYSTEMS: ReadonlySet<string> = new Set(["overlayfs", "nfs"]);
+
+function warningsOf({ host, swarm }: Backend): Json {
+  const unfit = UNFIT_FILESYSTEMS.has(host.backingFilesystem)
+    ? [`WARNING: the data root is on ${host.backingFilesystem}, where no container can be started: put it on a file system such as ext4 or xfs`]
+    : [];
+  const twoManagers =
+    swarm.members().length === 2
+      ? [
+          "WARNING: Running Swarm in a two-manager configuration. This configuration provides no fault tolerance, and poses a high risk to lose control over the cluster. Use an odd number of managers.",
+        ]
+      : [];
+  const warnings = [...unfit, ...twoManagers];
+  return warnings.length === 0 ? null : warnings;
 }
 
 export function versionToDocker(host: HostDescription): Json {
