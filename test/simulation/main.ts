@@ -10,13 +10,48 @@ const STEPS_DEFAULT = 2_000;
 
 const print = (line: string) => process.stdout.write(`${line}\n`);
 
-/** Runs seeds and prints one line per failing one; exits non-zero if there is one. */
+/** What is to be done: seeds are run, or planted defects hunted. */
+type Task =
+  | { readonly type: "seeds"; readonly range: Range; readonly steps: number; readonly trace: boolean }
+  | { readonly type: "planted"; readonly bugs: readonly PlantedBug[] };
+
+interface Range {
+  readonly first: number;
+  readonly last: number;
+}
+
 async function main(): Promise<void> {
-  const { planted, range, steps, trace } = options();
-  if (planted !== null) {
-    await huntAll(planted);
-    return;
-  }
+  const task = taskOf();
+  if (task.type === "planted") await huntAll(task.bugs);
+  else await runAll(task);
+}
+
+function taskOf(): Task {
+  return toolOptions(
+    { name: "sim", usage: USAGE },
+    {
+      options: {
+        seeds: { type: "string" },
+        seed: { type: "string" },
+        steps: { type: "string" },
+        trace: { type: "boolean" },
+        planted: { type: "boolean" },
+        only: { type: "string" },
+      },
+    },
+    ({ values: { seeds, seed, steps, trace, planted, only } }): Task => {
+      if (planted === true) {
+        if ((seeds ?? seed ?? steps ?? trace) !== undefined) throw new Misuse("planted defects are hunted with seeds and steps of their own");
+        return { type: "planted", bugs: plantedWith(only ?? "") };
+      }
+      if (only !== undefined) throw new Misuse("--only takes of the planted defects: it needs --planted");
+      return { type: "seeds", range: rangeOf(seeds ?? seed), steps: steps === undefined ? STEPS_DEFAULT : countOf(steps, "steps"), trace: trace === true };
+    },
+  );
+}
+
+/** Runs seeds and prints one line per failing one; exits non-zero if there is one. */
+async function runAll({ range, steps, trace }: Extract<Task, { type: "seeds" }>): Promise<void> {
   const results: SimulationResult[] = [];
   const startedAt = performance.now();
   for (let seed = range.first; seed <= range.last; seed++) {
@@ -28,28 +63,6 @@ async function main(): Promise<void> {
   if (results.some((result) => result.failure !== null)) process.exitCode = 1;
 }
 
-function options() {
-  return toolOptions(
-    { name: "sim", usage: USAGE },
-    {
-      options: {
-        seeds: { type: "string" },
-        seed: { type: "string" },
-        steps: { type: "string", default: String(STEPS_DEFAULT) },
-        trace: { type: "boolean", default: false },
-        planted: { type: "boolean", default: false },
-        only: { type: "string", default: "" },
-      },
-    },
-    ({ values }) => ({
-      planted: values.planted ? plantedWith(values.only) : null,
-      range: values.planted ? { first: 0, last: 0 } : rangeOf(values.seeds ?? values.seed),
-      steps: countOf(values.steps, "steps"),
-      trace: values.trace,
-    }),
-  );
-}
-
 function plantedWith(words: string): readonly PlantedBug[] {
   const bugs = PLANTED_BUGS.filter(({ name }) => name.includes(words));
   if (bugs.length === 0) throw new Misuse(`no planted defect has "${words}" in its name`);
@@ -57,7 +70,7 @@ function plantedWith(words: string): readonly PlantedBug[] {
 }
 
 /** "A..B" or one number. */
-function rangeOf(text = ""): { readonly first: number; readonly last: number } {
+function rangeOf(text = ""): Range {
   if (text === "") throw new Misuse("it is not said which seeds to run");
   const [first = "", last = first, ...rest] = text.split("..");
   if (rest.length > 0) throw new Misuse(`"${text}" is not a range of seeds, as 1..300 is`);
