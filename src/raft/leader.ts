@@ -1,4 +1,5 @@
 import { ClusterError } from "../base/errors.js";
+import { integerBetween } from "../base/random.js";
 import { memberIds } from "./config-change.js";
 import type { Core, Leadership } from "./core.js";
 import { LeaderReads, type PendingRead } from "./leader-reads.js";
@@ -106,6 +107,18 @@ export function beginTransfer(core: Core, leadership: Leadership, raftId: number
   leadership.transferElapsed = 0;
   maybeSendAppend(core, leadership, raftId, "even_if_empty");
   maybeFinishTransfer(core, leadership);
+}
+
+/**
+ * The disk of this member does not answer, and without it a quorum has all that is in the log: one of those takes over, since nothing would come to an
+ * end here. Another one each time, since the first may be no better.
+ */
+export function giveWay(core: Core, leadership: Leadership): void {
+  const hasAll = (raftId: number) => raftId !== core.id && leadership.progress.get(raftId)?.match === core.log.lastIndex;
+  if (leadership.transferee !== 0 || voteResult(core.config, hasAll) !== "won") return;
+  const successors = core.config.voters.filter(hasAll);
+  const successor = successors[integerBetween(core.random, 0, successors.length - 1)];
+  if (successor !== undefined) beginTransfer(core, leadership, successor);
 }
 
 /** The successor gets the word when it has the whole log; until then replication brings it there. */

@@ -4,7 +4,7 @@ import { isJoint, planConfigChange } from "./config-change.js";
 import { Core, type Leadership } from "./core.js";
 import { campaign, campaignByTransfer, campaignIfAlone, learnCommit, onVoteReply, onVoteRequest } from "./election.js";
 import { onReadIndexReply, onTimeoutNow, stepFromLeader, tickFollower } from "./follower.js";
-import { beginTransfer, hasCommittedInTerm, readOwn, stepLeader, tickLeader } from "./leader.js";
+import { beginTransfer, giveWay, hasCommittedInTerm, readOwn, stepLeader, tickLeader } from "./leader.js";
 import { maybeLeaveJoint, switchConfig } from "./membership.js";
 import type { ConfigChangeStep, ConfigState, Entry, HardState, RaftMessage } from "./message.js";
 import type { RaftOptions } from "./options.js";
@@ -12,6 +12,9 @@ import type { RaftStatus, Ready, Role } from "./ready.js";
 import { appendOwn, broadcastAppend, tellCommit } from "./replication.js";
 
 export type { RaftOptions } from "./options.js";
+
+/** A disk that does not answer for so many election timeouts is no busy one any more. */
+const STALLED_ELECTIONS = 5;
 
 /** Where proposed entries were put: they commit, in this term at these indexes, or never. */
 export interface Proposal {
@@ -146,10 +149,10 @@ export class Raft {
     if (progress?.state === "snapshot") progress.snapshotEnded(ok);
   }
 
-  /** Messages to this peer were lost: the leader probes instead of pipelining. */
-  reportUnreachable(raftId: number): void {
-    const progress = this.#core.leadership?.progress.get(raftId);
-    if (progress?.state === "replicate") progress.becomeProbe();
+  /** The disk has not answered for so many ticks. A leader gives way after some election timeouts: its heartbeats do not wait for the disk, and its writes do. */
+  reportStalled(ticks: number): void {
+    const { leadership, electionTicks } = this.#core;
+    if (leadership !== null && ticks >= STALLED_ELECTIONS * electionTicks) giveWay(this.#core, leadership);
   }
 
   /** False while a Ready is outstanding. */

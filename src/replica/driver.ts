@@ -69,6 +69,8 @@ export class Driver {
   #isRunning = false;
   /** The write cycle that is under way. */
   #cycle: Promise<void> | null = null;
+  /** Ticks since it last got anywhere: mostly it waits for the disk. */
+  #stalledTicks = 0;
   #cancelTick: () => void = () => undefined;
 
   constructor(options: {
@@ -148,6 +150,7 @@ export class Driver {
       return;
     }
     if (this.#cycle === null && (this.#jobs.length > 0 || this.#raft.hasReady())) {
+      this.#stalledTicks = 0;
       this.#cycle = this.#work()
         .catch((cause: unknown) => this.#fail(cause))
         .finally(() => {
@@ -164,6 +167,7 @@ export class Driver {
     if (this.#isTickDue) {
       this.#isTickDue = false;
       this.#raft.tick();
+      if (isWriting) this.#raft.reportStalled(++this.#stalledTicks);
       this.#hooks.ticked();
     }
     this.#hooks.propose(isWriting);
@@ -197,10 +201,17 @@ export class Driver {
   async #work(): Promise<void> {
     for (;;) {
       // Also while one write follows the other without a pause: a snapshot must not wait for the end of a load.
-      if (this.#jobs.length > 0) for (const job of this.#jobs.splice(0)) await job();
+      if (this.#jobs.length > 0) await this.#runJobs();
       if (!this.#isRunning || !this.#raft.hasReady()) return;
       await this.#carryOut(this.#raft.ready());
       this.#step(false);
+    }
+  }
+
+  async #runJobs(): Promise<void> {
+    for (const job of this.#jobs.splice(0)) {
+      await job();
+      this.#stalledTicks = 0;
     }
   }
 
@@ -208,6 +219,7 @@ export class Driver {
     this.#hooks.send(ready.messages);
     const written = this.#log.append(ready);
     if (written !== null) await written;
+    this.#stalledTicks = 0;
     if (ready.snapshot !== null) this.#log.storage.setSnapshot(ready.snapshot);
     this.#raft.persisted(ready);
     // What came meanwhile goes out before the rest is applied, and carries the news of what is committed.
@@ -227,6 +239,7 @@ export class Driver {
       if (entry.type === "config_change") this.#raft.applied(entry.index);
       if (this.#clock.monotonic() - since < SLICE_MS) continue;
       await this.#nextTurn();
+      this.#stalledTicks = 0;
       since = this.#clock.monotonic();
     }
     const index = ready.committed.at(-1)?.index ?? ready.snapshot?.index;

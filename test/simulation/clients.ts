@@ -27,7 +27,7 @@ export class Clients {
   readonly #checker: Checker;
   readonly #trace: (line: () => string) => void;
   readonly #writes = new Map<number, PendingWrites>();
-  readonly #reads = new Map<number, { readonly key: number; readonly start: number }>();
+  readonly #reads = new Map<number, { readonly key: number; readonly start: number; readonly memberId: number }>();
   readonly #histories = new Map<number, Operation[]>();
   /** Orders all begins and ends of operations. */
   #time = 0;
@@ -66,7 +66,7 @@ export class Clients {
     // It would refuse, with an error that takes long to make.
     if (member.raft.leader === 0) return;
     const context = ++this.#lastContext;
-    this.#reads.set(context, { key, start: ++this.#time });
+    this.#reads.set(context, { key, start: ++this.#time, memberId: member.id });
     if (refusedAsNull(() => member.raft.readIndex(context)) === null) this.#reads.delete(context);
     else member.pump();
   }
@@ -88,6 +88,12 @@ export class Clients {
   onCrash(member: SimulatedMember): void {
     for (const write of this.#writes.get(member.id)?.writes ?? []) this.#recordUnknown(write);
     this.#writes.delete(member.id);
+    for (const [context, { memberId }] of this.#reads) if (memberId === member.id) this.#reads.delete(context);
+  }
+
+  /** How many wait for a read on a member. */
+  readsOn(member: SimulatedMember): number {
+    return [...this.#reads.values()].filter(({ memberId }) => memberId === member.id).length;
   }
 
   /** Whether one order of all operations on each register explains every answer. */

@@ -40,6 +40,8 @@ export class SimulatedDisk implements DiskOfSession {
   /** What was done to it since somebody started from it. */
   damage: string | null = null;
   ailment: Ailment | null = null;
+  /** Nothing that makes something durable ends before this step. */
+  hangsUntil = 0;
   /** The step in which a write of the log failed that the present process asked for; null when none did. */
   logFailedAt: number | null = null;
 
@@ -74,6 +76,7 @@ export class SimulatedDisk implements DiskOfSession {
   runDue(): void {
     if (this.#underWay.length === 0) return;
     const now = this.#world.now();
+    if (now < this.hangsUntil) return;
     const due = this.#underWay.filter(({ doneAt }) => doneAt <= now);
     if (due.length === 0) return;
     this.#underWay = this.#underWay.filter(({ doneAt }) => doneAt > now);
@@ -85,7 +88,7 @@ export class SimulatedDisk implements DiskOfSession {
     const delay = integerBetween(this.#world.random, 0, this.#world.delayMax);
     return new Promise((resolve, reject) => {
       const operation = { work, doneAt: this.#world.now() + delay, resolve, reject };
-      if (delay === 0) this.#finish(operation);
+      if (delay === 0 && this.#world.now() >= this.hangsUntil) this.#finish(operation);
       else this.#underWay.push(operation);
     });
   }

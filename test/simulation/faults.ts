@@ -42,6 +42,7 @@ export function injectFaults(world: FaultyWorld): void {
   for (const member of members.values()) if (member.isVoting) sometimes(world, profile.crashInVoteRate, () => world.crash(member));
   sometimes(world, profile.damageRate, damageSome);
   sometimes(world, profile.ailRate, ailSome);
+  if (profile.hangRate > 0) hang(world);
   sometimes(world, profile.rotateRate, rotate);
   for (const member of members.values()) if (!member.isUp && !member.hasLeft && !member.isLost) sometimes(world, profile.restartRate, () => member.start());
   sometimes(world, profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
@@ -146,6 +147,19 @@ function ailSome(world: FaultyWorld): void {
   const until = world.now() + integerBetween(random, 1, 100);
   member.disk.ailment = { kind, rate: random.next(), until };
   world.trace(() => `the disk of ${member.id} ${kind === "full" ? "is full" : "fails"} until ${until}`);
+}
+
+/** A disk answers nothing for a while. Until it does, its member may give way to others. */
+function hang(world: FaultyWorld): void {
+  const { random, profile, members } = world;
+  sometimes(world, profile.hangRate, () => {
+    const member = (random.next() < 0.5 ? world.leader() : null) ?? pick(random, [...members.values()]);
+    if (member === undefined) return;
+    const { electionTicks } = profile.settings;
+    member.disk.hangsUntil = world.now() + integerBetween(random, 1, random.next() < 0.5 ? electionTicks : 15 * electionTicks);
+    world.trace(() => `the disk of ${member.id} hangs until ${member.disk.hangsUntil}`);
+  });
+  for (const { disk } of members.values()) if (disk.hangsUntil > world.now()) world.disturbed();
 }
 
 /** The cluster wants other data keys: each member sees to it when it looks next. */
@@ -296,11 +310,10 @@ function nudge(world: FaultyWorld): void {
   const member = pick(random, running(world));
   if (member === undefined) return;
   const other = pick(random, [...world.members.keys()]);
-  const kind = integerBetween(random, 0, 3);
+  const kind = integerBetween(random, 0, 2);
   if (kind === 0) member.raft.campaign();
   if (kind === 1) member.raft.forgetLeader();
-  if (kind === 2 && other !== undefined) member.raft.reportUnreachable(other);
-  const leader = kind === 3 ? world.leader() : null;
+  const leader = kind === 2 ? world.leader() : null;
   if (leader !== null && other !== undefined) refusedAsNull(() => leader.raft.transferLeadership(other));
   world.trace(() => `nudge ${kind} of ${leader?.id ?? member.id} towards ${other}`);
   (leader ?? member).pump();

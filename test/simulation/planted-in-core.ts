@@ -205,6 +205,11 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
     ],
   },
   {
+    name: "waits for the answer of a member that was removed before its readers may go on",
+    edits: [{ file: "src/raft/membership.ts", find: "  answerReads(core, leadership);\n", replace: "" }],
+    profile: { ...LEAVING, membersEverMax: 2, crashRate: 0, nudgeRate: 0, readRate: 0.9 },
+  },
+  {
     name: "takes the leader's commit for entries of another leader",
     edits: [
       {

@@ -1,5 +1,5 @@
 import type { PlantedBug } from "./planted-bug.js";
-import { SETTINGS, MOVING, AILING, ROTATING, CRASHING, SNAPPING } from "./planting-profiles.js";
+import { SETTINGS, MOVING, AILING, HANGING, ROTATING, CRASHING, SNAPPING } from "./planting-profiles.js";
 
 /** What is to be done when the disk fails, or only the process ends, left out. */
 export const PLANTED_IN_FAILURE: readonly PlantedBug[] = [
@@ -112,5 +112,10 @@ export const PLANTED_IN_FAILURE: readonly PlantedBug[] = [
     isRare: true,
     edits: [{ file: "src/replica/snapshot-folder.ts", find: "    await Promise.allSettled(this.#writing);\n", replace: "" }],
     profile: { ...ROTATING, rotateRate: 0.05, settings: { ...SETTINGS, snapshotEvery: 10, writeDelayMax: 12 } },
+  },
+  {
+    name: "goes on leading although its disk answers nothing",
+    edits: [{ file: "src/raft/raft.ts", find: "ticks >= STALLED_ELECTIONS * electionTicks", replace: "ticks < 0" }],
+    profile: HANGING,
   },
 ];

@@ -26,6 +26,7 @@ const QUIET: Partial<Profile> = {
   noticeRate: 0,
   damageRate: 0,
   ailRate: 0,
+  hangRate: 0,
   killShare: 0,
   rotateRate: 0,
   strandRate: 0,
@@ -181,6 +182,35 @@ export const AILING: Partial<Profile> = {
   settings: { ...SETTINGS, tailBodyMax: 600 },
 };
 
+/** Disks that answer nothing for a while, the leader's above all. */
+export const HANGING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  hangRate: 0.01,
+  crashRate: 0.002,
+  writeRate: 0.3,
+  settings: { ...SETTINGS, electionTicks: 10, heartbeatTicks: 2 },
+};
+
+/** Leadership is handed over, and leaders crash, while several voters change at once, some of them far behind and in need of a snapshot. */
+export const SHIFTING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  membershipRate: 0.2,
+  jointRate: 0.7,
+  nudgeRate: 0.1,
+  stallRate: 0.02,
+  crashRate: 0.01,
+  killShare: 0.5,
+  restartRate: 0.1,
+  partitionRate: 0.02,
+  healRate: 0.05,
+  membersEverMax: 30,
+  rotateRate: 0.005,
+  writeRate: 0.5,
+  settings: { ...SETTINGS, writeDelayMax: 6, snapshotEvery: 10, tailMax: 2, tailBodyMax: 600 },
+};
+
 /** Other data keys all the time, and crashes meanwhile. */
 export const ROTATING: Partial<Profile> = {
   ...QUIET,
@@ -275,5 +305,7 @@ export const PLANTING_PROFILES = {
   BEREAVED,
   STRANDED,
   AILING,
+  HANGING,
+  SHIFTING,
   ROTATING,
 } as const;

@@ -53,6 +53,8 @@ export interface Profile {
   readonly damageRate: number;
   /** That a disk is full, or fails, for a while. */
   readonly ailRate: number;
+  /** That a disk, of the leader as often as not, answers nothing for a while, which may be many election timeouts. */
+  readonly hangRate: number;
   /** Of a crash: that it is of the process alone, and the machine goes on. */
   readonly killShare: number;
   /** That everybody is to have another data key. */
@@ -74,6 +76,7 @@ const QUIET = {
   rushRate: 0,
   damageRate: 0,
   ailRate: 0,
+  hangRate: 0,
   rotateRate: 0,
   strandRate: 0,
 };
@@ -81,15 +84,16 @@ const QUIET = {
 /** Each heartbeat comes in time. */
 const PUNCTUAL = { tickRate: 1, slowClock: 1 };
 
-export function drawProfile(random: Random): Profile {
-  const profile = drawWild(random);
+/** `later` is for what a profile did not always have. */
+export function drawProfile(random: Random, later: Random): Profile {
+  const profile = { ...drawWild(random), hangRate: later.next() < 0.25 ? 0.01 * later.next() : 0 };
   // Whether connections that flap can unseat a leader shows only where nothing else does.
   if (profile.flapRate === 0 || random.next() < 0.5) return profile;
   if (random.next() < 0.5) return { ...profile, ...QUIET };
   return { ...profile, ...QUIET, ...PUNCTUAL, network: { ...profile.network, dropRate: 0 }, isAlarmWide: true };
 }
 
-function drawWild(random: Random): Profile {
+function drawWild(random: Random): Omit<Profile, "hangRate"> {
   const sometimes = (chance: number, rate: number) => (random.next() < chance ? rate * random.next() : 0);
   const heartbeatTicks = integerBetween(random, 1, 3);
   const writeDelayMax = [0, 1, 3, 8][integerBetween(random, 0, 3)]!;

@@ -40,6 +40,8 @@ export interface SimulationResult {
 const HEALING_STEPS_MAX = 20_000;
 /** Between a leader and those who hear it. */
 const IN_TOUCH: ReadonlySet<RaftMessage["type"]> = new Set(["append", "heartbeat", "append_reply", "heartbeat_reply"]);
+/** Draws of what was added later: the runs of the seeds that have none of it stay what they were. */
+const LATER_SEEDS = 2 ** 31;
 const NO_FAULTS = { dropRate: 0, duplicateRate: 0, delayMax: 1 };
 
 /** Runs one seed: the same options give the same result and the same trace. */
@@ -73,7 +75,7 @@ class World implements MemberWorld, FaultyWorld {
 
   constructor(options: SimulationOptions) {
     this.random = new SeededRandom(options.seed);
-    this.profile = { ...drawProfile(this.random), ...options.profile };
+    this.profile = { ...drawProfile(this.random, new SeededRandom(options.seed + LATER_SEEDS)), ...options.profile };
     this.#onTrace = options.onTrace;
     this.checker = new Checker(1, 1, EMPTY_STATE.digest);
     this.network = new SimulatedNetwork(this.random, this.profile.network);
@@ -115,6 +117,7 @@ class World implements MemberWorld, FaultyWorld {
     }
     this.#heal();
     await this.#awaitProgress();
+    if (this.profile.hangRate > 0) await this.#awaitSuccession();
     this.checker.finish();
     this.#clients.finish();
   }
@@ -284,6 +287,7 @@ class World implements MemberWorld, FaultyWorld {
     for (const member of this.members.values()) {
       member.clockRate = 1;
       member.disk.ailment = null;
+      member.disk.hangsUntil = 0;
     }
     this.#startAll();
   }
@@ -294,8 +298,8 @@ class World implements MemberWorld, FaultyWorld {
 
   /** Once all faults are over, a write commits and every member of the group applies it; logs and states advance all the while. */
   async #awaitProgress(): Promise<void> {
-    const { electionTicks, writeDelayMax, applyDelayMax, applyStallsMax } = this.settings;
-    const patience = 20 * electionTicks + 20 * (writeDelayMax + 1) + 4 * applyDelayMax * applyStallsMax;
+    const { electionTicks } = this.settings;
+    const patience = this.#patience;
     const target = this.checker.committedMax + 5;
     let [seen, seenAt] = ["", this.#now];
     for (const end = this.#now + HEALING_STEPS_MAX; this.#now < Math.min(end, seenAt + patience); ) {
@@ -306,18 +310,52 @@ class World implements MemberWorld, FaultyWorld {
       if (leader === null) continue;
       if (this.checker.committedMax >= target && this.#hasCaughtUp(leader)) return;
       if (this.checker.committedMax < target && this.#now % electionTicks === 0) this.#clients.write(leader);
-      const matches = [...leader.raft.status().progress.values()].map((progress) => progress.match);
-      const advance = [...matches, ...[...this.members.values()].map((member) => member.machine.index)].join(" ");
+      const advance = this.#advance(leader);
       if (advance !== seen) [seen, seenAt] = [advance, this.#now];
     }
-    const states = [...this.members.values()].filter((member) => member.isAlive).map((member) => ({ ...member.raft.status(), applied: member.machine.index }));
+    const states = [...this.members.values()]
+      .filter((member) => member.isAlive)
+      .map((member) => ({ ...member.raft.status(), applied: member.machine.index, reads: this.#clients.readsOn(member) }));
     const texts = states.map(
-      ({ id, role, term, applied, config }) =>
-        `${id}:${role}@${term}/${applied}{${config.voters}+${config.learners}${config.votersOutgoing.length > 0 ? `<${config.votersOutgoing}` : ""}}`,
+      ({ id, role, term, applied, config, reads }) =>
+        `${id}:${role}@${term}/${applied}{${config.voters}+${config.learners}${config.votersOutgoing.length > 0 ? `<${config.votersOutgoing}` : ""}}${reads > 0 ? `, ${reads} reads wait` : ""}`,
     );
     throw new PropertyViolated(
       `progress: ${this.#now - seenAt} steps without any, all faults healed, committed up to ${this.checker.committedMax}: ${texts.join(" ")}`,
     );
+  }
+
+  /** A leader whose disk answers nothing any more is succeeded by one who acknowledges writes, where the others can decide, as soon as they have all of its log. */
+  async #awaitSuccession(): Promise<void> {
+    const hung = this.leader();
+    if (hung === null || !this.canGoOnWithout(hung)) return;
+    hung.disk.hangsUntil = Number.POSITIVE_INFINITY;
+    this.trace(() => `the disk of ${hung.id} hangs for ever`);
+    this.#clients.write(hung);
+    let { acknowledged } = this.checker.counts;
+    let [seen, seenAt] = ["", this.#now];
+    while (this.#now < seenAt + this.#patience) {
+      await this.#step(1);
+      const leader = this.leader();
+      if (leader === hung) ({ acknowledged } = this.checker.counts);
+      else if (leader !== null && this.#now % this.settings.electionTicks === 0) this.#clients.write(leader);
+      if (this.checker.counts.acknowledged > acknowledged) return;
+      const advance = leader === hung ? this.#advance(hung) : seen;
+      if (advance !== seen) [seen, seenAt] = [advance, this.#now];
+    }
+    throw new PropertyViolated(`progress: the disk of the leader ${hung.id} hangs, and ${this.#patience} steps later no write was acknowledged`);
+  }
+
+  /** Steps without any progress, when all is well, that are too many. */
+  get #patience(): number {
+    const { electionTicks, writeDelayMax, applyDelayMax, applyStallsMax } = this.settings;
+    return 20 * electionTicks + 20 * (writeDelayMax + 1) + 4 * applyDelayMax * applyStallsMax;
+  }
+
+  /** How far all members are: it changes as long as there is progress. */
+  #advance(leader: SimulatedMember): string {
+    const matches = [...leader.raft.status().progress.values()].map((progress) => progress.match);
+    return [...matches, ...[...this.members.values()].map((member) => member.machine.index)].join(" ");
   }
 
   #hasCaughtUp(leader: SimulatedMember): boolean {
@@ -328,7 +366,7 @@ class World implements MemberWorld, FaultyWorld {
         const member = this.members.get(id)!;
         if (member.isLost) return true;
         this.checker.holds(id, member.machine.index, member.machine.digest);
-        return member.machine.index >= this.checker.committedMax;
+        return member.machine.index >= this.checker.committedMax && this.#clients.readsOn(member) === 0;
       })
     );
   }

@@ -54,6 +54,7 @@ export class Conversation {
       power: () => this.#restart(first, 0),
       gone: () => this.#speakers.delete(first),
       tick: () => Array.from({ length: second || 1 }, () => raft().tick()),
+      stall: () => raft().reportStalled(second),
       campaign: () => raft().campaign(),
       forget: () => raft().forgetLeader(),
       propose: () => raft().propose(words.slice(1).map((word) => new TextEncoder().encode(word))),
