@@ -57,11 +57,18 @@ export class Api {
 
   /** The answer as a stream, once its status is known to be good. */
   async open(request: ApiRequest): Promise<IncomingMessage> {
-    const reply = await new Promise<IncomingMessage>((resolve, reject) => this.#send(request, reject).on("response", resolve));
+    let outgoing: ClientRequest | undefined;
+    const reply = await new Promise<IncomingMessage>((resolve, reject) => {
+      outgoing = this.#send(request, reject).on("response", resolve);
+    });
     const status = reply.statusCode ?? 0;
     // 304: it was so already.
     if (status < 300 || status === 304) return reply;
-    throw await refusal(reply);
+    const refused = await refusal(reply);
+    // What it did not want to read to the end would keep this process waiting.
+    request.stream?.destroy();
+    outgoing?.destroy();
+    throw refused;
   }
 
   /** A connection that has become a stream in both directions (swarm-surface 2.2): its end is the end of what the program reads. */

@@ -20,6 +20,8 @@ export interface BackupHeader {
  * gives each file a key of its own. The last frame holds the number of objects, so that a file that was cut short is noticed.
  */
 const MAGIC = Buffer.from("SWARM-BACKUP-1\n");
+/** What every version begins with. */
+const KIND = Buffer.from("SWARM-BACKUP-");
 const SALT_BYTES = 16;
 const TAG_BYTES = 16;
 const CIPHER = "aes-256-gcm";
@@ -77,7 +79,7 @@ export async function decodeBackup(
 ): Promise<{ readonly header: BackupHeader; readonly origin: GroupOrigin }> {
   const file = await collect(chunks);
   const start = MAGIC.length + SALT_BYTES;
-  if (file.length < start || !file.subarray(0, MAGIC.length).equals(MAGIC)) throw new ClusterError("invalid_argument", "this is no backup of a swarm");
+  if (file.length < start) throw damaged("it was cut short");
   const key = await keyOf(passphrase, file.subarray(MAGIC.length, start));
   let header: BackupHeader | null = null;
   const objects: StoreObject[] = [];
@@ -125,10 +127,25 @@ async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
   let size = 0;
   for await (const chunk of chunks) {
     size += chunk.length;
+    if (size >= MAGIC.length && size - chunk.length < MAGIC.length) assertIsBackup(Buffer.concat([...parts, chunk]));
     if (size > FILE_BYTES_MAX) throw new ClusterError("out_of_range", `the backup is larger than ${FILE_BYTES_MAX} bytes`);
     parts.push(chunk);
   }
-  return Buffer.concat(parts);
+  const file = Buffer.concat(parts);
+  assertIsBackup(file);
+  return file;
+}
+
+/** Of its begin, before anything else is taken into memory. */
+function assertIsBackup(begin: Buffer): void {
+  const found = begin.subarray(0, MAGIC.length);
+  if (found.equals(MAGIC)) return;
+  if (!found.subarray(0, KIND.length).equals(KIND)) throw new ClusterError("invalid_argument", "this is no backup of a swarm");
+  const [kind] = found.toString("latin1").split("\n");
+  throw new ClusterError(
+    "invalid_argument",
+    `the backup is of a format that this version does not know: it begins with ${JSON.stringify(kind)}, not with ${JSON.stringify(MAGIC.toString().trim())}`,
+  );
 }
 
 const deriveKey = promisify<string, Buffer, number, typeof SCRYPT, Buffer>(scrypt);

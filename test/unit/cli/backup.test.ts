@@ -1,5 +1,6 @@
 import { execFile, execFileSync } from "node:child_process";
-import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
+import { lstatSync, mkdirSync, readdirSync, readFileSync, symlinkSync, truncateSync, writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { CommandLineWorld } from "../../support/command-line-world.js";
@@ -93,4 +94,20 @@ test("a backup that cannot be read is named, and nobody waits for the rest of it
     execFile("node", restored, { timeout: 20_000 }, (cause, _out, err) => done({ code: cause?.code, err }));
   });
   expect(ended).toEqual({ code: 1, err: expect.stringMatching(/^swarm: cannot read what is to be sent: EIO/) });
+});
+
+test("a daemon that refuses a large backup unread has the last word", async () => {
+  const path = join(into, "large");
+  writeFileSync(path, "");
+  truncateSync(path, 64 * 1024 * 1024);
+  const socket = join(world.folder, "refusing.sock");
+  const server = createServer((_request, reply) => reply.writeHead(503, { "content-type": "application/json" }).end('{"message":"part of a swarm"}'));
+  await new Promise<void>((done) => server.listen(socket, done));
+  const restored = ["dist/main/swarm.js", "-H", `unix://${socket}`, "restore", "--passphrase-file", join(world.folder, "passphrase"), path];
+  const ended = await new Promise<{ code: unknown; err: string }>((done) => {
+    execFile("node", restored, { timeout: 20_000 }, (cause, _out, err) => done({ code: cause?.code, err }));
+  });
+  server.closeAllConnections();
+  await new Promise((done) => server.close(done));
+  expect(ended).toEqual({ code: 1, err: "swarm: part of a swarm\n" });
 });

@@ -43,6 +43,23 @@ describe("a backup", () => {
     expect(digest(one)).not.toBe(digest(two));
   });
 
+  test("of another version is told from what is none, and from what is damaged", async () => {
+    const file = await fileOf([node("a")]);
+    const other = Buffer.concat([Buffer.from("SWARM-BACKUP-2"), file.subarray(14)]);
+    await expect(read(other)).rejects.toThrow('of a format that this version does not know: it begins with "SWARM-BACKUP-2", not with "SWARM-BACKUP-1"');
+    await expect(read(file.subarray(0, 20))).rejects.toThrow("the backup is damaged: it was cut short");
+    for (const none of ["", "S", "x".repeat(100)]) await expect(read(Buffer.from(none))).rejects.toThrow("this is no backup of a swarm");
+  });
+
+  test("that is none is read no further than its begin", async () => {
+    let portions = 0;
+    async function* endless() {
+      for (; portions < 1_000; portions++) yield Buffer.from("SWARM-B");
+    }
+    await expect(decodeBackup(endless(), "open sesame")).rejects.toThrow("this is no backup of a swarm");
+    expect(portions).toBe(2);
+  });
+
   test("needs its passphrase", async () => {
     const file = await fileOf([node("a")]);
     await expect(read(file, "open barley")).rejects.toMatchObject({ code: "invalid_argument", message: expect.stringContaining("passphrase") });
