@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.js";
+import type { Logger } from "../base/log.js";
 import type { CgroupTree } from "./cgroup-tree.js";
 import type { ContainerChange, ContainerInfo } from "./container-runtime.js";
 import type { HeldVolumes } from "./held-volumes.js";
@@ -13,6 +14,7 @@ export interface ContainerTools {
   readonly otherRuntimes: OtherRuntimes;
   readonly volumes: HeldVolumes;
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly execRoot: string;
   /** The program swarm-compress. */
   readonly compressorPath: string;

@@ -152,7 +152,10 @@ export class LocalContainer {
   attach(streams: StreamChoice): Attachment {
     if (this.#state.type !== "running") return this.#pending.add(streams);
     const stream = attachToShim(this.paths.socket, streams);
-    return { stream, cancel: () => void stream.then((open) => open.destroy()) };
+    const cancel = () => stream.then((open) => open.destroy()).catch(() => undefined); // Nothing to give up: whoever waits hears why.
+    // It may fail before somebody waits: a log is shown first.
+    stream.catch(() => undefined);
+    return { stream, cancel };
   }
 
   resize({ rows, columns }: TerminalSize): void {
@@ -287,7 +290,7 @@ export class LocalContainer {
     if (connection === null) return false;
     this.#connection = connection;
     const run = this.#run;
-    this.#gone = connection.closed.then(() => this.#onClosed(run));
+    this.#gone = connection.closed.then(() => this.#onClosed(run)).catch((cause: unknown) => this.#onLost(run, cause));
     return true;
   }
 
@@ -323,6 +326,19 @@ export class LocalContainer {
     if (this.#state.type === "starting" || this.#state.type === "running") await this.#concludeWithoutShim();
   }
 
+  /** What is left of it can be neither read nor removed: it counts as killed, and its removal tries again. */
+  #onLost(run: number, cause: unknown): void {
+    this.#tools.logger.error({ err: cause, container: this.record.config.id }, "the end of a container cannot be found out, or what it left not be removed");
+    if (run !== this.#run) return;
+    if (this.#state.type === "starting") this.#onOutcome({ type: "failed", reason: "its shim ended unexpectedly" });
+    else if (this.#state.type === "running") this.#onKilled(this.#startedAtMs);
+  }
+
+  #onKilled(startedAtMs: number): void {
+    const exit = { exitCode: EXIT_CODE_UNKNOWN, isOutOfMemory: false, finishedAtMs: this.#tools.clock.now() };
+    this.#onOutcome({ type: "exited", exit, startedAtMs });
+  }
+
   /** The shim is gone without having told us the end. */
   async #concludeWithoutShim(): Promise<void> {
     const outcome = await readOutcome(this.paths.exit);
@@ -337,8 +353,7 @@ export class LocalContainer {
     if (started === null) return;
     // Another runtime's container does not end with its shim by itself.
     await this.#tools.cgroups.remove(shortName(this.record.config.id));
-    const exit = { exitCode: EXIT_CODE_UNKNOWN, isOutOfMemory: false, finishedAtMs: this.#tools.clock.now() };
-    this.#onOutcome({ type: "exited", exit, startedAtMs: this.#startedAtMs === 0 ? Math.trunc(started.mtimeMs) : this.#startedAtMs });
+    this.#onKilled(this.#startedAtMs === 0 ? Math.trunc(started.mtimeMs) : this.#startedAtMs);
   }
 
   async #killIfRunning(signal: number): Promise<void> {

@@ -119,6 +119,7 @@ export class LocalRuntime implements ContainerRuntime {
       spawner: new Spawner({ shimPath, cgroupArguments: cgroups.spawnerArguments, logger }),
       volumes: new HeldVolumes(options.volumes, logger),
       clock,
+      logger,
       execRoot,
       compressorPath: join(programs, "swarm-compress"),
       seccompOf: (config) => compiledPolicyOf(config, filters),

@@ -1,4 +1,4 @@
-import { readFileSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { connect, createServer } from "node:net";
 import { join } from "node:path";
 import type { Duplex } from "node:stream";
@@ -311,4 +311,24 @@ test("settings can be changed while it runs, and stay changed", async () => {
   expect((await world.runtime.usage(config.id)).memoryLimitBytes).toBe(64 << 20);
   expect(await world.runtime.processes(config.id)).toContain(world.runtime.inspect(config.id)!.pid);
   await expect(world.runtime.update(config.id, { name: "a b" })).rejects.toMatchObject({ code: "invalid_argument" });
+});
+
+test("who attaches to a program whose shim is gone by then hears of it, and may give it up before, meanwhile or after", async () => {
+  const unhandled: unknown[] = [];
+  const onUnhandled = (cause: unknown) => unhandled.push(cause);
+  process.on("unhandledRejection", onUnhandled);
+  const id = await world.startReady();
+  // As in the moment between its end and the news of it.
+  rmSync(join(world.folder, "run/shims", `${id.slice(0, 32)}.sock`));
+  world.runtime.attach(id, ALL).cancel();
+  const { stream, cancel } = world.runtime.attach(id, ALL);
+  // By then it has failed, and nobody waits for it yet.
+  await expect(world.runtime.attach(id, ALL).stream).rejects.toThrow("the container has ended");
+  await new Promise((resolve) => setImmediate(resolve));
+  await expect(stream).rejects.toThrow("the container has ended");
+  cancel();
+  await new Promise((resolve) => setImmediate(resolve));
+  process.off("unhandledRejection", onUnhandled);
+  expect(unhandled).toEqual([]);
+  await world.runtime.remove(id, { force: true });
 });

@@ -89,6 +89,23 @@ test("killing a shim ends its container, whose end is unknown", async () => {
   expect(world.cgroups().filter((path) => path.endsWith(id.slice(0, 32)))).toEqual([]);
 });
 
+test("a shim that was killed and left a damaged record of its end costs neither the daemon nor the container's removal", async () => {
+  const unhandled: unknown[] = [];
+  const onUnhandled = (cause: unknown) => unhandled.push(cause);
+  process.on("unhandledRejection", onUnhandled);
+  const id = await world.startReady();
+  const pid = world.runtime.inspect(id)?.pid ?? 0;
+  writeFileSync(join(world.folder, "data/containers", id, "exit"), "{");
+  for (const shim of world.shims()) process.kill(shim, "SIGKILL");
+  expect(await world.runtime.wait(id)).toMatchObject({ exitCode: 137 });
+  await until("the program is gone", () => !isAlive(pid));
+  await world.runtime.remove(id);
+  process.off("unhandledRejection", onUnhandled);
+  expect(unhandled).toEqual([]);
+  expect(world.runtime.inspect(id)).toBeUndefined();
+  expect(world.cgroups().filter((path) => path.endsWith(id.slice(0, 32)))).toEqual([]);
+});
+
 test("after a power cut, what was running has ended as killed", async () => {
   const id = await world.startReady();
   const { pid, startedAtMs } = world.runtime.inspect(id) ?? { pid: 0, startedAtMs: 0 };
