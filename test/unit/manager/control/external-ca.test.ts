@@ -158,8 +158,13 @@ describe("an external authority", () => {
 
   test.each([
     ["an error", { status: 400, body: '{"success":false,"result":null,"errors":[{"code":9,"message":"no such profile"}]}' }, /answered 400: no such profile$/],
-    ["something else", { status: 200, body: "<html>" }, /answered 200$/],
-    ["a success without a certificate", { status: 200, body: '{"success":true,"result":{}}' }, /answered 200$/],
+    [
+      "an error of many lines",
+      { status: 500, body: JSON.stringify({ success: false, errors: [{ code: 1, message: `\u001b[2Jno\r\nway ${"x".repeat(9_000)}` }] }) },
+      /answered 500: \[2Jno way x{490}…$/,
+    ],
+    ["something else", { status: 200, body: "<html>" }, /answered 200 without a certificate$/],
+    ["a success without a certificate", { status: 200, body: '{"success":true,"result":{}}' }, /answered 200 without a certificate$/],
     ["more than a certificate can be", { status: 200, body: "x".repeat(70_000) }, /cannot be asked: its answer is longer than 65536 bytes$/],
     [
       "no certificate",
