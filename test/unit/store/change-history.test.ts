@@ -1,3 +1,4 @@
+import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
 import type { ObjectKind, Secret } from "../../../src/model/objects.js";
@@ -98,6 +99,56 @@ describe("followers", () => {
     expect(() => history.follow({ after: 1, signal: never })).toThrow("from revision 10 on");
     expect(history.past(["secret"])).toEqual([]);
   });
+});
+
+test("followers from everywhere get all that came after, or are told, and only when something of it is gone", async () => {
+  const KINDS = ["secret", "task"] as const;
+  const EVENTS_MAX = 4;
+  const event = (kind: (typeof KINDS)[number], id: string): StoreEvent =>
+    kind === "secret" ? created(id) : { kind, action: "create", object: assignedTask(id), previous: undefined };
+  const steps = fc.array(
+    fc.oneof({ weight: 9, arbitrary: fc.array(fc.constantFrom(...KINDS), { maxLength: 6 }) }, { weight: 1, arbitrary: fc.constant("reset") }),
+    {
+      maxLength: 20,
+    },
+  );
+  const play = async (played: (readonly (typeof KINDS)[number][] | string)[]) => {
+    const history = new ChangeHistory({ eventsMax: EVENTS_MAX, bytesMax: 1_000_000 });
+    let all: { readonly revision: number; readonly kind: string; readonly id: string }[] = [];
+    let revision = 0;
+    let resetAt = 0;
+    for (const step of played) {
+      revision += 2;
+      if (typeof step === "string") {
+        [all, resetAt] = [[], revision];
+        history.reset(revision);
+        continue;
+      }
+      const made = step.map((kind, at) => ({ revision, kind, id: `${revision}-${at}`, event: event(kind, `${revision}-${at}`) }));
+      // Two transactions of one entry.
+      for (const part of [made.slice(0, 2), made.slice(2)]) history.record({ revision, atMs: 0, events: part.map((each) => each.event) });
+      all.push(...made);
+    }
+    const isGone = ({ kind, id }: (typeof all)[number]) =>
+      !all
+        .filter((each) => each.kind === kind)
+        .slice(-EVENTS_MAX)
+        .some((each) => each.id === id);
+    for (const kinds of [["secret"], ["task"], [...KINDS]] as const) {
+      for (let after = 0; after <= revision; after++) {
+        const wanted = all.filter((each) => each.revision > after && kinds.some((kind) => kind === each.kind));
+        const follow = () => history.follow({ after, kinds, signal: AbortSignal.abort() });
+        if (after < resetAt || wanted.some(isGone)) {
+          expect(follow).toThrow("too old");
+          continue;
+        }
+        const ids = new Map<number, string[]>();
+        for (const each of wanted) ids.set(each.revision, [...(ids.get(each.revision) ?? []), each.id]);
+        expect(await available(follow())).toEqual([...ids].map(([at, found]) => `${at}:${found.join("+")}`));
+      }
+    }
+  };
+  await fc.assert(fc.asyncProperty(steps, play), { numRuns: 40 });
 });
 
 test("the past is bounded by its size too, whatever replaces what", () => {
