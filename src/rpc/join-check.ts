@@ -1,19 +1,28 @@
 import { lookup } from "node:dns/promises";
 import { isIP } from "node:net";
+import { unlessAborted } from "../base/abort.js";
+import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { RootCertificateReply } from "../wire/generated/ca.js";
 
 /** Version of what nodes say to each other. Changed when a node of one version could not take part in a cluster of the other. */
 export const PROTOCOL = 1;
 
+/** Nameservers that do not answer are asked in turn, for 5 s each: a second one shall have its chance, and whoever waits a reason. */
+const LOOKUP_TIMEOUT_MS = 10_000;
+
 /** Throws ClusterError `unavailable` that names the host when its name (of host:port) cannot be looked up. gRPC would say the same much later, and worse. */
-export async function checkName(address: string): Promise<void> {
+export async function checkName(address: string, clock: Clock, find: (host: string) => Promise<unknown> = lookup): Promise<void> {
   const host = address.replace(/:\d+$/, "").replace(/^\[(.*)\]$/, "$1");
   if (isIP(host) !== 0) return;
+  const late = new AbortController();
+  const cancel = clock.after(LOOKUP_TIMEOUT_MS, () => late.abort(new Error(`no answer within ${LOOKUP_TIMEOUT_MS} ms`)));
   try {
-    await lookup(host);
+    await unlessAborted(late.signal, find(host));
   } catch (cause) {
     throw new ClusterError("unavailable", `the name "${host}" cannot be looked up (${systemCodeOf(cause) ?? messageOf(cause)})`, { cause });
+  } finally {
+    cancel();
   }
 }
 

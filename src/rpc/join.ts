@@ -61,7 +61,7 @@ export async function fetchRootCertificate(dial: Dial & { readonly token: string
  */
 export async function joinCluster(dial: Dial & { readonly token: string; readonly availability: NodeAvailability }): Promise<NodeCredentials> {
   parseJoinToken(dial.token);
-  await unlessAborted(dial.signal ?? new AbortController().signal, checkName(dial.address));
+  await unlessAborted(dial.signal ?? new AbortController().signal, checkName(dial.address, dial.clock));
   const { rootCertificate, managerMs } = await fetchRootCertificate(dial);
   const ownMs = dial.clock.now();
   const key = createNodeKey();

@@ -6,7 +6,7 @@ import { identityOf } from "../../../src/pki/identity.js";
 import { createJoinToken, isSameToken } from "../../../src/pki/join-token.js";
 import { issueNodeCertificate } from "../../../src/pki/node-certificate.js";
 import { fetchRootCertificate, joinCluster, renewCertificate } from "../../../src/rpc/join.js";
-import { checkProtocol } from "../../../src/rpc/join-check.js";
+import { checkName, checkProtocol } from "../../../src/rpc/join-check.js";
 import { createNodeKey } from "../../../src/pki/keys.js";
 import { LiveIdentity } from "../../../src/rpc/live-identity.js";
 import { CaService, type IssueCertificateRequest } from "../../../src/wire/generated/ca.js";
@@ -138,6 +138,14 @@ test("a name that nobody knows is named", async () => {
     code: "unavailable",
     message: expect.stringMatching(/^the name "no-such-host.invalid" cannot be looked up \(E\w+\)$/),
   });
+});
+
+test("a name of which no nameserver says anything is named, in time", async () => {
+  const clock = new FakeClock(0);
+  const checked = checkName("silent.example:2377", clock, () => new Promise(() => undefined));
+  clock.advance(10_000);
+  await expect(checked).rejects.toMatchObject({ code: "unavailable", message: 'the name "silent.example" cannot be looked up (no answer within 10000 ms)' });
+  await checkName("[::1]:2377", clock, () => Promise.reject(new Error("an address is no name")));
 });
 
 test.each<readonly [string, { protocol?: number; programVersion?: string }, string | null]>([
