@@ -24,6 +24,7 @@ import type { Member } from "../wire/generated/raft.js";
 import { LeaderTerm } from "./leader-term.js";
 import { LeaderlessTime } from "./leaderless-time.js";
 import { managerServer } from "./manager-server.js";
+import { notAManager } from "./swarm-refusals.js";
 import { LEADER_PATIENCE_MS, noLeader, type WriteRoute, type WriteTarget, write } from "./writes.js";
 
 /** How often a member that joined looks whether it was made a voter, which the leader does within a tick of its having caught up. */
@@ -184,6 +185,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     try {
       await this.#replica.readIndex({ timeoutMs: LEADER_PATIENCE_MS });
     } catch (cause) {
+      if (this.isRemoved) throw notAManager(true); // This node is about to become a worker, or a new member.
       throw cause instanceof ClusterError && cause.code === "no_leader" ? noLeader() : cause;
     }
     return this.store.view;

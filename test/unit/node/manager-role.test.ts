@@ -25,6 +25,7 @@ import type { Member, RaftFrame } from "../../../src/wire/generated/raft.js";
 import { Opened } from "../../support/disposables.js";
 import { ownAddress } from "../../support/own-address.js";
 import { testNode } from "../../support/services.js";
+import { until } from "../../support/until.js";
 
 const opened = new Opened();
 afterEach(() => opened.close());
@@ -140,8 +141,8 @@ describe("a manager's rights end with the write that ends them", () => {
   });
 });
 
-test("a leader that stops has handed over when it has stopped", async () => {
-  const { role, identity } = await managerWithSecond();
+/** The second node as a member of the group, which votes. */
+async function openSecond({ role, identity }: Awaited<ReturnType<typeof managerWithSecond>>): Promise<ManagerRole> {
   const address = `${ownAddress()}:2377`;
   const reply = await role.write({ type: "joinMember", joinMember: { nodeId: "second", address } });
   if (reply.type !== "joinMember") throw new Error(`the answer is ${reply.type}`);
@@ -161,7 +162,24 @@ test("a leader that stops has handed over when it has stopped", async () => {
   });
   opened.use(second);
   await second.ready(AbortSignal.timeout(10_000));
+  return second;
+}
+
+test("a leader that stops has handed over when it has stopped", async () => {
+  const world = await managerWithSecond();
+  const second = await openSecond(world);
   expect(second.status().role).toBe("follower");
-  await role[Symbol.asyncDispose]();
+  await world.role[Symbol.asyncDispose]();
   expect(second.status().role).toBe("leader");
+});
+
+test("a member that was demoted says that it is no manager any more, as long as it is asked", async () => {
+  const world = await managerWithSecond();
+  const second = await openSecond(world);
+  await world.role.store.update((tx) => {
+    const node = tx.nodes.get("second");
+    if (node?.spec) tx.update("node", { ...node, spec: { ...node.spec, role: "worker" } });
+  });
+  await until("the second one is no member any more", () => second.isRemoved);
+  await expect(second.read()).rejects.toThrow(/^This node is not a swarm manager\. Worker nodes can't be used/);
 });
