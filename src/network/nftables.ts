@@ -1,10 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
-import type { Readable } from "node:stream";
-import { defined } from "../base/assert.js";
 import type { Clock } from "../base/clock.js";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import { startPiped } from "../base/piped-process.js";
 import { Turns } from "../base/turns.js";
 
 /** Applies commands to the kernel's packet filter. */
@@ -79,7 +78,7 @@ export class NftProcess implements PacketFilter {
   }
 
   #start(): ChildProcess {
-    const child = spawn("nft", ["-i"], { stdio: ["pipe", "ignore", "pipe"] });
+    const { child, pipe } = startPiped("nft", ["-i"], { stdio: ["pipe", "ignore", "pipe"] });
     const onEnd = (cause: unknown) => {
       if (this.#process === child) this.#process = null;
       const isMissing = systemCodeOf(cause) === "ENOENT";
@@ -89,8 +88,8 @@ export class NftProcess implements PacketFilter {
     child.once("error", onEnd);
     child.once("close", (code, signal) => onEnd(new Error(signal ?? `status ${code}`)));
     // A write after its end is told by its end.
-    child.stdin?.on("error", () => undefined);
-    createInterface({ input: defined<Readable>(child.stderr, "nft was started with a pipe for its errors") }).on("line", (line) => this.#onLine(line));
+    pipe(0).on("error", () => undefined);
+    createInterface({ input: pipe(2) }).on("line", (line) => this.#onLine(line));
     this.#process = child;
     return child;
   }

@@ -1,7 +1,8 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import { PassThrough, type Readable, type Writable } from "node:stream";
 import { deferred } from "../../base/deferred.js";
 import { ClusterError, type ErrorCode } from "../../base/errors.js";
+import { startPiped } from "../../base/piped-process.js";
 import { LineSplitter } from "../shim/line-splitter.js";
 
 /** The container ended before it could be looked into: what is left of it can be, once its end is known. */
@@ -35,11 +36,8 @@ export class FilesProgram {
   #aborted: ClusterError | null = null;
 
   constructor(program: string, request: FilesRequest) {
-    const child = spawn(program, [...request.words], { stdio: ["pipe", "pipe", "inherit", "pipe"], cwd: "/", env: {} });
-    const { stdin, stdout } = child as ChildProcess & { readonly stdin: Writable | undefined; readonly stdout: Readable | undefined };
-    const control = child.stdio?.[CONTROL] as (Readable & Writable) | undefined;
-    // Without descriptors or memory to spare there are no pipes.
-    if (!stdin || !stdout || !control) throw new ClusterError("unavailable", `${program} cannot be started: out of descriptors`);
+    const { child, pipe } = startPiped(program, [...request.words], { stdio: ["pipe", "pipe", "inherit", "pipe"], cwd: "/", env: {} });
+    const [stdin, stdout, control] = [pipe(0), pipe(1), pipe(CONTROL)];
     this.#child = child;
     this.#input = stdin;
     const [ready, done, output] = [deferred<FilesAnswer>(), deferred<void>(), new PassThrough()];

@@ -1,9 +1,10 @@
-import { type ChildProcess, spawn } from "node:child_process";
-import type { Readable, Writable } from "node:stream";
+import type { ChildProcess } from "node:child_process";
+import type { Writable } from "node:stream";
 import { type Deferred, deferred } from "../../base/deferred.js";
 import { ClusterError } from "../../base/errors.js";
 import { Limiter } from "../../base/limiter.js";
 import type { Logger } from "../../base/log.js";
+import { startPiped } from "../../base/piped-process.js";
 import { LineSplitter } from "../shim/line-splitter.js";
 
 /** What a layer is known by, and what its archive held. */
@@ -69,10 +70,8 @@ export class Unpacker {
   }
 
   #launch() {
-    const child = spawn(this.#program, [this.#folder], { stdio: ["pipe", "pipe", "inherit"], cwd: "/", env: {} });
-    const { stdin, stdout } = child as ChildProcess & { readonly stdin: Writable | undefined; readonly stdout: Readable | undefined };
-    // Without descriptors or memory to spare there are no pipes.
-    if (!stdin || !stdout) throw new ClusterError("unavailable", `the unpacker ${this.#program} cannot be started: out of descriptors`);
+    const { child, pipe } = startPiped(this.#program, [this.#folder], { stdio: ["pipe", "pipe", "inherit"], cwd: "/", env: {} });
+    const [stdin, stdout] = [pipe(0), pipe(1)];
     const running: Running = { child, requests: stdin, pending: new Map() };
     const onLost = (reason: string) => {
       if (this.#running === running) this.#running = null;

@@ -1,8 +1,8 @@
-import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdir, rename, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { ClusterError, messageOf } from "../../base/errors.js";
+import { startPiped } from "../../base/piped-process.js";
 
 /** The compiler is done in 10 ms; a machine under load may take its time. */
 const COMPILE_TIMEOUT_MS = 30_000;
@@ -54,18 +54,19 @@ export class SeccompFilters {
   #compile(policy: string): Promise<Buffer> {
     return new Promise((resolve, reject) => {
       const refuse = (reason: string) => reject(new ClusterError("invalid_argument", `seccomp profile cannot be compiled: ${reason}`));
-      const child = spawn(this.#compilerPath, [], { stdio: "pipe", env: {}, timeout: COMPILE_TIMEOUT_MS });
+      const { child, pipe } = startPiped(this.#compilerPath, [], { stdio: ["pipe", "pipe", "pipe"], env: {}, timeout: COMPILE_TIMEOUT_MS });
       const [output, errors]: [Buffer[], Buffer[]] = [[], []];
-      child.stdout.on("data", (part: Buffer) => output.push(part));
-      child.stderr.on("data", (part: Buffer) => errors.push(part));
+      pipe(1).on("data", (part: Buffer) => output.push(part));
+      pipe(2).on("data", (part: Buffer) => errors.push(part));
       child.once("error", (cause) => refuse(messageOf(cause)));
       child.once("close", (code) => {
         if (code === 0) resolve(Buffer.concat(output));
         else refuse(Buffer.concat(errors).toString().trim() || `the compiler ended with ${code}`);
       });
       // A compiler that ends early says why on its errors.
-      child.stdin.on("error", () => undefined);
-      child.stdin.end(policy);
+      pipe(0)
+        .on("error", () => undefined)
+        .end(policy);
     });
   }
 }

@@ -1,8 +1,9 @@
-import { type ChildProcess, spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
 import type { Duplex } from "node:stream";
 import { type Deferred, deferred } from "../../base/deferred.js";
 import { ClusterError } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
+import { startPiped } from "../../base/piped-process.js";
 import { LineSplitter } from "./line-splitter.js";
 
 /**
@@ -49,10 +50,12 @@ export class Spawner {
   }
 
   #launch() {
-    const child = spawn(this.#shimPath, ["spawner", ...this.#cgroupArguments], { stdio: ["ignore", "ignore", "inherit", "pipe"], cwd: "/", env: {} });
-    // Without descriptors or memory to spare there is no socket.
-    const socket = child.stdio?.[3] as Duplex | undefined;
-    if (socket === undefined) throw new ClusterError("unavailable", `the spawner ${this.#shimPath} cannot be started: out of descriptors`);
+    const { child, pipe } = startPiped(this.#shimPath, ["spawner", ...this.#cgroupArguments], {
+      stdio: ["ignore", "ignore", "inherit", "pipe"],
+      cwd: "/",
+      env: {},
+    });
+    const socket = pipe(3);
     const gone = new Promise<void>((resolve) => child.once("exit", () => resolve()).once("error", () => resolve()));
     const running = { child, socket, pending: new Map<string, Deferred<void>>(), gone };
     const lines = new LineSplitter((line) => this.#onAnswer(running.pending, line));
