@@ -201,17 +201,15 @@ export class Driver {
   async #work(): Promise<void> {
     for (;;) {
       // Also while one write follows the other without a pause: a snapshot must not wait for the end of a load.
-      if (this.#jobs.length > 0) await this.#runJobs();
+      if (this.#jobs.length > 0) {
+        for (const job of this.#jobs.splice(0)) {
+          await job();
+          this.#stalledTicks = 0;
+        }
+      }
       if (!this.#isRunning || !this.#raft.hasReady()) return;
       await this.#carryOut(this.#raft.ready());
       this.#step(false);
-    }
-  }
-
-  async #runJobs(): Promise<void> {
-    for (const job of this.#jobs.splice(0)) {
-      await job();
-      this.#stalledTicks = 0;
     }
   }
 
