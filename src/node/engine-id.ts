@@ -20,7 +20,7 @@ export async function openEngineId(options: { readonly dataRoot: string; readonl
     throw new ClusterError(
       "failed_precondition",
       `the data root ${dataRoot} is not the one that this host's daemon had last: ${path} ${kept === undefined ? "is missing" : `says "${kept}"`}, ${copy} says "${last}"; ` +
-        `mount the right one, or remove ${copy} to go on with what is there, which ends the containers that run`,
+        `mount the right one, or remove ${copy} to go on with what is there, which ends the containers that it knows nothing of`,
     );
   }
   if (kept === undefined) logger.info({ dataRoot }, "the data root is new: this host is in no swarm, and has no images and containers");

@@ -66,6 +66,7 @@ export class SwarmNode implements SwarmBackend {
     let state: SwarmState | undefined;
     try {
       state = await loadSwarmState(this.#place.folder);
+      await this.#place.tidy({ isWhole: state !== undefined });
       if (state !== undefined) await this.#resume(state, null);
     } catch (cause) {
       if (!isClusterError(cause, "unauthenticated") && !isClusterError(cause, "failed_precondition")) throw cause;

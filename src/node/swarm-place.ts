@@ -1,7 +1,7 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Worker, type WorkerOptions } from "../agent/worker.js";
 import type { Clock } from "../base/clock.js";
+import { messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
 import type { HealthSource } from "../engine/health/health-checks.js";
@@ -14,6 +14,7 @@ import type { ImageStore } from "../runtime/image-store.js";
 import type { ImageTransfer } from "../runtime/image-transfer.js";
 import { ActiveNode } from "./active-node.js";
 import { certificatesIn } from "./member-records.js";
+import { beginSwarmFolder, removeSwarmFolder, sweepSwarmFolder } from "./swarm-folder.js";
 import { type SwarmState, saveSwarmState } from "./swarm-state.js";
 
 export interface SwarmPlaceOptions {
@@ -62,12 +63,23 @@ export class SwarmPlace {
   /** What fails leaves nothing behind, but the host's network, which a daemon that is in no swarm has too. */
   async orNothing<T>(action: () => Promise<T>): Promise<T> {
     try {
-      await rm(this.folder, { recursive: true, force: true }); // A crash in the middle of this may have left something.
+      await beginSwarmFolder(this.folder); // A crash in the middle of this may have left something.
       await this.#options.network.start(this.#options.liveEndpoints()); // Leaving removed it.
-      return await action();
+      const made = await action();
+      await this.tidy({ isWhole: true });
+      return made;
     } catch (cause) {
-      await rm(this.folder, { recursive: true, force: true });
+      await removeSwarmFolder(this.folder);
       throw cause;
+    }
+  }
+
+  /** Removes what a node that is gone left, and, of one that is whole, that it was being made. What cannot be removed does no harm. */
+  async tidy({ isWhole }: { readonly isWhole: boolean }): Promise<void> {
+    try {
+      await sweepSwarmFolder(this.folder, { isWhole });
+    } catch (cause) {
+      this.logger.warn({ err: cause }, `what was left beside this node's files could not be removed: ${messageOf(cause)}`);
     }
   }
 
@@ -98,6 +110,6 @@ export class SwarmPlace {
     const kept = liveEndpoints();
     if (kept.length > 0) await network.start(kept);
     else await network.destroy().then(() => network.start([]));
-    await rm(this.folder, { recursive: true, force: true });
+    await removeSwarmFolder(this.folder);
   }
 }

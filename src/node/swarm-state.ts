@@ -5,6 +5,7 @@ import { writeFileDurably } from "../base/durable-file.js";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { Turns } from "../base/turns.js";
 import { parseHostPort } from "./addresses.js";
+import { hadNode } from "./swarm-folder.js";
 
 /** What a member of a swarm must know at its next start, beside its certificate and its log. */
 export interface SwarmState {
@@ -60,15 +61,16 @@ export class KeptSwarmState {
   }
 }
 
-/** Undefined when there is none: the node is in no swarm. Throws `failed_precondition` naming the file when it is damaged or cannot be read. */
+/** Undefined when there is none: the node is in no swarm. Throws `failed_precondition` naming the file when it is damaged, cannot be read, or is gone while the rest is there. */
 export async function loadSwarmState(folder: string): Promise<SwarmState | undefined> {
   const path = join(folder, FILE);
   let text: string;
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    if (systemCodeOf(cause) === "ENOENT") return undefined;
-    throw unusable(`${path} cannot be read`, cause);
+    if (systemCodeOf(cause) !== "ENOENT") throw unusable(`${path} cannot be read`, cause);
+    if (!(await hadNode(folder))) return undefined;
+    throw new ClusterError("failed_precondition", `${path} is gone, and the rest of a node is there: put it back, or leave by force and join again`, { cause });
   }
   try {
     return checkedState(JSON.parse(checkedText(text)) as SwarmState);

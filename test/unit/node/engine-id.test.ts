@@ -36,7 +36,7 @@ test("an empty folder in place of the data root is refused and stays empty, and 
   await mkdir(at("data"));
   expect(await refusal("/r")).toBe(
     "the data root /r/data is not the one that this host's daemon had last: /r/data/engine-id is missing, " +
-      `/r/run/engine-id says "${id}"; mount the right one, or remove /r/run/engine-id to go on with what is there, which ends the containers that run`,
+      `/r/run/engine-id says "${id}"; mount the right one, or remove /r/run/engine-id to go on with what is there, which ends the containers that it knows nothing of`,
   );
   expect(await readdir(at("data"))).toEqual([]);
   await rm(at("data"), { recursive: true });
