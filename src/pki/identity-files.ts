@@ -76,8 +76,17 @@ export class IdentityFiles {
    * another one, or needed and not given; `failed_precondition` that names the file when what is there is damaged, cannot be read or does not belong together.
    */
   static async open(place: Place, unlockKey: Uint8Array | null = null): Promise<IdentityFiles | null> {
-    const [rootCertificate, certificate, text] = await Promise.all([ROOT, CERTIFICATE, KEYS].map((file) => readIfThere(join(place.folder, file))));
-    if (rootCertificate === undefined || certificate === undefined || text === undefined) return null;
+    const names = [ROOT, CERTIFICATE, KEYS];
+    const [rootCertificate, certificate, text] = await Promise.all(names.map((file) => readIfThere(join(place.folder, file))));
+    if (rootCertificate === undefined || certificate === undefined || text === undefined) {
+      const gone = names.filter((_, at) => [rootCertificate, certificate, text][at] === undefined);
+      if (gone.length === names.length) return null;
+      const paths = gone.map((file) => join(place.folder, file)).join(" and ");
+      throw new ClusterError(
+        "failed_precondition",
+        `${paths} ${gone.length === 1 ? "is" : "are"} gone: put what was there back, or leave by force and join again`,
+      );
+    }
     const keys = keysIn(text, join(place.folder, KEYS), unlockKey);
     const roots = usable(join(place.folder, ROOT), rootCertificate, (pem) => certificatesIn(pem).at(0) ?? readCertificate(pem));
     const own = usable(join(place.folder, CERTIFICATE), certificate, (pem) => identityOf(pem) && requireTrustedIssuer(pem, roots));

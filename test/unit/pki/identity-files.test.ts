@@ -46,6 +46,15 @@ test("a folder without an identity has none", async () => {
   expect(await IdentityFiles.open({ folder: join(folder, "missing"), clock })).toBeNull();
 });
 
+test("one file that is gone is missed by its name", async () => {
+  await created();
+  await rm(keyFile());
+  const rest = "gone: put what was there back, or leave by force and join again";
+  await expect(open()).rejects.toMatchObject({ code: "failed_precondition", message: `${keyFile()} is ${rest}` });
+  await rm(join(folder, "swarm-root-ca.crt"));
+  await expect(open()).rejects.toMatchObject({ message: `${folder}/swarm-root-ca.crt and ${keyFile()} are ${rest}` });
+});
+
 test("a key that belongs to another certificate is refused with its place", async () => {
   await created();
   await writeFile(keyFile(), ca.credentials("n2").key);
