@@ -1,17 +1,18 @@
 import { readFile } from "node:fs/promises";
 import { dirname, join } from "node:path";
+import { checkedText } from "../../src/base/checked-text.js";
 import { systemClock } from "../../src/base/clock.js";
 import { IdentityFiles } from "../../src/pki/identity-files.js";
 import type { TestLab } from "./lab.js";
 
 /** A node's certificate (PEM) as it is now. Throws when it has none. */
 export async function certificateOf(lab: TestLab, node: number): Promise<string> {
-  return there(node, await IdentityFiles.certificateIn(folderOf(lab, node)));
+  return checkedText(there(node, await IdentityFiles.certificateIn(folderOf(lab, node))));
 }
 
 /** The root certificate (PEM) that a node trusts now. */
-export function trustedRootOf(lab: TestLab, node: number): Promise<string> {
-  return readFile(join(folderOf(lab, node), "swarm-root-ca.crt"), "utf8");
+export async function trustedRootOf(lab: TestLab, node: number): Promise<string> {
+  return checkedText(await readFile(join(folderOf(lab, node), "swarm-root-ca.crt"), "utf8"));
 }
 
 /** All that a node proves itself with, to be changed while it is stopped: a running one replaces its files one after the other, and whoever reads all of them may see some of before. */
