@@ -1,6 +1,6 @@
 import { rm, stat } from "node:fs/promises";
 import { type Deferred, deferred } from "../base/deferred.js";
-import { ClusterError, isClusterError } from "../base/errors.js";
+import { ClusterError, isClusterError, systemCodeOf } from "../base/errors.js";
 import { type CgroupPlan, withGroupsOfHost } from "./cgroup-plan.js";
 import type { ContainerResources } from "./container-config.js";
 import { type ContainerPaths, shortName } from "./container-paths.js";
@@ -349,7 +349,10 @@ export class LocalContainer {
 
   /** Shim and program were killed together (power cut, kill -9): the end was not recorded. */
   async #concludeUnknown(): Promise<void> {
-    const started = await stat(this.paths.exitReserved).catch(() => null);
+    const started = await stat(this.paths.exitReserved).catch((cause: unknown) => {
+      if (systemCodeOf(cause) === "ENOENT") return null;
+      throw cause;
+    });
     if (started === null) return;
     // Another runtime's container does not end with its shim by itself.
     await this.#tools.cgroups.remove(shortName(this.record.config.id));

@@ -1,17 +1,11 @@
+import type { ContainerLogOptions } from "../../runtime/container-runtime.js";
 import type { Query } from "./query.js";
 import { badRequest } from "./errors.js";
 import { nanosecondText } from "./convert/time.js";
 import type { ApiMinor } from "./version.js";
 
 /** What a client asks of a log (swarm-surface 2.2 and 2.3). */
-export interface LogQuery {
-  readonly follow: boolean;
-  readonly stdout: boolean;
-  readonly stderr: boolean;
-  readonly sinceNs: bigint;
-  readonly untilNs: bigint;
-  /** Lines from the end; -1 is all. */
-  readonly tail: number;
+export interface LogQuery extends ContainerLogOptions {
   readonly timestamps: boolean;
   readonly details: boolean;
 }

@@ -27,7 +27,7 @@ export async function startSwarmd(): Promise<void> {
   await until("the image is there", async () => (await docker.listImages()).length > 0, 60);
 }
 
-export async function killSwarmd(): Promise<void> {
+async function killSwarmd(): Promise<void> {
   run("systemctl", "kill", "--signal=KILL", "--kill-whom=main", "swarmd");
   await until("another daemon answers", answers, 120);
 }
@@ -41,13 +41,13 @@ export async function removeContainers(): Promise<void> {
 }
 
 /** The lines of mountinfo that are about a volume. */
-export const mountsOf = (volume: string) =>
+const mountsOf = (volume: string) =>
   readFileSync("/proc/self/mountinfo", "utf8")
     .split("\n")
     .filter((line) => line.includes(`/volumes/${volume}/`));
 
 /** A container that has the volume at /d. */
-export async function startedWith(volume: string, command: readonly string[]): Promise<Docker.Container> {
+async function startedWith(volume: string, command: readonly string[]): Promise<Docker.Container> {
   const container = await docker.createContainer({ Image: "bb:v1", Cmd: [...command], HostConfig: { NetworkMode: "none", Binds: [`${volume}:/d`] } });
   await container.start();
   return container;
