@@ -11,6 +11,7 @@ import { addInspectCommand } from "./commands/inspect.js";
 import { addLoginCommands } from "./commands/login.js";
 import { addMembershipCommands } from "./commands/membership.js";
 import { addNodeCommands } from "./commands/node.js";
+import { addNotBuiltCommands } from "./commands/not-built.js";
 import { addServiceCommands } from "./commands/service.js";
 import { addSwarmUpdateCommand } from "./commands/swarm-update.js";
 import { addSystemCommands } from "./commands/system.js";
@@ -57,6 +58,7 @@ export function createProgram(version: string): Command {
   addInspectCommand(program);
   addSystemCommands(program, version);
   addCompletionCommand(program);
+  addNotBuiltCommands(program);
   program.helpCommand(true);
   return program;
 }

@@ -273,6 +273,17 @@ describe("a command line", () => {
     expect(world.err).toMatch(text);
   });
 
+  test.each([
+    [["network", "ls"], "networks cannot be created yet: services use bridge, host or none"],
+    [["secret", "create", "--label", "a=b", "key", "-"], "secrets are not supported yet"],
+    [["config", "--help"], "configs are not supported yet"],
+    [["stack", "deploy", "-c", "compose.yaml", "web"], "stacks are not supported yet"],
+  ])("says in a sentence that %j is not built", async (args, text) => {
+    expect(await swarm(...args)).toBe(2);
+    expect(world.err).toBe(`swarm: ${text}\n`);
+    expect(world.seen).toEqual([]);
+  });
+
   test("ends with 3 when nobody answers", async () => {
     expect(await runCommandLine(["node", "swarm", "-H", "unix:///nowhere.sock", "info"], "1.2.3")).toBe(3);
     expect(world.err).toBe("swarm: cannot reach the daemon at unix:///nowhere.sock: is swarmd running?\n");
