@@ -6,9 +6,9 @@ import type { AnyObject, ObjectOfKind, StoreTransaction, WriteOptions } from "./
 
 /**
  * Meta.version of an object whose client write is proposed and not yet applied, and its Meta.revision: no applied object
- * ever has it, so that a client that read the object before the pending write gets a conflict.
+ * ever has it, and no client can send it, so that whoever writes the object before the pending write is applied gets a conflict.
  */
-export const PENDING_VERSION = Number.MAX_SAFE_INTEGER;
+export const PENDING_VERSION = -1;
 
 /** Collects the changes of one transaction over the state that it is built on, and lets its own reads see them. */
 export class TransactionBuilder extends TablesView implements StoreTransaction {

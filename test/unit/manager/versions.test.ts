@@ -89,3 +89,15 @@ test("no two writes of clients have the same version, whatever they are to", asy
   }
   expect(seen).toEqual([...new Set(seen)].sort((a, b) => a - b));
 });
+
+test("while a client's write is pending no number that a client can send is the version", async () => {
+  const first = updateService(spec());
+  const guesses = [versions().service, 0, Number.MAX_SAFE_INTEGER].map((version) =>
+    execute({ type: "updateService", updateService: { serviceId, version, spec: spec(), rollback: "none", registryAuthSource: "spec" } }).then(
+      () => "accepted",
+      (cause: { code: string }) => cause.code,
+    ),
+  );
+  expect(await Promise.all(guesses)).toEqual(["conflict", "conflict", "conflict"]);
+  await first;
+});
