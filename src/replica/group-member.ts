@@ -350,6 +350,7 @@ export class GroupMember implements Proposer, RaftInbox {
     const { term } = this.#raft;
     this.#announcer.announce({ isLeader: false, leader: undefined, term, isRemoved: this.#isRemoved });
     this.#leadershipLost();
+    this.#handOver.giveUp();
     this.#changes.stop();
     this.#earlyCampaign.stop();
     this.#reads.stop(new ClusterError("unavailable", "this manager is stopping"));

@@ -111,6 +111,18 @@ describe("membership", () => {
     expect(voters(next)).toEqual(["a", "b", "c"].filter((name) => name !== leader.name));
   });
 
+  test("a member that stops waits for no successor any more", async () => {
+    await using group = await ReplicaGroup.of("a", "b");
+    const leader = await group.awaitLeader();
+    const other = [...group.hosts.values()].find((host) => host !== leader) as Host;
+    group.network.cut(other.address);
+    const handedOver = leader.replica.transferLeadership();
+    handedOver.catch(() => undefined); // Looked at below.
+    await until(() => !leader.isLeader);
+    await leader.stop();
+    await expect(Promise.race([handedOver, Promise.resolve()])).rejects.toMatchObject({ code: "deadline_exceeded" });
+  });
+
   test("of two members the leader is demoted and goes away as soon as it knows: the other one leads on, also after a restart", async () => {
     await using group = await ReplicaGroup.of("a", "b");
     const old = await group.awaitLeader();
