@@ -1,5 +1,5 @@
 import { randomBytes } from "node:crypto";
-import { type FileHandle, open, realpath, rename, rm, stat } from "node:fs/promises";
+import { type FileHandle, open, readlink, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 import { syncFolder } from "../base/durable-file.js";
 import { messageOf, systemCodeOf } from "../base/errors.js";
@@ -75,7 +75,9 @@ async function replaceable(path: string): Promise<string> {
     if (!found.isFile()) throw new Error(found.isDirectory() ? "it is a folder" : "it is neither a file nor a new name");
     return await realpath(path);
   } catch (cause) {
-    if (systemCodeOf(cause) === "ENOENT") return path;
-    throw cause;
+    if (systemCodeOf(cause) !== "ENOENT") throw cause;
+    const link = await readlink(path).catch(() => undefined); // Neither is there, or it is no link: a new name.
+    if (link !== undefined) throw new Error(`it is a link to ${link}, which is not there`);
+    return path;
   }
 }

@@ -45,6 +45,7 @@ test("nothing is left of a backup that failed", async () => {
 test.each([
   ["a folder", (path: string) => mkdirSync(path), /: it is a folder$/m],
   ["a pipe", (path: string) => void execFileSync("mkfifo", [path]), /: it is neither a file nor a new name$/m],
+  ["a link that leads nowhere", (path: string) => symlinkSync("gone", path), /: it is a link to gone, which is not there$/m],
 ])("%s is no place for a file, and stays what it is", async (_what, make, reason) => {
   const path = join(into, "place");
   make(path);
