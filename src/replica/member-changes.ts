@@ -54,8 +54,8 @@ export class MemberChanges {
     return this.#oneByOne(async () => {
       const member = this.#membership.byNode(nodeId);
       if (member === undefined) return;
-      this.#assertQuorumWithout(member, isReachable);
-      await this.#propose({ steps: [{ action: "remove", raftId: member.raftId }], members: [], proposalId: 0 });
+      const assertAllowed = () => this.#assertQuorumWithout(member, isReachable);
+      await this.#propose({ steps: [{ action: "remove", raftId: member.raftId }], members: [], proposalId: 0 }, assertAllowed);
     });
   }
 
@@ -117,11 +117,12 @@ export class MemberChanges {
     return done;
   }
 
-  async #propose(change: ConfigChange): Promise<void> {
+  /** `assertAllowed` looks at the group as the change before left it. */
+  async #propose(change: ConfigChange, assertAllowed: () => void = () => undefined): Promise<void> {
     const data = ConfigChangeCodec.encode(change);
     const deadlineMs = this.#clock.monotonic() + CHANGE_MS_MAX;
     this.#stopping.signal.throwIfAborted();
-    while (!this.#tryPropose(change, data)) {
+    while (!this.#tryPropose(change, data, assertAllowed)) {
       if (this.#clock.monotonic() >= deadlineMs) throw new ClusterError("unavailable", "the membership change before this one is not finished");
       await this.#clock.sleep(RETRY_MS, this.#stopping.signal);
     }
@@ -136,8 +137,9 @@ export class MemberChanges {
   }
 
   /** False when the change has to wait for another one. */
-  #tryPropose({ steps }: ConfigChange, data: Uint8Array): boolean {
+  #tryPropose({ steps }: ConfigChange, data: Uint8Array, assertAllowed: () => void): boolean {
     if (isJoint(this.#membership.config)) return false;
+    assertAllowed();
     planConfigChange(this.#membership.config, steps);
     try {
       this.#raft.proposeConfigChange(data);
