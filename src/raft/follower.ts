@@ -1,3 +1,4 @@
+import { ClusterError } from "../base/errors.js";
 import { campaign, campaignByTransfer, repeatVoteRequests } from "./election.js";
 import type { Core } from "./core.js";
 import type { Entry, RaftMessage } from "./message.js";
@@ -41,11 +42,23 @@ export function onReadIndexReply(core: Core, message: RaftMessage): void {
  * answers in that time do. Whoever waits for a read, or for what may have been lost, is answered at once.
  */
 function onHeartbeat(core: Core, message: RaftMessage): void {
+  requireAcknowledged(core, message.commit);
   core.log.commitTo(message.commit);
   const isQuiet = message.context === 0 && message.commit === core.log.lastIndex;
   if (isQuiet && ++core.heartbeatsUnanswered < core.heartbeatsPerAnswer) return;
   core.heartbeatsUnanswered = 0;
   core.send({ type: "heartbeat_reply", to: message.from, context: message.context });
+}
+
+/** A heartbeat tells a commit only as far as this member has acknowledged the log. What is not in it any more cannot have been lost in a crash: all of it had been synced. */
+function requireAcknowledged(core: Core, commit: number): void {
+  const { lastIndex } = core.log;
+  if (commit <= lastIndex) return;
+  throw new ClusterError(
+    "failed_precondition",
+    `the raft log ends at entry ${lastIndex}, and this member had acknowledged entry ${commit}: its data root was put back to an earlier state, or its disk lost writes; ` +
+      "it must not take part again: demote it on another manager, and promote it once it is a worker: it becomes a new member",
+  );
 }
 
 function onAppend(core: Core, message: RaftMessage): void {

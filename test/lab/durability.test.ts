@@ -22,6 +22,17 @@ describe("a manager whose disk fails it", () => {
     await lab.lab("start", String(node));
   };
 
+  /** By demoting and promoting it: with a place of its own, and all that was acknowledged. */
+  const madeNew = async (node: number, nextWrite: string) => {
+    await docker.nodeIs(1, `node-${node}`, "Ready Active Unreachable");
+    await docker.must(1, "node", "demote", `node-${node}`);
+    await until(`node ${node} is a healthy worker`, async () => (await swarm(node, "Error")) === "");
+    await docker.must(1, "node", "promote", `node-${node}`);
+    await docker.nodeIs(2, `node-${node}`, "Ready Active Reachable");
+    await until(`a write through node ${node} is accepted`, async () => (await write(node, nextWrite)).code === 0);
+    expect(await services(node)).toEqual(expect.arrayContaining(acknowledged));
+  };
+
   beforeAll(async () => {
     lab = await TestLab.open();
     docker = new LabDocker(lab);
@@ -109,6 +120,23 @@ describe("a manager whose disk fails it", () => {
     expect(await docker.must(1, "ps", "-q")).toBe(containers);
   });
 
+  test("a manager whose log was put back to an earlier state steps down when it hears what it had acknowledged, and its daemon stays", async () => {
+    const raft = `/var/lib/swarm-lab/${lab.name}/3/data/swarm/raft`;
+    await lab.lab("kill", "3");
+    await lab.run(["cp", "--archive", raft, `${raft}.earlier`]);
+    await lab.lab("start", "3");
+    await docker.nodeIs(1, "node-3", "Ready Active Reachable");
+    await until("a write through node 3 is accepted", async () => (await write(3, "later")).code === 0);
+    await lab.lab("kill", "3");
+    await lab.run(["rm", "--recursive", raft]);
+    await lab.run(["mv", `${raft}.earlier`, raft]);
+    await lab.lab("start", "3");
+    await until("node 3 says what it has lost", async () =>
+      /the raft log ends at entry \d+, and this member had acknowledged entry \d+/.test(await swarm(3, "Error")),
+    );
+    await madeNew(3, "anew");
+  });
+
   test("a manager whose log is damaged says where, and is made new by demoting and promoting it", async () => {
     await lab.lab("kill", "3");
     const tail = `/var/lib/swarm-lab/${lab.name}/3/data/swarm/raft/tail`;
@@ -116,13 +144,7 @@ describe("a manager whose disk fails it", () => {
     await lab.lab("start", "3");
     expect(await swarm(3, "Error")).toMatch(/the raft log in .*swarm\/raft is damaged at key "tail" \(index \d+\): no record of the tail file can be read/);
     expect((await docker.try(3, "service", "ls")).stderr).toMatch(/is damaged at key "tail"/);
-    await docker.nodeIs(1, "node-3", "Ready Active Unreachable");
-    await docker.must(1, "node", "demote", "node-3");
-    await until("node 3 is a healthy worker", async () => (await swarm(3, "Error")) === "");
-    await docker.must(1, "node", "promote", "node-3");
-    await docker.nodeIs(2, "node-3", "Ready Active Reachable");
-    await until("a write through node 3 is accepted", async () => (await write(3, "mended")).code === 0);
-    expect(await services(3)).toEqual(expect.arrayContaining(acknowledged));
+    await madeNew(3, "mended");
   });
 
   test("one whose certificate or state is damaged says in which file, goes on with its containers, and can leave", async () => {

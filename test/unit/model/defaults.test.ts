@@ -35,4 +35,7 @@ test("msOf keeps fractions", () => {
 test("an election must take longer than a heartbeat", () => {
   const raft = { ...DEFAULT_RAFT_CONFIG, heartbeatTick: 5, electionTick: 5 };
   expect(() => validateClusterSpec({ ...DEFAULT_CLUSTER_SPEC, raft })).toThrow("election tick (5) must be greater than heartbeat tick (5)");
+  const slow = { ...raft, electionTick: 601 };
+  expect(() => validateClusterSpec({ ...DEFAULT_CLUSTER_SPEC, raft: slow })).toThrow("election tick (601) must be at most 600, which is a minute");
+  validateClusterSpec({ ...DEFAULT_CLUSTER_SPEC, raft: { ...raft, electionTick: 600 } });
 });

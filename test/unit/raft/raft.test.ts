@@ -143,6 +143,15 @@ test("a read of another member is answered after the news of what it must see", 
   ]);
 });
 
+test("who hears of a commit beyond its log has lost what it acknowledged, and says so", () => {
+  const { raft, hear } = member([1, 2, 3]);
+  hear("heartbeat", 2, { term: 2, commit: 1 });
+  expect(() => hear("heartbeat", 2, { commit: 2 })).toThrow(
+    /^the raft log ends at entry 1, and this member had acknowledged entry 2: .*; it must not take part again: demote it/,
+  );
+  expect(raft.status().commit).toBe(1);
+});
+
 describe("one Ready at a time", () => {
   test("a second one is refused until the first is persisted", () => {
     const { raft, hear, write } = member([1, 2, 3]);
