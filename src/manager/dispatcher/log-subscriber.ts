@@ -19,9 +19,12 @@ interface NodeShare {
   readonly asked: Set<string>;
   /** Tasks whose logs it has sent to the end: it is not asked for them again. */
   readonly sent: Set<string>;
-  /** Of the newest line that came from it: where it goes on after its connection broke. */
-  newestNs: bigint;
+  /** Of the newest line of each task: where the task goes on after the node's connection broke. */
+  readonly newestNs: Map<string, bigint>;
 }
+
+/** Of each task, how far it had come when a stream of its node sent its first line of it. */
+export type ResumedAt = Map<string, bigint>;
 
 /** One reader of logs, and what the nodes still owe it. */
 export class LogSubscriber {
@@ -53,7 +56,7 @@ export class LogSubscriber {
 
   /**
    * What to ask a node for whose open stream was told of the tasks in `told`, which is added to; undefined when there is nothing new. All its tasks are
-   * named, those that it has sent to the end left out. A node that broke off goes on after its newest line.
+   * named, those that it has sent to the end left out. A node that broke off goes on after the newest line of the task that had come least far.
    */
   requestFor(nodeId: string, told: Set<string>): LogSubscription | undefined {
     const share = this.#nodes.get(nodeId);
@@ -64,8 +67,7 @@ export class LogSubscriber {
       told.add(id);
       share.asked.add(id);
     }
-    const options = share.newestNs === 0n ? this.options : { ...this.options, sinceNs: share.newestNs + 1n, tail: -1n };
-    return { id: this.id, taskIds, options, close: false };
+    return { id: this.id, taskIds, options: this.#optionsFor(share, taskIds), close: false };
   }
 
   /**
@@ -89,13 +91,21 @@ export class LogSubscriber {
     return { touched: touched.filter((nodeId) => nodes.isListening(nodeId)), missing };
   }
 
-  /** Takes what a node read; resolves when there is room for more. Throws `permission_denied` for tasks that it was not asked for. */
-  async accept(nodeId: string, messages: readonly LogMessage[]): Promise<void> {
+  /**
+   * Takes what a node read; resolves when there is room for more. Lines that came on a stream before this one are left out: `resumedAt` is the stream's own,
+   * empty at its start. Throws `permission_denied` for tasks that the node was not asked for.
+   */
+  async accept(nodeId: string, messages: readonly LogMessage[], resumedAt: ResumedAt): Promise<void> {
     const share = this.#nodes.get(nodeId);
     for (const message of messages) {
-      if (share === undefined || !share.asked.has(message.taskId))
-        throw new ClusterError("permission_denied", `node ${nodeId} was not asked for the log of task ${message.taskId}`);
-      if (message.timestampNs > share.newestNs) share.newestNs = message.timestampNs;
+      const { taskId, timestampNs } = message;
+      if (share === undefined || !share.asked.has(taskId))
+        throw new ClusterError("permission_denied", `node ${nodeId} was not asked for the log of task ${taskId}`);
+      const newestNs = share.newestNs.get(taskId) ?? -1n;
+      const afterNs = resumedAt.get(taskId) ?? newestNs;
+      resumedAt.set(taskId, afterNs);
+      if (timestampNs <= afterNs) continue;
+      if (timestampNs > newestNs) share.newestNs.set(taskId, timestampNs);
       this.#messages.push({ ...message, nodeId });
       this.#bytes += message.data.length;
     }
@@ -114,7 +124,7 @@ export class LogSubscriber {
     // Without follow it is not asked again in any case; with it, a node that broke off is when it listens again.
     if (failure === "" || !this.options.follow) {
       for (const id of share.asked) share.sent.add(id);
-      share.newestNs = 0n;
+      share.newestNs.clear();
     }
     if (failure !== "") this.#report([`node ${nodeId}: ${failure}`]);
     this.#finished.add(nodeId);
@@ -145,8 +155,16 @@ export class LogSubscriber {
     this.#makeRoom();
   }
 
+  /** A task of which nothing came is read from its beginning again, unless only the ends of the logs were wanted: then it goes on where the others do. */
+  #optionsFor(share: NodeShare, taskIds: readonly string[]): LogOptions {
+    const newest = taskIds.flatMap((id) => share.newestNs.get(id) ?? []).sort((a, b) => (a < b ? -1 : 1));
+    const [leastNs] = newest;
+    if (leastNs === undefined || (newest.length < taskIds.length && this.options.tail < 0n)) return this.options;
+    return { ...this.options, sinceNs: leastNs + 1n, tail: -1n };
+  }
+
   #addTasks(nodeId: string, taskIds: readonly string[]): boolean {
-    const share = this.#nodes.get(nodeId) ?? { tasks: new Set(), asked: new Set(), sent: new Set(), newestNs: 0n };
+    const share = this.#nodes.get(nodeId) ?? { tasks: new Set(), asked: new Set(), sent: new Set(), newestNs: new Map() };
     const sizeBefore = share.tasks.size;
     for (const id of taskIds) share.tasks.add(id);
     this.#nodes.set(nodeId, share);

@@ -179,6 +179,44 @@ describe("with follow", () => {
     expect(seen).toMatchObject({ lines: ["n1 1"], missing: ["node n1: the node broke off"], isOver: false });
   });
 
+  test("after a node broke off no line of any of its tasks is lost or comes twice", async () => {
+    await using cluster = await world("n1");
+    await addTasks(cluster, { a: "n1", b: "n1" });
+    const at = (taskId: string, ns: bigint) => ({ ...line(taskId, `${taskId}${ns}`), timestampNs: ns });
+    const one = new LogAgent(cluster, "n1");
+    await cluster.settle();
+    const all = subscribe(cluster, ["a", "b"], { follow: true }).seen;
+    await cluster.settle();
+    await one.publish([[at("a", 70n), at("b", 20n)]]);
+    one.stop();
+    const two = new LogAgent(cluster, "n1");
+    await cluster.settle();
+    expect(two.subscriptions).toMatchObject([{ taskIds: ["a", "b"], options: { sinceNs: 21n, tail: -1n } }]);
+    await two.publish([[at("a", 70n), at("b", 30n), at("b", 30n), at("a", 80n)]]);
+    await cluster.settle();
+    expect(all.lines).toEqual(["n1 a70", "n1 b20", "n1 b30", "n1 b30", "n1 a80"]);
+    two.stop();
+  });
+
+  test("after a node broke off a task of which nothing came is read from its beginning, or with a tail from where the others are", async () => {
+    for (const [tail, sinceNs] of [
+      [-1n, 5n],
+      [0n, 71n],
+    ] as const) {
+      await using cluster = await world("n1");
+      await addTasks(cluster, { a: "n1", b: "n1" });
+      const one = new LogAgent(cluster, "n1");
+      await cluster.settle();
+      subscribe(cluster, ["a", "b"], { follow: true, tail, sinceNs: 5n });
+      await cluster.settle();
+      await one.publish([[{ ...line("a", "1"), timestampNs: 70n }]]);
+      one.stop();
+      const again = new LogAgent(cluster, "n1");
+      await cluster.settle();
+      expect(again.subscriptions).toMatchObject([{ taskIds: ["a", "b"], options: { sinceNs, tail: -1n } }]);
+    }
+  });
+
   test("a node is asked for a task once it may have written something", async () => {
     await using cluster = await world("n1");
     cluster.agents.get("n1")!.runs = false;
