@@ -1,5 +1,5 @@
 import { type IncomingMessage, type ServerResponse, STATUS_CODES } from "node:http";
-import type { Duplex } from "node:stream";
+import { Duplex } from "node:stream";
 import { answerOf, HttpError } from "./errors.js";
 import { JSON_TYPE } from "./answer.js";
 
@@ -62,6 +62,13 @@ export function beginRawStream(raw: ServerResponse, contentType: string): void {
   socket?.removeAllListeners("end").once("end", () => {
     if (!req.complete) socket.destroy();
   });
+}
+
+/** A client of `beginRawStream` as one stream, which is closed when the client has gone, before as after. Without an input it says nothing. */
+export function rawClient(raw: ServerResponse, input?: IncomingMessage): Duplex {
+  const client = Duplex.from(input === undefined ? { writable: raw } : { readable: input, writable: raw });
+  if (raw.destroyed) client.destroy();
+  return client;
 }
 
 /** Ends the connection without a stream: there is none. */

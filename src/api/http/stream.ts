@@ -38,6 +38,8 @@ export async function sendStream(
   reply.hijack();
   raw.writeHead(200, { "Content-Type": options.contentType });
   raw.flushHeaders();
+  // Who went before anybody listened is not told of any more.
+  if (raw.destroyed) gone.abort();
   const writer: StreamWriter = {
     async write(chunk) {
       if (!signal.aborted && !raw.write(chunk)) await once(raw, "drain", { signal }).catch(ignoreAbort);

@@ -1,9 +1,8 @@
-import { Duplex } from "node:stream";
 import type { FastifyInstance } from "fastify";
 import { joinAttachment, openAttachment, writeLog } from "../attachment.js";
 import type { ById, RouteContext } from "../context.js";
 import { badRequest } from "../errors.js";
-import { acceptHijack, beginRawStream, type HijackedRequest, readHijackBody } from "../hijack.js";
+import { acceptHijack, beginRawStream, type HijackedRequest, rawClient, readHijackBody } from "../hijack.js";
 import { joinStreams } from "../join-streams.js";
 import { logContentType } from "../log-stream.js";
 import { findContainer } from "../lookup.js";
@@ -29,7 +28,7 @@ export function attachRoutes(app: FastifyInstance, context: RouteContext): void 
       const hasInput = streams.stdin && !(request.headers["content-type"] ?? "").includes("json");
       const options = { hasInput, detachKeys: null, onDetach: () => undefined };
       if (program === undefined) raw.end();
-      else await joinStreams(Duplex.from({ readable: request.raw, writable: raw }), program, options);
+      else await joinStreams(rawClient(raw, request.raw), program, options);
     } catch (cause) {
       context.logger.debug({ err: cause, container: container.config.id }, "an attachment came to nothing");
       raw.end();

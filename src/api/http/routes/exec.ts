@@ -8,7 +8,7 @@ import { Fields } from "../convert/fields.js";
 import { unlessEmpty } from "../convert/zero-values.js";
 import { parseDetachKeys } from "../detach-keys.js";
 import { badRequest, HttpError } from "../errors.js";
-import { acceptHijack, answerWithNothing, beginRawStream, type HijackedRequest, readHijackBody } from "../hijack.js";
+import { acceptHijack, answerWithNothing, beginRawStream, type HijackedRequest, rawClient, readHijackBody } from "../hijack.js";
 import { joinStreams } from "../join-streams.js";
 import { parseJson } from "../json.js";
 import { encodeFrame, logContentType } from "../log-stream.js";
@@ -65,8 +65,7 @@ export function execRoutes(app: FastifyInstance, context: RouteContext): void {
       const { stream } = await engine.execs.start(id, start);
       stream?.end();
       if (stream === null) raw.end();
-      else stream.pipe(raw);
-      raw.once("close", () => stream?.destroy());
+      else await joinStreams(rawClient(raw), stream, { hasInput: false, detachKeys: null, onDetach: () => undefined });
     } catch (cause) {
       raw.end(failureOf(cause, settings.isTerminal));
     }
