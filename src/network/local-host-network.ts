@@ -1,7 +1,7 @@
 import { writeFile } from "node:fs/promises";
 import { assert } from "../base/assert.js";
 import { type Clock, systemClock } from "../base/clock.js";
-import { systemCodeOf } from "../base/errors.js";
+import { isClusterError, systemCodeOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import { type Random, systemRandom } from "../base/random.js";
 import type { Kernel } from "../kernel/kernel.js";
@@ -94,7 +94,7 @@ export class LocalHostNetwork implements HostNetwork {
     if (endpoint === undefined) return;
     this.#endpoints.delete(containerId);
     try {
-      if (endpoint.ports.length > 0) await this.#packetFilter.apply(withdrawPorts(this.#rules, publishedBy(endpoint)));
+      if (endpoint.ports.length > 0) await this.#change(withdrawPorts(this.#rules, publishedBy(endpoint)));
     } catch (cause) {
       // Kept, so that nobody gets an address that the rules still lead to, and a later attempt can succeed.
       this.#endpoints.set(containerId, endpoint);
@@ -138,14 +138,27 @@ export class LocalHostNetwork implements HostNetwork {
   async #publish(containerId: string, endpoint: AttachedEndpoint, wanted: readonly HostPort[]): Promise<AttachedEndpoint> {
     const ports = await this.#ports.claim(containerId, wanted);
     const published = { ...endpoint, ports };
+    // Known before it is done, so that whoever has to make the rules anew meanwhile does not leave it out.
+    this.#endpoints.set(containerId, published);
     try {
-      await this.#packetFilter.apply(publishPorts(this.#rules, publishedBy(published)));
+      await this.#change(publishPorts(this.#rules, publishedBy(published)));
     } catch (cause) {
+      this.#endpoints.set(containerId, endpoint);
       this.#ports.release(containerId, ports);
       throw cause;
     }
-    this.#endpoints.set(containerId, published);
     return published;
+  }
+
+  /** Where somebody else removed the rules (`nft flush ruleset`), they are made anew for all, and the change with them. */
+  async #change(commands: readonly string[]): Promise<void> {
+    try {
+      await this.#packetFilter.apply(commands);
+    } catch (cause) {
+      if (!isClusterError(cause, "internal")) throw cause;
+      this.#options.logger.warn({ err: cause, table: this.#rules.table }, "the rules of the bridge are not as they were left: they are made anew");
+      await this.#packetFilter.apply(replaceTable(this.#rules, [...this.#endpoints.values()].flatMap(publishedBy)));
+    }
   }
 
   #newEndpoint(containerId: string, macAddress?: string): AttachedEndpoint {

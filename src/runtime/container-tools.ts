@@ -16,6 +16,8 @@ export interface ContainerTools {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly execRoot: string;
+  /** The address of this host as containers reach it. */
+  readonly hostGateway: string;
   /** The program swarm-compress. */
   readonly compressorPath: string;
   /** The compiled filter of a container; null for none. */

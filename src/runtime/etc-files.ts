@@ -7,6 +7,9 @@ import type { ContainerConfig } from "./container-config.js";
 export const ETC_FILES = ["hosts", "hostname", "resolv.conf"] as const;
 
 const HOST_RESOLV_CONF = "/etc/resolv.conf";
+/** The resolver of systemd-resolved, which only the host reaches, and the file with those that it asks in turn (systemd-resolved(8)). */
+const RESOLVED_ADDRESS = "127.0.0.53";
+const RESOLVED_RESOLV_CONF = "/run/systemd/resolve/resolv.conf";
 
 /** Where a container asks when the host has only resolvers on its own loopback; Docker's choice. */
 const FALLBACK_NAMESERVERS = ["8.8.8.8", "8.8.4.4"];
@@ -14,7 +17,7 @@ const FALLBACK_NAMESERVERS = ["8.8.8.8", "8.8.4.4"];
 /** Docker's word for the address of this host, as containers reach it, in the lines that the settings add to /etc/hosts. */
 const HOST_GATEWAY = "host-gateway";
 
-/** Writes them into the container's folder, from where they are mounted. */
+/** Writes them into the container's folder, from where they are mounted: also at each start, as its address and the host's resolvers may be others by then. */
 export async function writeEtcFiles(
   folder: string,
   config: ContainerConfig,
@@ -22,7 +25,7 @@ export async function writeEtcFiles(
 ): Promise<void> {
   const write = (name: (typeof ETC_FILES)[number], text: string) => writeFile(join(folder, name), text, { mode: 0o644 });
   // Before the first write: one that fails while this is waited for would be nobody's, and end the daemon.
-  const resolvConf = resolvConfText(config, await hostResolvConf());
+  const resolvConf = resolvConfText(config, await hostResolvConf(config));
   await Promise.all([write("hosts", hostsText(config, { hostname, hostGateway })), write("hostname", `${hostname}\n`), write("resolv.conf", resolvConf)]);
 }
 
@@ -44,25 +47,44 @@ export function hostsText(config: ContainerConfig, { hostname, hostGateway }: { 
   ].join("\n");
 }
 
-/** The container's own settings; where it has none, the host's, without resolvers that only the host reaches. */
+/** The container's own settings; where it has none, the host's, without resolvers that only the host reaches: those of its loopback, and of IPv6, which bridges have not. */
 export function resolvConfText(config: ContainerConfig, hostText: string): string {
   const { nameservers, search, options } = config.dns;
-  const hostLines = hostText.split("\n").map((line) => line.trim());
-  const valuesOf = (keyword: string) => hostLines.filter((line) => line.startsWith(`${keyword} `)).map((line) => line.slice(keyword.length + 1).trim());
-  const isReachable = (address: string) => config.network === "host" || !/^(127\.|::1$)/.test(address);
-  const fromHost = valuesOf("nameserver").filter(isReachable);
+  const host = parseResolvConf(hostText);
+  const isReachable = (address: string) => config.network === "host" || !/^127\.|:/.test(address);
+  const fromHost = host.nameservers.filter(isReachable);
   const servers = nameservers.length > 0 ? nameservers : fromHost.length > 0 ? fromHost : FALLBACK_NAMESERVERS;
-  const domains = search.length > 0 ? search.filter((domain) => domain !== ".") : valuesOf("search").slice(-1);
-  const settings = options.length > 0 ? options : valuesOf("options").slice(-1);
+  const domains = search.length > 0 ? search.filter((domain) => domain !== ".") : host.search;
+  const settings = options.length > 0 ? options : host.options;
   const lines = servers.map((server) => `nameserver ${server}`);
   if (domains.length > 0) lines.push(`search ${domains.join(" ")}`);
   if (settings.length > 0) lines.push(`options ${settings.join(" ")}`);
   return `${lines.join("\n")}\n`;
 }
 
-async function hostResolvConf(): Promise<string> {
+/** The text of the host's file for a container. `read` answers "" for a file that is not there. */
+export async function hostResolvConf({ network }: Pick<ContainerConfig, "network">, read = readIfThere): Promise<string> {
+  const text = await read(HOST_RESOLV_CONF);
+  const { nameservers } = parseResolvConf(text);
+  if (network === "host" || nameservers.length !== 1 || nameservers[0] !== RESOLVED_ADDRESS) return text;
+  return (await read(RESOLVED_RESOLV_CONF)) || text;
+}
+
+/** resolv.conf(5): words are apart by blanks or tabs, and of several lines with domains the last one counts. */
+function parseResolvConf(text: string): { readonly nameservers: readonly string[]; readonly search: readonly string[]; readonly options: readonly string[] } {
+  const lines = text.split("\n").map((line) => line.trim().split(/\s+/));
+  const [, ...options] = lines.findLast(([keyword]) => keyword === "options") ?? [];
+  const [keyword, ...domains] = lines.findLast(([keyword]) => keyword === "search" || keyword === "domain") ?? [];
+  return {
+    nameservers: lines.flatMap(([keyword, address]) => (keyword === "nameserver" && address !== undefined ? [address] : [])),
+    search: keyword === "domain" ? domains.slice(0, 1) : domains,
+    options,
+  };
+}
+
+async function readIfThere(path: string): Promise<string> {
   try {
-    return await readFile(HOST_RESOLV_CONF, "utf8");
+    return await readFile(path, "utf8");
   } catch (cause) {
     if (systemCodeOf(cause) === "ENOENT") return "";
     throw cause;

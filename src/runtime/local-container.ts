@@ -9,6 +9,7 @@ import type { Attachment, ContainerChanges, ContainerExit, ContainerInfo, ExecCo
 import type { ContainerTools } from "./container-tools.js";
 import { planDevices } from "./devices.js";
 import { withDeviceNumbers } from "./disk-limits.js";
+import { writeEtcFiles } from "./etc-files.js";
 import { isFrozen, setFrozen } from "./freezing.js";
 import type { Launch } from "./launch.js";
 import { encodeLaunch } from "./launch-request.js";
@@ -268,6 +269,7 @@ export class LocalContainer {
     const cgroups = isInHosts(config, "cgroup") ? withGroupsOfHost(own) : own;
     await requireRealtime(cgroups);
     const seccomp = await this.#tools.seccompOf(config);
+    await writeEtcFiles(this.paths.folder, config, { hostname: process.hostname, hostGateway: this.#tools.hostGateway });
     await this.#tools.volumes.use(config);
     const { plan, path } = this.log;
     const log = { plan, path, compressorPath: this.#tools.compressorPath };

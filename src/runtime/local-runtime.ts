@@ -121,6 +121,7 @@ export class LocalRuntime implements ContainerRuntime {
       clock,
       logger,
       execRoot,
+      hostGateway: options.hostGateway,
       compressorPath: join(programs, "swarm-compress"),
       seccompOf: (config) => compiledPolicyOf(config, filters),
       onChange: (change, info) => this.#tell(change, info),
@@ -314,6 +315,7 @@ export class LocalRuntime implements ContainerRuntime {
     const record = { ...planned, config: { ...planned.config, mounts } };
     try {
       await mkdir(paths.folder, { mode: 0o710 });
+      // Also before the first start: files of it may be copied.
       await writeEtcFiles(paths.folder, record.config, { hostname: record.process.hostname, hostGateway: this.#options.hostGateway });
       await writeRecord(paths.record, record);
       const container = new LocalContainer(record, paths, this.#tools);

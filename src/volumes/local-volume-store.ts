@@ -99,6 +99,7 @@ export class LocalVolumeStore implements VolumeStore, ContainerVolumes {
       const volume = this.#existing(name);
       const holders = this.#holders.of(name);
       if (holders.length > 0) throw new ClusterError("conflict", `remove ${name}: volume is in use - [${holders.join(", ")}]`);
+      await this.#clear(name);
       await removeFileDurably(volumePaths(this.#options.folder, name).record);
       this.#volumes.delete(name);
       this.#tell("destroy", volume);
@@ -255,10 +256,17 @@ export class LocalVolumeStore implements VolumeStore, ContainerVolumes {
     if (Object.keys(volume.options).length > 0 && (await isMounted(volume.folder))) await this.#program.unmount(volume.folder);
   }
 
-  /** What is mounted on it is taken off, not removed. */
-  async #removeFolder(name: string): Promise<void> {
-    const { folder, content } = volumePaths(this.#options.folder, name);
+  /** What is mounted on it is taken off, not removed. Throws `conflict` where somebody mounted something below: on the same device it could not be told from the volume's own. */
+  async #clear(name: string): Promise<void> {
+    const { content } = volumePaths(this.#options.folder, name);
     if (await isMounted(content)) await this.#program.unmount(content);
+    const below = (await mountPoints()).find((place) => place.startsWith(`${content}/`));
+    if (below !== undefined) throw new ClusterError("conflict", `remove ${name}: something is mounted at ${below}`);
+  }
+
+  async #removeFolder(name: string): Promise<void> {
+    const { folder } = volumePaths(this.#options.folder, name);
+    await this.#clear(name);
     if (await exists(folder)) await this.#program.remove(folder);
   }
 
@@ -279,7 +287,11 @@ export class LocalVolumeStore implements VolumeStore, ContainerVolumes {
 }
 
 async function isMounted(folder: string): Promise<boolean> {
-  return parseMountinfo(await readFile("/proc/self/mountinfo", "utf8")).some(({ mountPoint }) => mountPoint === folder);
+  return (await mountPoints()).includes(folder);
+}
+
+async function mountPoints(): Promise<readonly string[]> {
+  return parseMountinfo(await readFile("/proc/self/mountinfo", "utf8")).map(({ mountPoint }) => mountPoint);
 }
 
 async function exists(path: string): Promise<boolean> {

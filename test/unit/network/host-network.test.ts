@@ -69,6 +69,10 @@ describeAsRoot("on a real kernel", () => {
     expect(seen.afterKill).toBe("attached");
   });
 
+  test("rules that somebody else flushed are made anew with the next change", () => {
+    expect(seen.afterFlush).toEqual({ port: 8383, other: "B", outbound: "client" });
+  });
+
   test("destroying leaves nothing", () => {
     expect(seen.afterDestroy).toEqual({ bridge: "", rules: "", links: [] });
   });

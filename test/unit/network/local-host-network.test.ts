@@ -12,6 +12,7 @@ const idOf = (digit: string) => digit.repeat(64);
 let kernel: RecordingKernel;
 let transactions: string[][];
 let failure: ClusterError | null;
+let refuse: (commands: readonly string[]) => ClusterError | null;
 let busy: Set<number>;
 let busyThere: Set<string>;
 let network: LocalHostNetwork;
@@ -20,6 +21,7 @@ beforeEach(async () => {
   kernel = new RecordingKernel();
   transactions = [];
   failure = null;
+  refuse = () => null;
   busy = new Set();
   busyThere = new Set();
   network = new LocalHostNetwork({
@@ -30,7 +32,8 @@ beforeEach(async () => {
     random: new SeededRandom(1),
     packetFilter: {
       async apply(commands) {
-        if (failure !== null) throw failure;
+        const refusal = failure ?? refuse(commands);
+        if (refusal !== null) throw refusal;
         transactions.push([...commands]);
       },
       async [Symbol.asyncDispose]() {},
@@ -159,6 +162,23 @@ test("what the packet filter refuses leaves nothing behind", async () => {
   failure = null;
   await network.detach(idOf("b"));
   await expect(network.attach(idOf("c"), [port(80)])).resolves.toBeDefined();
+});
+
+test("rules that somebody else removed are made anew, with the ports of all", async () => {
+  const isWhole = (commands: readonly string[]) => commands[0] === "add table ip swarm_abc";
+  let isGone = false;
+  refuse = (commands) => {
+    if (isWhole(commands)) isGone = false;
+    return isGone ? new ClusterError("internal", "nft: No such file or directory") : null;
+  };
+  await network.attach(idOf("a"), [port(80)]);
+  isGone = true;
+  await Promise.all([network.attach(idOf("b"), [port(81)]), network.attach(idOf("c"), [port(82)])]);
+  const elements = "tcp . 80 : 172.30.0.2 . 80, tcp . 81 : 172.30.0.3 . 80, tcp . 82 : 172.30.0.4 . 80";
+  expect(transactions.findLast(isWhole)?.at(-1)).toBe(`add element ip swarm_abc host_ports { ${elements} }`);
+  isGone = true;
+  await network.detach(idOf("b"));
+  expect(transactions.findLast(isWhole)?.at(-1)).toBe(`add element ip swarm_abc host_ports { ${elements.replace(/tcp . 81.*?, /, "")} }`);
 });
 
 test("what lives is known after a restart, and links of nobody are removed", async () => {

@@ -144,6 +144,14 @@ async function main(): Promise<Record<string, unknown>> {
   run("kill -9 $(busybox pidof nft)");
   seen.afterKill = await codeOf(second.attach("7".repeat(64), [port(7070)]));
 
+  // Somebody else removes all rules: the next change makes them anew, for those that it is not about too.
+  run("nft flush ruleset");
+  const g = await second.attach("8".repeat(64), [port(8383)]);
+  await second.attach(idB, [port(8484)]);
+  run("nft flush ruleset");
+  await second.detach("8".repeat(64));
+  seen.afterFlush = { port: g.ports[0]?.publishedPort, other: get(client.pid, "10.99.0.1:8484"), outbound: get(serverB.pid, "10.99.0.2") };
+
   await second.destroy();
   seen.afterDestroy = { bridge: run("ip -br link show type bridge").trim(), rules: run("nft list ruleset").trim(), links: await kernel.listLinks("vab12cd34") };
   await second[Symbol.asyncDispose]();

@@ -38,6 +38,18 @@ describeAsRoot("a container on a bridge", () => {
     expect(lines.slice(3).join("\n")).toMatch(/10\.253\.0\.2\/24.*default via 10\.253\.0\.1 dev eth0/s);
   });
 
+  test("finds its own name at the address that it has at each start, and the resolvers of its settings again", async () => {
+    const script = "tail -n 1 /etc/hosts; cat /etc/resolv.conf; : >/etc/hosts; : >/etc/resolv.conf";
+    const config = { network, hostname: "box", dns: { nameservers: ["192.0.2.53"], search: ["."], options: [] } };
+    const id = await world.ran(script, config);
+    await world.runtime.update(id, { network: { ...network, address: "10.253.0.3/24" } });
+    await world.runtime.start(id);
+    await world.runtime.wait(id);
+    const seen = (address: string) => `${address}\tbox\nnameserver 192.0.2.53\n`;
+    expect(await world.output(id)).toBe(seen("10.253.0.2") + seen("10.253.0.3"));
+    await world.runtime.remove(id);
+  });
+
   test("has IPv6 when its settings ask for it", async () => {
     // The kernel gives the address when it has noticed that the link is up.
     const script = `until grep eth0 /proc/net/if_inet6; do sleep 0.1; done; ${SHOW}`;

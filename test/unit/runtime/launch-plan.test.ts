@@ -6,7 +6,7 @@ import { ALL_ABILITIES } from "../../support/resource-abilities.js";
 import { parseCgroupMounts } from "../../../src/runtime/cgroup-layout.js";
 import { planCgroups, withGroupsOfHost } from "../../../src/runtime/cgroup-plan.js";
 import { containerPaths } from "../../../src/runtime/container-paths.js";
-import { hostsText, resolvConfText } from "../../../src/runtime/etc-files.js";
+import { hostResolvConf, hostsText, resolvConfText } from "../../../src/runtime/etc-files.js";
 import { parseOutcome } from "../../../src/runtime/shim/exit-record.js";
 import { encodeLaunch } from "../../../src/runtime/launch-request.js";
 import { planLog } from "../../../src/runtime/logs/log-plan.js";
@@ -204,6 +204,31 @@ test("resolvers of the host's own loopback are left out", () => {
   expect(resolvConfText(config, "nameserver 127.0.0.53\n")).toBe("nameserver 8.8.8.8\nnameserver 8.8.4.4\n");
   expect(resolvConfText(containerConfig({ network: "host" }), "nameserver 127.0.0.53\n")).toBe("nameserver 127.0.0.53\n");
   expect(resolvConfText(containerConfig({ dns: { nameservers: ["::2"], search: ["."], options: [] } }), "search x\n")).toBe("nameserver ::2\n");
+});
+
+test.each([
+  ["tabs", "nameserver\t192.0.2.1\nsearch\ta\t b\noptions\tedns0\n", "nameserver 192.0.2.1\nsearch a b\noptions edns0\n"],
+  ["a domain", "domain corp.test\nnameserver 192.0.2.1\n", "nameserver 192.0.2.1\nsearch corp.test\n"],
+  ["a domain before the last search", "domain a.test\nsearch b.test c.test\nnameserver 192.0.2.1\n", "nameserver 192.0.2.1\nsearch b.test c.test\n"],
+  ["IPv6", "nameserver 2001:db8::1\nnameserver fe80::1%eth0\nnameserver 192.0.2.1\n", "nameserver 192.0.2.1\n"],
+  ["a comment", "# nameserver 192.0.2.9\nnameserver 192.0.2.1 # ours\n", "nameserver 192.0.2.1\n"],
+])("a host's resolv.conf with %s is understood", (_, text, expected) => {
+  expect(resolvConfText(containerConfig(), text)).toBe(expected);
+});
+
+test("behind systemd-resolved's own resolver are those that it asks", async () => {
+  const files = new Map([
+    ["/etc/resolv.conf", "nameserver 127.0.0.53\nsearch a\n"],
+    ["/run/systemd/resolve/resolv.conf", "nameserver 192.0.2.1\nsearch a\n"],
+  ]);
+  const read = async (path: string) => files.get(path) ?? "";
+  expect(await hostResolvConf(containerConfig(), read)).toBe("nameserver 192.0.2.1\nsearch a\n");
+  expect(await hostResolvConf(containerConfig({ network: "host" }), read)).toBe("nameserver 127.0.0.53\nsearch a\n");
+  files.set("/etc/resolv.conf", "nameserver 127.0.0.53\nnameserver 192.0.2.7\n");
+  expect(await hostResolvConf(containerConfig(), read)).toBe("nameserver 127.0.0.53\nnameserver 192.0.2.7\n");
+  files.set("/etc/resolv.conf", "nameserver 127.0.0.53\n");
+  files.delete("/run/systemd/resolve/resolv.conf");
+  expect(await hostResolvConf(containerConfig(), read)).toBe("nameserver 127.0.0.53\n");
 });
 
 test("the own name is at the own address", () => {

@@ -113,6 +113,26 @@ test("a making or a removal that was cut short leaves nothing; what cannot be un
   expect(existsSync(join(folder, "volumes/odd/_data/precious"))).toBe(true);
 });
 
+test("one below which somebody mounted something is not removed, nor what is mounted there", async () => {
+  const outside = join(folder, "outside");
+  mkdirSync(outside);
+  writeFileSync(join(outside, "kept"), "kept");
+  const { folder: content } = await store.create(request("data"));
+  const place = join(content, "sub");
+  mkdirSync(place);
+  // On the same device: by that alone it cannot be told from the volume's own.
+  execFileSync("mount", ["--bind", outside, place]);
+  await expect(store.remove("data")).rejects.toMatchObject({ code: "conflict", message: `remove data: something is mounted at ${place}` });
+  expect(readFileSync(join(outside, "kept"), "utf8")).toBe("kept");
+  expect(store.get("data")).toBeDefined();
+  rmSync(join(folder, "volumes/data/record.json"));
+  store = await open();
+  expect(readFileSync(join(outside, "kept"), "utf8")).toBe("kept");
+  execFileSync("umount", [place]);
+  store = await open();
+  expect(readdirSync(join(folder, "volumes"))).toEqual([]);
+});
+
 test("options are mounted for the first user and taken off after the last", async () => {
   const told: string[] = [];
   store.onChange(({ action, attributes }) => told.push(`${action} ${attributes.container ?? ""}`.trim()));
