@@ -1,5 +1,7 @@
 import type { Clock } from "../base/clock.js";
 import { ClusterError, isClusterError } from "../base/errors.js";
+import { HAS_BEGUN } from "../manager/control/later-part.js";
+import { SAID_BY_LEADER } from "../rpc/forward-stream.js";
 import type { ControlReply, ControlRequest } from "../wire/generated/control.js";
 
 /** How long a write or read waits for a leader before it is refused. Nothing was proposed by then. */
@@ -28,10 +30,11 @@ export function noLeader(): ClusterError {
 /**
  * Carries out a write on the leader. Waits for one only before proposing: what was sent and got no answer is `outcome_unknown`, and is never
  * sent again by us. A target that turns out not to lead any more (`no_leader`, `unavailable`: nothing was proposed) is given up for the next one. When there is none in
- * time, the refusal is that there is no leader, or what the leader of this process said, which may be busy.
+ * time, the refusal is that there is no leader, or what the leader said, which may be busy; but `outcome_unknown` when leadership was lost between two parts of the write.
  */
 export async function write(request: ControlRequest, route: WriteRoute, clock: Clock): Promise<ControlReply> {
   const deadline = clock.monotonic() + LEADER_PATIENCE_MS;
+  let hasBegun = false;
   for (;;) {
     let refusal: ClusterError | null = null;
     const target = route.target();
@@ -40,11 +43,12 @@ export async function write(request: ControlRequest, route: WriteRoute, clock: C
         return await target.execute(request);
       } catch (cause) {
         if (!isNotProposed(cause)) throw cause;
-        if (target.type === "local" && cause.code === "unavailable") refusal = cause;
+        hasBegun ||= HAS_BEGUN in cause.details;
+        if (cause.code === "unavailable" && (target.type === "local" || SAID_BY_LEADER in cause.details)) refusal = cause;
       }
     }
     const patienceMs = deadline - clock.monotonic();
-    if (patienceMs <= 0) throw refusal ?? noLeader();
+    if (patienceMs <= 0) throw hasBegun ? new ClusterError("outcome_unknown", "leadership was lost in the middle of the write") : (refusal ?? noLeader());
     await changeOf(route, clock, Math.min(RETRY_MS, patienceMs));
   }
 }

@@ -19,6 +19,9 @@ interface Pending {
   readonly outcome: Deferred<ControlReply>;
 }
 
+/** In the details of a failure: it is what the leader answered, and not that there was no answer. */
+export const SAID_BY_LEADER = "saidByLeader";
+
 /** Bounds what a leader that does not answer can hold up. */
 const PENDING_MAX = 10_000;
 
@@ -114,7 +117,10 @@ export class ForwardStream {
     if (pending === undefined) return;
     if (reply === null) pending.outcome.reject(new ClusterError("internal", "leader sent an empty reply"));
     else if (reply.type !== "error") pending.outcome.resolve(reply);
-    else pending.outcome.reject(fromFailure(reply.error));
+    else {
+      const { code, message, details } = fromFailure(reply.error);
+      pending.outcome.reject(new ClusterError(code, message, { details: { ...details, [SAID_BY_LEADER]: "true" } }));
+    }
   }
 
   #fail(cause: ClusterError): void {

@@ -27,7 +27,7 @@ export class Control {
   }
 
   /**
-   * Resolves once the write is committed and applied here. Throws ClusterError: what the request did wrong (nothing was changed then), `no_leader` (never proposed), or
+   * Resolves once the write is committed and applied here. Throws ClusterError: what the request did wrong (nothing was changed then), `no_leader` (never proposed, or by `laterPart` not all of it), or
    * `outcome_unknown`. Never answers with an error reply: that form is for the wire.
    */
   async execute(request: ControlRequest): Promise<ControlReply> {

@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.js";
 import { ClusterError } from "../../base/errors.js";
 import type { Store } from "../../store/store.js";
 import type { ControlReply, JoinMember, LeaveMember } from "../../wire/generated/control.js";
+import { laterPart } from "./later-part.js";
 import { type Membership, survivesWithout } from "./membership.js";
 import { removeNode } from "./node-removal.js";
 import { missing } from "./refusals.js";
@@ -36,10 +37,12 @@ export class MemberControl {
    */
   async leave({ nodeId }: LeaveMember): Promise<ControlReply> {
     await this.#leaveGroup(nodeId);
-    await this.#store.update((tx) => {
-      const node = tx.nodes.get(nodeId);
-      if (node !== undefined && node.description === null) removeNode(tx, node, this.#clock.now());
-    });
+    await laterPart(() =>
+      this.#store.update((tx) => {
+        const node = tx.nodes.get(nodeId);
+        if (node !== undefined && node.description === null) removeNode(tx, node, this.#clock.now());
+      }),
+    );
     return { type: "done", done: {} };
   }
 

@@ -5,6 +5,7 @@ import { validateNodeSpec } from "../../model/validation/node-spec.js";
 import type { Store } from "../../store/store.js";
 import type { StoreView } from "../../store/view.js";
 import type { ControlReply, RemoveNode, UpdateNode } from "../../wire/generated/control.js";
+import { laterPart } from "./later-part.js";
 import { type Membership, survivesWithout } from "./membership.js";
 import { orphanTask, removeNode } from "./node-removal.js";
 import { missing, outOfSequence } from "./refusals.js";
@@ -43,13 +44,20 @@ export class NodeControl {
     if (before === undefined) throw missing("node", nodeId);
     this.#assertMayRemove(before, force);
     // Its tasks may be too many for one transaction. They go first: no task is left that runs on a node that is gone.
-    await this.#store.batch(view.tasks.byNode(nodeId), (tx, { id }) => orphanTask(tx, id, nowMs));
-    await this.#store.update((tx) => {
-      const node = tx.nodes.get(nodeId);
-      if (node === undefined) throw missing("node", nodeId);
-      this.#assertMayRemove(node, force);
-      removeNode(tx, node, nowMs);
-    });
+    const tasks = view.tasks.byNode(nodeId);
+    const orphanTasks = () => this.#store.batch(tasks, (tx, { id }) => orphanTask(tx, id, nowMs));
+    const removeIt = () =>
+      this.#store.update((tx) => {
+        const node = tx.nodes.get(nodeId);
+        if (node === undefined) throw missing("node", nodeId);
+        this.#assertMayRemove(node, force);
+        removeNode(tx, node, nowMs);
+      });
+    if (tasks.length === 0) await removeIt();
+    else {
+      await orphanTasks();
+      await laterPart(removeIt);
+    }
     return { type: "done", done: {} };
   }
 

@@ -1,7 +1,9 @@
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
 import { ClusterError } from "../../../src/base/errors.js";
+import { HAS_BEGUN } from "../../../src/manager/control/later-part.js";
 import { type WriteRoute, type WriteTarget, write } from "../../../src/node/writes.js";
+import { SAID_BY_LEADER } from "../../../src/rpc/forward-stream.js";
 import type { ControlReply, ControlRequest } from "../../../src/wire/generated/control.js";
 
 const REQUEST: ControlRequest = { type: "removeService", removeService: { serviceId: "s" } };
@@ -62,6 +64,32 @@ describe("a write", () => {
     const outcome = expect(write(REQUEST, route, clock)).rejects.toMatchObject({ code: "unavailable", message: "100000 writes are waiting" });
     await clock.advance(6_000);
     await outcome;
+  });
+
+  test("is refused in the words of a leader elsewhere too, and not when that could only not be reached", async () => {
+    const clock = new FakeClock();
+    const outcomeOf = (details: Record<string, string>) => {
+      const route = new Route();
+      route.current = target(() => Promise.reject(new ClusterError("unavailable", "100000 writes are waiting", { details })));
+      return write(REQUEST, route, clock).catch((cause: ClusterError) => cause);
+    };
+    const outcomes = [outcomeOf({ [SAID_BY_LEADER]: "true" }), outcomeOf({})];
+    await clock.advance(6_000);
+    expect(await Promise.all(outcomes)).toMatchObject([{ code: "unavailable", message: "100000 writes are waiting" }, { code: "no_leader" }]);
+  });
+
+  test("that lost its leader between two of its parts is tried on the next one, and has an unknown outcome when there is none", async () => {
+    const clock = new FakeClock();
+    const begun = () => target(() => Promise.reject(new ClusterError("no_leader", "no_leader", { details: { [HAS_BEGUN]: "true" } })));
+    const [lucky, unlucky] = [new Route(), new Route()];
+    lucky.current = begun();
+    unlucky.current = begun();
+    const outcomes = [write(REQUEST, lucky, clock), write(REQUEST, unlucky, clock).catch((cause: ClusterError) => cause)];
+    await clock.advance(10);
+    unlucky.turnTo({ type: "none" });
+    lucky.turnTo(target(() => Promise.resolve(DONE)));
+    await clock.advance(6_000);
+    expect(await Promise.all(outcomes)).toMatchObject([DONE, { code: "outcome_unknown" }]);
   });
 
   test.each(["outcome_unknown", "conflict"] as const)("is never sent again after %s", async (code) => {

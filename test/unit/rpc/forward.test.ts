@@ -4,6 +4,7 @@ import { FakeClock, systemClock } from "../../../src/base/clock.js";
 import { type Deferred, deferred } from "../../../src/base/deferred.js";
 import { ClusterError } from "../../../src/base/errors.js";
 import { ForwardClient } from "../../../src/rpc/forward-client.js";
+import { SAID_BY_LEADER } from "../../../src/rpc/forward-stream.js";
 import { type ControlReply, type ControlRequest, ControlService } from "../../../src/wire/generated/control.js";
 import { Opened } from "../../support/disposables.js";
 import { TestCa } from "../../support/rpc-cluster.js";
@@ -84,6 +85,19 @@ test("writes begin in order, and are answered as they finish", async () => {
   await first;
   (await take("b")).reject(new TypeError("boom"));
   await second;
+});
+
+test("what the leader answers can be told from no answer", async () => {
+  const { leader, take } = await manager("m1");
+  const client = clientWith();
+  client.setLeader(leader);
+  const refused = client.execute(removal("a")).catch((cause: unknown) => cause);
+  (await take("a")).reject(new ClusterError("unavailable", "100000 writes are waiting", { details: { more: "1" } }));
+  expect(await refused).toMatchObject({ code: "unavailable", message: "100000 writes are waiting", details: { more: "1", [SAID_BY_LEADER]: "true" } });
+  const elsewhere = clientWith();
+  elsewhere.setLeader({ ...leader, address: "127.0.0.1:1" });
+  const unreachable: unknown = await elsewhere.execute(removal("b")).catch((cause: unknown) => cause);
+  expect(unreachable).toMatchObject({ code: "unavailable", details: expect.not.objectContaining({ [SAID_BY_LEADER]: "true" }) });
 });
 
 test("without a leader nothing is sent", async () => {

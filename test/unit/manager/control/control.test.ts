@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { ClusterError } from "../../../../src/base/errors.js";
+import { ClusterError } from "../../../../src/base/errors.js";
+import { HAS_BEGUN } from "../../../../src/manager/control/later-part.js";
 import { DEFAULT_CLUSTER_SPEC } from "../../../../src/model/defaults.js";
 import type { Node, Service, ServiceSpec } from "../../../../src/model/objects.js";
 import type { ControlReply, ControlRequest, UpdateCluster, UpdateService } from "../../../../src/wire/generated/control.js";
@@ -265,6 +266,26 @@ test("a removed node is remembered until its certificate has long expired, and n
   await remove("three");
   expect(Object.keys(cluster.store.view.cluster!.removedNodes)).toEqual(["three"]);
   expect(cluster.store.view.cluster!.meta!.version).toBe(version);
+});
+
+test("a removal of a node that loses the leadership when its tasks are orphaned already says that it has begun", async () => {
+  await using cluster = new ManagerWorld([testNode("one", { state: "down" }), testNode("two", { state: "down" })]);
+  await cluster.leadWithoutDecisions();
+  await cluster.write((tx) => tx.create("task", testTask("t", { serviceId: "other", nodeId: "one", state: "running" })));
+  const { proposer } = cluster;
+  const remove = (nodeId: string) =>
+    cluster.manager.control.execute({ type: "removeNode", removeNode: { nodeId, force: false } }).catch((cause: unknown) => cause);
+  const lost = () => proposer.fail(new ClusterError("no_leader", "leadership was lost"));
+  proposer.hold();
+  const begun = remove("one");
+  await proposer.release(1);
+  expect(cluster.store.view.tasks.get("t")?.status?.state).toBe("orphaned");
+  await lost();
+  proposer.hold();
+  const untouched = remove("two");
+  await lost();
+  expect(await begun).toMatchObject({ code: "no_leader", details: { [HAS_BEGUN]: "true" } });
+  expect(await untouched).toMatchObject({ code: "no_leader", details: {} });
 });
 
 describe("the cluster", () => {
