@@ -27,7 +27,10 @@ export class TaskStore {
     this.#logger = options.logger;
   }
 
-  /** Every task on disk. A file that cannot be read is logged and dropped: its container is adopted when the manager assigns the task again. */
+  /**
+   * Every task on disk. A file that is damaged is logged and dropped, one that cannot be read is logged and left: the container is adopted when the manager
+   * assigns the task again.
+   */
   async load(): Promise<readonly Task[]> {
     await mkdir(this.#folder, { recursive: true, mode: 0o700 });
     const names = await readdir(this.#folder);
@@ -38,14 +41,31 @@ export class TaskStore {
         await rm(path, { force: true });
         continue;
       }
-      try {
-        tasks.push(TaskCodec.decode(await readFile(path)));
-      } catch (cause) {
-        this.#logger.error({ err: cause, path }, "a task's record is damaged and was dropped");
-        await rm(path, { force: true });
-      }
+      const task = await this.#read(name);
+      if (task !== undefined) tasks.push(task);
     }
     return tasks;
+  }
+
+  async #read(name: string): Promise<Task | undefined> {
+    const path = join(this.#folder, name);
+    let content: Uint8Array;
+    try {
+      content = await readFile(path);
+    } catch (cause) {
+      this.#logger.error({ err: cause, path }, "a task's record cannot be read");
+      return undefined;
+    }
+    try {
+      const task = TaskCodec.decode(content);
+      // Nothing at all is a task to the codec, with an empty id.
+      if (fileNameOf(task.id) === name) return task;
+      this.#logger.error({ path }, `a task's record is that of ${task.id === "" ? "no task" : `task ${task.id}`} and was dropped`);
+    } catch (cause) {
+      this.#logger.error({ err: cause, path }, "a task's record is damaged and was dropped");
+    }
+    await rm(path, { force: true });
+    return undefined;
   }
 
   /** Resolves when this state of the task, or a later one, is on disk. */
@@ -92,7 +112,7 @@ export class TaskStore {
   }
 
   #begin(taskId: string, content: Uint8Array | null): Promise<void> {
-    const path = join(this.#folder, `${taskId}${SUFFIX}`);
+    const path = join(this.#folder, fileNameOf(taskId));
     const running = content === null ? removeFileDurably(path) : writeFileDurably(path, content);
     const pending: PendingWrite = { running, next: null };
     this.#writes.set(taskId, pending);
@@ -102,4 +122,8 @@ export class TaskStore {
     running.then(onSettled, onSettled);
     return running;
   }
+}
+
+function fileNameOf(taskId: string): string {
+  return `${taskId}${SUFFIX}`;
 }

@@ -1,4 +1,4 @@
-import { readdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadLiveEndpoints } from "../../../src/agent/live-endpoints.js";
@@ -77,6 +77,22 @@ test("a container whose record was lost is adopted, not started twice", async ()
   node.start();
   await eventually("running again", () => node.stateOf("t1") === "running");
   expect(node.runtime.calls).toEqual(["create web.1.t1", "start web.1.t1"]);
+});
+
+test("a record that is empty, or another task's, is no task; one that cannot be read stays", async () => {
+  await node.stop();
+  const folder = join(node.folder, "tasks");
+  const [name] = readdirSync(folder);
+  copyFileSync(join(folder, name!), join(folder, "t2.task"));
+  writeFileSync(join(folder, name!), "");
+  mkdirSync(join(folder, "t3.task"));
+  node.manager.statuses.clear();
+  node.start();
+  await eventually("running again", () => node.stateOf("t1") === "running");
+  expect(node.worker.tasks().map(({ id }) => id)).toEqual(["t1"]);
+  expect(node.runtime.calls).toEqual(["create web.1.t1", "start web.1.t1"]);
+  await node.stop();
+  expect(readdirSync(folder).sort()).toEqual(["t1.task", "t3.task"]);
 });
 
 test("containers of tasks that the manager no longer assigns are removed", async () => {
