@@ -8,6 +8,7 @@ import { badRequest, HttpError } from "../errors.js";
 import type { ApiMinor } from "../version.js";
 import { isolationFromDocker, securityFromDocker } from "./container-isolation.js";
 import { mountsFromDocker, type RequestedMounts } from "./container-mounts.js";
+import { namesFromDocker } from "./container-names.js";
 import { networkFromDocker } from "./container-network.js";
 import { bindingsFromDocker, exposedFromDocker } from "./container-ports.js";
 import { resourcesFromDocker } from "./container-resources.js";
@@ -64,7 +65,7 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
     id: context.id,
     name: context.name,
     ...programFromDocker(fields),
-    ...hostNamesFromDocker(host),
+    ...namesFromDocker(host),
     ...isolation,
     ...security,
     mounts: mounts.mounts,
@@ -146,15 +147,6 @@ function healthFromDocker(fields: Fields | null): HealthConfig | null {
   };
   fields.end();
   return health;
-}
-
-function hostNamesFromDocker(host: Fields) {
-  const hosts = host.strings("ExtraHosts").map((line) => {
-    const at = line.indexOf(":");
-    if (at <= 0 || at === line.length - 1) throw badRequest(`bad format for add-host: "${line}"`);
-    return { name: line.slice(0, at), address: line.slice(at + 1) };
-  });
-  return { hosts, dns: { nameservers: host.strings("Dns"), search: host.strings("DnsSearch"), options: host.strings("DnsOptions") } };
 }
 
 /** The runtime knows which drivers there are, and what they take. */
