@@ -110,19 +110,21 @@ class Compiler {
     newest_ = std::max(newest_, number);
     // The library refuses a rule that says what the default says.
     if (action == default_) return;
-    const std::vector<scmp_arg_cmp> conditions = conditionsOf(words);
+    const std::vector<scmp_arg_cmp> conditions = conditionsOf(words, line);
     for (const std::vector<scmp_arg_cmp>& group : groupsOf(conditions)) {
       const int result = seccomp_rule_add_array(filter_, action, number, static_cast<unsigned>(group.size()), group.data());
       if (result != -EEXIST) checkLibrary(result, "add \"" + line + "\"");
     }
   }
 
-  static std::vector<scmp_arg_cmp> conditionsOf(std::istringstream& words) {
+  static std::vector<scmp_arg_cmp> conditionsOf(std::istringstream& words, const std::string& line) {
     std::vector<scmp_arg_cmp> conditions;
     unsigned index = 0;
     std::string name;
     uint64_t value = 0, second = 0;
-    while (words >> index >> name >> value >> second) {
+    while (!(words >> std::ws).eof()) {
+      // Without one of its conditions a rule would be for more calls than it says.
+      if (!(words >> index >> name >> value >> second)) failWith("\"" + line + "\" has a condition that is none: numbers go from 0 to 18446744073709551615");
       if (index > 5) failWith("argument " + std::to_string(index) + " is not one of 0 to 5");
       conditions.push_back({index, operatorOf(name), value, second});
     }

@@ -36,6 +36,9 @@ namespace {
 /** After the container's end its output pipes are closed by the kernel; this bounds the wait for one that was passed out of the container. */
 constexpr int DRAIN_MS = 1000;
 
+/** Parts of a stream that are read at the program's end, whoever has not taken what came before: more than a pipe holds, and an end for who writes on. */
+constexpr int REST_PARTS_MAX = 64;
+
 /** How long callers that were announced are waited for. */
 constexpr uint64_t ATTACH_NS = 3000000000ULL;
 
@@ -89,6 +92,7 @@ class Shim {
   /** Serves until the process has ended and its output is in the log. */
   void run() {
     while (!status_) turn(-1);
+    for (std::optional<OutputStream>* stream : {&output_, &errors_}) takeRest(*stream);
     const uint64_t deadline = nowNs() + DRAIN_MS * 1000000ULL;
     while ((output_ || errors_) && nowNs() < deadline) turn(DRAIN_MS);
   }
@@ -164,6 +168,15 @@ class Shim {
     output_.emplace(StreamKind::output, std::move(master));
   }
 
+  Log* log() { return log_ ? &*log_ : nullptr; }
+
+  /** What the program wrote is in its pipes: the log gets it, and attachers as long as they are waited for. */
+  void takeRest(std::optional<OutputStream>& stream) {
+    for (int part = 0; stream && part < REST_PARTS_MAX; part++) {
+      if (!stream->drain(log(), attachments_)) stream.reset();
+    }
+  }
+
   static Fd duplicate(const Fd& fd) { return Fd(check(fcntl(fd.get(), F_DUPFD_CLOEXEC, 0), "dup")); }
 
   void turn(int timeoutMs) {
@@ -188,9 +201,8 @@ class Shim {
     };
     if (child_->terminal && isReady(child_->terminal.get())) takeTerminal();
     if (child_->report && isReady(child_->report.get())) readReport();
-    Log* const log = log_ ? &*log_ : nullptr;
-    if (output_ && isReady(output_->fd()) && !output_->drain(log, attachments_)) output_.reset();
-    if (errors_ && isReady(errors_->fd()) && !errors_->drain(log, attachments_)) errors_.reset();
+    if (output_ && isReady(output_->fd()) && !output_->drain(log(), attachments_)) output_.reset();
+    if (errors_ && isReady(errors_->fd()) && !errors_->drain(log(), attachments_)) errors_.reset();
     attachments_.serve();
     const auto isAsked = [](const pollfd& entry) { return entry.revents != 0; };
     if (std::any_of(list.data() + controlFrom, list.data() + controlTo, isAsked)) control_.serve();

@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 #include <sys/un.h>
 
+#include <algorithm>
 #include <cstring>
 
 #include "../base/error.h"
@@ -31,11 +32,21 @@ bool readExactly(int fd, char* data, size_t size) {
   return true;
 }
 
+bool skipExactly(int fd, size_t size) {
+  char part[4096];
+  for (; size > 0; size -= std::min(size, sizeof part)) {
+    if (!readExactly(fd, part, std::min(size, sizeof part))) return false;
+  }
+  return true;
+}
+
+/** What is too long is read to its end, and is empty. */
 bool readRequest(int fd, std::string& request) {
   unsigned char head[4];
   if (!readExactly(fd, reinterpret_cast<char*>(head), sizeof head)) return false;
   const uint32_t size = head[0] | head[1] << 8 | head[2] << 16 | static_cast<uint32_t>(head[3]) << 24;
-  if (size > REQUEST_SIZE_MAX) failWith("request of " + std::to_string(size) + " bytes", EMSGSIZE);
+  request.clear();
+  if (size > REQUEST_SIZE_MAX) return skipExactly(fd, size);
   request.resize(size);
   return readExactly(fd, request.data(), size);
 }
@@ -54,6 +65,7 @@ Fd listenAt(const std::string& path) {
 
 /** Forks the shim of one container. */
 void start(const std::string& request, Fd& daemon, std::string& id) {
+  if (request.empty()) failWith("arguments, environment and settings of a container are longer than " + std::to_string(REQUEST_SIZE_MAX) + " bytes", EMSGSIZE);
   Settings settings = parseSettings(request);
   id = settings.id;
   Fd listener = listenAt(settings.socketPath);

@@ -21,10 +21,13 @@ namespace {
 constexpr const char* USAGE = "usage: swarm-unpack FOLDER   (started by swarmd; requests come through standard input: unpack ID ARCHIVE LAYER, sync ID FILE)\n";
 /** Answers are written in one piece, which a pipe keeps together up to 4096 bytes. */
 constexpr size_t ANSWER_MAX = 4000;
+/** Of one text in an answer: all of them fit, however many characters JSON makes longer. */
+constexpr size_t QUOTED_MAX = 700;
 
 std::string quoted(const std::string& text) {
   std::string json = "\"";
   for (char character : text) {
+    if (json.size() + 7 > QUOTED_MAX) break;
     const auto code = static_cast<unsigned char>(character);
     char escaped[8];
     snprintf(escaped, sizeof escaped, "\\u%04x", code);

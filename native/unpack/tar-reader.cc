@@ -11,6 +11,8 @@ namespace {
 constexpr size_t BLOCK = 512;
 /** Bounds the memory that a hostile archive can ask for. */
 constexpr uint64_t META_SIZE_MAX = 1024 * 1024;
+/** Of one entry, with those that count for all from there on: a header may follow a header. */
+constexpr uint64_t RECORDS_SIZE_MAX = 2 * META_SIZE_MAX;
 constexpr const char* XATTR_PREFIX = "SCHILY.xattr.";
 
 std::string textOf(const char* field, size_t size) { return std::string(field, strnlen(field, size)); }
@@ -56,16 +58,14 @@ bool isChecksumRight(const char* header) {
   return given == sum || given == signedSum;
 }
 
+bool isDigits(std::string_view text) { return text.find_first_not_of("0123456789") == std::string_view::npos; }
+
 int64_t decimalOf(std::string_view text, const std::string& key, const std::string& name) {
-  int64_t value = 0;
   const bool isNegative = !text.empty() && text[0] == '-';
   if (isNegative) text.remove_prefix(1);
-  bool isNumber = !text.empty() && text.size() <= 18;
-  for (char digit : text) {
-    isNumber = isNumber && digit >= '0' && digit <= '9';
-    value = value * 10 + (digit - '0');
-  }
-  if (!isNumber) badArchive("not a valid archive: \"" + key + "\" of entry \"" + name + "\" is not a number");
+  if (text.empty() || text.size() > 18 || !isDigits(text)) badArchive("not a valid archive: \"" + key + "\" of entry \"" + name + "\" is not a number");
+  int64_t value = 0;
+  for (char digit : text) value = value * 10 + (digit - '0');
   return isNegative ? -value : value;
 }
 
@@ -76,6 +76,7 @@ timespec timeOf(std::string_view text, const std::string& name) {
   time.tv_sec = decimalOf(text.substr(0, point), "mtime", name);
   if (point == std::string_view::npos) return time;
   std::string fraction(text.substr(point + 1, 9));
+  if (!isDigits(fraction)) badArchive("not a valid archive: \"mtime\" of entry \"" + name + "\" is not a number");
   fraction.resize(9, '0');
   time.tv_nsec = decimalOf(fraction, "mtime", name);
   if (text[0] == '-' && time.tv_nsec > 0) {
@@ -214,6 +215,9 @@ void TarReader::addRecords(Records& records, const std::string& text) {
     records[std::string(record.substr(0, equals))] = std::string(record.substr(equals + 1));
     rest.remove_prefix(static_cast<size_t>(length));
   }
+  uint64_t size = 0;
+  for (const auto& [key, value] : records) size += key.size() + value.size();
+  if (size > RECORDS_SIZE_MAX) badArchive("not a valid archive: pax headers of more than " + std::to_string(RECORDS_SIZE_MAX) + " bytes");
 }
 
 void TarReader::readFields(const char* header, TarEntry& entry) {

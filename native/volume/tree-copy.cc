@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -61,7 +62,9 @@ class TreeCopy {
   void copyEntry(int from, int to, const std::string& name, const std::string& path) {
     struct stat info = {};
     check(fstatat(from, name.c_str(), &info, AT_SYMLINK_NOFOLLOW), "look at", path);
-    if (S_ISSOCK(info.st_mode)) return;
+    // A layer alone is no overlay, which would hide its marks of what is gone.
+    const bool isWhiteout = S_ISCHR(info.st_mode) && info.st_rdev == makedev(0, 0);
+    if (S_ISSOCK(info.st_mode) || isWhiteout) return;
     if (S_ISDIR(info.st_mode)) return copyDirectory(from, to, name, path);
     struct stat present = {};
     if (fstatat(to, name.c_str(), &present, AT_SYMLINK_NOFOLLOW) == 0) return;

@@ -122,8 +122,10 @@ function errnoOf(value: unknown, at: string): number {
 }
 
 function integerOf(value: unknown, at: string): bigint {
-  if (typeof value === "number" && Number.isInteger(value) && value >= 0) return BigInt(value);
-  throw invalid(`${at} must be an integer from 0`);
+  if (typeof value !== "number" || !Number.isInteger(value) || value < 0) throw invalid(`${at} must be an integer from 0`);
+  // Larger ones have been rounded already: the rule would be another.
+  if (!Number.isSafeInteger(value)) throw invalid(`${at} is more than ${Number.MAX_SAFE_INTEGER}, which is not supported`);
+  return BigInt(value);
 }
 
 function asText(value: unknown, at: string): string {

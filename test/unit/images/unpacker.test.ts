@@ -184,6 +184,34 @@ test.each([
   });
 });
 
+/** A pax header that counts for all entries after it. */
+async function globalHeader(key: string, value: string): Promise<Buffer> {
+  const rest = ` ${key}=${value}\n`;
+  const header = (await archiveOf([{ name: "header", content: `${rest.length + 7}${rest}` }])).subarray(0, -1024);
+  header[156] = "g".charCodeAt(0);
+  header.fill(" ", 148, 156);
+  const sum = header.subarray(0, 512).reduce((all, byte) => all + byte, 0);
+  header.write(`${sum.toString(8).padStart(6, "0")}\0`, 148);
+  return header;
+}
+
+test("records of an archive that grow without end are refused before they fill the memory", async () => {
+  const headers = await Promise.all(["a", "b", "c"].map((key) => globalHeader(key, "x".repeat(1_000_000))));
+  expect(await unpackBytes(Buffer.concat(headers.slice(1)))).toMatchObject({ entries: 0 });
+  await expect(unpackBytes(Buffer.concat(headers))).rejects.toThrow("not a valid archive: pax headers of more than 2097152 bytes");
+});
+
+test("names that JSON makes long do not spoil the answer about attributes that are not kept", async () => {
+  const items = Array.from({ length: 5 }, (_, index) => ({ name: `${index}${"\u0001".repeat(240)}`, content: "", pax: { "SCHILY.xattr.unknown.kind": "x" } }));
+  const { dropped } = await unpack(items);
+  expect(dropped).toHaveLength(5);
+  expect(dropped[0]).toContain("unknown.kind of 0\u0001");
+});
+
+test.each(["1.-5", "1.5x"])("a time of %s is the archive's fault", async (mtime) => {
+  await expect(unpack([{ name: "f", content: "", pax: { mtime } }])).rejects.toMatchObject({ code: "invalid_argument" });
+});
+
 test("zstd, and gzip of several members, give the digest of what is inside", async () => {
   const archive = await archiveOf([{ name: "a", content: randomBytes(300_000) }]);
   const diffId = `sha256:${createHash("sha256").update(archive).digest("hex")}`;

@@ -139,6 +139,30 @@ test("a reader who does not read holds up the program, but neither the daemon's 
   expect((await world.output(id)).endsWith("\nend\n")).toBe(true);
 });
 
+test("what a program wrote before its end reaches the log, and a reader who did not read until then", async () => {
+  const id = await world.create({ command: ["sh", "-c", "seq 1 1000000"] });
+  const attachment = world.runtime.attach(id, ALL);
+  await world.runtime.start(id);
+  const stream = await attachment.stream;
+  let before = -1;
+  const logSize = () => readFileSync(world.runtime.inspect(id)!.logPath).length;
+  await until("the log stands still", () => {
+    const now = logSize();
+    const isStill = now > 0 && now === before;
+    before = now;
+    return isStill;
+  });
+  const begun = await world.output(id);
+  await world.runtime.kill(id, "SIGKILL");
+  // The shim has done with its log when it waits for those who are attached.
+  await until("the rest is in the log", () => logSize() > before);
+  const [seen] = await frames(stream);
+  expect(await world.runtime.wait(id)).toMatchObject({ exitCode: 137 });
+  const logged = await world.output(id);
+  expect(logged.length - begun.length).toBeGreaterThan(100_000);
+  expect(seen).toEqual([1, logged]);
+});
+
 test("what a program writes reaches a client that is slower than it whole and in order", async () => {
   const clients = createServer((client) => pipeProgram(stream, client));
   const path = join(world.folder, "clients");

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, renameSync, symlinkSync } from "node:fs";
+import { mkdirSync, readdirSync, renameSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { ContainerMount } from "../../../src/runtime/container-config.js";
@@ -108,6 +108,22 @@ test("CVE-2025-52565: a terminal is not mounted on what a volume put in place of
   const id = await world.create({ mounts: [{ ...BIND, source: dev, target: "/dev" }], terminal, command: ["true"] });
   await expect(world.runtime.start(id)).rejects.toThrow(/\/dev\//);
   await world.runtime.remove(id);
+});
+
+test("a terminal is mounted over the console of a /dev that is a bind, without following a link", async () => {
+  const dev = join(world.folder, "dev-with-console");
+  mkdirSync(dev);
+  writeFileSync(join(dev, "console"), "");
+  const terminal = { isTerminal: true, hasInput: false, isInputOnce: false };
+  const { output, exit } = await world.run("tty; test -c /dev/console && echo console", {
+    mounts: [
+      { ...BIND, source: dev, target: "/dev" },
+      { ...BIND, source: "/dev/pts", target: "/dev/pts" },
+      { ...BIND, source: "/dev/null", target: "/dev/null" },
+    ],
+    terminal,
+  });
+  expect([output, exit.exitCode]).toEqual([expect.stringContaining("console\r\n"), 0]);
 });
 
 test("CVE-2020-15257: a container on the host's network finds no socket of ours to connect to", async () => {

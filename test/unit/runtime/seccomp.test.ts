@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import { resolve } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { parseSeccompProfile } from "../../../src/runtime/seccomp/parse-profile.js";
@@ -7,6 +8,7 @@ import type { ContainerConfig } from "../../../src/runtime/container-config.js";
 import { ContainerWorld } from "../../support/container-world.js";
 
 const PROBE = resolve(import.meta.dirname, "../../../native/build/syscall-probe");
+const COMPILER = resolve(import.meta.dirname, "../../../native/build/swarm-seccomp");
 const [EPERM, ENOSYS, EFAULT] = [1, 38, 14];
 
 /** Numbers of x86-64. */
@@ -83,9 +85,18 @@ test.each([
     '{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["open"],"action":"SCMP_ACT_ALLOW","args":[{"index":6,"value":0,"op":"SCMP_CMP_EQ"}]}]}',
     "syscalls[0].args[0].index is 6",
   ],
+  [
+    '{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{"names":["open"],"action":"SCMP_ACT_ALLOW","args":[{"index":1,"value":18446744073709551615,"op":"SCMP_CMP_EQ"}]}]}',
+    "syscalls[0].args[0].value is more than 9007199254740991",
+  ],
   ['{"defaultAction":"SCMP_ACT_ERRNO","architectures":["arm"]}', 'architectures[0] "arm" is not an SCMP_ARCH_ name'],
 ])("profile %j is refused with the place", (text, message) => {
   expect(() => parseSeccompProfile(text)).toThrow(message);
+});
+
+test.each(["0 eq 18446744073709551616 0", "0 eq 1.5 0", "0 eq 1", "0 eq 1 0 x"])("a rule is not compiled without its condition %s", (condition) => {
+  const { status, stderr } = spawnSync(COMPILER, { input: `default errno 1\nrule allow 0 open ${condition}\n`, encoding: "utf8" });
+  expect([status, stderr]).toEqual([1, expect.stringContaining("has a condition that is none")]);
 });
 
 test("what a rule is for decides whether it is there", () => {

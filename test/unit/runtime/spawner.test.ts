@@ -1,6 +1,6 @@
 import { chmodSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, resolve } from "node:path";
 import { expect, test } from "vitest";
 import { silentLogger } from "../../../src/base/log.js";
 import { Spawner } from "../../../src/runtime/shim/spawner.js";
@@ -18,5 +18,23 @@ test("a request that the spawner could not read ends with its reason, not with a
   } finally {
     await spawner.close();
     rmSync(folder, { recursive: true });
+  }
+});
+
+test("a request that is too long is refused, and the spawner stays", async () => {
+  const shimPath = resolve(import.meta.dirname, "../../../native/build/swarm-shim");
+  const spawner = new Spawner({ shimPath, cgroupArguments: [], logger: silentLogger });
+  const request = Buffer.alloc(4 + 5_000_000, "x");
+  request.writeUInt32LE(request.length - 4);
+  try {
+    await expect(spawner.start("a", request)).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringContaining("longer than 4194304 bytes"),
+    });
+    const { pid } = spawner;
+    await expect(spawner.start("b", Buffer.from([1, 0, 0, 0, 120]))).rejects.toMatchObject({ code: "failed_precondition" });
+    expect(spawner.pid).toBe(pid);
+  } finally {
+    await spawner.close();
   }
 });

@@ -45,6 +45,12 @@ test("content of all layers comes with owners, modes, times, attributes, links a
   expect(execFileSync("readlink", [join(volume.folder, "link")], { encoding: "utf8" })).toBe("/etc/passwd\n");
 });
 
+test("a mark of what is gone, in the only layer, is no content of the volume", async () => {
+  inImage("mkdir d; touch d/file; mknod d/gone c 0 0");
+  await store.fill("data", { path: "/d", layers: [join(folder, "upper")] });
+  expect(readdirSync(volume.folder)).toEqual(["file"]);
+});
+
 test("only an empty volume is filled, and a place that the image does not have is no fault", async () => {
   await fill("/nowhere");
   expect(readdirSync(volume.folder)).toEqual([]);
