@@ -78,15 +78,18 @@ export class ContainerController implements TaskController {
   }
 
   async start(task: Task): Promise<void> {
-    const ports = hostPortsOf(task);
-    // Attaching again with ports publishes them: until now an older task of the service may have held them.
-    if (ports.length > 0 && networkModeOf(task) === "bridge") this.#ports = (await this.#network.attach(this.#id, ports)).ports;
+    // Not earlier: until now an older task of the service may have held them.
+    await this.#publish(task);
     try {
       await this.#runtime.start(this.#id);
     } catch (cause) {
       const error = ClusterError.from(cause);
       throw new ClusterError(error.code, `starting container failed: ${error.message}`, { cause });
     }
+  }
+
+  async publish(task: Task): Promise<void> {
+    if (this.#ports.length === 0) await this.#publish(task);
   }
 
   isReady(): boolean {
@@ -171,6 +174,12 @@ export class ContainerController implements TaskController {
       if (signal.aborted) onAbort();
       else look();
     });
+  }
+
+  /** Attaching again with ports publishes them. */
+  async #publish(task: Task): Promise<void> {
+    const ports = hostPortsOf(task);
+    if (ports.length > 0 && networkModeOf(task) === "bridge") this.#ports = (await this.#network.attach(this.#id, ports)).ports;
   }
 
   async #attach(task: Task): Promise<ContainerNetwork | "host" | null> {

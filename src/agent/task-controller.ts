@@ -25,6 +25,8 @@ export interface TaskController {
   prepare(task: Task): Promise<void>;
   /** Publishes its ports and starts it. */
   start(task: Task): Promise<void>;
+  /** Publishes the ports of one that runs, unless it is known that they are. */
+  publish(task: Task): Promise<void>;
   /** True when `ready` would resolve at once: it runs and is healthy or not tested, or has ended. */
   isReady(): boolean;
   /** Resolves with null when what was started is healthy, at once when its health is not tested; with its exit when it ended before. Else as `wait`. */

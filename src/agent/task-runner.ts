@@ -116,9 +116,19 @@ export class TaskRunner {
     if (isTerminal(this.#status.state)) return;
     const container = this.#controller.observe();
     if (container.type === "running" || container.type === "exited") {
+      if (container.type === "running") await this.#publishAgain();
       if (isBefore(this.#status.state, "running")) this.#advanceStarted();
     } else if (isAtLeast(this.#status.state, "running")) {
       await this.#finish("failed", this.#status.message, "the container is gone");
+    }
+  }
+
+  /** Its record may be older than its start, or lost: then nobody told the network of its ports. */
+  async #publishAgain(): Promise<void> {
+    try {
+      await this.#controller.publish(this.#task);
+    } catch (cause) {
+      this.#options.logger.error({ err: cause, task: this.#task.id }, "the ports of a task could not be published again");
     }
   }
 
@@ -172,10 +182,10 @@ export class TaskRunner {
     await this.#controller.start(this.#task);
   }
 
-  /** It runs; it is running in the manager's sense once it is healthy. */
+  /** It runs; it is running in the manager's sense once it is healthy. Until then its record must have its ports, for a restart of the daemon. */
   #advanceStarted(): void {
     if (this.#controller.isReady()) this.#advance("running", "started");
-    else if (isBefore(this.#status.state, "starting")) this.#advance("starting", "starting");
+    else this.#advance("starting", "starting");
   }
 
   async #onExit(exit: TaskExit): Promise<void> {

@@ -1,4 +1,9 @@
+import { rmSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { loadLiveEndpoints } from "../../../src/agent/live-endpoints.js";
+import { silentLogger } from "../../../src/base/log.js";
+import type { PortConfig } from "../../../src/model/objects.js";
 import { eventually } from "../../support/eventually.js";
 import { assignedTask, taskSpec } from "../../support/tasks.js";
 import { Harness } from "./harness.js";
@@ -86,6 +91,29 @@ test("a restart of the daemon goes on waiting, and neither starts it again nor c
   await node.clock.advance(1000);
   await reaches("running");
   expect(node.runtime.calls.filter((call) => !call.startsWith("exec"))).toEqual(["create web.1.t1", "start web.1.t1"]);
+});
+
+test.each([
+  ["as it was told", () => undefined],
+  ["with its record lost", (folder: string) => rmSync(join(folder, "t1.task"))],
+])("a restart of the daemon before it is healthy leaves its ports published, %s", async (_, meanwhile) => {
+  const port: PortConfig = { name: "", protocol: "tcp", targetPort: 80, publishedPort: 8080, publishMode: "host" };
+  node.manager.assign(
+    assignedTask("t1", { spec: taskSpec({ healthcheck }), endpoint: { spec: { mode: "vip", ports: [port] }, ports: [port], virtualIps: [] } }),
+  );
+  await isStarted();
+  await reaches("starting");
+  await node.stop();
+  const folder = join(node.folder, "tasks");
+  meanwhile(folder);
+  node.manager.statuses.clear();
+  await node.network.start(await loadLiveEndpoints({ folder, runtime: node.runtime, logger: silentLogger }));
+  node.start();
+  await reaches("starting");
+  await node.clock.advance(1000);
+  await reaches("running");
+  expect(node.network.publishedPorts(node.containerIdOf("t1"))).toEqual([port]);
+  expect(node.manager.statuses.get("t1")?.ports).toEqual([port]);
 });
 
 test("one that turned unhealthy and ended while the daemon was away has failed", async () => {
