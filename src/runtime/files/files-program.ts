@@ -78,6 +78,8 @@ export class FilesProgram {
   /** What goes in is read to its end, unless this ends first. Resolves as `done`. */
   async feed(content: Readable): Promise<void> {
     content.once("error", () => this.#kill());
+    // What broke before it was listened to tells it no more, and would be waited for without end.
+    if (content.destroyed) this.#kill();
     content.pipe(this.#input);
     try {
       await this.done;
