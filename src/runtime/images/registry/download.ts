@@ -47,10 +47,13 @@ async function attempt(file: FileHandle, options: DownloadOptions, progressed: (
   const { repository, blob, signal } = options;
   let have = await hashed(file, options);
   if (have.sizeBytes > blob.size) have = await emptied(file);
-  const hadBytes = have.sizeBytes;
+  let hadBytes = have.sizeBytes;
   if (have.sizeBytes < blob.size) {
     const { reply, fromByte, url } = await repository.blob(blob, have.sizeBytes, signal);
-    if (fromByte !== have.sizeBytes) have = await emptied(file);
+    if (fromByte !== have.sizeBytes) {
+      have = await emptied(file);
+      hadBytes = 0;
+    }
     try {
       for await (const chunk of reply as AsyncIterable<Buffer>) {
         have.sizeBytes += chunk.length;
