@@ -1,7 +1,7 @@
 import type { IncomingMessage } from "node:http";
 import type { Duplex } from "node:stream";
 import type { RouteContext } from "./context.js";
-import { notSupported } from "./errors.js";
+import { badRequest, notSupported } from "./errors.js";
 import { type HijackedRequest, refuseHijack } from "./hijack.js";
 import { attachHijacked } from "./routes/attach.js";
 import { attachWebSocket } from "./routes/attach-websocket.js";
@@ -25,7 +25,7 @@ export function hijackHandler(context: RouteContext, headers: Readonly<Record<st
     try {
       // Whatever becomes of it, an error of the connection is no error of ours.
       socket.on("error", () => socket.destroy());
-      const url = new URL(stripVersion(request), "http://api");
+      const url = urlOf(stripVersion(request));
       checkVersion(request);
       for (const [method, path, route] of ROUTES) {
         const id = path.exec(url.pathname)?.[1];
@@ -36,4 +36,15 @@ export function hijackHandler(context: RouteContext, headers: Readonly<Record<st
       refuseHijack(socket, headers, cause);
     }
   };
+}
+
+/** Throws 400 for what is no path, or holds what is no name, as the routes do whose connection stays HTTP. */
+function urlOf(path: string): URL {
+  try {
+    const url = new URL(`http://api${path}`);
+    decodeURIComponent(url.pathname);
+    return url;
+  } catch {
+    throw badRequest(`'${path}' is not a valid url component`);
+  }
 }
