@@ -1,6 +1,7 @@
 import { rm, stat } from "node:fs/promises";
 import { type Deferred, deferred } from "../base/deferred.js";
 import { ClusterError, isClusterError, systemCodeOf } from "../base/errors.js";
+import { removeFolder } from "../base/remove-folder.js";
 import { type CgroupPlan, withGroupsOfHost } from "./cgroup-plan.js";
 import type { ContainerResources } from "./container-config.js";
 import { type ContainerPaths, shortName } from "./container-paths.js";
@@ -248,7 +249,7 @@ export class LocalContainer {
     await this.#tools.otherRuntimes.forget(this.record.config.id);
     // The record first: a folder without one is swept should the daemon end meanwhile.
     await rm(this.paths.record, { force: true });
-    await rm(this.paths.folder, { recursive: true, force: true });
+    await removeFolder(this.paths.folder);
     await rm(this.paths.socket, { force: true });
     this.#pending.take().reject(new ClusterError("not_found", `No such container: ${this.record.config.id}`));
     this.#ended.reject(new ClusterError("not_found", `No such container: ${this.record.config.id}`));

@@ -7,6 +7,7 @@ import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
 import { Limiter } from "../base/limiter.js";
 import type { Logger } from "../base/log.js";
+import { removeFolder } from "../base/remove-folder.js";
 import type { ContainerVolumes } from "../volumes/volume-store.js";
 import { CgroupTree } from "./cgroup-tree.js";
 import { ContainerList } from "./container-list.js";
@@ -367,7 +368,7 @@ export class LocalRuntime implements ContainerRuntime {
       }
       logger.warn({ container: id }, "a container without a record is removed");
       await sweep.endShim(id);
-      await rm(join(folder, id), { recursive: true, force: true });
+      await removeFolder(join(folder, id));
     };
     const limiter = new Limiter(RECOVERED_AT_ONCE);
     await Promise.all((await readdir(folder)).map((id) => limiter.run(() => recoverOrRemove(id))));
