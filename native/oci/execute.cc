@@ -8,7 +8,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
 
 #include "../base/error.h"
 #include "../base/file.h"
@@ -17,6 +16,7 @@
 #include "../shim/clone-apart.h"
 #include "../shim/user-namespace.h"
 #include "create.h"
+#include "fields.h"
 #include "init.h"
 #include "names.h"
 #include "seccomp-policy.h"
@@ -41,10 +41,9 @@ ProcessSettings processOf(const Spec& spec, const ExecuteOptions& options) {
   if (!options.workingDir.empty()) settings.workingDir = options.workingDir;
   settings.terminal.isTerminal = options.isTerminal;
   if (options.user.empty()) return process;
-  char* end = nullptr;
-  process.identity = {static_cast<uid_t>(strtoul(options.user.c_str(), &end, 10)), process.identity.group, {}, ""};
-  if (*end == ':') process.identity.group = static_cast<gid_t>(strtoul(end + 1, &end, 10));
-  if (*end != '\0') failWith("--user \"" + options.user + "\" is not UID or UID:GID", EINVAL);
+  const size_t colon = options.user.find(':');
+  process.identity = {idOf(options.user.substr(0, colon), "user"), process.identity.group, {}, ""};
+  if (colon != std::string::npos) process.identity.group = idOf(options.user.substr(colon + 1), "group");
   return process;
 }
 

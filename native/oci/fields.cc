@@ -1,5 +1,6 @@
 #include "fields.h"
 
+#include <cerrno>
 #include <cstdlib>
 
 #include "../base/error.h"
@@ -33,6 +34,16 @@ bool flagOf(const Json& object, const char* name, const std::string& where) {
 int64_t numberOf(const Json& object, const char* name, const std::string& where, int64_t missing) {
   const Json& value = object[name];
   return value.isNull() ? missing : strtoll(digitsOf(value, name, where).c_str(), nullptr, 10);
+}
+
+uint32_t idOf(const std::string& digits, const std::string& what) {
+  char* end = nullptr;
+  errno = 0;
+  const uint64_t number = strtoull(digits.c_str(), &end, 10);
+  if (digits.find_first_not_of("0123456789") != std::string::npos || digits.empty() || errno != 0 || number >= UINT32_MAX) {
+    failWith(what + " \"" + digits + "\" is not a number from 0 to 4294967294", EINVAL);
+  }
+  return static_cast<uint32_t>(number);
 }
 
 uint64_t limitOf(const Json& object, const char* name, const std::string& where) { return strtoull(digitsOf(object[name], name, where).c_str(), nullptr, 10); }

@@ -10,6 +10,8 @@
 std::string textOf(const Json& object, const char* name, const std::string& where);
 bool flagOf(const Json& object, const char* name, const std::string& where);
 int64_t numberOf(const Json& object, const char* name, const std::string& where, int64_t missing);
+/** A user's or group's number. Throws for one that is none: the highest of 32 bits means "as before" to the kernel (setresuid(2)). */
+uint32_t idOf(const std::string& digits, const std::string& what);
 uint64_t limitOf(const Json& object, const char* name, const std::string& where);
 std::vector<std::string> textsOf(const Json& object, const char* name, const std::string& where);
 /** An array's items or nothing. */

@@ -39,8 +39,9 @@ CapabilitySets parseCapabilities(const Json& json, const std::string& where) {
 }
 
 Identity parseUser(const Json& user, const std::string& where) {
-  Identity identity = {static_cast<uid_t>(numberOf(user, "uid", where, 0)), static_cast<gid_t>(numberOf(user, "gid", where, 0)), {}, ""};
-  for (const Json& group : itemsOf(user, "additionalGids", where)) identity.groups.push_back(static_cast<gid_t>(strtoul(group.literal().c_str(), nullptr, 10)));
+  const auto named = [&](const char* name) { return user[name].isNull() ? 0 : idOf(user[name].literal(), where + "." + name); };
+  Identity identity = {named("uid"), named("gid"), {}, ""};
+  for (const Json& group : itemsOf(user, "additionalGids", where)) identity.groups.push_back(idOf(group.literal(), where + ".additionalGids"));
   return identity;
 }
 

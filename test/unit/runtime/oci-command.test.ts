@@ -133,6 +133,16 @@ test("exec enters all namespaces, the user's too, and gives the exit code", () =
   expect(bundle.call("start", bundle.id).stderr).toBe("");
   const outcome = bundle.call("exec", "--user", "7:8", "--cwd=/tmp", "-e", "A=b", bundle.id, "sh", "-c", "id -u; id -g; pwd; echo $A; exit 6");
   expect(outcome).toEqual({ code: 6, stderr: "", stdout: "7\n8\n/tmp\nb\n" });
+  for (const [user, what] of [
+    ["4294967295", 'user "4294967295"'],
+    ["4294967296:1", 'user "4294967296"'],
+    ["1:4294967295", 'group "4294967295"'],
+    ["-1", 'user "-1"'],
+    ["1:", 'group ""'],
+  ] as const) {
+    const refused = `swarm-oci: ${what} is not a number from 0 to 4294967294\n`;
+    expect(bundle.call("exec", "--user", user, bundle.id, "id", "-u")).toMatchObject({ code: 1, stderr: refused });
+  }
   const compare =
     "for n in pid mnt ipc uts net cgroup user; do [ $(busybox readlink /proc/self/ns/$n) = $(busybox readlink /proc/1/ns/$n) ] || echo other $n; done";
   expect(bundle.call("exec", bundle.id, "sh", "-c", compare)).toEqual({ code: 0, stderr: "", stdout: "" });
