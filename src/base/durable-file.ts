@@ -1,5 +1,6 @@
-import { open, rename, rm } from "node:fs/promises";
+import { open, readFile, rename, rm } from "node:fs/promises";
 import { dirname } from "node:path";
+import { systemCodeOf } from "./errors.js";
 
 /**
  * Replaces a file as a whole: written aside, fsynced, renamed, and the folder fsynced. After a crash at any moment the file holds
@@ -18,6 +19,16 @@ export async function writeFileDurably(path: string, content: string | Uint8Arra
   }
   await rename(aside, path);
   await syncFolder(dirname(path));
+}
+
+/** The text of a file; undefined when there is none. Every other failure to read it is thrown. */
+export async function readTextIfThere(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, "utf8");
+  } catch (cause) {
+    if (systemCodeOf(cause) === "ENOENT") return undefined;
+    throw cause;
+  }
 }
 
 /** Removes a file for good: after a crash it does not come back. A file that is not there is removed already. */

@@ -1,7 +1,6 @@
-import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import { writeFileDurably } from "../base/durable-file.js";
-import { ClusterError, systemCodeOf } from "../base/errors.js";
+import { readTextIfThere, writeFileDurably } from "../base/durable-file.js";
+import { ClusterError } from "../base/errors.js";
 import { newId } from "../base/ids.js";
 import type { Logger } from "../base/log.js";
 
@@ -15,7 +14,7 @@ const FILE = "engine-id";
 export async function openEngineId(options: { readonly dataRoot: string; readonly execRoot: string; readonly logger: Logger }): Promise<string> {
   const { dataRoot, execRoot, logger } = options;
   const [path, copy] = [join(dataRoot, FILE), join(execRoot, FILE)];
-  const [kept, last] = await Promise.all([readIfThere(path), readIfThere(copy)]);
+  const [kept, last] = (await Promise.all([path, copy].map(readTextIfThere))).map((text) => text?.trim());
   if (last !== undefined && last !== kept) {
     throw new ClusterError(
       "failed_precondition",
@@ -28,13 +27,4 @@ export async function openEngineId(options: { readonly dataRoot: string; readonl
   if (kept === undefined) await writeFileDurably(path, `${id}\n`);
   if (last === undefined) await writeFileDurably(copy, `${id}\n`);
   return id;
-}
-
-async function readIfThere(path: string): Promise<string | undefined> {
-  try {
-    return (await readFile(path, "utf8")).trim();
-  } catch (cause) {
-    if (systemCodeOf(cause) === "ENOENT") return undefined;
-    throw cause;
-  }
 }

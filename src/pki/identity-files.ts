@@ -1,10 +1,10 @@
 import { createPrivateKey } from "node:crypto";
-import { mkdir, readFile } from "node:fs/promises";
+import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { checkedText, withCheck } from "../base/checked-text.js";
 import type { Clock } from "../base/clock.js";
-import { writeFileDurably } from "../base/durable-file.js";
-import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import { readTextIfThere, writeFileDurably } from "../base/durable-file.js";
+import { ClusterError, messageOf } from "../base/errors.js";
 import { Turns } from "../base/turns.js";
 import { createDataKey, type DataKey } from "./data-key.js";
 import { identityOf } from "./identity.js";
@@ -216,9 +216,8 @@ function isKey(pem: string): boolean {
 
 async function readIfThere(path: string): Promise<string | undefined> {
   try {
-    return await readFile(path, "utf8");
+    return await readTextIfThere(path);
   } catch (cause) {
-    if (systemCodeOf(cause) === "ENOENT") return undefined;
     // A disk that fails, say: the daemon goes on without its part in the swarm.
     throw unusable(`the file ${path}`, cause);
   }

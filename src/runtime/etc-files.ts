@@ -1,6 +1,6 @@
-import { readFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { systemCodeOf } from "../base/errors.js";
+import { readTextIfThere } from "../base/durable-file.js";
 import type { ContainerConfig } from "./container-config.js";
 
 /** Files of /etc that are made for each container, by their name there. */
@@ -62,9 +62,9 @@ export function resolvConfText(config: ContainerConfig, hostText: string): strin
   return `${lines.join("\n")}\n`;
 }
 
-/** The text of the host's file for a container. `read` answers "" for a file that is not there. */
-export async function hostResolvConf({ network }: Pick<ContainerConfig, "network">, read = readIfThere): Promise<string> {
-  const text = await read(HOST_RESOLV_CONF);
+/** The text of the host's file for a container. `read` is for tests. */
+export async function hostResolvConf({ network }: Pick<ContainerConfig, "network">, read = readTextIfThere): Promise<string> {
+  const text = (await read(HOST_RESOLV_CONF)) ?? "";
   const { nameservers } = parseResolvConf(text);
   if (network === "host" || nameservers.length !== 1 || nameservers[0] !== RESOLVED_ADDRESS) return text;
   return (await read(RESOLVED_RESOLV_CONF)) || text;
@@ -80,13 +80,4 @@ function parseResolvConf(text: string): { readonly nameservers: readonly string[
     search: keyword === "domain" ? domains.slice(0, 1) : domains,
     options,
   };
-}
-
-async function readIfThere(path: string): Promise<string> {
-  try {
-    return await readFile(path, "utf8");
-  } catch (cause) {
-    if (systemCodeOf(cause) === "ENOENT") return "";
-    throw cause;
-  }
 }

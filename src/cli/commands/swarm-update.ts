@@ -31,7 +31,7 @@ export function addSwarmUpdateCommand(program: Command): void {
     .option("--max-snapshots <n>", "snapshots kept beside the newest one")
     .option("--slow-follower-entries <n>", "log entries kept behind a snapshot for managers that are slow")
     .option("--heartbeat-tick <n>", "tenths of a second between two heartbeats of the leader")
-    .option("--election-tick <n>", "tenths of a second without a heartbeat after which another manager stands for election")
+    .option("--election-tick <n>", "tenths of a second without a heartbeat after which another manager stands for election; at most 600")
     .option("--rotate-data-keys", "have every manager seal its log and snapshots with a new key")
     .addHelpText(
       "after",

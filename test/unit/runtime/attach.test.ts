@@ -124,14 +124,7 @@ test("a reader who does not read holds up the program, but neither the daemon's 
   await world.runtime.start(id);
   const stream = await attachment.stream;
   // Nobody reads: buffers are full, and the program waits.
-  let before = -1;
-  const logSize = () => readFileSync(world.runtime.inspect(id)!.logPath).length;
-  await until("the log stands still", () => {
-    const now = logSize();
-    const isStill = now > 0 && now === before;
-    before = now;
-    return isStill;
-  });
+  await logStandsStill(id);
   expect(world.runtime.inspect(id)?.state).toBe("running");
   // Leaving lets it go on to its end.
   stream.destroy();
@@ -144,18 +137,11 @@ test("what a program wrote before its end reaches the log, and a reader who did 
   const attachment = world.runtime.attach(id, ALL);
   await world.runtime.start(id);
   const stream = await attachment.stream;
-  let before = -1;
-  const logSize = () => readFileSync(world.runtime.inspect(id)!.logPath).length;
-  await until("the log stands still", () => {
-    const now = logSize();
-    const isStill = now > 0 && now === before;
-    before = now;
-    return isStill;
-  });
+  const sizeBefore = await logStandsStill(id);
   const begun = await world.output(id);
   await world.runtime.kill(id, "SIGKILL");
   // The shim has done with its log when it waits for those who are attached.
-  await until("the rest is in the log", () => logSize() > before);
+  await until("the rest is in the log", () => logSize(id) > sizeBefore);
   const [seen] = await frames(stream);
   expect(await world.runtime.wait(id)).toMatchObject({ exitCode: 137 });
   const logged = await world.output(id);
@@ -356,3 +342,17 @@ test("who attaches to a program whose shim is gone by then hears of it, and may 
   expect(unhandled).toEqual([]);
   await world.runtime.remove(id, { force: true });
 });
+
+const logSize = (id: string) => readFileSync(world.runtime.inspect(id)!.logPath).length;
+
+/** Resolves with the size of the log when something is in it and nothing more comes: buffers are full. */
+async function logStandsStill(id: string): Promise<number> {
+  let before = -1;
+  await until("the log stands still", () => {
+    const now = logSize(id);
+    const isStill = now > 0 && now === before;
+    before = now;
+    return isStill;
+  });
+  return before;
+}
