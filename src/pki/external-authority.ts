@@ -88,14 +88,18 @@ export async function requireReachable(signer: ExternalSigner, authorities: read
   }
 }
 
-/** Not `unavailable`: that would say that this manager does not lead, and whoever asked would look for one that does, and end with the wrong reason. */
+/**
+ * Asks the first and, when it fails, all others at once: however many hang, that takes no longer than two of them, and who joins hears of it in time. Not `unavailable`:
+ * that would say that this manager does not lead, and whoever asked would look for one that does, and end with the wrong reason.
+ */
 async function firstOf<T>(authorities: readonly ExternalCa[], ask: (authority: ExternalCa) => Promise<T>): Promise<T> {
   const failures: unknown[] = [];
-  for (const authority of authorities) {
+  for (const group of [authorities.slice(0, 1), authorities.slice(1)]) {
     try {
-      return await ask(authority);
+      return await Promise.any(group.map(ask));
     } catch (cause) {
-      failures.push(cause);
+      if (!(cause instanceof AggregateError)) throw cause;
+      failures.push(...cause.errors);
     }
   }
   throw new ClusterError("failed_precondition", failures.map(messageOf).join("; "), { cause: failures.at(-1) });

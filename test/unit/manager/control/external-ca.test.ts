@@ -230,6 +230,35 @@ describe("an external authority", () => {
     expect(server.requests).toHaveLength(1);
   });
 
+  test("that hangs is named beside all the others that do, before whoever joins gives up", async () => {
+    const { issue, external, store, server, own } = await signing();
+    const others = await Promise.all([1, 2].map(async () => opened.use(await CfsslServer.start({ root: server.root, trusted: own.certificate, nowMs }))));
+    for (const each of [server, ...others]) each.answer = "hangs";
+    await store.update((tx) => {
+      const { cluster } = tx;
+      const externalCas = [external, ...others.map(({ url }) => ({ ...external, url }))];
+      if (cluster !== undefined) tx.update("cluster", { ...cluster, spec: { ...DEFAULT_CLUSTER_SPEC, externalCas } });
+    });
+    const begunMs = performance.now();
+    const silent = (url: string) => `the external CA at ${url} gave no answer within 5 s`;
+    await expect(issue()).rejects.toMatchObject({ message: [server, ...others].map(({ url }) => silent(url)).join("; ") });
+    expect(performance.now() - begunMs).toBeLessThan(12_500); // Of the 13 s of a join.
+  }, 30_000);
+
+  test("that answers is heard although one before it hangs", async () => {
+    const { issue, external, store, server, own } = await signing();
+    const silent = opened.use(await CfsslServer.start({ root: server.root, trusted: own.certificate, nowMs }));
+    silent.answer = "hangs";
+    await store.update((tx) => {
+      const { cluster } = tx;
+      const externalCas = ["https://localhost:1/sign", silent.url, server.url].map((url) => ({ ...external, url }));
+      if (cluster !== undefined) tx.update("cluster", { ...cluster, spec: { ...DEFAULT_CLUSTER_SPEC, externalCas } });
+    });
+    const begunMs = performance.now();
+    await issue();
+    expect(performance.now() - begunMs).toBeLessThan(4_500);
+  });
+
   test("that is not configured for the root is not asked, and without one nobody can sign", async () => {
     const { issue, rootOf, setRoot, server, own } = await signing();
     await setRoot({ ...rootOf(), certificate: own.certificate, key: own.key });
