@@ -55,8 +55,8 @@ export class Core {
   /** Invariant: non-null exactly while role is leader. */
   leadership: Leadership | null = null;
   readStates: ReadState[] = [];
-  /** A transfer to this member that came while a change of membership was still to be applied. */
-  isTransferDeferred = false;
+  /** Ticks for which a transfer to this member counts that came while a change of membership was still to be applied: the leader gives it up after as many. */
+  transferDeferredTicks = 0;
 
   /** Ticks since the leader was heard of; on a leader, since the quorum was checked. */
   electionElapsed = 0;
@@ -174,7 +174,7 @@ export class Core {
     this.leader = 0;
     this.leadership = null;
     this.votes = new Map();
-    this.isTransferDeferred = false;
+    this.transferDeferredTicks = 0;
     this.heartbeatElapsed = 0;
     this.heartbeatsUnanswered = 0;
     this.#startElectionTimer();

@@ -14,7 +14,9 @@ export function campaign(core: Core): void {
 /** The leader hands over: no pre-vote, and the voters' lease does not count. */
 export function campaignByTransfer(core: Core): void {
   if (mayStand(core)) askVotes(core, true);
-  else core.isTransferDeferred = core.role === "follower" && core.isPromotable;
+  else if (core.role !== "follower" || !core.isPromotable) core.transferDeferredTicks = 0;
+  // Counted from the first word of it, as the leader does, which repeats it.
+  else if (core.transferDeferredTicks === 0) core.transferDeferredTicks = core.electionTicks;
 }
 
 /**

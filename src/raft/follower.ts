@@ -10,6 +10,7 @@ export function tickFollower(core: Core): void {
     core.repeatReads();
     repeatVoteRequests(core);
   }
+  if (core.transferDeferredTicks > 0) core.transferDeferredTicks--;
   if (++core.electionElapsed < core.electionTimeout) return;
   // Whoever may not stand still stops trusting the leader, so that it can vote for another.
   core.leader = 0;

@@ -206,8 +206,8 @@ export class Raft {
   /** The state machine has reached `index`. */
   applied(index: number): void {
     this.#core.log.appliedTo(index);
-    if (this.#core.isTransferDeferred && !this.#core.log.hasUnappliedConfigChange()) {
-      this.#core.isTransferDeferred = false;
+    if (this.#core.transferDeferredTicks > 0 && !this.#core.log.hasUnappliedConfigChange()) {
+      this.#core.transferDeferredTicks = 0;
       campaignByTransfer(this.#core);
     }
     campaignIfAlone(this.#core);
