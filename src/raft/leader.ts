@@ -38,7 +38,7 @@ export function tickLeader(core: Core, leadership: Leadership): void {
       core.becomeFollower(core.term, 0);
       return;
     }
-    for (const [raftId, progress] of leadership.progress) progress.recentlyActive = raftId === core.id;
+    for (const [raftId, progress] of leadership.progress) progress.beginPeriod(raftId === core.id);
   }
   if (leadership.transferee !== 0 && ++leadership.transferElapsed >= core.electionTicks) leadership.transferee = 0;
   if (++core.heartbeatElapsed >= core.heartbeatTicks) {

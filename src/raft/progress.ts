@@ -17,6 +17,8 @@ export class Progress {
   next: number;
   /** Answered since the last check of the quorum. */
   recentlyActive: boolean;
+  /** The same of the time between the two checks before; who is new to this leader had no time to. */
+  #wasActive = true;
   isLearner: boolean;
   #pendingSnapshot = 0;
   /** No append until the next answer: a probe is under way or the window is full. */
@@ -37,6 +39,17 @@ export class Progress {
   /** False when only an empty append may be sent, to find out whether the ones under way were lost. */
   get hasRoom(): boolean {
     return this.state !== "replicate" || !this.#inflights.isFull;
+  }
+
+  /** False when nothing came from it since the last check of the quorum but one. */
+  get answersLately(): boolean {
+    return this.recentlyActive || this.#wasActive;
+  }
+
+  /** The quorum was checked: who counts at the next check has to answer again. */
+  beginPeriod(isSelf: boolean): void {
+    this.#wasActive = this.recentlyActive;
+    this.recentlyActive = isSelf;
   }
 
   becomeProbe(): void {

@@ -232,6 +232,11 @@ export class Raft {
     return this.#core.config;
   }
 
+  /** False when this member leads and has heard nothing of the other one for one to two election timeouts. */
+  hearsFrom(raftId: number): boolean {
+    return this.#core.leadership?.progress.get(raftId)?.answersLately ?? true;
+  }
+
   /** Everything at once. Who asks at each step takes what it needs from `role`, `term`, `leader` and `config`. */
   status(): RaftStatus {
     const { id, role, term, leader, config, log, leadership } = this.#core;

@@ -338,7 +338,9 @@ export class GroupMember implements Proposer, RaftInbox {
   }
 
   #isReachable(raftId: number): boolean {
-    return raftId === this.#parts.raftId ? !this.#isStopped : this.#parts.transport.isReachable(raftId);
+    if (raftId === this.#parts.raftId) return !this.#isStopped;
+    // A connection stands for seconds after its link was cut: a leader knows earlier.
+    return this.#parts.transport.isReachable(raftId) && this.#raft.hearsFrom(raftId);
   }
 
   #assertLeader(): void {

@@ -3,7 +3,7 @@ import type { Member } from "../wire/generated/raft.js";
 
 /** A member as seen from this one. */
 export interface MemberStatus extends Member {
-  /** Whether it answered lately. On a follower, whether this member's connection to it is up. */
+  /** Whether this member's connection to it is up and, on a leader, it answered within the last two election timeouts. */
   readonly isReachable: boolean;
   readonly isLeader: boolean;
   /** A learner counts for nothing until it has caught up. */

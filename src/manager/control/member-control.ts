@@ -3,7 +3,7 @@ import { ClusterError } from "../../base/errors.js";
 import type { Store } from "../../store/store.js";
 import type { ControlReply, JoinMember, LeaveMember } from "../../wire/generated/control.js";
 import { laterPart } from "./later-part.js";
-import { type Membership, survivesWithout } from "./membership.js";
+import { lossOfQuorum, type Membership, survivesWithout } from "./membership.js";
 import { removeNode } from "./node-removal.js";
 import { missing } from "./refusals.js";
 
@@ -51,9 +51,7 @@ export class MemberControl {
     const leaving = members.find((member) => member.nodeId === nodeId);
     if (leaving === undefined) return;
     if (members.length === 1) throw new ClusterError("failed_precondition", "the last manager of the swarm cannot be taken out of it");
-    if (!survivesWithout(members, nodeId)) {
-      throw new ClusterError("failed_precondition", "can't remove member from the raft: this would result in a loss of quorum");
-    }
+    if (!survivesWithout(members, nodeId)) throw lossOfQuorum(members, nodeId);
     if (leaving.isLeader) {
       await this.#membership.transferLeadership();
       throw new ClusterError("no_leader", "leadership was handed over: another manager leads now");

@@ -1,3 +1,4 @@
+import { ClusterError } from "../../base/errors.js";
 import type { Member } from "../../wire/generated/raft.js";
 
 /** A manager as the raft group sees it. */
@@ -25,7 +26,21 @@ export interface Membership {
 
 /** True when the other voters that are reachable are a majority of the group without the node's. */
 export function survivesWithout(members: readonly MembershipMember[], nodeId: string): boolean {
+  const { reachable, quorum } = groupWithout(members, nodeId);
+  return reachable >= quorum;
+}
+
+/** The refusal of what `survivesWithout` says no to, with the figures that it is for. */
+export function lossOfQuorum(members: readonly MembershipMember[], nodeId: string): ClusterError {
+  const { voters, reachable, quorum } = groupWithout(members, nodeId);
+  return new ClusterError(
+    "failed_precondition",
+    `can't remove member from the raft: this would result in a loss of quorum: of the ${voters} managers that would be left ${reachable} can be reached, and it takes ${quorum}`,
+  );
+}
+
+function groupWithout(members: readonly MembershipMember[], nodeId: string): { readonly voters: number; readonly reachable: number; readonly quorum: number } {
   const others = members.filter((member) => member.isVoter && member.nodeId !== nodeId);
-  const quorum = Math.floor(others.length / 2) + 1;
-  return others.filter((member) => member.isReachable || member.isLeader).length >= quorum;
+  const reachable = others.filter((member) => member.isReachable || member.isLeader).length;
+  return { voters: others.length, reachable, quorum: Math.floor(others.length / 2) + 1 };
 }

@@ -6,7 +6,7 @@ import type { Store } from "../../store/store.js";
 import type { StoreView } from "../../store/view.js";
 import type { ControlReply, RemoveNode, UpdateNode } from "../../wire/generated/control.js";
 import { laterPart } from "./later-part.js";
-import { type Membership, survivesWithout } from "./membership.js";
+import { lossOfQuorum, type Membership, survivesWithout } from "./membership.js";
 import { orphanTask, removeNode } from "./node-removal.js";
 import { missing, outOfSequence } from "./refusals.js";
 
@@ -63,11 +63,13 @@ export class NodeControl {
 
   #assertMayDemote(view: StoreView, node: Node): void {
     const others = [...view.nodes.all()].filter((other) => other.id !== node.id && other.spec?.role === "manager");
-    if (others.length === 0) throw new ClusterError("failed_precondition", "attempting to demote the last manager of the swarm");
     const members = this.#membership.members();
-    if (members.some((member) => member.nodeId === node.id) && !survivesWithout(members, node.id)) {
-      throw new ClusterError("failed_precondition", "can't remove member from the raft: this would result in a loss of quorum");
+    const isMember = members.some((member) => member.nodeId === node.id);
+    // Managers that were left behind when the swarm was founded anew are managers by their wish alone.
+    if (others.length === 0 || (isMember && members.length === 1)) {
+      throw new ClusterError("failed_precondition", "attempting to demote the last manager of the swarm");
     }
+    if (isMember && !survivesWithout(members, node.id)) throw lossOfQuorum(members, node.id);
   }
 
   /** A manager that left the raft group by itself may go without being demoted first. */

@@ -25,6 +25,26 @@ describe("membership", () => {
     await expect(follower.replica.transferLeadership()).rejects.toMatchObject({ code: "no_leader" });
   });
 
+  test("a member that answers nothing counts as lost while its connection still stands", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    const [near, far] = [...group.hosts.values()].filter((host) => host !== leader) as [Host, Host];
+    const raftId = leader.replica.members().find((member) => member.nodeId === far.name)?.raftId;
+    const reachable = () =>
+      leader.replica
+        .members()
+        .filter((member) => member.isReachable)
+        .map((member) => member.nodeId);
+    expect(reachable()).toContain(far.name);
+    group.network.filter = (message) => message.from !== raftId && message.to !== raftId;
+    await until(() => !reachable().includes(far.name));
+    expect(reachable()).toEqual(expect.arrayContaining([leader.name, near.name]));
+    await expect(leader.replica.remove(near.name)).rejects.toMatchObject({ code: "failed_precondition", message: expect.stringContaining("no quorum") });
+    group.network.filter = () => true;
+    await until(() => reachable().includes(far.name));
+    expect(leader.isLeader).toBe(true);
+  });
+
   test("several nodes that join at once become members one after the other", async () => {
     await using group = await ReplicaGroup.of("a");
     await Promise.all(["b", "c", "d", "e"].map((name) => group.join(name)));

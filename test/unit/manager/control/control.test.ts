@@ -218,10 +218,16 @@ describe("nodes", () => {
     cluster.membership.set("m1", "m2", "!m3");
     expect(await refused(cluster, update(cluster.node("m2"), { role: "worker" }))).toEqual({
       code: "failed_precondition",
-      message: "can't remove member from the raft: this would result in a loss of quorum",
+      message:
+        "can't remove member from the raft: this would result in a loss of quorum: of the 2 managers that would be left 1 can be reached, and it takes 2",
     });
     await cluster.manager.control.execute(update(cluster.node("m3"), { role: "worker" }));
     expect(cluster.node("m3")).toMatchObject({ spec: { role: "worker" }, role: "manager" });
+    // Founded anew: m2 is a manager by its wish, and in no group.
+    cluster.membership.set("m1");
+    expect(await refused(cluster, update(cluster.node("m1"), { role: "worker" }))).toMatchObject({
+      message: "attempting to demote the last manager of the swarm",
+    });
   });
 
   test("removal needs a node that is down, or force; a member of the raft group must be demoted first", async () => {
