@@ -117,7 +117,7 @@ export class Api {
   }
 
   #certificate(name: keyof CertificateFiles): Buffer {
-    const folder = process.env.DOCKER_CERT_PATH;
+    const folder = process.env.DOCKER_CERT_PATH || undefined;
     const path = this.#certificates[name] ?? (folder === undefined ? undefined : join(folder, `${name}.pem`));
     if (path === undefined)
       throw misuse(

@@ -25,7 +25,7 @@ export interface ClientConfig {
 }
 
 export function clientConfigPath(): string {
-  return join(process.env.DOCKER_CONFIG ?? join(homedir(), ".docker"), "config.json");
+  return join(process.env.DOCKER_CONFIG || join(homedir(), ".docker"), "config.json");
 }
 
 /** DOCKER_CONFIG/config.json, or that of ~/.docker; empty without one. Throws a CommandFailure for one that cannot be read. */

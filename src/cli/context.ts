@@ -71,7 +71,8 @@ interface GlobalFlags {
 export function apiOf({ config, host, tlscacert: ca, tlscert: cert, tlskey: key }: GlobalFlags): Api {
   // As docker's: whatever reads the configuration finds it there.
   if (config !== undefined) process.env.DOCKER_CONFIG = config;
-  return new Api(host ?? process.env.SWARM_HOST ?? process.env.DOCKER_HOST ?? "unix:///run/swarmd.sock", { ca, cert, key });
+  // A variable that is set to nothing counts as not set, as with docker.
+  return new Api(host ?? (process.env.SWARM_HOST || process.env.DOCKER_HOST || "unix:///run/swarmd.sock"), { ca, cert, key });
 }
 
 function rootOf(command: Command): Command {

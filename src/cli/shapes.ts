@@ -209,7 +209,7 @@ export interface HostInfo {
     readonly Error: string;
     readonly Nodes?: number;
     readonly Managers?: number;
-    readonly Cluster?: { readonly ID: string };
+    readonly Cluster?: { readonly ID: string; readonly TLSInfo?: TlsInfoJson };
     readonly RemoteManagers?: readonly { readonly NodeID: string; readonly Addr: string }[] | null;
   };
 }

@@ -20,6 +20,7 @@ export class CommandLineWorld implements AsyncDisposable {
   readonly seen: Seen[] = [];
   out = "";
   err = "";
+  readonly #listeners: ((seen: Seen) => void)[] = [];
   readonly #server: Server;
 
   private constructor() {
@@ -37,7 +38,9 @@ export class CommandLineWorld implements AsyncDisposable {
         return; // The command line broke off: nobody waits for an answer.
       }
       const { method = "", url = "" } = request;
-      this.seen.push({ method, url, body });
+      const seen = { method, url, body };
+      this.seen.push(seen);
+      for (const listener of this.#listeners) listener(seen);
       const found = this.answers.get(`${method} ${url.replace(/^\/v1\.47/, "").replace(/\?.*/, "")}`);
       reply
         .writeHead(found?.status ?? 404, { "content-type": "application/json" })
@@ -54,6 +57,11 @@ export class CommandLineWorld implements AsyncDisposable {
   /** `route` is `GET /services`, without version and query; what has no answer is not found. */
   answer(route: string, body: unknown, status = 200): void {
     this.answers.set(route, { status, body });
+  }
+
+  /** Called with each request before it is answered: it may change the answers. */
+  onSeen(listener: (seen: Seen) => void): void {
+    this.#listeners.push(listener);
   }
 
   /** Runs one command line; resolves with its exit code. What it wrote is added to `out` and `err`. */

@@ -1,5 +1,6 @@
 import { readFile } from "node:fs/promises";
 import { Readable } from "node:stream";
+import { pipeline } from "node:stream/promises";
 import type { Command } from "commander";
 import { messageOf } from "../../base/errors.js";
 import { action, type CliContext } from "../context.js";
@@ -7,9 +8,10 @@ import { misuse } from "../failure.js";
 import { openFile } from "../image-words.js";
 import { OutputFile } from "../output-file.js";
 import { print } from "../output.js";
+import { readSecret } from "../read-secret.js";
 
 interface BackupFlags {
-  readonly passphraseFile: string;
+  readonly passphraseFile?: string;
 }
 
 interface RestoreFlags extends BackupFlags {
@@ -17,37 +19,48 @@ interface RestoreFlags extends BackupFlags {
   readonly advertiseAddr?: string;
 }
 
-const PASSPHRASE = ["--passphrase-file <file>", "file whose first line is the passphrase that the backup is encrypted with"] as const;
+const PASSPHRASE = [
+  "--passphrase-file <file>",
+  "file whose first line is the passphrase that the backup is encrypted with (default: it is asked for, or read from standard input)",
+] as const;
 
 /** backup and restore: the state of the cluster as one encrypted file. */
 export function addBackupCommands(program: Command): void {
   program
     .command("backup")
     .description("write the state of the swarm to an encrypted file, while it runs")
-    .argument("<file>", "file to write; it holds the keys and secrets of the swarm")
-    .requiredOption(...PASSPHRASE)
+    .argument("<file>", "file to write, or - for standard output; it holds the keys and secrets of the swarm")
+    .option(...PASSPHRASE)
     .action(action<[string, BackupFlags]>(backup));
   program
     .command("restore")
     .description("make this host the first manager of a swarm that was backed up")
-    .argument("<file>", "file that backup wrote")
-    .requiredOption(...PASSPHRASE)
+    .argument("<file>", "file that backup wrote, or - for standard input")
+    .option(...PASSPHRASE)
     .option("--listen-addr <address>", "ip|interface[:port] to listen on", "0.0.0.0:2377")
     .option("--advertise-addr <address>", "ip|interface[:port] that other nodes dial")
     .action(action<[string, RestoreFlags]>(restore));
 }
 
 async function backup({ api, signal }: CliContext, path: string, flags: BackupFlags): Promise<void> {
-  const passphrase = await passphraseOf(flags);
+  if (path === "-" && process.stdout.isTTY) throw misuse("a backup is not for a terminal: give a file, or pipe it");
+  const passphrase = await passphraseOf(flags, signal);
+  if (flags.passphraseFile === undefined && process.stdin.isTTY && (await readSecret("The same again: ", signal)) !== passphrase) {
+    throw misuse("these were two different passphrases");
+  }
+  const open = () => api.open({ method: "POST", path: "/swarm/backup", body: { Passphrase: passphrase }, signal });
+  if (path === "-") return await pipeline(await open(), process.stdout, { end: false });
   await using file = await OutputFile.open(path, 0o600);
-  const reply = await api.open({ method: "POST", path: "/swarm/backup", body: { Passphrase: passphrase }, signal });
-  const size = await file.fill(reply, signal);
+  const size = await file.fill(await open(), signal);
   print(`Wrote ${size} bytes to ${path}. Whoever has it and the passphrase has the swarm.`);
 }
 
 async function restore({ api, signal }: CliContext, path: string, flags: RestoreFlags): Promise<void> {
-  const options = { Passphrase: await passphraseOf(flags), ListenAddr: flags.listenAddr, AdvertiseAddr: flags.advertiseAddr ?? "" };
-  const stream = Readable.from(withOptions(options, await openFile(path)), { objectMode: false });
+  if (path === "-" && flags.passphraseFile === undefined) throw misuse("a backup that is read from standard input needs --passphrase-file");
+  const passphrase = await passphraseOf(flags, signal);
+  const content = path === "-" ? process.stdin : await openFile(path);
+  const options = { Passphrase: passphrase, ListenAddr: flags.listenAddr, AdvertiseAddr: flags.advertiseAddr ?? "" };
+  const stream = Readable.from(withOptions(options, content), { objectMode: false });
   const nodeId = await api.call<string>({ method: "POST", path: "/swarm/restore", stream, signal });
   print(`The swarm is restored: this host is its manager ${nodeId}. Other managers have to leave their old swarm by force and join this one.`);
 }
@@ -57,7 +70,12 @@ async function* withOptions(options: object, file: Readable): AsyncGenerator<Uin
   yield* file as AsyncIterable<Uint8Array>;
 }
 
-async function passphraseOf({ passphraseFile }: BackupFlags): Promise<string> {
+async function passphraseOf({ passphraseFile }: BackupFlags, signal: AbortSignal): Promise<string> {
+  if (passphraseFile === undefined) {
+    const typed = await readSecret("Passphrase of the backup: ", signal);
+    if (typed === "") throw misuse("a backup needs a passphrase: as the first line of standard input, or of the file that --passphrase-file names");
+    return typed;
+  }
   const text = await readFile(passphraseFile, "utf8").catch((cause: unknown) => {
     throw misuse(`cannot read the passphrase from ${passphraseFile}: ${messageOf(cause)}`);
   });

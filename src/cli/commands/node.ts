@@ -1,13 +1,15 @@
 import type { Command } from "commander";
+import { isDeepEqual } from "../../model/deep-equal.js";
 import type { Api } from "../api.js";
 import { collect } from "../collect.js";
 import { action, type CliContext } from "../context.js";
+import { editing } from "../editing.js";
 import { CommandFailure, EXIT, misuse } from "../failure.js";
 import { inspectEach } from "../inspect-each.js";
 import { type Column, type ListOptions, note, print, printList } from "../output.js";
 import { prettyNode } from "../pretty/node.js";
 import { parseChoice, parsePair } from "../quantities.js";
-import type { HostInfo, NodeInfo } from "../shapes.js";
+import type { HostInfo, NodeInfo, TlsInfoJson } from "../shapes.js";
 import { filtersOf } from "../filters.js";
 import { forEachName } from "../for-each-name.js";
 import { printTasks, type TaskListOptions } from "../task-list.js";
@@ -87,7 +89,12 @@ Examples:
     .action(action<[string[], { force?: boolean }]>(removeNodes));
 }
 
-const COLUMNS: readonly Column<NodeInfo & { readonly isSelf: boolean }>[] = [
+interface ListedNode extends NodeInfo {
+  readonly isSelf: boolean;
+  readonly tlsStatus: string;
+}
+
+const COLUMNS: readonly Column<ListedNode>[] = [
   { title: "ID", key: "ID", cell: (node) => `${node.ID}${node.isSelf ? " *" : ""}`, value: (node) => node.ID },
   { key: "Self", cell: (node) => String(node.isSelf), value: (node) => node.isSelf },
   { title: "HOSTNAME", key: "Hostname", cell: (node) => node.Description.Hostname },
@@ -99,7 +106,14 @@ const COLUMNS: readonly Column<NodeInfo & { readonly isSelf: boolean }>[] = [
     cell: (node) => (node.ManagerStatus?.Leader === true ? "Leader" : capital(node.ManagerStatus?.Reachability ?? "")),
   },
   { title: "ENGINE VERSION", key: "EngineVersion", cell: (node) => node.Description.Engine.EngineVersion },
+  { key: "TLSStatus", cell: (node) => node.tlsStatus },
 ];
+
+/** Whether the node has what the swarm wants of its certificate and of what it trusts. */
+function tlsStatusOf(node: TlsInfoJson | undefined, swarm: TlsInfoJson | undefined): string {
+  if (node?.TrustRoot === undefined || swarm?.TrustRoot === undefined) return "Unknown";
+  return isDeepEqual(node, swarm) ? "Ready" : "Needs Rotation";
+}
 
 const capital = (text: string) => `${text.slice(0, 1).toUpperCase()}${text.slice(1)}`;
 
@@ -110,7 +124,11 @@ async function listNodes({ api }: CliContext, options: ListOptions & { readonly 
   ]);
   const sorted = nodes.toSorted((a, b) => a.Description.Hostname.localeCompare(b.Description.Hostname, undefined, { numeric: true }));
   printList(
-    sorted.map((node) => ({ ...node, isSelf: node.ID === info.Swarm.NodeID })),
+    sorted.map((node) => ({
+      ...node,
+      isSelf: node.ID === info.Swarm.NodeID,
+      tlsStatus: tlsStatusOf(node.Description.TLSInfo, info.Swarm.Cluster?.TLSInfo),
+    })),
     COLUMNS,
     (node) => node.ID,
     options,
@@ -137,8 +155,15 @@ async function listNodeTasks({ api }: CliContext, names: readonly string[], opti
   await inspectEach(names.length > 0 ? names : ["self"], (name) => nodeNamed(api, name), { show });
 }
 
-async function updateNode({ api }: CliContext, name: string, flags: UpdateFlags): Promise<void> {
-  const node = await nodeNamed(api, name);
+async function updateNode({ api, signal }: CliContext, name: string, flags: UpdateFlags): Promise<void> {
+  await editing(signal, async () => {
+    const node = await nodeNamed(api, name);
+    await postSpec(api, node, changedSpec(name, node, flags));
+  });
+  print(name);
+}
+
+function changedSpec(name: string, node: NodeInfo, flags: UpdateFlags): object {
   const labels = { ...node.Spec.Labels };
   for (const text of flags.labelAdd ?? []) {
     const [key, value] = parsePair(text, "label-add");
@@ -148,25 +173,25 @@ async function updateNode({ api }: CliContext, name: string, flags: UpdateFlags)
     if (!Object.hasOwn(labels, key)) throw new CommandFailure(EXIT.refused, `node ${name} has no label "${key}"`);
     delete labels[key];
   }
-  const spec = {
+  return {
     ...node.Spec,
     Labels: labels,
     ...(flags.availability === undefined ? {} : { Availability: parseChoice(flags.availability, "availability", ["active", "pause", "drain"]) }),
     ...(flags.role === undefined ? {} : { Role: parseChoice(flags.role, "role", ["worker", "manager"]) }),
   };
-  await postSpec(api, node, spec);
-  print(name);
 }
 
-async function changeRole({ api }: CliContext, names: readonly string[], role: "worker" | "manager"): Promise<void> {
+async function changeRole({ api, signal }: CliContext, names: readonly string[], role: "worker" | "manager"): Promise<void> {
   await forEachName(names, async (name) => {
-    const node = await nodeNamed(api, name);
-    if (node.Spec.Role === role) {
-      note(`Node ${name} is already a ${role}.`);
-      return;
-    }
-    await postSpec(api, node, { ...node.Spec, Role: role });
-    print(`Node ${name} ${role === "manager" ? "promoted to a manager" : "demoted"} in the swarm.`);
+    await editing(signal, async () => {
+      const node = await nodeNamed(api, name);
+      if (node.Spec.Role === role) {
+        note(`Node ${name} is already a ${role}.`);
+        return;
+      }
+      await postSpec(api, node, { ...node.Spec, Role: role });
+      print(`Node ${name} ${role === "manager" ? "promoted to a manager" : "demoted"} in the swarm.`);
+    });
   });
 }
 

@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import type { Api } from "../api.js";
 import { collect } from "../collect.js";
 import { action, type CliContext, followService } from "../context.js";
+import { editing } from "../editing.js";
 import { CommandFailure, EXIT, misuse } from "../failure.js";
 import { filtersOf } from "../filters.js";
 import { forEachName } from "../for-each-name.js";
@@ -87,15 +88,19 @@ async function updateService(context: CliContext, name: string, flags: UpdateFla
     if (others.length > 0) throw misuse("--rollback combines with --detach and --quiet only");
     return rollBack(context, name, flags);
   }
-  const service = await getService(context.api, name);
-  const spec = structuredClone(service.Spec);
-  if (flags.image !== undefined) spec.TaskTemplate.ContainerSpec.Image = flags.image;
-  if (flags.force === true) spec.TaskTemplate.ForceUpdate = (spec.TaskTemplate.ForceUpdate ?? 0) + 1;
-  applyFlags(spec, flags);
-  if (flags.image !== undefined && flags.resolveImage !== false) await pinImage(context, spec);
-  await postSpec(context.api, service, spec, {}, await authOf(flags, spec.TaskTemplate.ContainerSpec.Image));
+  let id = "";
+  await editing(context.signal, async () => {
+    const service = await getService(context.api, name);
+    id = service.ID;
+    const spec = structuredClone(service.Spec);
+    if (flags.image !== undefined) spec.TaskTemplate.ContainerSpec.Image = flags.image;
+    if (flags.force === true) spec.TaskTemplate.ForceUpdate = (spec.TaskTemplate.ForceUpdate ?? 0) + 1;
+    applyFlags(spec, flags);
+    if (flags.image !== undefined && flags.resolveImage !== false) await pinImage(context, spec);
+    await postSpec(context.api, service, spec, {}, await authOf(flags, spec.TaskTemplate.ContainerSpec.Image));
+  });
   print(name);
-  if (flags.detach !== true) await followService(context, service.ID, { isQuiet: flags.quiet === true });
+  if (flags.detach !== true) await followService(context, id, { isQuiet: flags.quiet === true });
 }
 
 async function rollBack(context: CliContext, name: string, flags: WaitFlags): Promise<void> {
@@ -115,13 +120,15 @@ async function scaleServices(context: CliContext, assignments: readonly string[]
   await forEachName(
     wanted.map(({ name }) => name),
     async (name) => {
-      const service = await getService(context.api, name);
-      if (service.Spec.Mode.Replicated === undefined)
-        throw new CommandFailure(EXIT.refused, `service ${name} is global: it has one task per node and cannot be scaled`);
       const replicas = wanted.find((entry) => entry.name === name)?.replicas ?? 0;
-      await postSpec(context.api, service, { ...service.Spec, Mode: { Replicated: { Replicas: replicas } } });
+      await editing(context.signal, async () => {
+        const service = await getService(context.api, name);
+        if (service.Spec.Mode.Replicated === undefined)
+          throw new CommandFailure(EXIT.refused, `service ${name} is global: it has one task per node and cannot be scaled`);
+        await postSpec(context.api, service, { ...service.Spec, Mode: { Replicated: { Replicas: replicas } } });
+        scaled.push(service.ID);
+      });
       print(`${name} scaled to ${replicas}`);
-      scaled.push(service.ID);
     },
   );
   if (flags.detach !== true) for (const id of scaled) await followService(context, id, { isQuiet: flags.quiet === true });

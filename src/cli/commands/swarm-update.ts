@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { action, type CliContext } from "../context.js";
+import { editing } from "../editing.js";
 import { collectExternalCa, EXTERNAL_CA_FLAG } from "../external-ca.js";
 import { print } from "../output.js";
 import { parseChoice } from "../quantities.js";
@@ -45,14 +46,17 @@ These are the settings of the swarm; limits of containers are changed by 'swarm 
     .action(action<[UpdateFlags]>(update));
 }
 
-async function update({ api }: CliContext, flags: UpdateFlags): Promise<void> {
-  const { Spec: before, Version } = await api.call<SwarmInfo>({ method: "GET", path: "/swarm" });
-  const wasLocked = isLocking(before);
-  const spec = { ...(await withSettings(before, flags)), ...changedPart(before, "EncryptionConfig", lockOf(flags)) };
-  const query = { version: String(Version.Index), ...(flags.rotateDataKeys === true ? { rotateDataKeys: "true" } : {}) };
-  await api.call({ method: "POST", path: "/swarm/update", query, body: spec });
+async function update({ api, signal }: CliContext, flags: UpdateFlags): Promise<void> {
+  let isLockedNow = false;
+  await editing(signal, async () => {
+    const { Spec: before, Version } = await api.call<SwarmInfo>({ method: "GET", path: "/swarm" });
+    const spec = { ...(await withSettings(before, flags)), ...changedPart(before, "EncryptionConfig", lockOf(flags)) };
+    isLockedNow = !isLocking(before) && isLocking(spec);
+    const query = { version: String(Version.Index), ...(flags.rotateDataKeys === true ? { rotateDataKeys: "true" } : {}) };
+    await api.call({ method: "POST", path: "/swarm/update", query, body: spec });
+  });
   print("Swarm updated.");
-  if (!wasLocked && isLocking(spec)) await showUnlockKey(api);
+  if (isLockedNow) await showUnlockKey(api);
 }
 
 function lockOf({ autolock }: UpdateFlags): SpecPart {

@@ -57,7 +57,7 @@ export class ClusterControl {
 
   #current(cluster: Cluster | undefined, request: UpdateCluster): Cluster {
     if (cluster === undefined) throw missing("cluster", "");
-    if (cluster.meta?.version !== request.version) throw outOfSequence();
+    if (cluster.meta?.version !== request.version) throw outOfSequence(request.version, cluster.meta?.version);
     return cluster;
   }
 }

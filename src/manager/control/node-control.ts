@@ -28,7 +28,7 @@ export class NodeControl {
     await this.#store.update((tx) => {
       const node = tx.nodes.get(nodeId);
       if (node === undefined) throw missing("node", nodeId);
-      if (node.meta?.version !== version) throw outOfSequence();
+      if (node.meta?.version !== version) throw outOfSequence(version, node.meta?.version);
       if (spec.role === "worker" && node.spec?.role === "manager") this.#assertMayDemote(tx, node);
       tx.update("node", { ...node, spec }, { isClientWrite: true });
     });

@@ -5,7 +5,7 @@ export function missing(kind: "service" | "node" | "cluster", id: string): Clust
   return new ClusterError("not_found", `${kind} ${id} not found`);
 }
 
-/** The object changed since the client read it. */
-export function outOfSequence(): ClusterError {
-  return new ClusterError("conflict", "update out of sequence");
+/** The object changed since the client read it. The text begins as docker's does: scripts look for it. */
+export function outOfSequence(given: number, current: number | undefined): ClusterError {
+  return new ClusterError("conflict", `update out of sequence: version ${given} was given, and ${current} is the current one`);
 }

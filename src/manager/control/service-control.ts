@@ -38,7 +38,7 @@ export class ServiceControl {
     await this.#store.update((tx) => {
       const service = tx.services.get(request.serviceId);
       if (service === undefined) throw missing("service", request.serviceId);
-      if (service.meta?.version !== request.version) throw outOfSequence();
+      if (service.meta?.version !== request.version) throw outOfSequence(request.version, service.meta?.version);
       const next = isRollback ? rolledBack(service, this.#clock.now()) : updated(service, request.spec, request.registryAuthSource);
       assertServiceSize(next);
       if (next.spec !== null) assertPortsAreFree(tx, service.id, next.spec);

@@ -7,6 +7,15 @@ import { CommandLineWorld } from "../../support/command-line-world.js";
 
 let world: CommandLineWorld;
 let into: string;
+/** In a process of its own, with this as its standard input. */
+const program = (args: readonly string[], input: string) =>
+  new Promise<{ code: number; stdout: string; stderr: string }>((done) => {
+    const command = ["dist/main/swarm.js", "-H", `unix://${join(world.folder, "s.sock")}`, ...args];
+    const child = execFile("node", command, { timeout: 20_000 }, (cause, stdout, stderr) =>
+      done({ code: cause === null ? 0 : Number(cause.code), stdout, stderr }),
+    );
+    child.stdin?.end(input);
+  });
 const backup = (path: string) => world.swarm("backup", "--passphrase-file", join(world.folder, "passphrase"), path);
 
 beforeEach(async () => {
@@ -25,6 +34,32 @@ test("the file is what the daemon sent", async () => {
   expect(await backup(join(into, "file"))).toBe(0);
   expect(world.seen.map(({ body }) => JSON.parse(body))).toEqual([{ Passphrase: "open sesame" }]);
   expect([readdirSync(into), readFileSync(join(into, "file"), "utf8")]).toEqual([["file"], "sealed"]);
+});
+
+test.each([
+  ["its first line", "open barley\nmore", { code: 0, stderr: "" }],
+  ["nothing", "", { code: 2, stderr: expect.stringMatching(/^swarm: a backup needs a passphrase: as the first line of standard input, or of the file/) }],
+])("without a file for the passphrase, standard input has it: %s", async (_what, input, expected) => {
+  world.answer("POST /swarm/backup", "sealed");
+  expect(await program(["backup", join(into, "file")], input)).toMatchObject(expected);
+  expect(world.seen.map(({ body }) => JSON.parse(body))).toEqual(expected.code === 0 ? [{ Passphrase: "open barley" }] : []);
+  world.seen.length = 0;
+  world.answer("POST /swarm/restore", '"node"');
+  writeFileSync(join(into, "sealed"), "sealed");
+  expect(await program(["restore", join(into, "sealed")], input)).toMatchObject(expected);
+  expect(world.seen.map(({ body }) => body)).toEqual(
+    expected.code === 0 ? ['{"Passphrase":"open barley","ListenAddr":"0.0.0.0:2377","AdvertiseAddr":""}\nsealed'] : [],
+  );
+});
+
+test("a dash is standard output, and standard input", async () => {
+  const file = ["--passphrase-file", join(world.folder, "passphrase")];
+  world.answer("POST /swarm/backup", "sealed");
+  expect(await program(["backup", ...file, "-"], "")).toEqual({ code: 0, stdout: "sealed", stderr: "" });
+  world.answer("POST /swarm/restore", '"node"');
+  expect(await program(["restore", ...file, "-"], "sealed")).toMatchObject({ code: 0 });
+  expect(world.seen.at(-1)?.body).toMatch(/\nsealed$/);
+  expect(await program(["restore", "-"], "sealed")).toMatchObject({ code: 2, stderr: expect.stringContaining("needs --passphrase-file") });
 });
 
 test("a file that cannot be written is named before the daemon is asked for anything", async () => {

@@ -1,6 +1,6 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { rotationOf } from "../../../src/cli/rotation.js";
 import { runCommandLine } from "../../../src/cli/program.js";
 import { CommandLineWorld } from "../../support/command-line-world.js";
@@ -81,6 +81,80 @@ describe("a command line", () => {
     world.out = "";
     expect(await swarm("node", "ls", "-q")).toBe(0);
     expect(world.out).toBe("n1\n");
+  });
+
+  test("says whether a node has what the swarm wants of its certificate", async () => {
+    const wanted = { TrustRoot: "pem", CertIssuerSubject: "s", CertIssuerPublicKey: "new" };
+    const node = (id: string, tls: object | undefined) => ({
+      ID: id,
+      Spec: { Availability: "active", Role: "worker", Labels: {} },
+      Description: { Hostname: id, Engine: { EngineVersion: "1" }, TLSInfo: tls },
+      Status: { State: "ready", Addr: "" },
+    });
+    answer("GET /nodes", [node("a", wanted), node("b", { ...wanted, CertIssuerPublicKey: "old" }), node("c", undefined)]);
+    answer("GET /info", { Swarm: { NodeID: "a", Cluster: { ID: "x", TLSInfo: wanted } } });
+    expect(await swarm("node", "ls", "--format", "{{.ID}} {{.TLSStatus}}")).toBe(0);
+    expect(world.out).toBe("a Ready\nb Needs Rotation\nc Unknown\n");
+  });
+
+  describe("when somebody else wrote in between", () => {
+    const stale = { message: "rpc error: code = Unknown desc = update out of sequence: version 7 was given, and 8 is the current one" };
+    const spec = { Name: "web", Labels: {}, TaskTemplate: { ContainerSpec: { Image: "bb:v1" } }, Mode: { Replicated: { Replicas: 1 } } };
+    const node = (index: number, labels: object) => ({ ID: "n1", Version: { Index: index }, Spec: { Role: "worker", Availability: "active", Labels: labels } });
+    /** The first update is refused; meanwhile the object is what `then` says. */
+    const refuseOnce = (route: string, then: () => void) =>
+      world.onSeen(({ method, url }) => {
+        if (`${method} ${url.replace(/^\/v1\.47/, "").replace(/\?.*/, "")}` !== route || !url.includes("version=7")) return;
+        answer(route, stale, 500);
+        then();
+      });
+    const updates = () => world.seen.filter(({ method }) => method === "POST").map(({ url, body }) => [/version=(\d+)/.exec(url)?.[1], JSON.parse(body)]);
+
+    test("labels are added to what the node is by then", async () => {
+      answer("GET /nodes/n1", node(7, {}));
+      refuseOnce("POST /nodes/n1/update", () => answer("GET /nodes/n1", node(8, { theirs: "1" })));
+      world.onSeen(({ url }) => void (url.includes("version=8") && answer("POST /nodes/n1/update", {})));
+      expect(await swarm("node", "update", "--label-add", "ours=1", "n1")).toBe(0);
+      expect(updates()).toMatchObject([
+        ["7", { Labels: { ours: "1" } }],
+        ["8", { Labels: { theirs: "1", ours: "1" } }],
+      ]);
+      expect([world.out, world.err]).toEqual(["n1\n", ""]);
+    });
+
+    test.each([
+      [["service", "scale", "-d", "web=3"], "web scaled to 3\n"],
+      [["service", "update", "-d", "--replicas", "3", "web"], "web\n"],
+    ])("%j changes what the service is by then", async (args, out) => {
+      answer("GET /services/web", { ID: "s1", Version: { Index: 7 }, Spec: spec });
+      refuseOnce("POST /services/s1/update", () =>
+        answer("GET /services/web", { ID: "s1", Version: { Index: 8 }, Spec: { ...spec, Labels: { theirs: "1" } } }),
+      );
+      world.onSeen(({ url }) => void (url.includes("version=8") && answer("POST /services/s1/update", {})));
+      expect(await swarm(...args)).toBe(0);
+      expect(updates()).toMatchObject([
+        ["7", {}],
+        ["8", { Labels: { theirs: "1" }, Mode: { Replicated: { Replicas: 3 } } }],
+      ]);
+      expect(world.out).toBe(out);
+    });
+
+    test("a rollback is not done again: it would undo what somebody else did", async () => {
+      answer("GET /services/web", { ID: "s1", Version: { Index: 7 }, Spec: spec });
+      answer("POST /services/s1/update", stale, 500);
+      expect(await swarm("service", "rollback", "-d", "web")).toBe(1);
+      expect(updates()).toHaveLength(1);
+      expect(world.err).toBe("swarm: update out of sequence: version 7 was given, and 8 is the current one\n");
+    });
+  });
+
+  test.each(["DOCKER_HOST", "SWARM_HOST"])("%s that is set to nothing is not set", async (name) => {
+    vi.stubEnv("DOCKER_HOST", undefined);
+    vi.stubEnv("SWARM_HOST", undefined);
+    vi.stubEnv(name, "");
+    expect(await runCommandLine(["node", "swarm", "version"], "1.2.3")).not.toBe(2);
+    expect(world.err).not.toContain('host ""');
+    vi.unstubAllEnvs();
   });
 
   test("puts what follows the image into the container", async () => {

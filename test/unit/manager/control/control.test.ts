@@ -152,7 +152,11 @@ describe("services", () => {
     const made = await service(cluster);
     const right = { serviceId: made.id, version: made.meta!.version, spec: serviceSpec() };
     const cases: readonly (readonly [Partial<UpdateService>, string, string])[] = [
-      [{ version: made.meta!.version - 1 }, "conflict", "update out of sequence"],
+      [
+        { version: made.meta!.version - 1 },
+        "conflict",
+        `update out of sequence: version ${made.meta!.version - 1} was given, and ${made.meta!.version} is the current one`,
+      ],
       [{ serviceId: "nope" }, "not_found", "service nope not found"],
       [{ spec: serviceSpec({ name: "other" }) }, "unimplemented", "renaming services is not supported"],
       [{ spec: serviceSpec({ mode: { type: "global", global: {} } }) }, "unimplemented", "service mode change is not allowed"],
@@ -195,7 +199,10 @@ describe("nodes", () => {
     const cluster = await world("n1");
     const reply = await cluster.manager.control.execute(update(cluster.node("n1"), { labels: { zone: "a" }, availability: "drain" }));
     expect(reply).toMatchObject({ type: "node", node: { spec: { labels: { zone: "a" }, availability: "drain" } } });
-    expect(await refused(cluster, update(cluster.node("n1"), {}, 1_000))).toEqual({ code: "conflict", message: "update out of sequence" });
+    expect(await refused(cluster, update(cluster.node("n1"), {}, 1_000))).toEqual({
+      code: "conflict",
+      message: expect.stringMatching(/^update out of sequence: version 1000 was given, and \d+ is the current one$/),
+    });
   });
 
   test("status writes in between do not make an update stale", async () => {
@@ -315,7 +322,7 @@ describe("the cluster", () => {
   });
 
   test.each<[string, Partial<UpdateCluster>, string, string]>([
-    ["a stale version", { version: 0 }, "conflict", "update out of sequence"],
+    ["a stale version", { version: 0 }, "conflict", "update out of sequence: version 0 was given, and 1 is the current one"],
     ["no spec", { spec: null }, "invalid_argument", "cluster spec must be given"],
     ["another name", { spec: { ...DEFAULT_CLUSTER_SPEC, name: "x" } }, "invalid_argument", 'modification of cluster name is not allowed: "x"'],
     [
