@@ -104,20 +104,38 @@ class JsonParser {
 
   void parseNumber(Json& value) {
     const size_t start = at_;
-    while (at_ < text_.size() && (isDigit(text_[at_]) || strchr("+-.eE", text_[at_]) != nullptr) && text_[at_] != '\0') at_++;
+    if (peek() == '-') at_++;
+    // No other digit follows a zero at the beginning.
+    if (peek() == '0') at_++;
+    else takeDigits();
+    if (peek() == '.') {
+      at_++;
+      takeDigits();
+    }
+    if (peek() == 'e' || peek() == 'E') {
+      at_++;
+      if (peek() == '+' || peek() == '-') at_++;
+      takeDigits();
+    }
     value.literal_ = text_.substr(start, at_ - start);
     value.kind_ = Json::Kind::number;
-    if (value.literal_.find_first_of("0123456789") == std::string::npos) refuse();
+  }
+
+  void takeDigits() {
+    if (!isDigit(peek())) refuse();
+    while (isDigit(peek())) at_++;
   }
 
   std::string parseString() {
     std::string out;
     at_++;
     for (;;) {
-      const size_t plain = text_.find_first_of("\"\\", at_);
-      if (plain == std::string_view::npos) refuse();
+      size_t plain = at_;
+      while (plain < text_.size() && text_[plain] != '"' && text_[plain] != '\\' && static_cast<unsigned char>(text_[plain]) >= 0x20) plain++;
       out.append(text_.substr(at_, plain - at_));
-      at_ = plain + 1;
+      at_ = plain;
+      if (plain == text_.size() || static_cast<unsigned char>(text_[plain]) < 0x20) refuse();
+      at_++;
       if (text_[plain] == '"') return out;
       parseEscape(out);
     }

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <sstream>
 
+#include "../base/cgroup-folder.h"
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../shim/cgroups.h"
@@ -115,6 +116,12 @@ CgroupPlan planCgroups(const std::string& id, const std::string& path, const Jso
   plan.groupSize = group.size();
   if (hierarchies.legacy.count("devices") == 0 && plan.groups.back().isUnified) plan.groups.back().deviceRules = deviceFilterRules(resources);
   return plan;
+}
+
+void requireUnused(const CgroupPlan& plan) {
+  for (const CgroupSettings& group : plan.groups) {
+    if (hasMembers(group.path)) failWith("cgroup " + group.path + " has processes: the container's end would be theirs", EBUSY);
+  }
 }
 
 void makeCgroups(CgroupPlan& plan) {

@@ -25,6 +25,9 @@ struct CgroupPlan {
  */
 CgroupPlan planCgroups(const std::string& id, const std::string& path, const Json& resources);
 
+/** Throws when somebody is in one of the groups, or below it: all in them are killed when the container is deleted. */
+void requireUnused(const CgroupPlan& plan);
+
 /** Makes the groups with their parents, and sets the limits. */
 void makeCgroups(CgroupPlan& plan);
 

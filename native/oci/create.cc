@@ -166,6 +166,7 @@ void createContainer(const ContainerStore& store, const CreateOptions& options) 
   const Spec spec = readSpec(options.bundle);
   Attempt attempt(store);
   CgroupPlan cgroups = planCgroups(store.id(), spec.cgroupsPath, spec.resources);
+  requireUnused(cgroups);
   attempt.owns(cgroups.groups);
   makeCgroups(cgroups);
   const SeccompFilter filter = compileSeccomp(spec.seccomp, options.programs);

@@ -33,7 +33,17 @@ bool flagOf(const Json& object, const char* name, const std::string& where) {
 
 int64_t numberOf(const Json& object, const char* name, const std::string& where, int64_t missing) {
   const Json& value = object[name];
-  return value.isNull() ? missing : strtoll(digitsOf(value, name, where).c_str(), nullptr, 10);
+  if (value.isNull()) return missing;
+  errno = 0;
+  const int64_t number = strtoll(digitsOf(value, name, where).c_str(), nullptr, 10);
+  if (errno != 0) refuse(where, name, "a whole number of 64 bits");
+  return number;
+}
+
+int64_t numberUpTo(const Json& object, const char* name, const std::string& where, int64_t missing, int64_t most) {
+  const int64_t number = numberOf(object, name, where, missing);
+  if (number < 0 || number > most) failWith(where + "." + name + " " + std::to_string(number) + " is not from 0 to " + std::to_string(most), EINVAL);
+  return number;
 }
 
 uint32_t idOf(const std::string& digits, const std::string& what) {
@@ -46,7 +56,13 @@ uint32_t idOf(const std::string& digits, const std::string& what) {
   return static_cast<uint32_t>(number);
 }
 
-uint64_t limitOf(const Json& object, const char* name, const std::string& where) { return strtoull(digitsOf(object[name], name, where).c_str(), nullptr, 10); }
+uint64_t limitOf(const Json& object, const char* name, const std::string& where) {
+  const std::string& digits = digitsOf(object[name], name, where);
+  errno = 0;
+  const uint64_t number = strtoull(digits.c_str(), nullptr, 10);
+  if (errno != 0 || digits[0] == '-') refuse(where, name, "a whole number of 64 bits that is not negative");
+  return number;
+}
 
 const std::vector<Json>& itemsOf(const Json& object, const char* name, const std::string& where) {
   const Json& value = object[name];

@@ -8,6 +8,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <climits>
+#include <optional>
+
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../shim/child.h"
@@ -17,6 +21,8 @@ namespace {
 
 /** Of one without a timeout: nobody waits for ever. */
 constexpr int64_t TIMEOUT_S = 3600;
+/** What poll(2) takes: 24 days. */
+constexpr int64_t TIMEOUT_MAX_S = INT_MAX / 1000;
 
 Fd fileOf(const std::string& text) {
   Fd file(check(memfd_create("state", MFD_CLOEXEC), "make a file in memory"));
@@ -54,7 +60,8 @@ void runHook(const Json& hook, const std::string& where, const std::string& stat
   if (path.empty() || path[0] != '/') failWith(where + ".path \"" + path + "\" is not absolute", EINVAL);
   const auto args = textsOf(hook, "args", where);
   const auto env = textsOf(hook, "env", where);
-  const int64_t timeout = numberOf(hook, "timeout", where, TIMEOUT_S);
+  const int64_t timeout = std::min(numberOf(hook, "timeout", where, TIMEOUT_S), TIMEOUT_MAX_S);
+  if (timeout <= 0) failWith(where + ".timeout " + std::to_string(timeout) + " is not greater than 0", EINVAL);
   const Fd input = fileOf(state);
   const Fd words = fileOf("");
   const pid_t process = check(fork(), "fork");
@@ -73,4 +80,16 @@ void runHook(const Json& hook, const std::string& where, const std::string& stat
 
 void runHooks(const Json& hooks, const char* point, const std::string& state) {
   for (const Json& hook : itemsOf(hooks, point, "hooks")) runHook(hook, std::string("hooks.") + point, state);
+}
+
+void runAllHooks(const Json& hooks, const char* point, const std::string& state) {
+  std::optional<Failure> first;
+  for (const Json& hook : itemsOf(hooks, point, "hooks")) {
+    try {
+      runHook(hook, std::string("hooks.") + point, state);
+    } catch (const Failure& failure) {
+      if (!first) first = failure;
+    }
+  }
+  if (first) throw Failure(*first);
 }

@@ -6,8 +6,8 @@
 #include <unistd.h>
 
 #include <cstdlib>
-#include <sstream>
 
+#include "../base/cgroup-folder.h"
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../shim/child.h"
@@ -32,12 +32,7 @@ std::vector<std::string> groupsOf(const Json& container) {
 }
 
 void signalAll(const Json& container, int number) {
-  for (const std::string& path : groupsOf(container)) {
-    std::istringstream members(readRegularFile(path + "/cgroup.procs", 1U << 20).value_or(""));
-    for (pid_t process; members >> process;) {
-      if (kill(process, number) < 0 && errno != ESRCH) fail("signal", std::to_string(process));
-    }
-  }
+  for (const std::string& path : groupsOf(container)) signalMembers(path, number);
 }
 
 void awaitEnd(const Fd& process) {
@@ -91,7 +86,7 @@ void deleteContainer(const ContainerStore& store, bool isForced) {
   removeWithParents(groupsOf(container));
   const std::string state = store.stateOf(container).write();
   store.remove();
-  runHooks(container["hooks"], "poststop", state);
+  runAllHooks(container["hooks"], "poststop", state);
 }
 
 Json describeFeatures() {

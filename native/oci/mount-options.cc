@@ -3,6 +3,8 @@
 #include <linux/mount.h>
 #include <sys/mount.h>
 
+#include <algorithm>
+
 namespace {
 
 /** An option with its flag of mount(2), and its attribute of mount_setattr(2) where it is one of the mount alone. */
@@ -64,14 +66,16 @@ void put(unsigned long& set, unsigned long& cleared, unsigned long attribute, bo
   }
 }
 
+/** On what is mounted anew there is nothing below: there all of it is the mount itself. */
 bool takeFlag(OciMount& mount, const std::string& word) {
   for (const Option& option : OPTIONS) {
-    if (word == option.name) {
+    const bool isRecursive = word[0] == 'r' && word.substr(1) == option.name && (option.attribute != 0 || option.flag == MS_RELATIME);
+    if (word == option.name || (isRecursive && !mount.isBind)) {
       mount.flags = option.isCleared ? mount.flags & ~option.flag : mount.flags | option.flag;
       if (option.attribute != 0 || option.flag == MS_RELATIME) put(mount.attributes, mount.cleared, option.attribute, option.isCleared);
       return true;
     }
-    if (word[0] == 'r' && word.substr(1) == option.name && (option.attribute != 0 || option.flag == MS_RELATIME)) {
+    if (isRecursive) {
       put(mount.recursiveAttributes, mount.recursiveCleared, option.attribute, option.isCleared);
       return true;
     }
@@ -97,10 +101,10 @@ unsigned long propagationFlag(const std::string& word) {
 }
 
 void takeOptions(OciMount& mount, const std::vector<std::string>& options) {
-  mount.isBind = mount.type == "bind";
+  const auto isBinding = [](const std::string& word) { return word == "bind" || word == "rbind"; };
+  mount.isBind = mount.type == "bind" || std::any_of(options.begin(), options.end(), isBinding);
   for (const std::string& word : options) {
-    if (word == "bind" || word == "rbind") {
-      mount.isBind = true;
+    if (isBinding(word)) {
       mount.isRecursive = word == "rbind";
     } else if (!takeFlag(mount, word) && !takePropagation(mount, word)) {
       if (!mount.data.empty()) mount.data += ',';

@@ -15,6 +15,7 @@ void takeMemory(Limits& limits, const Json& memory) {
   const std::string where = "linux.resources.memory";
   const auto number = [&](const char* name) { return numberOf(memory, name, where, 0); };
   const int64_t limit = number("limit"), swap = number("swap"), reservation = number("reservation"), tcp = number("kernelTCP");
+  if (swap > 0 && (limit <= 0 || swap < limit)) failWith(where + ".swap, which counts memory too, needs a limit of memory that is not above it", EINVAL);
   if (limit != 0) limits.set({"memory", "memory.limit_in_bytes", decimal(limit), "memory.max", orMax(limit)});
   if (reservation != 0) limits.set({"memory", "memory.soft_limit_in_bytes", decimal(reservation), "memory.low", orMax(reservation)});
   // Version 1 limits both together, version 2 swap alone.
@@ -31,7 +32,7 @@ void takeCpu(Limits& limits, const Json& cpu) {
   const auto number = [&](const char* name) { return numberOf(cpu, name, where, 0); };
   const int64_t shares = number("shares"), quota = number("quota"), period = number("period"), burst = number("burst");
   // The OCI runtimes' conversion of [2, 262144] to [1, 10000].
-  if (shares != 0) limits.set({"cpu", "cpu.shares", decimal(shares), "cpu.weight", decimal(1 + (std::max<int64_t>(shares, 2) - 2) * 9999 / 262142)});
+  if (shares != 0) limits.set({"cpu", "cpu.shares", decimal(shares), "cpu.weight", decimal(1 + (std::clamp<int64_t>(shares, 2, 262144) - 2) * 9999 / 262142)});
   if (limits.isLegacy("cpu")) {
     if (period != 0) limits.set({"cpu", "cpu.cfs_period_us", decimal(period), "", ""});
     if (quota != 0) limits.set({"cpu", "cpu.cfs_quota_us", decimal(quota), "", ""});
@@ -48,7 +49,7 @@ void takeCpu(Limits& limits, const Json& cpu) {
 }
 
 /** Weights from 10 to 1000 are from 1 to 10000 in the cost model of version 2, which is used where the bfq scheduler is not. */
-std::string costWeight(int64_t weight) { return decimal(1 + (std::max<int64_t>(weight, 10) - 10) * 9999 / 990); }
+std::string costWeight(int64_t weight) { return decimal(1 + (std::clamp<int64_t>(weight, 10, 1000) - 10) * 9999 / 990); }
 
 void takeWeights(Limits& limits, const Json& io, const std::string& where) {
   const auto set = [&](const std::string& device, int64_t weight) {

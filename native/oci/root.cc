@@ -101,9 +101,9 @@ void mountAnew(int root, const OciMount& mount) {
   if (!isSystems) refuseProc(target, mount);
   const std::string source = mount.source.empty() ? mount.type : mount.source;
   check(::mount(source.c_str(), pathOf(target.get()).c_str(), mount.type.c_str(), mount.flags, mount.data.c_str()), "mount " + mount.type + " at", mount.destination);
-  if (mount.propagation == 0 && mount.recursiveAttributes == 0) return;
+  if (mount.propagation == 0) return;
   const Fd mounted = isSystems ? openPlainDirectory(root, mount.destination) : openInRoot(root, mount.destination, NodeKind::directory);
-  if (mount.propagation != 0) setPropagation(mounted.get(), mount.propagation, mount.isPropagationRecursive, mount.destination);
+  setPropagation(mounted.get(), mount.propagation, mount.isPropagationRecursive, mount.destination);
 }
 
 void mountOne(int root, const OciMount& mount, const CgroupPlan& cgroups) {
@@ -128,13 +128,7 @@ void makeDevices(int root, const Spec& spec) {
   const Fd dev = openPlainDirectory(root, "dev");
   const mode_t mask = umask(0);
   makeUsualDevices(dev.get(), isBound);
-  const auto& devices = spec.process.settings.devices;
-  for (size_t index = 0; index < devices.size(); index++) {
-    makeDevice(dev.get(), devices[index], isBound);
-    const auto& [user, group] = spec.deviceOwners[index];
-    if (isBound || (user == 0 && group == 0)) continue;
-    check(fchownat(dev.get(), devices[index].name.c_str(), user, group, AT_SYMLINK_NOFOLLOW), "give away /dev", devices[index].name);
-  }
+  for (const DeviceSettings& device : spec.process.settings.devices) makeDevice(dev.get(), device, isBound);
   umask(mask);
 }
 

@@ -61,7 +61,11 @@ void ListenerDelivery::deliver(pid_t process, int number, const Json& state) con
 std::string awaitExecution(const Fd& process, const std::function<void(int)>& onListener) {
   std::string text;
   char part[512];
-  for (ssize_t count; (count = retry([&] { return read(process.get(), part, sizeof part); })) > 0;) {
+  for (;;) {
+    const ssize_t count = retry([&] { return read(process.get(), part, sizeof part); });
+    // One that ended without having read our answer: no program was executed.
+    if (count < 0) fail("read from", "the container's process");
+    if (count == 0) return text;
     text.append(part, static_cast<size_t>(count));
     const size_t end = text.find('\n');
     if (text[0] != OFFER || end == std::string::npos) continue;
@@ -69,5 +73,4 @@ std::string awaitExecution(const Fd& process, const std::function<void(int)>& on
     text.erase(0, end + 1);
     writeOnce(process.get(), "+", "answer the container's process");
   }
-  return text;
 }

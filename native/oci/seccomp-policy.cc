@@ -117,14 +117,18 @@ SeccompFilter compileSeccomp(const Json& seccomp, const std::string& folder) {
   const std::string program = folder + "/swarm-seccomp";
   const Fd policy = memoryFile(policyOf(seccomp));
   const Fd filter = memoryFile("");
+  const Fd words = memoryFile("");
   const pid_t process = check(fork(), "fork");
   if (process == 0) {
-    if (dup2(policy.get(), 0) < 0 || dup2(filter.get(), 1) < 0) _exit(126);
+    if (dup2(policy.get(), 0) < 0 || dup2(filter.get(), 1) < 0 || dup2(words.get(), 2) < 0) _exit(126);
     execl(program.c_str(), program.c_str(), static_cast<char*>(nullptr));
     _exit(127);
   }
   int status = 0;
   check(retry([&] { return waitpid(process, &status, 0); }), "wait for", program);
-  if (status != 0) failWith("linux.seccomp cannot be compiled by " + program);
+  if (status != 0) {
+    const std::string reason = readAll(words);
+    failWith("linux.seccomp cannot be compiled by " + program + ": " + (reason.empty() ? "it ended with status " + std::to_string(status) : reason.substr(0, reason.find('\n'))));
+  }
   return SeccompFilter::ofProgram(readAll(filter), flagsOf(seccomp));
 }

@@ -16,6 +16,14 @@
 namespace {
 
 constexpr size_t CONFIG_SIZE_MAX = 16U << 20;
+/** As the kernel counts devices. */
+constexpr int64_t MAJOR_MAX = (1 << 12) - 1;
+constexpr int64_t MINOR_MAX = (1 << 20) - 1;
+constexpr unsigned MODE_MAX = 07777;
+/** Some write the kind of the file with its mode. */
+constexpr int64_t FILE_MODE_MAX = S_IFMT | MODE_MAX;
+/** The highest number means "no change" to the kernel. */
+constexpr int64_t ID_MAX = UINT32_MAX - 1LL;
 
 uint64_t capabilitySet(const Json& capabilities, const char* name, const std::string& where) {
   uint64_t set = 0;
@@ -57,7 +65,7 @@ void parseRlimits(std::vector<RlimitSettings>& limits, const Json& process, cons
 std::vector<IdRange> parseRanges(const Json& linux_, const char* name) {
   std::vector<IdRange> ranges;
   for (const Json& range : itemsOf(linux_, name, "linux")) {
-    const auto part = [&](const char* key) { return static_cast<uint32_t>(numberOf(range, key, std::string("linux.") + name, 0)); };
+    const auto part = [&](const char* key) { return static_cast<uint32_t>(numberUpTo(range, key, std::string("linux.") + name, 0, UINT32_MAX)); };
     ranges.push_back({part("containerID"), part("hostID"), part("size")});
   }
   return ranges;
@@ -88,9 +96,9 @@ void parseDevices(Spec& spec, const Json& linux_) {
     const std::string type = textOf(item, "type", "linux.devices");
     if (path.compare(0, 5, "/dev/") != 0 || path.find("..") != std::string::npos) failWith("linux.devices has the path \"" + path + "\", which is not below /dev", EINVAL);
     if (type != "c" && type != "u" && type != "b") failWith("linux.devices has the type \"" + type + "\" for " + path + ", which is not c, u or b", EINVAL);
-    const auto part = [&](const char* key, int64_t missing) { return static_cast<unsigned>(numberOf(item, key, "linux.devices", missing)); };
-    spec.deviceOwners.emplace_back(part("uid", 0), part("gid", 0));
-    spec.process.settings.devices.push_back({path.substr(5), type == "b", part("major", 0), part("minor", 0), part("fileMode", 0666)});
+    const auto part = [&](const char* key, int64_t missing, int64_t most) { return static_cast<unsigned>(numberUpTo(item, key, "linux.devices", missing, most)); };
+    spec.process.settings.devices.push_back({path.substr(5), type == "b", part("major", 0, MAJOR_MAX), part("minor", 0, MINOR_MAX), part("fileMode", 0666, FILE_MODE_MAX) & MODE_MAX,
+                                             part("uid", 0, ID_MAX), part("gid", 0, ID_MAX)});
   }
 }
 
@@ -153,7 +161,7 @@ void parseLinux(Spec& spec, const Json& linux_) {
   spec.process.personality = parsePersonality(linux_["personality"]);
 }
 
-std::vector<OciMount> parseMounts(const Json& config) {
+std::vector<OciMount> parseMounts(const Json& config, const std::string& bundle) {
   std::vector<OciMount> mounts;
   for (const Json& item : itemsOf(config, "mounts", "config")) {
     OciMount mount;
@@ -162,6 +170,7 @@ std::vector<OciMount> parseMounts(const Json& config) {
     mount.source = textOf(item, "source", "mounts");
     if (mount.destination.empty() || mount.destination[0] != '/') failWith("mounts has the destination \"" + mount.destination + "\", which is not absolute", EINVAL);
     takeOptions(mount, textsOf(item, "options", "mounts"));
+    if (mount.isBind && !mount.source.empty() && mount.source[0] != '/') mount.source = bundle + "/" + mount.source;
     mounts.push_back(std::move(mount));
   }
   return mounts;
@@ -189,11 +198,11 @@ ProcessSettings parseProcess(const Json& process, const std::string& where) {
   if (!process["oomScoreAdj"].isNull()) settings.oomScoreAdj = std::to_string(numberOf(process, "oomScoreAdj", where, 0));
   else settings.oomScoreAdj.clear();
   settings.terminal.isTerminal = flagOf(process, "terminal", where);
-  settings.terminal.rows = static_cast<unsigned short>(numberOf(process["consoleSize"], "height", where + ".consoleSize", 0));
-  settings.terminal.columns = static_cast<unsigned short>(numberOf(process["consoleSize"], "width", where + ".consoleSize", 0));
+  settings.terminal.rows = static_cast<unsigned short>(numberUpTo(process["consoleSize"], "height", where + ".consoleSize", 0, UINT16_MAX));
+  settings.terminal.columns = static_cast<unsigned short>(numberUpTo(process["consoleSize"], "width", where + ".consoleSize", 0, UINT16_MAX));
   parseRlimits(settings.rlimits, process, where);
   parsed.identity = parseUser(process["user"], where + ".user");
-  parsed.umask = static_cast<int>(numberOf(process["user"], "umask", where + ".user", -1));
+  if (!process["user"]["umask"].isNull()) parsed.umask = static_cast<int>(numberUpTo(process["user"], "umask", where + ".user", 0, MODE_MAX));
   parsed.capabilities = parseCapabilities(process["capabilities"], where + ".capabilities");
   parsed.attributes = parseAttributes(process, where);
   return parsed;
@@ -216,7 +225,7 @@ Spec readSpec(const std::string& bundle) {
   if (root.empty()) failWith("root.path is missing", EINVAL);
   spec.root = root[0] == '/' ? root : bundle + "/" + root;
   settings.isRootReadOnly = flagOf(config["root"], "readonly", "root");
-  spec.mounts = parseMounts(config);
+  spec.mounts = parseMounts(config, bundle);
   parseLinux(spec, config["linux"]);
   spec.hooks = config["hooks"];
   spec.annotations = config["annotations"];

@@ -53,8 +53,6 @@ struct Spec {
   SeccompListener listener;
   /** SELinux label of what is mounted for the container; empty is none. */
   std::string mountLabel;
-  /** Of the devices in `process.settings`, in their order. */
-  std::vector<std::pair<uid_t, gid_t>> deviceOwners;
   Json hooks;
   Json annotations;
   std::string version;

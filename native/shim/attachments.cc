@@ -1,25 +1,19 @@
 #include "attachments.h"
 
 #include <sys/socket.h>
-#include <time.h>
 #include <unistd.h>
 
 #include <algorithm>
 
 #include "../base/error.h"
 #include "../base/file.h"
+#include "../base/monotonic.h"
 
 namespace {
 
 constexpr uint64_t PATIENCE_NS = 30ULL * 1000000000ULL;
 constexpr uint64_t CLOSING_NS = 2ULL * 1000000000ULL;
 constexpr size_t PART_SIZE = 16384;
-
-uint64_t monotonicNs() {
-  timespec now = {};
-  clock_gettime(CLOCK_MONOTONIC, &now);
-  return static_cast<uint64_t>(now.tv_sec) * 1000000000ULL + static_cast<uint64_t>(now.tv_nsec);
-}
 
 std::string frameHead(StreamKind kind, size_t size) {
   std::string head(8, '\0');

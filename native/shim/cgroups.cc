@@ -1,14 +1,13 @@
 #include "cgroups.h"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/stat.h>
 #include <time.h>
 
 #include <cstdlib>
-#include <cstring>
 
+#include "../base/cgroup-folder.h"
 #include "../base/error.h"
 #include "../base/file.h"
 #include "device-filter.h"
@@ -47,37 +46,18 @@ void dropPageCache(const std::string& path) {
 
 /** Probes of the container's health have a group inside of it, and privileged programs may have made more. */
 void removeInnerGroups(const std::string& path) {
-  DIR* const folder = opendir(path.c_str());
-  if (folder == nullptr) return;
-  while (const dirent* entry = readdir(folder)) {
-    if (entry->d_type != DT_DIR || entry->d_name[0] == '.') continue;
-    const std::string inner = path + "/" + entry->d_name;
+  for (const std::string& inner : groupsBelow(path)) {
     removeInnerGroups(inner);
     // What cannot go keeps the outer one, which is seen there.
     if (rmdir(inner.c_str()) < 0) continue;
   }
-  closedir(folder);
-}
-
-/** Whether there was anybody. */
-bool killOnce(const std::string& path) {
-  const auto text = readRegularFile(path + "/cgroup.procs", 1U << 20);
-  if (!text || text->empty()) return false;
-  for (const char* at = text->c_str(); *at != '\0';) {
-    char* end = nullptr;
-    const long process = strtol(at, &end, 10);
-    // One that has ended since then is what is wanted.
-    if (process > 0 && kill(static_cast<pid_t>(process), SIGKILL) < 0 && errno != ESRCH) fail("kill process", std::to_string(process));
-    at = *end == '\n' ? end + 1 : end + strlen(end);
-  }
-  return true;
 }
 
 }  // namespace
 
 void killMembers(const std::vector<std::string>& paths) {
   for (const std::string& path : paths) {
-    for (int attempt = 0; attempt < 1000 && killOnce(path); attempt++) {
+    for (int attempt = 0; attempt < 1000 && signalMembers(path, SIGKILL); attempt++) {
       const timespec pause = {0, 1000000};
       nanosleep(&pause, nullptr);
     }

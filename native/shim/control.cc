@@ -10,12 +10,14 @@ namespace {
 
 constexpr size_t CALLERS_MAX = 16;
 constexpr size_t LINE_SIZE_MAX = 128;
+constexpr int RETRY_MS = 1000;
 
 }  // namespace
 
-void Control::watch(std::vector<pollfd>& list) const {
-  if (callers_.size() < CALLERS_MAX) list.push_back({listener_.get(), POLLIN, 0});
+int Control::watch(std::vector<pollfd>& list) const {
+  if (callers_.size() < CALLERS_MAX && !isHeldUp_) list.push_back({listener_.get(), POLLIN, 0});
   for (const Caller& caller : callers_) list.push_back({caller.socket.get(), POLLIN, 0});
+  return isHeldUp_ ? RETRY_MS : -1;
 }
 
 void Control::serve() {
@@ -31,6 +33,7 @@ void Control::setState(std::string line) {
 void Control::accept() {
   while (callers_.size() < CALLERS_MAX) {
     Fd socket(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    isHeldUp_ = !socket && errno != EAGAIN && errno != EINTR && errno != ECONNABORTED;
     if (!socket) return;
     countSeen_++;
     Caller caller = {std::move(socket), ""};

@@ -28,9 +28,9 @@ class Control {
   };
   Control(Fd listener, Commands commands) : listener_(std::move(listener)), commands_(std::move(commands)) {}
 
-  /** Adds what is to be watched. */
-  void watch(std::vector<pollfd>& list) const;
-  /** Accepts, reads and answers; to be called when one of them is ready. */
+  /** Adds what is to be watched; returns after how many milliseconds `serve` is to be called at the latest (-1: never). */
+  int watch(std::vector<pollfd>& list) const;
+  /** Accepts, reads and answers. */
   void serve();
   /** Callers that came, those who have left too. */
   size_t countSeen() const { return countSeen_; }
@@ -55,4 +55,6 @@ class Control {
   std::string state_;
   std::list<Caller> callers_;
   size_t countSeen_ = 0;
+  /** Somebody waits who cannot be let in for lack of descriptors: the listener is not watched meanwhile, since it would be ready all the time. */
+  bool isHeldUp_ = false;
 };

@@ -41,22 +41,29 @@ void mountBelow(const Fd& dev, const char* name, const char* type, unsigned long
   check(mount(type, pathOf(target.get()).c_str(), type, flags, data), "mount /dev", name);
 }
 
-/** The host's own node, where the kernel lets nobody make one: in a user namespace. */
-void bindDevice(int dev, const std::string& name) {
-  const Fd target(check(openat(dev, name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0666), "create /dev", name));
+/** The host's own node, where the kernel lets nobody make one: in a user namespace. `folder` is where it comes to be. */
+void bindDevice(int folder, const std::string& name) {
+  const std::string own = name.substr(name.rfind('/') + 1);
+  const Fd target(check(openat(folder, own.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_NOFOLLOW | O_CLOEXEC, 0666), "create /dev", name));
   check(mount(("/dev/" + name).c_str(), pathOf(target.get()).c_str(), nullptr, MS_BIND, nullptr), "bind mount /dev", name);
+}
+
+/** The folder of a device, made if need be. Where nothing is mounted at /dev it is the image's, and so are the links in it: none is followed. */
+Fd openFolderOf(int dev, const std::string& name) {
+  const size_t slash = name.rfind('/');
+  return openPlainDirectory(dev, slash == std::string::npos ? "" : name.substr(0, slash));
 }
 
 }  // namespace
 
 void makeDevice(int dev, const DeviceSettings& device, bool isBound) {
-  for (size_t slash = device.name.find('/'); slash != std::string::npos; slash = device.name.find('/', slash + 1)) {
-    const std::string folder = device.name.substr(0, slash);
-    if (mkdirat(dev, folder.c_str(), 0755) < 0 && errno != EEXIST) fail("create directory /dev", folder);
-  }
-  if (isBound) return bindDevice(dev, device.name);
+  const Fd folder = openFolderOf(dev, device.name);
+  if (isBound) return bindDevice(folder.get(), device.name);
+  const std::string own = device.name.substr(device.name.rfind('/') + 1);
   const mode_t mode = (device.isBlock ? S_IFBLK : S_IFCHR) | static_cast<mode_t>(device.mode);
-  if (mknodat(dev, device.name.c_str(), mode, makedev(device.major, device.minor)) < 0 && errno != EEXIST) fail("create device /dev", device.name);
+  if (mknodat(folder.get(), own.c_str(), mode, makedev(device.major, device.minor)) < 0 && errno != EEXIST) fail("create device /dev", device.name);
+  if (device.user == 0 && device.group == 0) return;
+  check(fchownat(folder.get(), own.c_str(), device.user, device.group, AT_SYMLINK_NOFOLLOW), "give away /dev", device.name);
 }
 
 void makeUsualDevices(int dev, bool isBound) {

@@ -13,6 +13,14 @@
 namespace {
 
 constexpr size_t RESERVED_SIZE = 1024;
+/** Of a reason that fits into it, though each of its bytes be written as six. */
+constexpr size_t SHORT_REASON_SIZE = 150;
+
+std::string failureText(const std::string& reason) {
+  std::string text = "{\"error\":\"";
+  appendJson(text, reason);
+  return text + "\"}";
+}
 
 }  // namespace
 
@@ -24,19 +32,26 @@ ExitRecord::ExitRecord(const std::string& folder) : folder_(folder) {
   unlink((folder + "/exit").c_str());
 }
 
-void ExitRecord::publish(std::string text) {
-  if (!file_) return;
+bool ExitRecord::publish(std::string text) {
+  if (!file_) return true;
   try {
     store(std::move(text));
+    return true;
   } catch (const Failure&) {
     // The daemon hears it from the socket all the same; one that is not there reads no record, and reports the status as unknown.
+    return false;
   }
 }
 
 void ExitRecord::store(std::string text) {
   // White space after the value is valid JSON.
   if (text.size() < RESERVED_SIZE) text.resize(RESERVED_SIZE, ' ');
-  if (pwrite(file_.get(), text.data(), text.size(), 0) < 0) fail("write", folder_ + "/exit.new");
+  for (size_t at = 0; at < text.size();) {
+    const ssize_t written = retry([&] { return pwrite(file_.get(), text.data() + at, text.size() - at, static_cast<off_t>(at)); });
+    if (written < 0) fail("write", folder_ + "/exit.new");
+    at += static_cast<size_t>(written);
+  }
+  check(ftruncate(file_.get(), static_cast<off_t>(text.size())), "cut", folder_ + "/exit.new");
   check(fdatasync(file_.get()), "sync", folder_ + "/exit.new");
   check(rename((folder_ + "/exit.new").c_str(), (folder_ + "/exit").c_str()), "rename", folder_ + "/exit.new");
   check(fsync(openFile(folder_, O_RDONLY | O_DIRECTORY).get()), "sync", folder_);
@@ -51,10 +66,9 @@ std::string ExitRecord::writeExit(const Exit& exit, pid_t process, uint64_t star
 }
 
 std::string ExitRecord::writeFailure(const std::string& reason) {
-  std::string text = "{\"error\":\"";
-  appendJson(text, reason);
-  text += "\"}";
-  publish(text);
+  const std::string text = failureText(reason);
+  // A disk that is full has room for what was reserved, and no more.
+  if (!publish(text)) publish(failureText(reason.substr(0, SHORT_REASON_SIZE) + "…"));
   return text;
 }
 

@@ -25,7 +25,8 @@ class ExitRecord {
   std::string writeFailure(const std::string& reason);
 
  private:
-  void publish(std::string text);
+  /** False when it could not be kept. */
+  bool publish(std::string text);
   void store(std::string text);
 
   std::string folder_;

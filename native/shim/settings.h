@@ -68,6 +68,8 @@ struct DeviceSettings {
   unsigned major;
   unsigned minor;
   unsigned mode;
+  uid_t user = 0;
+  gid_t group = 0;
 };
 
 /** How the program's standard streams are made. */

@@ -18,6 +18,7 @@
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../base/json-text.h"
+#include "../base/monotonic.h"
 #include "../base/pass-descriptor.h"
 #include "../netlink/links.h"
 #include "bundle.h"
@@ -59,6 +60,9 @@ struct Belongings {
   bool isAmongOthers = false;
 };
 
+/** Of two times to wait, where -1 is for ever. */
+int sooner(int oneMs, int otherMs) { return oneMs < 0 || (otherMs >= 0 && otherMs < oneMs) ? otherMs : oneMs; }
+
 class Shim {
  public:
   Shim(Belongings belongings, const Settings& settings, Fd& listener)
@@ -73,12 +77,12 @@ class Shim {
 
   /** Those who asked to be attached before the start shall miss nothing, nor who asked for a program whose end is recorded nowhere. */
   void awaitCallers(unsigned attachers, bool isRecorded) {
-    const uint64_t deadline = nowNs() + ATTACH_NS;
+    const uint64_t deadline = monotonicNs() + ATTACH_NS;
     const size_t callers = isRecorded ? attachers : attachers + 1;
-    while ((attachments_.countSeen() < attachers || control_.countSeen() < callers) && nowNs() < deadline) {
+    while ((attachments_.countSeen() < attachers || control_.countSeen() < callers) && monotonicNs() < deadline) {
       std::vector<pollfd> list;
       control_.watch(list);
-      if (poll(list.data(), list.size(), 1000) > 0) control_.serve();
+      if (poll(list.data(), list.size(), 1000) >= 0) control_.serve();
     }
   }
 
@@ -93,8 +97,8 @@ class Shim {
   void run() {
     while (!status_) turn(-1);
     for (std::optional<OutputStream>* stream : {&output_, &errors_}) takeRest(*stream);
-    const uint64_t deadline = nowNs() + DRAIN_MS * 1000000ULL;
-    while ((output_ || errors_) && nowNs() < deadline) turn(DRAIN_MS);
+    const uint64_t deadline = monotonicNs() + DRAIN_MS * 1000000ULL;
+    while ((output_ || errors_) && monotonicNs() < deadline) turn(DRAIN_MS);
   }
 
   void finish() {
@@ -189,10 +193,10 @@ class Shim {
     if (isReading && output_) add(output_->fd());
     if (isReading && errors_) add(errors_->fd());
     const size_t controlFrom = list.size();
-    control_.watch(list);
+    const int controlMs = control_.watch(list);
     const size_t controlTo = list.size();
     const int attachmentsMs = attachments_.watch(list);
-    if (poll(list.data(), list.size(), attachmentsMs < 0 || (timeoutMs >= 0 && timeoutMs < attachmentsMs) ? timeoutMs : attachmentsMs) < 0) return;
+    if (poll(list.data(), list.size(), sooner(timeoutMs, sooner(controlMs, attachmentsMs))) < 0) return;
     const auto isReady = [&](int fd) {
       for (const pollfd& entry : list) {
         if (entry.fd == fd) return entry.revents != 0;
@@ -205,7 +209,7 @@ class Shim {
     if (errors_ && isReady(errors_->fd()) && !errors_->drain(log(), attachments_)) errors_.reset();
     attachments_.serve();
     const auto isAsked = [](const pollfd& entry) { return entry.revents != 0; };
-    if (std::any_of(list.data() + controlFrom, list.data() + controlTo, isAsked)) control_.serve();
+    if (controlMs >= 0 || std::any_of(list.data() + controlFrom, list.data() + controlTo, isAsked)) control_.serve();
     if (!status_ && isReady(child_->processFd.get())) reap();
   }
 

@@ -59,7 +59,8 @@ Fd listenAt(const std::string& path) {
   unlink(path.c_str());
   Fd listener(check(socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket"));
   check(bind(listener.get(), reinterpret_cast<sockaddr*>(&address), sizeof address), "bind", path);
-  check(listen(listener.get(), 8), "listen", path);
+  // The daemon's connections do not wait for their turn: whoever is beyond this number is turned away.
+  check(listen(listener.get(), SOMAXCONN), "listen", path);
   return listener;
 }
 
@@ -95,6 +96,8 @@ void serveSpawner(Fd daemon, const std::vector<std::string>& cgroupFiles) {
   signal(SIGCHLD, SIG_IGN);  // The kernel reaps shims.
   umask(0077);
   check(fcntl(daemon.get(), F_SETFD, FD_CLOEXEC), "fcntl");
+  // What the daemon was started with would be open for as long as a container lives.
+  check(close_range(static_cast<unsigned>(daemon.get()) + 1, ~0U, 0), "close descriptors");
   std::string request;
   while (readRequest(daemon.get(), request)) {
     std::string id;

@@ -69,6 +69,13 @@ test("who attaches before the start misses nothing, in both directions, and ends
   expect(await world.output(id)).toContain("input\n");
 });
 
+test("a crowd that attaches before the start misses nothing", async () => {
+  const id = await world.create({ command: ["echo", "hello"] });
+  const all = Promise.all(Array.from({ length: 60 }, async () => frames(await world.runtime.attach(id, { ...ALL, stdin: false }).stream)));
+  await world.runtime.start(id);
+  expect(await all).toEqual(Array.from({ length: 60 }, () => [[1, "hello\n"]]));
+});
+
 test("several attachers see the same, each what it asked for", async () => {
   const id = await world.create({ command: ["sh", "-c", "read line; echo out $line; echo err $line >&2"], terminal: PIPED });
   const [writer, outputs, errors] = [ALL, { ...ALL, stdin: false, stderr: false }, { ...ALL, stdin: false, stdout: false }].map((streams) =>

@@ -105,6 +105,18 @@ test("hooks are run in their order and places, with the state, and one that fail
   expect(readdirSync(join(bundle.folder, "state"))).toEqual([]);
 });
 
+test("a timeout of a hook that is longer than the kernel waits is no short one, and after the end every hook is run whatever became of the others", async () => {
+  using bundle = new OciBundle();
+  const told = { path: "/bin/sh", args: ["sh", "-c", `echo ended >>${bundle.folder}/shared/hooks`] };
+  const hooks = { prestart: [{ path: "/bin/sleep", args: ["sleep", "1"], timeout: 4_294_968 }], poststop: [{ path: "/bin/false" }, told] };
+  bundle.write("true", (config) => Object.assign(config, { hooks }));
+  expect(bundle.create()).toMatchObject({ code: 0, stderr: "" });
+  expect(bundle.call("start", bundle.id)).toMatchObject({ code: 0, stderr: "" });
+  await ended(bundle);
+  expect(bundle.call("delete", bundle.id)).toMatchObject({ code: 1, stderr: "swarm-oci: hooks.poststop /bin/false failed with status 1\n" });
+  expect(bundle.shared("hooks")).toBe("ended\n");
+});
+
 test("a user namespace: root inside is nobody outside", async () => {
   using bundle = new OciBundle();
   chownSync(bundle.root, 100_000, 100_000);
@@ -214,6 +226,47 @@ test("read-only mounts: the mount alone, or with all below it", async () => {
   } finally {
     execFileSync("umount", [below]);
   }
+});
+
+test("a source of a bind that is not absolute is in the bundle, and recursive options hold for what is mounted anew", async () => {
+  using bundle = new OciBundle();
+  const output = await run(bundle, "ls /own; touch /new/f 2>/dev/null || echo kept; touch /dev/f 2>/dev/null || echo kept too", (config) => {
+    const mounts = config.mounts as { destination: string; options?: string[] }[];
+    mounts.find(({ destination }) => destination === "/dev")?.options?.push("rro");
+    const more = [
+      { destination: "/own", type: "bind", source: "rootfs/proc/..", options: ["rbind"] },
+      { destination: "/new", type: "tmpfs", source: "tmpfs", options: ["rro"] },
+    ];
+    config.mounts = [...mounts, ...more];
+  });
+  expect(output).toMatch(/^bin\n(?:.*\n)*kept\nkept too\n$/);
+});
+
+test("a device is made where no link of the image leads, whose /dev it is where none is mounted", async () => {
+  using bundle = new OciBundle();
+  const outside = join(bundle.folder, "outside");
+  mkdirSync(outside);
+  mkdirSync(join(bundle.root, "dev"), { recursive: true });
+  symlinkSync(outside, join(bundle.root, "dev/net"));
+  bundle.write("true", (config) => {
+    config.mounts = (config.mounts as { destination: string }[]).filter(({ destination }) => !destination.startsWith("/dev"));
+    Object.assign(config.linux, { devices: [{ path: "/dev/net/tun", type: "c", major: 10, minor: 200 }] });
+  });
+  expect(bundle.create()).toMatchObject({ code: 1, stderr: expect.stringContaining("too many levels of symbolic links") });
+  expect(readdirSync(outside)).toEqual([]);
+});
+
+test("groups in which somebody is are no container's: its end would be theirs", async () => {
+  using one = new OciBundle();
+  using other = new OciBundle();
+  one.write("echo ready; sleep 1000");
+  expect(one.create()).toMatchObject({ code: 0, stderr: "" });
+  expect(one.call("start", one.id)).toMatchObject({ code: 0, stderr: "" });
+  for (const cgroupsPath of [`/${one.id}`, "/"]) {
+    other.write("true", (config) => Object.assign(config.linux, { cgroupsPath }));
+    expect(other.create()).toMatchObject({ code: 1, stderr: expect.stringContaining(" has processes: the container's end would be theirs\n") });
+  }
+  expect(one.state().status).toBe("running");
 });
 
 test("links in the image lead nowhere but within it, and none may stand where the system's own is mounted", async () => {
@@ -454,6 +507,32 @@ test.each([
     'linux.seccomp.syscalls cannot ask the listener about "write": it is told by this system call',
   ],
   [(config: OciConfig) => Object.assign(config.linux, { resources: { memory: { limit: "1m" } } }), "linux.resources.memory.limit is not a whole number"],
+  [(config: OciConfig) => Object.assign(config.linux, { resources: { pids: { limit: 1e20 } } }), "linux.resources.pids.limit is not a whole number of 64 bits"],
+  [
+    (config: OciConfig) => Object.assign(config.linux, { resources: { memory: { limit: 64_000_000, swap: 32_000_000 } } }),
+    "linux.resources.memory.swap, which counts memory too, needs a limit of memory that is not above it",
+  ],
+  [
+    (config: OciConfig) => Object.assign(config.process, { rlimits: [{ type: "RLIMIT_CORE", soft: -5, hard: 1 }] }),
+    "process.rlimits.soft is not a whole number of 64 bits that is not negative",
+  ],
+  [
+    (config: OciConfig) => Object.assign(config.linux, { uidMappings: [{ containerID: 0, hostID: 2 ** 32, size: 1 }] }),
+    "linux.uidMappings.hostID 4294967296 is not from 0 to 4294967295",
+  ],
+  [
+    (config: OciConfig) => Object.assign(config.linux, { devices: [{ path: "/dev/x", type: "c", major: 2 ** 32 + 1, minor: 3 }] }),
+    "linux.devices.major 4294967297 is not from 0 to 4095",
+  ],
+  [(config: OciConfig) => Object.assign(config.process, { user: { umask: 2 ** 32 + 0o77 } }), "process.user.umask 4294967359 is not from 0 to 4095"],
+  [
+    (config: OciConfig) => Object.assign(config, { hooks: { prestart: [{ path: "/bin/true", timeout: 0 }] } }),
+    "hooks.prestart.timeout 0 is not greater than 0",
+  ],
+  [
+    (config: OciConfig) => Object.assign(config.linux, { seccomp: { defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_PDP11"] } }),
+    `linux.seccomp cannot be compiled by ${join(dirname(OCI_PATH), "swarm-seccomp")}: unknown architecture "pdp11"`,
+  ],
   [(config: OciConfig) => Object.assign(config.linux, { sysctl: { "net/../../x": "1" } }), 'linux.sysctl "net/../../x" is not a setting\'s name'],
 ])("what cannot be honoured is refused with one sentence: %#", (change, sentence) => {
   using bundle = new OciBundle();
@@ -468,8 +547,18 @@ test("misuse is answered with the usage, and features are told", () => {
   expect(bundle.call("fly")).toMatchObject({ code: 2, stderr: expect.stringContaining('unknown command "fly"\nusage: swarm-oci') });
   expect(bundle.call("start")).toMatchObject({ code: 2, stderr: expect.stringContaining("the container's id is missing") });
   expect(bundle.call("state", "../x").stderr).toContain("is not made of letters");
-  writeFileSync(join(bundle.folder, "config.json"), "{]");
-  expect(bundle.create().stderr).toMatch(/config\.json is not JSON at byte 1\n$/);
+  for (const [text, byte] of [
+    ["{]", 1],
+    ["[1-2]", 2],
+    ["[01]", 2],
+    ["[1.]", 3],
+    ["[+1]", 1],
+    ["[1e]", 3],
+    ['["a\tb"]', 3],
+  ] as const) {
+    writeFileSync(join(bundle.folder, "config.json"), text);
+    expect(bundle.create().stderr).toMatch(new RegExp(`config\\.json is not JSON at byte ${byte}\n$`));
+  }
   const features = JSON.parse(bundle.call("features").stdout) as { hooks: string[]; linux: { namespaces: string[] } };
   expect(features.hooks).toContain("createContainer");
   expect(features.linux.namespaces).toContain("user");

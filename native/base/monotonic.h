@@ -1,0 +1,6 @@
+#pragma once
+
+#include <cstdint>
+
+/** Nanoseconds of a clock that nobody sets: for how long something takes. */
+uint64_t monotonicNs();
