@@ -63,7 +63,9 @@ export function fromStatus(ended: Partial<StatusObject>, address: string): Clust
   const code = ended.metadata?.get(CODE_KEY)[0];
   if (typeof code === "string" && isErrorCode(code)) return new ClusterError(code, text, { details: detailsOf(ended.metadata) });
   const known = CODE_OF[ended.code ?? status.UNKNOWN] ?? "internal";
-  if (/^Received HTTP status code|without gRPC status/.test(text)) return new ClusterError("unavailable", `what answers at ${address} is no manager: ${text}`);
+  if (/^Received HTTP status code/.test(text)) return new ClusterError("unavailable", `what answers at ${address} is no manager: ${text}`);
+  // A manager that ends, or a connection that is given up, ends a call so; a stranger may, too.
+  if (/without gRPC status/.test(text)) return unreachable(address, "it ended the call without an answer", "failed");
   if (known !== "unavailable") return new ClusterError(known, `${address}: ${text}`);
   return unreachable(address, reasonOf(text), connectionOf(text));
 }

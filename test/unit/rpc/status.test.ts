@@ -64,6 +64,13 @@ test.each<[string, Partial<StatusObject>, string, string, Record<string, string>
     "what answers at h:1 is no manager: Received HTTP status code 404",
     {},
   ],
+  [
+    "a connection that was closed while a call went on",
+    { code: status.INTERNAL, details: "Received RST_STREAM with code 0 (Call ended without gRPC status)" },
+    "unavailable",
+    "cannot reach h:1: it ended the call without an answer",
+    { connection: "failed" },
+  ],
   ["a limit", { code: status.RESOURCE_EXHAUSTED, details: "too large" }, "out_of_range", "h:1: too large", {}],
   ["anything else", { code: status.DATA_LOSS, details: "?" }, "internal", "h:1: ?", {}],
   ["nothing at all", {}, "internal", "h:1: ", {}],
