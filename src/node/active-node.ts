@@ -121,7 +121,8 @@ export class ActiveNode {
     const { files, clock, random, logger } = this.#options;
     const codec = await recordsOfMember(files, { isBeginning: start.type !== "resume" });
     const { listenAddress, advertiseAddress } = this.state;
-    const options = { identity: this.identity, dataDir: this.#raftFolder, codec, listenAddress, advertiseAddress, clock, random, logger };
+    const currentAddress = () => this.state.advertiseAddress;
+    const options = { identity: this.identity, dataDir: this.#raftFolder, codec, listenAddress, advertiseAddress, currentAddress, clock, random, logger };
     const manager = await ManagerRole.open({ ...options, start });
     this.#manager = manager;
     manager.onChange(() => this.#look.add("role"));

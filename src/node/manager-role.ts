@@ -47,6 +47,8 @@ export interface ManagerRoleOptions {
   /** host:port. */
   readonly listenAddress: string;
   readonly advertiseAddress: string;
+  /** The same as it is by now, of a host whose address may change. */
+  readonly currentAddress?: () => string;
   readonly start: ManagerStart;
   readonly clock: Clock;
   readonly random: Random;
@@ -98,13 +100,15 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
 
   /** Opens the log, serves, and takes part. Throws what keeps it from that: a damaged log, a port that is in use. */
   static async open(options: ManagerRoleOptions): Promise<ManagerRole> {
-    const { identity, clock, random, logger, dataDir, start } = options;
+    const { identity, clock, random, logger, dataDir, start, advertiseAddress, currentAddress = () => advertiseAddress } = options;
     const store = new Store({ clock });
     // The transport is there before the replica that hears of lost peers.
     let peerLost: (raftId: number) => void = () => undefined;
     let leftBehind: (cause: ClusterError) => void = () => undefined;
+    const self = () => ({ raftId: replica.status().raftId, nodeId: identity.nodeId, address: currentAddress() });
     const transport = new TlsRaftTransport({
       identity,
+      self,
       clusterId: identity.identity.clusterId,
       incarnation: start.incarnation,
       clock,
@@ -113,7 +117,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
       onPeerLost: (raftId) => peerLost(raftId),
       onLeftBehind: (cause) => leftBehind(cause),
     });
-    const replica = await Replica.open({ dataDir, codec: options.codec, clock, random, logger, store, transport });
+    const replica: Replica = await Replica.open({ dataDir, codec: options.codec, clock, random, logger, store, transport });
     peerLost = (raftId) => replica.peerLost(raftId);
     try {
       await takePlace(replica, options);

@@ -8,13 +8,14 @@ import type { Entry, RaftMessage, SnapshotMeta } from "../raft/message.js";
 import { Raft } from "../raft/raft.js";
 import type { Proposer } from "../store/proposer.js";
 import type { Store } from "../store/store.js";
-import { ConfigChangeCodec, type SnapshotProgress } from "../wire/generated/raft.js";
+import { ConfigChangeCodec, type Member, type SnapshotProgress } from "../wire/generated/raft.js";
 import { Announcer } from "./announcer.js";
 import { DepartingMembers } from "./departing-members.js";
 import { Driver, TICK_MS } from "./driver.js";
 import type { DurableLog } from "./durable-log.js";
 import { EarlyCampaign } from "./early-campaign.js";
 import { HandOver } from "./hand-over.js";
+import { IntroducedMembers } from "./introduced-members.js";
 import { MemberChanges, successorOf } from "./member-changes.js";
 import type { Membership } from "./membership.js";
 import { Proposals } from "./proposals.js";
@@ -62,6 +63,7 @@ export class GroupMember implements Proposer, RaftInbox {
   readonly #announcer: Announcer;
   readonly #earlyCampaign: EarlyCampaign;
   readonly #departing = new DepartingMembers();
+  readonly #introduced = new IntroducedMembers();
   readonly #handOver: HandOver;
   #timings: Timings;
   #ticks = 0;
@@ -132,6 +134,15 @@ export class GroupMember implements Proposer, RaftInbox {
     const done = this.#reads.add(this.#parts.clock.monotonic() + timeoutMs);
     if (this.#reads.canStart) this.#driver.wake();
     return done;
+  }
+
+  introduced(member: Member): () => void {
+    if (this.#isStopped) return () => undefined;
+    this.#introduced.add(member);
+    this.#setPeers();
+    return () => {
+      if (this.#introduced.forget(member) && !this.#isStopped) this.#setPeers();
+    };
   }
 
   deliver(messages: readonly RaftMessage[]): void {
@@ -233,9 +244,10 @@ export class GroupMember implements Proposer, RaftInbox {
       ticked: () => this.#ticked(),
       turned: () => this.#turned(),
       install: async (snapshot) => {
-        const { machine, folder, store } = this.#parts;
+        const { machine, folder, store, membership } = this.#parts;
         await machine.restore(snapshot);
         await folder.retain(snapshot, configOf(store)?.keepOldSnapshots ?? 0);
+        this.#introduced.known(membership.members);
         this.#setPeers();
       },
       apply: (entry) => this.#apply(entry),
@@ -286,6 +298,7 @@ export class GroupMember implements Proposer, RaftInbox {
     membership.apply(change, this.#raft.applyConfigChange(change.steps));
     machine.reached(entry);
     for (const member of before) if (membership.get(member.raftId) === undefined) this.#departing.add(member);
+    this.#introduced.known(change.members);
     // In a change of several voters, who leaves still counts until the old configuration is left.
     if (before.some((member) => member.raftId === raftId) && membership.get(raftId) === undefined) this.#isRemoved = true;
     logger.info({ index: entry.index, steps: change.steps, members: membership.members }, "the members of the raft group changed");
@@ -334,7 +347,9 @@ export class GroupMember implements Proposer, RaftInbox {
 
   #setPeers(): void {
     const { raftId, membership, transport } = this.#parts;
-    transport.setPeers([...membership.members, ...this.#departing.members].filter((member) => member.raftId !== raftId));
+    const peers = new Map([...membership.members, ...this.#departing.members, ...this.#introduced.members].map((member) => [member.raftId, member]));
+    peers.delete(raftId);
+    transport.setPeers([...peers.values()]);
   }
 
   #isReachable(raftId: number): boolean {

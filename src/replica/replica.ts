@@ -212,6 +212,10 @@ export class Replica implements Proposer, RaftInbox, AsyncDisposable {
     };
   }
 
+  introduced(member: Member): () => void {
+    return this.#member?.introduced(member) ?? (() => undefined);
+  }
+
   deliver(messages: readonly RaftMessage[]): void {
     this.#member?.deliver(messages);
   }

@@ -32,6 +32,11 @@ export interface SnapshotRest {
 
 /** What the transport hands up: implemented by the replica, called by api/grpc. */
 export interface RaftInbox {
+  /**
+   * A member says who it is, and where, before its first message. One that joined or moved while this member was cut off could not be answered otherwise, and
+   * if it leads, this member would never learn of it. It holds until the returned function is called, or the log says something of the member.
+   */
+  introduced(member: Member): () => void;
   deliver(messages: readonly RaftMessage[]): void;
   /** How much of a snapshot is here already. */
   snapshotReceived(message: RaftMessage): SnapshotProgress;

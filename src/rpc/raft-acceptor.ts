@@ -2,7 +2,7 @@ import type { TLSSocket } from "node:tls";
 import { onAbort } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
-import { type RaftFrame, type RaftHello, type RaftStreamReply, RaftStreamReplyCodec, RaftStreamRequestCodec } from "../wire/generated/raft.js";
+import { type Member, type RaftFrame, type RaftHello, type RaftStreamReply, RaftStreamReplyCodec, RaftStreamRequestCodec } from "../wire/generated/raft.js";
 import type { Caller } from "./caller.js";
 import { MESSAGE_BYTES_MAX } from "./channel-options.js";
 import { sayGoodbye } from "./goodbye.js";
@@ -10,8 +10,13 @@ import { KeepAlive } from "./keep-alive.js";
 import { RecordReader, record } from "./records.js";
 import type { ActiveCall } from "./server-call.js";
 
-/** Takes each frame of a manager's stream in the moment in which it arrives. What it throws ends the stream. */
-export type FrameHandler = (frame: RaftFrame, caller: Caller) => void;
+/** What a manager's stream brings. What is thrown ends the stream. */
+export interface RaftStreamHandler {
+  /** Who the caller says that it is, before its first frame. To be called back when the stream is over. */
+  introduced(member: Member, caller: Caller): () => void;
+  /** Takes each frame in the moment in which it arrives. */
+  take(frame: RaftFrame, caller: Caller): void;
+}
 
 /** Of somebody who has not proven to be a manager nothing larger is kept. */
 const HELLO_BYTES_MAX = 8 * 1024;
@@ -21,14 +26,16 @@ const say = (reply: RaftStreamReply): Buffer => record(RaftStreamReplyCodec.enco
 /** Serves the accepting end of a raft stream. `admit` says whether the rules let the caller in, and throws otherwise. */
 export function acceptRaftStream(
   socket: TLSSocket,
-  { clock, admit, take }: { readonly clock: Clock; admit(hello: RaftHello): ActiveCall; take: FrameHandler },
+  { clock, admit, handler }: { readonly clock: Clock; admit(hello: RaftHello): ActiveCall; readonly handler: RaftStreamHandler },
 ): void {
   let call: ActiveCall | null = null;
   let isOver = false;
+  let forget: () => void = () => undefined;
   const end = (cause: unknown) => {
     if (isOver) return;
     isOver = true;
     keepAlive.stop();
+    forget();
     const { code, message, details } = ClusterError.from(cause);
     sayGoodbye(socket, clock, say({ type: "end", end: { code, message, details } }));
   };
@@ -41,7 +48,7 @@ export function acceptRaftStream(
     if (isOver) return;
     const request = RaftStreamRequestCodec.decode(bytes);
     if (call !== null && request.type === "frame") {
-      take(request.frame, call.caller);
+      handler.take(request.frame, call.caller);
       return;
     }
     if (call !== null && request.type === "alive") return;
@@ -49,6 +56,8 @@ export function acceptRaftStream(
     const admitted = admit(request.hello);
     call = admitted;
     reader.bytesMax = MESSAGE_BYTES_MAX;
+    const { member } = request.hello;
+    if (member !== null) forget = handler.introduced(member, admitted.caller);
     onAbort(admitted.signal, () => end(admitted.signal.reason));
     socket.write(say({ type: "accepted", accepted: {} }));
   });
@@ -62,6 +71,7 @@ export function acceptRaftStream(
     }
   });
   socket.on("close", () => {
+    if (!isOver) forget();
     isOver = true;
     keepAlive.stop();
     call?.finish();

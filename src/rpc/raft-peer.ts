@@ -19,6 +19,8 @@ export interface RaftPeerOptions {
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
+  /** This member, as it is now: a peer that does not know it, or knows it at another address, could not answer it otherwise. */
+  readonly self?: () => Member;
   /**
    * A member that served our stream broke it without a goodbye, and refused or reset the redial that followed at once: its process is gone. A cut
    * link is never reported, nor a stop or a renewed certificate (architecture, section 3: failing over early).
@@ -108,7 +110,7 @@ export class RaftPeer {
 
   /** Resolves with why the stream ended. */
   async #stream(signal: AbortSignal): Promise<ClusterError> {
-    const { identity, clock, logger } = this.#options;
+    const { identity, clock, logger, self } = this.#options;
     const ended = new AbortController();
     const detach = onAbort(signal, () => ended.abort(new ClusterError("aborted", "this node sends no more")));
     // The new certificate counts from the next handshake on.
@@ -120,7 +122,7 @@ export class RaftPeer {
       logger.info({ peer: this.member }, "raft stream to a member is open");
     };
     try {
-      return await carry({ member: this.member, identity, clock, feed, signal: ended.signal, onAccepted });
+      return await carry({ member: this.member, identity, clock, feed, signal: ended.signal, onAccepted, ...(self === undefined ? {} : { self }) });
     } catch (cause) {
       return ClusterError.from(cause); // An address or a certificate that Node.js does not even try.
     } finally {

@@ -31,6 +31,8 @@ const REPLY_BYTES_MAX = 64 * 1024;
 
 export interface RaftStreamOptions {
   readonly member: Member;
+  /** Who dials, told to the member when it is connected. */
+  readonly self?: () => Member;
   readonly identity: LiveIdentity;
   readonly clock: Clock;
   readonly feed: Feed<RaftFrame>;
@@ -47,7 +49,7 @@ const FRAMES = { encode: (frame: RaftFrame) => say({ type: "frame", frame }) };
  * Dials a member and carries the feed to it. Resolves with why the stream ended: what the member threw; the signal's reason; or `unavailable` with
  * `details.connection` (status.ts) when no connection came about or it broke without a goodbye.
  */
-export function carry({ member, identity, clock, feed, signal, onAccepted }: RaftStreamOptions): Promise<ClusterError> {
+export function carry({ member, self, identity, clock, feed, signal, onAccepted }: RaftStreamOptions): Promise<ClusterError> {
   return new Promise((resolve) => {
     const { rootCertificate, certificate, key } = identity.credentials;
     const socket = connect({
@@ -91,7 +93,7 @@ export function carry({ member, identity, clock, feed, signal, onAccepted }: Raf
       });
     };
     const reader = new RecordReader(REPLY_BYTES_MAX, (bytes) => onReply(RaftStreamReplyCodec.decode(bytes)));
-    socket.on("secureConnect", () => socket.write(say({ type: "hello", hello: { intermediate: identity.intermediate ?? NONE } })));
+    socket.on("secureConnect", () => socket.write(say({ type: "hello", hello: { intermediate: identity.intermediate ?? NONE, member: self?.() ?? null } })));
     socket.on("data", (chunk: Buffer) => {
       keepAlive?.heard();
       try {

@@ -18,7 +18,7 @@ import { CHAIN_KEY, type Caller, CallerIdentifier, type Credential } from "./cal
 import { SERVER_OPTIONS, STRANGER_OPTIONS } from "./channel-options.js";
 import type { LiveIdentity } from "./live-identity.js";
 import type { Method, ServiceTable } from "./method.js";
-import { acceptRaftStream, type FrameHandler } from "./raft-acceptor.js";
+import { acceptRaftStream, type RaftStreamHandler } from "./raft-acceptor.js";
 import { RAFT_PROTOCOL } from "./raft-stream.js";
 import { authorize } from "./rules.js";
 import { SecureListener } from "./secure-listener.js";
@@ -79,11 +79,15 @@ export class RpcServer implements AsyncDisposable {
   }
 
   /** Serves raft streams: before `listen`. */
-  addRaftStreams(take: FrameHandler): this {
+  addRaftStreams(handler: RaftStreamHandler): this {
     const { clock } = this.#options;
     this.#protocols.set(RAFT_PROTOCOL, (socket) => {
       const peer = `${socket.remoteAddress}:${socket.remotePort}`;
-      acceptRaftStream(socket, { clock, take, admit: ({ intermediate }) => this.#track(this.#admit(RAFT_PROTOCOL, credentialOf(socket, intermediate), peer)) });
+      acceptRaftStream(socket, {
+        clock,
+        handler,
+        admit: ({ intermediate }) => this.#track(this.#admit(RAFT_PROTOCOL, credentialOf(socket, intermediate), peer)),
+      });
     });
     return this;
   }

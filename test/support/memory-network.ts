@@ -6,6 +6,8 @@ import type { Member } from "../../src/wire/generated/raft.js";
 export class MemoryNetwork {
   readonly #inboxes = new Map<string, RaftInbox>();
   readonly #cut = new Set<string>();
+  /** Raft ids that have said who they are to an inbox since it was attached, or a link was healed. */
+  #introduced = new WeakMap<RaftInbox, Set<number>>();
   /** Snapshots that were delivered, as [from, to]. */
   readonly snapshots: (readonly [string, string])[] = [];
   /** A snapshot is delivered when this has resolved. */
@@ -33,6 +35,18 @@ export class MemoryNetwork {
 
   heal(address: string): void {
     this.#cut.delete(address);
+    this.#introduced = new WeakMap();
+  }
+
+  /** A message on its way, after the sender's introduction if it is the first one. */
+  deliver(message: RaftMessage, from: string, to: string): void {
+    const inbox = this.inbox(from, to);
+    if (inbox === undefined) return;
+    const introduced = this.#introduced.get(inbox) ?? new Set();
+    this.#introduced.set(inbox, introduced);
+    if (!introduced.has(message.from)) inbox.introduced({ raftId: message.from, nodeId: from.split(":")[0] ?? "", address: from });
+    introduced.add(message.from);
+    inbox.deliver([message]);
   }
 
   inbox(from: string, to: string): RaftInbox | undefined {
@@ -58,7 +72,7 @@ class MemoryTransport implements RaftTransport {
     for (const message of messages) {
       const address = this.#peers.get(message.to)?.address;
       if (address === undefined || !this.#network.filter(message)) continue;
-      setImmediate(() => this.#network.inbox(this.#address, address)?.deliver([message]));
+      setImmediate(() => this.#network.deliver(message, this.#address, address));
     }
   }
 

@@ -1,12 +1,13 @@
 import { ClusterError } from "../../base/errors.js";
 import { assertSameIncarnation, type Incarnation } from "../../model/incarnation.js";
 import type { Caller } from "../../rpc/caller.js";
-import type { FrameHandler } from "../../rpc/raft-acceptor.js";
+import type { RaftStreamHandler } from "../../rpc/raft-acceptor.js";
 import type { ServiceHandlers } from "../../rpc/server-call.js";
-import type { RaftFrame, RaftMessage, RaftService, SnapshotChunk, SnapshotProgress } from "../../wire/generated/raft.js";
+import type { Member, RaftFrame, RaftMessage, RaftService, SnapshotChunk, SnapshotProgress } from "../../wire/generated/raft.js";
 
 /** The replica, as far as its peers reach it (RaftInbox of src/replica/transport.ts). */
 export interface RaftInbox {
+  introduced(member: Member): () => void;
   deliver(messages: readonly RaftMessage[]): void;
   snapshotReceived(message: RaftMessage): SnapshotProgress;
   receiveSnapshot(message: RaftMessage, chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress): Promise<void>;
@@ -24,11 +25,17 @@ export interface RaftBackend {
 }
 
 /** Messages of other members. What does not belong here ends the stream with a reason, and never reaches the consensus core. */
-export function raftStreams(backend: RaftBackend): FrameHandler {
-  return (frame, caller) => {
-    checkFrame(frame, backend);
-    checkMessages(frame.messages, caller, backend);
-    backend.inbox.deliver(frame.messages);
+export function raftStreams(backend: RaftBackend): RaftStreamHandler {
+  return {
+    introduced: (member, caller) => {
+      checkSender(member.raftId, caller, backend);
+      return backend.inbox.introduced({ ...member, nodeId: caller.nodeId });
+    },
+    take: (frame, caller) => {
+      checkFrame(frame, backend);
+      checkMessages(frame.messages, caller, backend);
+      backend.inbox.deliver(frame.messages);
+    },
   };
 }
 
@@ -70,11 +77,15 @@ function checkMessages(messages: readonly RaftMessage[], caller: Caller, backend
   for (const { to, from } of messages) {
     if (to !== backend.raftId) throw new ClusterError("failed_precondition", `raft message for member ${to} at member ${backend.raftId}`);
     if (from === checkedFrom) continue;
-    const owner = backend.nodeOf(from);
-    if (owner !== undefined && owner !== caller.nodeId) {
-      throw new ClusterError("permission_denied", `raft message from member ${from} of node ${owner}, sent by node ${caller.nodeId}`);
-    }
+    checkSender(from, caller, backend);
     checkedFrom = from;
+  }
+}
+
+function checkSender(raftId: number, caller: Caller, backend: RaftBackend): void {
+  const owner = backend.nodeOf(raftId);
+  if (owner !== undefined && owner !== caller.nodeId) {
+    throw new ClusterError("permission_denied", `raft message from member ${raftId} of node ${owner}, sent by node ${caller.nodeId}`);
   }
 }
 

@@ -96,6 +96,22 @@ describe("membership", () => {
     expect(voters(leader).length).toBe(2);
   });
 
+  test("a member that was cut off when another one joined follows that one when it leads", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const first = await group.awaitLeader();
+    const cut = [...group.hosts.values()].find((host) => host !== first) as Host;
+    group.network.cut(cut.address);
+    const joined = await group.join("d");
+    await until(() => voters(first).length === 4);
+    // Whoever has the whole log may be the one that it is handed to.
+    for (let leader = first; leader !== joined; leader = await group.awaitLeader()) await leader.replica.transferLeadership().catch(() => undefined);
+    await joined.write("x");
+    group.network.heal(cut.address);
+    await until(() => cut.has("x"));
+    expect(voters(cut)).toEqual(["a", "b", "c", "d"]);
+    expect(joined.isLeader).toBe(true);
+  });
+
   test("a node that joined and never came is no obstacle", async () => {
     await using group = await ReplicaGroup.of("a");
     const a = group.host("a");

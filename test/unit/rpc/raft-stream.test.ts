@@ -8,7 +8,7 @@ import type { NodeCredentials } from "../../../src/pki/identity-files.js";
 import type { Caller } from "../../../src/rpc/caller.js";
 import { Feed } from "../../../src/rpc/feed.js";
 import type { LiveIdentity } from "../../../src/rpc/live-identity.js";
-import type { FrameHandler } from "../../../src/rpc/raft-acceptor.js";
+import type { RaftStreamHandler } from "../../../src/rpc/raft-acceptor.js";
 import { carry, RAFT_PROTOCOL } from "../../../src/rpc/raft-stream.js";
 import { record, RecordReader } from "../../../src/rpc/records.js";
 import type { RpcServerOptions } from "../../../src/rpc/server.js";
@@ -32,15 +32,18 @@ afterEach(() => opened.close());
 const frame = (clusterId: string): RaftFrame => ({ clusterId, incarnation: "i1", messages: [] });
 
 /** Manager m2, which serves raft streams and keeps what comes by them. */
-async function manager(options: Partial<RpcServerOptions> & { take?: FrameHandler } = {}) {
+async function manager(options: Partial<RpcServerOptions> & Partial<RaftStreamHandler> = {}) {
   const frames: string[] = [];
   const callers: Caller[] = [];
   const identity = ca.identity("m2");
-  const keep: FrameHandler = ({ clusterId }, caller) => {
-    frames.push(clusterId);
-    callers.push(caller);
+  const keep: RaftStreamHandler = {
+    introduced: () => () => undefined,
+    take: ({ clusterId }, caller) => {
+      frames.push(clusterId);
+      callers.push(caller);
+    },
   };
-  const server = opened.use(ca.server(identity, options)).addRaftStreams(options.take ?? keep);
+  const server = opened.use(ca.server(identity, options)).addRaftStreams({ ...keep, ...options });
   const port = await server.listen("127.0.0.1:0");
   const proxy = opened.use(await TcpProxy.start(port));
   return { server, identity, address: `127.0.0.1:${port}`, proxy, frames, callers };
@@ -111,7 +114,7 @@ test("a forged certificate ends the handshake or is worth nothing", async () => 
   const { proxy, frames } = await manager();
   const forged: NodeCredentials = { ...new TestCa("cluster1").credentials("m1"), rootCertificate: ca.root.certificate };
   const { socket, replies } = await raw(proxy.address, forged);
-  socket.write(say({ type: "hello", hello: { intermediate: new Uint8Array(0) } }));
+  socket.write(say({ type: "hello", hello: { intermediate: new Uint8Array(0), member: null } }));
   await until("it was refused", () => replies.length > 0);
   expect(replies).toMatchObject([{ type: "end", end: { code: "unauthenticated" } }]);
   expect(frames).toEqual([]);
@@ -144,7 +147,7 @@ const large = Buffer.alloc(4);
 large.writeUInt32BE(1_000_000);
 
 test.each([
-  ["nobody", undefined, say({ type: "hello", hello: { intermediate: new Uint8Array(0) } }), "unauthenticated"],
+  ["nobody", undefined, say({ type: "hello", hello: { intermediate: new Uint8Array(0), member: null } }), "unauthenticated"],
   ["a manager that begins without a hello", "m1", say({ type: "frame", frame: frame("a") }), "invalid_argument"],
   ["a manager that does not speak the protocol", "m1", record(Buffer.from("GET / HTTP/1.1")), "invalid_argument"],
   ["nobody with a large record", undefined, large, "out_of_range"],
@@ -204,7 +207,7 @@ test("what comes in one piece with the frame that ended the stream is not taken"
   });
   const { socket, closed } = await raw(proxy.address, ca.credentials("m1"));
   const frames = ["a", "b"].map((text) => say({ type: "frame", frame: frame(text) }));
-  socket.write(Buffer.concat([say({ type: "hello", hello: { intermediate: new Uint8Array(0) } }), ...frames]));
+  socket.write(Buffer.concat([say({ type: "hello", hello: { intermediate: new Uint8Array(0), member: null } }), ...frames]));
   await closed;
   expect(taken).toEqual(["a"]);
 });

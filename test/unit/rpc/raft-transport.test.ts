@@ -50,7 +50,16 @@ function message(index: number, fields: Partial<RaftMessage> = {}): RaftMessage 
 type Receive = (chunks: AsyncIterable<Uint8Array>, after: SnapshotProgress) => Promise<void>;
 
 /** Member 2, on node m2, which knows member 1 to be node m1. */
-async function member(options: { address?: string; incarnation?: string; nodeId?: string; receive?: Receive; received?: () => SnapshotProgress } = {}) {
+async function member(
+  options: {
+    introduced?: (member: Member) => () => void;
+    address?: string;
+    incarnation?: string;
+    nodeId?: string;
+    receive?: Receive;
+    received?: () => SnapshotProgress;
+  } = {},
+) {
   const delivered: RaftMessage[] = [];
   const snapshots: { message: RaftMessage; bytes: number; chunks: number }[] = [];
   const backend: RaftBackend = {
@@ -59,6 +68,7 @@ async function member(options: { address?: string; incarnation?: string; nodeId?
     raftId: 2,
     nodeOf: (raftId) => ({ 1: "m1", 2: "m2" })[raftId],
     inbox: {
+      introduced: options.introduced ?? (() => () => undefined),
       deliver: (messages) => void delivered.push(...messages),
       snapshotReceived: options.received ?? (() => NOTHING_RECEIVED),
       async receiveSnapshot(snapshotMessage, chunks, after) {
@@ -114,6 +124,31 @@ const peersAt = (address: string): readonly Member[] => [
 test("it is the transport that the replica asks for", () => {
   const transport: RaftTransport = transportOf();
   expect(transport.isReachable(2)).toBe(false);
+});
+
+test("a member says who it is, with the node id of its certificate, for as long as it is connected", async () => {
+  const known: Member[] = [];
+  const introduced = (self: Member) => {
+    known.push(self);
+    return () => void known.splice(known.indexOf(self), 1);
+  };
+  const { address } = await member({ introduced });
+  const transport = transportOf("m9", { self: () => ({ raftId: 9, nodeId: "m1", address: "127.0.0.1:9" }) });
+  transport.setPeers(peersAt(address));
+  await until("it is known", () => known.length > 0);
+  expect(known).toEqual([{ raftId: 9, nodeId: "m9", address: "127.0.0.1:9" }]);
+  transport.setPeers([]);
+  await until("it is forgotten", () => known.length === 0);
+});
+
+test("who says to be a member that another node is, is refused", async () => {
+  const { address } = await member();
+  const warned: unknown[] = [];
+  const logger = { ...silentLogger, info: () => undefined, warn: (fields: object) => void warned.push(fields), child: () => silentLogger };
+  const transport = transportOf("m9", { logger, self: () => ({ raftId: 1, nodeId: "m9", address: "127.0.0.1:9" }) });
+  transport.setPeers([{ raftId: 2, nodeId: "m2", address }]);
+  await until("it was refused", () => warned.length > 0);
+  expect(warned[0]).toMatchObject({ reason: "raft message from member 1 of node m1, sent by node m9" });
 });
 
 test("messages arrive whole and in order, and the peer is reachable", async () => {
