@@ -7,7 +7,7 @@ import type { StoreView } from "../../store/view.js";
 import type { ControlReply, RemoveNode, UpdateNode } from "../../wire/generated/control.js";
 import { laterPart } from "./later-part.js";
 import { lossOfQuorum, type Membership, survivesWithout } from "./membership.js";
-import { orphanTask, removeNode } from "./node-removal.js";
+import { drain, fitsOneTransaction, orphanTask, removeNode } from "./node-removal.js";
 import { missing, outOfSequence } from "./refusals.js";
 
 /** What clients do to nodes. A change of role is only wished for here: the role manager carries it out. */
@@ -39,24 +39,23 @@ export class NodeControl {
 
   async remove({ nodeId, force }: RemoveNode): Promise<ControlReply> {
     const nowMs = this.#clock.now();
-    const { view } = this.#store;
-    const before = view.nodes.get(nodeId);
-    if (before === undefined) throw missing("node", nodeId);
-    this.#assertMayRemove(before, force);
-    // Its tasks may be too many for one transaction. They go first: no task is left that runs on a node that is gone.
-    const tasks = view.tasks.byNode(nodeId);
-    const orphanTasks = () => this.#store.batch(tasks, (tx, { id }) => orphanTask(tx, id, nowMs));
-    const removeIt = () =>
-      this.#store.update((tx) => {
-        const node = tx.nodes.get(nodeId);
-        if (node === undefined) throw missing("node", nodeId);
-        this.#assertMayRemove(node, force);
-        removeNode(tx, node, nowMs);
-      });
-    if (tasks.length === 0) await removeIt();
-    else {
-      await orphanTasks();
-      await laterPart(removeIt);
+    const removable = (view: StoreView): Node => {
+      const node = view.nodes.get(nodeId);
+      if (node === undefined) throw missing("node", nodeId);
+      this.#assertMayRemove(node, force);
+      return node;
+    };
+    let isDone = false;
+    await this.#store.update((tx) => {
+      const node = removable(tx);
+      isDone = fitsOneTransaction(tx, node);
+      if (isDone) removeNode(tx, node, nowMs);
+      // Its tasks go first, so that none is left that runs on a node that is gone, and no others may come meanwhile.
+      else drain(tx, node);
+    });
+    if (!isDone) {
+      await laterPart(() => this.#store.batch(this.#store.view.tasks.byNode(nodeId), (tx, { id }) => orphanTask(tx, id, nowMs)));
+      await laterPart(() => this.#store.update((tx) => removeNode(tx, removable(tx), nowMs)));
     }
     return { type: "done", done: {} };
   }

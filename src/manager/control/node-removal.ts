@@ -1,13 +1,27 @@
 import { DEFAULT_CLUSTER_SPEC, msOf } from "../../model/defaults.js";
 import type { Node } from "../../model/objects.js";
 import { isTerminal } from "../../model/task-state.js";
-import type { StoreTransaction } from "../../store/view.js";
+import { TransactionRoom } from "../../store/transaction-room.js";
+import type { StoreTransaction, StoreView } from "../../store/view.js";
 
 /** How long beyond the end of its certificate a removed node is remembered: clocks differ. */
 const REMOVAL_REMEMBERED_MS = 7 * 24 * 3_600_000;
 
+/** False when so many tasks run on the node that they have no room in one transaction beside its removal. */
+export function fitsOneTransaction(view: StoreView, node: Node): boolean {
+  const room = new TransactionRoom();
+  if (!room.take([node, view.cluster])) return false;
+  return view.tasks.byNode(node.id).every((task) => isTerminal(task.status?.state ?? "new") || room.take([task]));
+}
+
+/** No task is assigned to the node any more. */
+export function drain(tx: StoreTransaction, node: Node): void {
+  if (node.spec !== null && node.spec.availability !== "drain")
+    tx.update("node", { ...node, spec: { ...node.spec, availability: "drain" } }, { isClientWrite: true });
+}
+
 /** Takes a node out of the cluster for ever; what still ran there is lost. */
-export function removeNode(tx: StoreTransaction, node: Node, nowMs: number): void {
+export function removeNode(tx: StoreTransaction, node: Node, nowMs: number): undefined {
   for (const { id } of tx.tasks.byNode(node.id)) orphanTask(tx, id, nowMs);
   tx.remove("node", node.id, { isClientWrite: true });
   rememberRemoval(tx, node, nowMs);

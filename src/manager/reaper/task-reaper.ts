@@ -58,10 +58,12 @@ export class TaskReaper {
       deleted++;
     }
     for (const key of this.#slots) {
-      if (deleted >= TRANSACTION_CHANGES_MAX) return;
-      this.#slots.delete(key);
-      for (const task of surplusHistory(tx, key)) {
-        tx.remove("task", task.id);
+      const room = TRANSACTION_CHANGES_MAX - deleted;
+      if (room <= 0) return;
+      const surplus = surplusHistory(tx, key);
+      if (surplus.length <= room) this.#slots.delete(key);
+      for (const { id } of surplus.slice(0, room)) {
+        tx.remove("task", id);
         deleted++;
       }
     }

@@ -64,3 +64,23 @@ test("a node with many tasks is removed in many transactions, the last of which 
   expect(cluster.tasks().filter((task) => task.status?.state !== "orphaned")).toEqual([]);
   expect(largestWrite(cluster)).toBeLessThanOrEqual(ENTRY_BYTES_MAX);
 });
+
+test("a node that runs many tasks is removed by force, and gets no new ones in place of those", async () => {
+  cluster = new ManagerWorld(["n1"]);
+  await cluster.lead();
+  await cluster.connect("n1");
+  await cluster.create({ ...filler(100_000), ...replicated(1000) });
+  await cluster.advance(2_000);
+  expect(cluster.spread()).toEqual({ n1: 1000 });
+  cluster.proposer.hold();
+  const removed = cluster.manager.control.execute({ type: "removeNode", removeNode: { nodeId: "n1", force: true } });
+  // Commits take their time, so that the leader's loops go on meanwhile.
+  while (cluster.store.view.nodes.get("n1") !== undefined) {
+    await cluster.proposer.release(1);
+    await cluster.settle();
+  }
+  await cluster.proposer.release();
+  await removed;
+  expect(cluster.tasks().filter((task) => task.nodeId === "n1" && task.status?.state !== "orphaned")).toEqual([]);
+  expect(largestWrite(cluster)).toBeLessThanOrEqual(ENTRY_BYTES_MAX);
+});

@@ -284,7 +284,8 @@ test("a removed node is remembered until its certificate has long expired, and n
 test("a removal of a node that loses the leadership when its tasks are orphaned already says that it has begun", async () => {
   await using cluster = new ManagerWorld([testNode("one", { state: "down" }), testNode("two", { state: "down" })]);
   await cluster.leadWithoutDecisions();
-  await cluster.write((tx) => tx.create("task", testTask("t", { serviceId: "other", nodeId: "one", state: "running" })));
+  const ids = Array.from({ length: 300 }, (_, at) => `t${at}`);
+  await cluster.store.batch(ids, (tx, id) => tx.create("task", testTask(id, { serviceId: "other", nodeId: "one", state: "running" })));
   const { proposer } = cluster;
   const remove = (nodeId: string) =>
     cluster.manager.control.execute({ type: "removeNode", removeNode: { nodeId, force: false } }).catch((cause: unknown) => cause);
@@ -292,7 +293,9 @@ test("a removal of a node that loses the leadership when its tasks are orphaned 
   proposer.hold();
   const begun = remove("one");
   await proposer.release(1);
-  expect(cluster.store.view.tasks.get("t")?.status?.state).toBe("orphaned");
+  expect(cluster.store.view.nodes.get("one")?.spec?.availability).toBe("drain");
+  await proposer.release(1);
+  expect(cluster.tasks().filter(({ status }) => status?.state === "orphaned")).toHaveLength(200);
   await lost();
   proposer.hold();
   const untouched = remove("two");

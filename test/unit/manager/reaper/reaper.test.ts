@@ -144,3 +144,18 @@ test("a thousand removed tasks are deleted in few transactions", async () => {
   expect(world.tasks()).toEqual([]);
   expect(world.proposer.committed.length - mark).toBe(5);
 });
+
+test("a long history of one slot is deleted in small transactions", async () => {
+  await using world = new ServiceWorld();
+  await setLimit(world, -1n);
+  await world.lead();
+  await world.create();
+  const { serviceId } = world.tasks()[0]!;
+  const ids = Array.from({ length: 1_000 }, (_, at) => `past${at}`);
+  await world.store.batch(ids, (tx, id) => tx.create("task", testTask(id, { serviceId, slot: 1, state: "failed", desiredState: "shutdown" })));
+  const mark = world.proposer.committed.length;
+  await setLimit(world, 5n);
+  await world.advance(500);
+  expect(world.tasks()).toHaveLength(5);
+  expect(Math.max(...world.proposer.committed.slice(mark).map(({ changes }) => changes.length))).toBe(200);
+});
