@@ -127,6 +127,10 @@ export class GroupMember implements Proposer, RaftInbox {
     return done;
   }
 
+  assertRoom(): void {
+    this.#proposals.assertRoom();
+  }
+
   /** Refusals for want of a leader come with a tick, never at once: a caller that tries again does not spin. */
   readIndex(timeoutMs: number): Promise<void> {
     if (this.#isStopped) return Promise.reject(new ClusterError("unavailable", "this manager is stopping"));

@@ -8,7 +8,7 @@ import { ChangeBatchCodec } from "../wire/generated/objects.js";
 export const ENTRY_BYTES_MAX = 1_500_000;
 /** A client writes less: what the leader itself adds to an object later must not be what no longer fits. */
 const CLIENT_WRITE_BYTES_MAX = 1_400_000;
-/** Transactions that may wait to be proposed. */
+/** Transactions that may wait to be proposed before others are asked to come again. */
 const WAITING_MAX = 100_000;
 /** Encoded transactions that are not applied yet: without a quorum nothing commits, and memory must not grow for as long as that lasts. */
 const PENDING_BYTES_MAX = 64 * 1024 * 1024;
@@ -32,15 +32,18 @@ export class Proposals {
   /** Of all that wait or are under way. */
   #pendingBytes = 0;
 
-  /** Throws ClusterError `out_of_range` for a transaction that has no room in an entry, `unavailable` when too many wait, or too much is not committed yet. */
-  add(transaction: Transaction): Promise<void> {
+  /** Throws ClusterError `unavailable` when too many wait, or too much is not committed yet. */
+  assertRoom(): void {
     if (this.#waiting.length >= WAITING_MAX) throw new ClusterError("unavailable", `${WAITING_MAX} writes are waiting`);
+    if (this.#pendingBytes < PENDING_BYTES_MAX) return;
+    throw new ClusterError("unavailable", `${this.#pendingBytes} bytes of writes are not committed yet, and more are too many`);
+  }
+
+  /** Throws ClusterError `out_of_range` for a transaction that has no room in an entry. */
+  add(transaction: Transaction): Promise<void> {
     const bytes = ChangeBatchCodec.encode({ transactions: [transaction] });
     const bytesMax = transaction.changes.some(({ clientWrite }) => clientWrite) ? CLIENT_WRITE_BYTES_MAX : ENTRY_BYTES_MAX;
     if (bytes.length > bytesMax) throw new ClusterError("out_of_range", `a write of ${bytes.length} bytes is larger than the limit of ${bytesMax} bytes`);
-    if (this.#pendingBytes + bytes.length > PENDING_BYTES_MAX) {
-      throw new ClusterError("unavailable", `${this.#pendingBytes} bytes of writes are not committed yet, and ${bytes.length} more are too many`);
-    }
     const done = deferred<void>();
     this.#pendingBytes += bytes.length;
     this.#waiting.push({ transaction, bytes, done });

@@ -153,6 +153,10 @@ export class Replica implements Proposer, RaftInbox, AsyncDisposable {
     return this.#place().propose(transaction);
   }
 
+  assertRoom(): void {
+    this.#place().assertRoom();
+  }
+
   /**
    * Resolves when the store holds every write that was acknowledged before the call, by whichever member. Rejects with `no_leader`
    * after `timeoutMs`, or when no leader has been known for 5 s.

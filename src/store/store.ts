@@ -49,6 +49,14 @@ export class Store {
   }
 
   /**
+   * For writes that others ask for, before they begin: throws ClusterError `unavailable` when too much is not committed yet. The leader's own loops do not ask: they
+   * wait for what they wrote, and a write of theirs that were refused would end the term.
+   */
+  assertRoom(): void {
+    this.#proposer?.assertRoom();
+  }
+
+  /**
    * Runs a transaction on the newest proposed state, at once, and proposes what it wrote. Resolves when that is committed and
    * applied here; with nothing written, when all that it read is. Rejects with what the callback threw (nothing is proposed
    * then), or ClusterError `no_leader` (never proposed) or `outcome_unknown` (it may still commit).

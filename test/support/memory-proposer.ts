@@ -11,6 +11,8 @@ export class MemoryProposer implements Proposer {
   readonly #store: Store;
   readonly #held: { readonly transaction: Transaction; readonly settle: (cause?: ClusterError) => void }[] = [];
   #isHolding = false;
+  /** Whoever asks before writing is to come again later. */
+  isFull = false;
   /** Everything that was committed, oldest first. */
   readonly committed: Transaction[] = [];
 
@@ -29,6 +31,10 @@ export class MemoryProposer implements Proposer {
     await (this.#isHolding ? this.#hold(transaction) : undefined);
     this.committed.push(transaction);
     this.#store.apply(this.#store.revision + 1, transaction);
+  }
+
+  assertRoom(): void {
+    if (this.isFull) throw new ClusterError("unavailable", "too much is not committed yet");
   }
 
   hold(): void {

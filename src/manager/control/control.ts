@@ -12,6 +12,7 @@ import { ServiceControl } from "./service-control.js";
 
 /** Carries out every write that somebody asks for, on the leader. */
 export class Control {
+  readonly #store: Store;
   readonly #services: ServiceControl;
   readonly #nodes: NodeControl;
   readonly #clusters: ClusterControl;
@@ -19,6 +20,7 @@ export class Control {
   readonly #certificates: CertificateControl;
 
   constructor(options: { readonly store: Store; readonly clock: Clock; readonly membership: Membership; readonly signer: ExternalSigner }) {
+    this.#store = options.store;
     this.#services = new ServiceControl(options);
     this.#nodes = new NodeControl(options);
     this.#clusters = new ClusterControl(options);
@@ -27,10 +29,11 @@ export class Control {
   }
 
   /**
-   * Resolves once the write is committed and applied here. Throws ClusterError: what the request did wrong (nothing was changed then), `no_leader` (never proposed, or by `laterPart` not all of it), or
+   * Resolves once the write is committed and applied here. Throws ClusterError: what the request did wrong (nothing was changed then), `unavailable` when too many wait, `no_leader` (never proposed, or by `laterPart` not all of it), or
    * `outcome_unknown`. Never answers with an error reply: that form is for the wire.
    */
   async execute(request: ControlRequest): Promise<ControlReply> {
+    this.#store.assertRoom();
     switch (request.type) {
       case "createService":
         return this.#services.create(request.createService);

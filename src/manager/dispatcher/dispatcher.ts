@@ -140,6 +140,7 @@ export class Dispatcher {
   async updateDescription(caller: Caller, request: UpdateDescriptionRequest): Promise<void> {
     this.#sessionOf(caller, request.sessionId);
     assertDescriptionSize(caller.nodeId, request.description);
+    this.#store.assertRoom();
     await this.#store.update((tx) => {
       const node = tx.nodes.get(caller.nodeId);
       if (node === undefined) throw nodeRemoved(caller.nodeId);
@@ -185,6 +186,7 @@ export class Dispatcher {
     this.#assertIncarnation(caller.nodeId, request.incarnation);
     assertDescriptionSize(caller.nodeId, request.description);
     if (this.#store.view.nodes.get(caller.nodeId) === undefined) throw nodeRemoved(caller.nodeId);
+    this.#store.assertRoom();
     await this.#store.update((tx) => {
       const node = tx.nodes.get(caller.nodeId);
       if (node === undefined) throw nodeRemoved(caller.nodeId);

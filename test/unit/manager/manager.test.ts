@@ -76,10 +76,28 @@ describe("a leader with agents", () => {
     expect(cluster.node("node2").status?.state).toBe("down");
   });
 
+  test("while too much is not committed, clients and nodes are told to come again, and what the leader decides is written", async () => {
+    await using cluster = new ManagerWorld(["node1"]);
+    await cluster.lead();
+    const spec = serviceSpec({ name: "web", ...replicated(3) });
+    const created = cluster.manager.control.execute({ type: "createService", createService: { spec } });
+    cluster.proposer.isFull = true;
+    await created;
+    await cluster.settle();
+    expect(cluster.tasks()).toHaveLength(3);
+    const busy = expect.objectContaining({ code: "unavailable", message: "too much is not committed yet" });
+    await expect(cluster.create({ name: "other" })).rejects.toEqual(busy);
+    const caller = { nodeId: "node1", address: "10.0.0.1" };
+    const request = { sessionId: "", description: testNode("node1").description, incarnation: "incarnation1" };
+    await expect(cluster.manager.dispatcher.session(caller, request, new AbortController().signal).next()).rejects.toEqual(busy);
+    cluster.proposer.isFull = false;
+    await cluster.create({ name: "other" });
+  });
+
   test("a failing loop ends the others and is reported", async () => {
     const cluster = new ManagerWorld([testNode("node1", { state: "ready" })]);
     await cluster.settle();
-    cluster.store.setProposer({ propose: () => Promise.reject(new Error("the disk is gone")) });
+    cluster.store.setProposer({ propose: () => Promise.reject(new Error("the disk is gone")), assertRoom: () => undefined });
     await expect(cluster.manager.run(new AbortController().signal)).rejects.toThrow("the disk is gone");
   });
 

@@ -90,6 +90,7 @@ test("a transaction that is refused does not take those that were written after 
       if (transaction.changes.length > 1) throw new Error("too large");
       return proposer.propose(transaction);
     },
+    assertRoom: () => undefined,
   };
   store.setProposer(refusing);
   const refused = store.update((tx) => {
