@@ -2,7 +2,7 @@ import { isClusterError } from "../base/errors.js";
 import type { ContainerInfo, ContainerRuntime } from "../runtime/container-runtime.js";
 import type { ImageConfig, ImageInfo, ImageStore } from "../runtime/image-store.js";
 import { EMPTY_CONFIG } from "../runtime/images/import-changes.js";
-import { mergeEnv, programOf } from "../runtime/process-config.js";
+import { exposedPortsOf, mergeEnv, programOf } from "../runtime/process-config.js";
 
 export interface CommitRequest {
   /** Empty leaves the image without a name. */
@@ -39,11 +39,10 @@ export async function commitContainer(
 
 /** What the container was told on top of what its image says, so that the new image runs as the container does. */
 function configOf({ config }: ContainerInfo, image: ImageConfig): ImageConfig {
-  const ports = (config.single?.ports ?? []).map((port) => `${port.targetPort}/${port.protocol}`);
   return {
     ...image,
     user: config.user || image.user,
-    exposedPorts: [...new Set([...image.exposedPorts, ...ports])],
+    exposedPorts: exposedPortsOf(config, image),
     env: mergeEnv([...image.env, ...config.env]),
     ...programOf(config, image),
     volumes: [...new Set([...image.volumes, ...config.mounts.filter(({ volume }) => volume?.isAnonymous === true).map(({ target }) => target)])],

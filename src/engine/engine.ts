@@ -146,6 +146,7 @@ export class Engine {
       if (info.state === "running") {
         this.#teller.signal(info, signal || info.stopSignal);
         await this.#options.runtime.stop(id, graceMs ?? graceOf(info), signal);
+        this.tell("stop", id);
       }
       await this.#settled(info);
       await this.#change(this.#get(id), { isStopped: false });

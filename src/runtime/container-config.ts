@@ -40,6 +40,9 @@ export interface ContainerConfig {
   readonly terminal: TerminalConfig;
   /** All capabilities and devices of the host, nothing hidden, no filter of system calls. */
   readonly isPrivileged: boolean;
+  /** What is hidden and write-protected in it, in place of Docker's own lists; a privileged one has neither. */
+  readonly maskedPaths?: readonly string[];
+  readonly readOnlyPaths?: readonly string[];
   readonly devices: readonly ContainerDevice[];
   readonly seccomp: SeccompChoice;
   /** Name of the OCI runtime that makes it; empty takes the host's default. */
@@ -106,6 +109,8 @@ export interface SingleConfig {
   readonly isAutoRemoved: boolean;
   /** As asked for; a published port of 0 is any. */
   readonly ports: readonly HostPort[];
+  /** What else it says that it listens on, beside its image: `80/tcp`. */
+  readonly exposed?: readonly string[];
   /** As they were given at the last start. */
   readonly published: readonly HostPort[];
   /** Stopped by hand: no policy starts it again, but "always" when the daemon starts. */

@@ -32,8 +32,7 @@ export async function writeEtcFiles(
 /** Of /etc/hosts (hosts(5)), with the lines that the settings add. */
 export function hostsText(config: ContainerConfig, { hostname, hostGateway }: { hostname: string; hostGateway: string }): string {
   const { network } = config;
-  const own =
-    network !== null && network !== "host" && !("container" in network) ? [`${network.address.replace(/\/.*/, "")}\t${hostname}`] : [`127.0.0.1\t${hostname}`];
+  const address = network !== null && network !== "host" && !("container" in network) ? network.address.replace(/\/.*/, "") : "127.0.0.1";
   return [
     "127.0.0.1\tlocalhost",
     "::1\tlocalhost ip6-localhost ip6-loopback",
@@ -42,9 +41,16 @@ export function hostsText(config: ContainerConfig, { hostname, hostGateway }: { 
     "ff02::1\tip6-allnodes",
     "ff02::2\tip6-allrouters",
     ...config.hosts.map((host) => `${host.address === HOST_GATEWAY ? hostGateway : host.address}\t${host.name}`),
-    ...own,
+    `${address}\t${ownNames(hostname, config.domainname)}`,
     "",
   ].join("\n");
+}
+
+/** With its domain first, whether that was given apart or in the host name, and without, as Docker has them. */
+function ownNames(hostname: string, domainname: string): string {
+  const full = domainname === "" ? hostname : `${hostname}.${domainname}`;
+  const [bare = full] = full.split(".", 1);
+  return bare === full ? full : `${full} ${bare}`;
 }
 
 /** The container's own settings; where it has none, the host's, without resolvers that only the host reaches: those of its loopback, and of IPv6, which bridges have not. */

@@ -5,7 +5,7 @@ import type { ContainerPaths } from "./container-paths.js";
 import type { DeviceNode } from "./devices.js";
 import { type JoinedContainer, joinedAs } from "./joined-containers.js";
 import type { ExecLaunch, FilesView, IdMaps, Launch, SeccompFilter } from "./launch.js";
-import { MASKED_PATHS, READ_ONLY_PATHS } from "./masked-paths.js";
+import { maskedPathsOf, readOnlyPathsOf } from "./masked-paths.js";
 import { bindRecords, mountRecords } from "./mount-plan.js";
 import { INIT_PATH } from "./process-config.js";
 import { planRlimits } from "./rlimits.js";
@@ -32,8 +32,8 @@ export interface OciParts {
 export function ociParts(launch: Launch): Omit<OciParts, "seccomp" | "bundle"> {
   const { config, maps } = launch;
   return {
-    maskedPaths: config.isPrivileged ? [] : MASKED_PATHS,
-    readOnlyPaths: config.isPrivileged ? [] : READ_ONLY_PATHS,
+    maskedPaths: maskedPathsOf(config),
+    readOnlyPaths: readOnlyPathsOf(config),
     sysctls: planSysctls(config.sysctls, sysctlPlaceOf(config, maps !== null)),
     mountRecords: [...filesRecords(launch)],
     sharedMemoryBytes: sharedMemoryOf(config),
@@ -80,10 +80,8 @@ export function* launchRecords(launch: Launch): Generator<LaunchRecord> {
   yield* rootRecords(config, paths, layers);
   yield* filesRecords(launch);
   yield* mapRecords(maps);
-  if (!config.isPrivileged) {
-    for (const path of MASKED_PATHS) yield ["mask", path];
-    for (const path of READ_ONLY_PATHS) yield ["readonly", path];
-  }
+  for (const path of maskedPathsOf(config)) yield ["mask", path];
+  for (const path of readOnlyPathsOf(config)) yield ["readonly", path];
   yield ["sys.writable", flag(config.isPrivileged)];
   yield* deviceRecords(devices);
   yield ["shm.size", sharedMemoryOf(config)];

@@ -1,5 +1,9 @@
+import type { ContainerConfig } from "./container-config.js";
+
+type PathChoice = Pick<ContainerConfig, "isPrivileged" | "maskedPaths" | "readOnlyPaths">;
+
 /** Docker's defaults: what shows or changes the machine is hidden or write-protected. Missing ones are skipped. */
-export const MASKED_PATHS = [
+const MASKED_PATHS = [
   "/proc/asound",
   "/proc/acpi",
   "/proc/interrupts",
@@ -13,4 +17,12 @@ export const MASKED_PATHS = [
   "/sys/firmware",
   "/sys/devices/virtual/powercap",
 ];
-export const READ_ONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+const READ_ONLY_PATHS = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
+
+export function maskedPathsOf({ isPrivileged, maskedPaths = MASKED_PATHS }: PathChoice): readonly string[] {
+  return isPrivileged ? [] : maskedPaths;
+}
+
+export function readOnlyPathsOf({ isPrivileged, readOnlyPaths = READ_ONLY_PATHS }: PathChoice): readonly string[] {
+  return isPrivileged ? [] : readOnlyPaths;
+}

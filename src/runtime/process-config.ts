@@ -59,6 +59,12 @@ export function programOf(
   return { entrypoint: image.entrypoint, command: command.length > 0 ? command : image.command };
 }
 
+/** `80/tcp`: where it says that it listens, by its image, by itself, or by what is published. */
+export function exposedPortsOf({ single }: Pick<ContainerConfig, "single">, image: Pick<ImageConfig, "exposedPorts">): readonly string[] {
+  const published = (single?.ports ?? []).map((port) => `${port.targetPort}/${port.protocol}`);
+  return [...new Set([...image.exposedPorts, ...(single?.exposed ?? []), ...published])];
+}
+
 /** The last of a name wins; a name without `=` is taken out. */
 export function mergeEnv(entries: readonly string[]): readonly string[] {
   const byName = new Map<string, string>();

@@ -15,7 +15,6 @@ export const KNOWN_DIFFERENCES: readonly (readonly [difference: RegExp, reason: 
   [/\(health test\) => (status 201 there, 400|sentence)/, "a test that no shell could run is refused when it is asked for"],
   [/\/exec\/.*\(again\) => /, "a second start is refused, as in newer releases"],
   [/events\?until=1.*nonsense.* => /, "an unknown filter is refused, as in newer releases"],
-  [/\(volumes from\) => status 400 there, 404 here$/, "a container that is not there is a 404"],
   [/^POST \/volumes\/create \(driver\) => /, "there is one driver of volumes, and no plugin to look for"],
   [/^GET \/images\/search/, "registries are not searched"],
   // ---- Content types ----

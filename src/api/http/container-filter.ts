@@ -1,5 +1,7 @@
 import type { ContainerInfo, DamagedContainer } from "../../runtime/container-runtime.js";
 import type { ImageInfo } from "../../runtime/image-store.js";
+import { EMPTY_CONFIG } from "../../runtime/images/import-changes.js";
+import { exposedPortsOf } from "../../runtime/process-config.js";
 import type { Backend } from "./backend.js";
 import { networkModeOf } from "./convert/network-settings.js";
 import { badRequest } from "./errors.js";
@@ -79,7 +81,7 @@ function portClaim(filters: Filters, { images }: FilterSurroundings): Claim {
       `${port.publishedPort}/${port.protocol}`,
       `${port.targetPort}/${port.protocol}`,
     ]);
-    const exposed = [...(images.resolve(imageId)?.config.exposedPorts ?? []), ...bound.map((port) => `${port.targetPort}/${port.protocol}`)];
+    const exposed = exposedPortsOf(config, images.resolve(imageId)?.config ?? EMPTY_CONFIG);
     return (publish.length === 0 || publish.some((port) => published.includes(port))) && (expose.length === 0 || expose.some((port) => exposed.includes(port)));
   };
 }

@@ -72,7 +72,7 @@ test.each([
   ],
   [{ Mounts: [{ Type: "image", Source: "x", Target: "/d" }] }, 501, "mounts of type image are not supported yet: bind, volume and tmpfs are (target /d)"],
   [{ Tmpfs: { "/t": "huge=always" } }, 501, 'the tmpfs option "huge=always" is not supported yet'],
-  [{ VolumesFrom: ["none"] }, 404, "No such container: none"],
+  [{ VolumesFrom: ["none"] }, 400, "No such container: none"],
   [{ VolumesFrom: ["c:rx"] }, 400, "invalid mode for volumes-from: rx"],
 ])("%j is refused with %i", async (host, status, message) => {
   const { answer, backend } = await create(host);

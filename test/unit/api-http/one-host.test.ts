@@ -1,6 +1,9 @@
 import { Readable } from "node:stream";
 import { expect, test } from "vitest";
 import { ClusterError } from "../../../src/base/errors.js";
+import { unpublishedOf } from "../../../src/api/http/convert/network-settings.js";
+import { EMPTY_CONFIG } from "../../../src/runtime/images/import-changes.js";
+import { maskedPathsOf, readOnlyPathsOf } from "../../../src/runtime/masked-paths.js";
 import { type Fixture, inactiveFixture } from "./server-fixture.js";
 
 async function host(): Promise<Fixture> {
@@ -84,6 +87,60 @@ test("ports of a container without a network of its own: discarded on the host's
     const message = `conflicting options: port ${what} and the container type network mode`;
     expect(await create("container:near", host, more)).toMatchObject({ status: 400, json: { message } });
   }
+});
+
+test("ports that it only says it listens on are shown with it, and kept by an image that is made of it", async () => {
+  const { call, backend } = await host();
+  const HostConfig = { PortBindings: { "81/tcp": [{ HostPort: "8081" }] } };
+  const { json } = await call("POST", "/containers/create?name=web", { Image: "bb:v1", ExposedPorts: { "90/udp": {}, "91": {}, "81/tcp": {} }, HostConfig });
+  const ports = async () => {
+    const { Config, NetworkSettings } = (await call("GET", "/containers/web/json")).json;
+    return [Config.ExposedPorts, NetworkSettings.Ports, (await call("GET", "/containers/json?all=1")).json[0].Ports];
+  };
+  const exposed = { "81/tcp": {}, "90/udp": {}, "91/tcp": {} };
+  expect(await ports()).toEqual([exposed, {}, []]);
+  await backend.containers.start(json.Id);
+  const quiet = [
+    { PrivatePort: 91, Type: "tcp" },
+    { PrivatePort: 90, Type: "udp" },
+    { PrivatePort: 81, Type: "tcp" },
+  ];
+  expect(await ports()).toEqual([exposed, { "81/tcp": null, "90/udp": null, "91/tcp": null }, quiet]);
+  await call("POST", "/commit?container=web&repo=web&tag=v2&pause=0");
+  expect((await call("GET", "/images/web:v2/json")).json.Config.ExposedPorts).toEqual(exposed);
+  expect(await call("POST", "/containers/create", { Image: "bb:v1", ExposedPorts: { http: {} } })).toMatchObject({ status: 400 });
+  const info = backend.containers.inspect(json.Id);
+  if (info === undefined) throw new Error("it was not made");
+  const published = [{ name: "", protocol: "tcp", targetPort: 81, publishedPort: 8081, publishMode: "host" }] as const;
+  expect(unpublishedOf(info, published, { ...EMPTY_CONFIG, exposedPorts: ["80/tcp"] })).toEqual(["80/tcp", "91/tcp", "90/udp"]);
+});
+
+test.each([
+  [{}, ["/proc/kcore", "/proc/sys"], ["mask", "readonly"]],
+  [{ MaskedPaths: [], ReadonlyPaths: [] }, [], []],
+  [{ MaskedPaths: ["/proc/kcore"], ReadonlyPaths: [] }, ["/proc/kcore"], ["mask"]],
+])("the paths that %j hides and protects are hidden and protected", async (HostConfig, paths, kinds) => {
+  const { call, backend } = await host();
+  const { json } = await call("POST", "/containers/create?name=one", { Image: "bb:v1", HostConfig });
+  const config = backend.containers.inspect(json.Id)?.config;
+  if (config === undefined) throw new Error("it was not made");
+  const protectedOnes = [...maskedPathsOf(config), ...readOnlyPathsOf(config)];
+  expect(protectedOnes.filter((path) => paths.includes(path))).toEqual(paths);
+  expect([maskedPathsOf(config).length > 0, readOnlyPathsOf(config).length > 0]).toEqual([kinds.includes("mask"), kinds.includes("readonly")]);
+  const inspected = (await call("GET", "/containers/one/json")).json.HostConfig;
+  expect([...inspected.MaskedPaths, ...inspected.ReadonlyPaths]).toEqual(protectedOnes);
+  // What was inspected can be asked for again, as programs do that make containers anew.
+  const { MaskedPaths, ReadonlyPaths } = inspected;
+  expect(await call("POST", "/containers/create", { Image: "bb:v1", HostConfig: { MaskedPaths, ReadonlyPaths } })).toMatchObject({ status: 201 });
+});
+
+test("what cannot be had on Linux is refused", async () => {
+  const { call } = await host();
+  const create = (HostConfig: object) => call("POST", "/containers/create", { Image: "bb:v1", HostConfig });
+  const message = `Invalid isolation: "hyperv" - linux only supports 'default'`;
+  expect(await create({ Isolation: "hyperv" })).toMatchObject({ status: 400, json: { message } });
+  expect(await create({ Isolation: "default" })).toMatchObject({ status: 201 });
+  expect(await create({ MaskedPaths: ["proc"] })).toMatchObject({ status: 400, json: { message: 'HostConfig.MaskedPaths "proc" is no absolute path' } });
 });
 
 test("each kind tells of its pruning and of what it freed", async () => {

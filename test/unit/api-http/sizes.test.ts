@@ -33,7 +33,9 @@ beforeEach(async () => {
   await backend.images.import(Readable.from([Buffer.alloc(1000)]), { reference: "bb:v1", message: "", changes: [], platform: "" });
   const mount = { type: "bind", source: "/srv/data", target: "/data", isReadOnly: false, propagation: "", sizeBytes: 0, mode: 0 } as const;
   await backend.containers.create(containerConfig(idOf("a"), "up", { single, mounts: [mount] }));
-  await backend.containers.create(containerConfig(idOf("b"), "ended", { single: { ...single, ports: [], published: [] }, labels: { keep: "yes" } }));
+  await backend.containers.create(
+    containerConfig(idOf("b"), "ended", { single: { ...single, ports: [], published: [], exposed: ["90/udp"] }, labels: { keep: "yes" } }),
+  );
   await backend.containers.start(idOf("a"));
   await backend.containers.start(idOf("b"));
   backend.containers.exit(idOf("b"), 3);
@@ -65,6 +67,8 @@ test.each([
   [{ publish: ["http"] }, 400],
   [{ expose: ["80"] }, ["/up"]],
   [{ expose: ["80/udp"] }, []],
+  [{ expose: ["89-91/udp"] }, ["/ended"]],
+  [{ publish: ["90/udp"] }, []],
   [{ volume: ["/data"] }, ["/up"]],
   [{ volume: ["/srv/data"] }, ["/up"]],
   [{ volume: ["/none"] }, []],

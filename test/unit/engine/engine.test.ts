@@ -105,6 +105,16 @@ test("a container is restarted with growing delays until somebody stops it", asy
   });
 });
 
+test("a restart tells of the stop in it, when there was one", async () => {
+  const { engine, create, actions } = world();
+  await create(A, {});
+  await engine.restart(A, null);
+  const start = ["connect", "start"];
+  expect(actions()).toEqual(["create", ...start, "restart"]);
+  await engine.restart(A, null);
+  expect(actions().slice(4)).toEqual(["kill", "die", "disconnect", "stop", ...start, "restart"]);
+});
+
 test("ports are published while it runs, and free for another when it has ended", async () => {
   const { runtime, network, engine, create } = world();
   const port = { ...PORT, publishedPort: 8080 };

@@ -231,9 +231,14 @@ test("behind systemd-resolved's own resolver are those that it asks", async () =
   expect(await hostResolvConf(containerConfig(), read)).toBe("nameserver 127.0.0.53\n");
 });
 
-test("the own name is at the own address", () => {
+test.each([
+  ["box", "", "box"],
+  ["box", "example.org", "box.example.org box"],
+  ["box.example.org", "", "box.example.org box"],
+  ["box.example", "org", "box.example.org box"],
+])("the own names of host %j in domain %j are %j, at the own address", (hostname, domainname, names) => {
   const network = { bridge: "b", hostInterface: "h", macAddress: "02:42:0a:00:00:02", address: "10.0.0.2/24", gateway: "10.0.0.1", mtu: 1500 };
-  expect(hostsText(containerConfig({ network }), { hostname: "box", hostGateway: "" })).toMatch(/\n10\.0\.0\.2\tbox\n$/);
+  expect(hostsText(containerConfig({ network, domainname }), { hostname, hostGateway: "" }).split("\n").at(-2)).toBe(`10.0.0.2\t${names}`);
 });
 
 test("a request is its length and its records", () => {

@@ -3,7 +3,7 @@ import { hasHostsName } from "../../../runtime/process-config.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
 import type { ImageConfig } from "../../../runtime/image-store.js";
 import { EMPTY_CONFIG } from "../../../runtime/images/import-changes.js";
-import { mergeEnv, programOf } from "../../../runtime/process-config.js";
+import { exposedPortsOf, mergeEnv, programOf } from "../../../runtime/process-config.js";
 import type { Json } from "../json.js";
 import { healthcheckToDocker } from "./health.js";
 import { unlessEmpty } from "./zero-values.js";
@@ -40,7 +40,7 @@ function mergedWithImage(container: ContainerInfo, image: ImageConfig): { readon
     Entrypoint: unlessEmpty(entrypoint) ?? null,
     WorkingDir: config.workingDir || image.workingDir,
     Labels: config.labels,
-    ExposedPorts: unlessEmpty(setOf([...image.exposedPorts, ...(config.single?.ports ?? []).map((port) => `${port.targetPort}/${port.protocol}`)])),
+    ExposedPorts: unlessEmpty(setOf(exposedPortsOf(config, image))),
     Volumes: unlessEmpty(setOf([...image.volumes, ...anonymousPathsOf(container)])) ?? null,
     StopSignal: unlessEmpty(config.stopSignal || image.stopSignal),
     Shell: unlessEmpty(image.shell),

@@ -46,10 +46,10 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   const fields = new Fields(body, "");
   const host = fields.child("HostConfig") ?? new Fields({}, "HostConfig");
   const anonymousPaths = fields.entries("Volumes").map(({ key }) => key);
-  const mounts = mountsFromDocker(host, anonymousPaths, context.findContainer);
+  const shared = { ...context, findContainer: (reference: string) => sharedContainer(context, reference) };
+  const mounts = mountsFromDocker(host, anonymousPaths, shared.findContainer);
   const exposed = exposedFromDocker(fields);
   const ports = bindingsFromDocker(host, [...exposed, ...(context.image?.exposedPorts ?? [])]);
-  const shared = { ...context, findContainer: (reference: string) => sharedContainer(context, reference) };
   const { network, macAddress } = networkFromDocker(host, fields, shared);
   for (const [what, asked] of [
     ["publishing", ports],
@@ -71,12 +71,12 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
     mounts: mounts.mounts,
     resources,
     log: logFromDocker(host),
-    single: singleFromDocker(fields, host, { ports, mounts, macAddress }),
+    single: singleFromDocker(fields, host, { ports, exposed, mounts, macAddress }),
   };
   // Some SDKs put the query into the body as well.
   fields.ignore("OnBuild", "ArgsEscaped", "name", "platform");
   fields.end();
-  host.ignore("ConsoleSize", "ContainerIDFile", "Isolation");
+  host.ignore("ConsoleSize", "ContainerIDFile");
   host.end();
   return {
     config,
@@ -86,7 +86,7 @@ export function containerFromDocker(body: unknown, context: ContainerRequestCont
   };
 }
 
-/** One whose namespaces are to be shared. Throws 400 where there is none: Docker's command line takes a 404 for a missing image, and pulls it. */
+/** One whose namespaces or mounts are to be shared. Throws 400 where there is none: Docker's command line takes a 404 for a missing image, and pulls it. */
 function sharedContainer({ findContainer }: ContainerRequestContext, reference: string): ContainerInfo {
   try {
     return findContainer(reference);
@@ -159,6 +159,7 @@ function logFromDocker(host: Fields): ContainerConfig["log"] {
 
 interface MadeParts {
   readonly ports: readonly HostPort[];
+  readonly exposed: readonly string[];
   readonly mounts: RequestedMounts;
   readonly macAddress: string;
 }
@@ -171,6 +172,7 @@ function singleFromDocker(fields: Fields, host: Fields, made: MadeParts) {
     restart,
     isAutoRemoved,
     ports: made.ports,
+    ...(made.exposed.length === 0 ? {} : { exposed: made.exposed }),
     published: [],
     isStopped: false,
     request: {

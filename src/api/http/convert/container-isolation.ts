@@ -1,10 +1,12 @@
-import type { SeccompChoice } from "../../../runtime/container-config.js";
-import { notSupported } from "../errors.js";
+import type { ContainerConfig, SeccompChoice } from "../../../runtime/container-config.js";
+import { badRequest, notSupported } from "../errors.js";
 import { type NamespaceContext, namespacesFromDocker } from "./container-namespaces.js";
 import type { Fields } from "./fields.js";
 
 /** What separates a container from its host, and what it may do there. Throws as namespacesFromDocker. */
 export function isolationFromDocker(host: Fields, context: NamespaceContext) {
+  const technology = host.string("Isolation");
+  if (!["", "default"].includes(technology.toLowerCase())) throw badRequest(`Invalid isolation: "${technology}" - linux only supports 'default'`);
   const devices = host.children("Devices", (device) => {
     const source = device.string("PathOnHost");
     const made = { source, target: device.string("PathInContainer") || source, permissions: device.string("CgroupPermissions") || "rwm" };
@@ -24,6 +26,7 @@ export function isolationFromDocker(host: Fields, context: NamespaceContext) {
     capabilityAdd: host.strings("CapAdd"),
     capabilityDrop: host.strings("CapDrop"),
     isPrivileged: host.boolean("Privileged"),
+    ...systemPathsFromDocker(host),
     sysctls: host.record("Sysctls"),
     oomScoreAdj: Number(host.integer("OomScoreAdj")),
     hasInit: host.boolean("Init"),
@@ -31,6 +34,18 @@ export function isolationFromDocker(host: Fields, context: NamespaceContext) {
     ...namespacesFromDocker(host, context),
     sharedMemoryBytes: host.count("ShmSize"),
   };
+}
+
+/** An empty list hides nothing; null stands for Docker's own. */
+function systemPathsFromDocker(host: Fields): Pick<ContainerConfig, "maskedPaths" | "readOnlyPaths"> {
+  const pathsOf = (name: string) => {
+    const paths = host.optionalStrings(name);
+    const wrong = paths?.find((path) => !path.startsWith("/"));
+    if (wrong !== undefined) throw badRequest(`HostConfig.${name} "${wrong}" is no absolute path`);
+    return paths;
+  };
+  const [maskedPaths, readOnlyPaths] = [pathsOf("MaskedPaths"), pathsOf("ReadonlyPaths")];
+  return { ...(maskedPaths === undefined ? {} : { maskedPaths }), ...(readOnlyPaths === undefined ? {} : { readOnlyPaths }) };
 }
 
 /** Filters and labels that SecurityOpt asks for. Throws 501 for those that are not built. */

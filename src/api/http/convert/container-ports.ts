@@ -5,9 +5,12 @@ import { Fields } from "./fields.js";
 
 const PORT_MAX = 65_535;
 
-/** `80/tcp`, as keys of ExposedPorts. */
+/** `80/tcp`, as keys of ExposedPorts. Throws 400 for what is no port. */
 export function exposedFromDocker(fields: Fields): readonly string[] {
-  return fields.entries("ExposedPorts").map(({ key }) => key);
+  return fields.entries("ExposedPorts").map(({ key }) => {
+    const { targetPort, protocol } = targetOf(key);
+    return `${targetPort}/${protocol}`;
+  });
 }
 
 /** What is published: PortBindings, and with PublishAllPorts each exposed one on any port. */
@@ -42,11 +45,15 @@ function addressOf(text: string): Pick<HostPort, "address"> {
   return { address: text };
 }
 
-function portOf(key: string, publishedPort: number): HostPort {
+function targetOf(key: string): { readonly targetPort: number; readonly protocol: string } {
   const match = /^(\d{1,5})(?:\/(tcp|udp|sctp))?$/i.exec(key);
   const targetPort = Number(match?.[1] ?? 0);
   if (match === null || targetPort < 1 || targetPort > PORT_MAX) throw badRequest(`invalid port specification: "${key}"`);
-  const protocol = (match[2] ?? "tcp").toLowerCase();
+  return { targetPort, protocol: (match[2] ?? "tcp").toLowerCase() };
+}
+
+function portOf(key: string, publishedPort: number): HostPort {
+  const { targetPort, protocol } = targetOf(key);
   if (protocol === "sctp") throw notSupported("publishing SCTP ports is not supported yet");
   return { name: "", protocol: protocol === "udp" ? "udp" : "tcp", targetPort, publishedPort, publishMode: "host" };
 }

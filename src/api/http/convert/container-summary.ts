@@ -1,24 +1,27 @@
 import { durationText } from "../../../base/duration-text.js";
 import type { HostPort } from "../../../model/host-port.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
+import type { ImageConfig } from "../../../runtime/image-store.js";
 import type { ContainerSizes } from "../container-sizes.js";
 import type { Json } from "../json.js";
 import { type ContainerLife, NO_LIFE, programOf, sizesToDocker, stateWordOf } from "./container-life.js";
 import { healthText } from "./health.js";
-import { EVERY_ADDRESS, networkModeOf, networksToDocker } from "./network-settings.js";
+import { EVERY_ADDRESS, networkModeOf, networksToDocker, unpublishedOf } from "./network-settings.js";
 import { mountPointsToDocker } from "./volume.js";
 
 /** What the list shows of a container beside what the runtime knows. */
 export interface SummarySurroundings {
   /** Those of the host that lead to it. */
   readonly ports: readonly HostPort[];
+  /** Null for an image that is gone. */
+  readonly image: ImageConfig | null;
   readonly nowMs: number;
   readonly life?: ContainerLife;
   readonly sizes?: ContainerSizes | undefined;
 }
 
 /** A container in the list of containers. */
-export function containerSummaryToDocker(container: ContainerInfo, { ports, nowMs, life = NO_LIFE, sizes }: SummarySurroundings): Json {
+export function containerSummaryToDocker(container: ContainerInfo, { ports, image, nowMs, life = NO_LIFE, sizes }: SummarySurroundings): Json {
   const { config } = container;
   return {
     ...sizesToDocker(sizes),
@@ -28,7 +31,10 @@ export function containerSummaryToDocker(container: ContainerInfo, { ports, nowM
     ImageID: container.imageId,
     Command: programOf(container).join(" "),
     Created: Math.floor(container.createdAtMs / 1000),
-    Ports: ports.map((port) => ({ IP: port.address ?? EVERY_ADDRESS, PrivatePort: port.targetPort, PublicPort: port.publishedPort, Type: port.protocol })),
+    Ports: [
+      ...unpublishedOf(container, ports, image).map((target) => ({ PrivatePort: Number.parseInt(target, 10), Type: target.split("/")[1] ?? "tcp" })),
+      ...ports.map((port) => ({ IP: port.address ?? EVERY_ADDRESS, PrivatePort: port.targetPort, PublicPort: port.publishedPort, Type: port.protocol })),
+    ],
     Labels: config.labels,
     State: stateWordOf(container, life),
     Status: containerStatusText(container, nowMs, life),

@@ -57,7 +57,7 @@ export function containerToDocker(container: ContainerInfo, { ports, life, image
     },
     Mounts: mountPointsToDocker(config),
     Config: configToDocker(container, image),
-    NetworkSettings: networkSettingsToDocker(container, ports),
+    NetworkSettings: networkSettingsToDocker(container, ports, image),
   };
 }
 

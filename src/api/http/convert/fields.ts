@@ -70,8 +70,13 @@ export class Fields {
   }
 
   strings(name: string): readonly string[] {
+    return this.optionalStrings(name) ?? NO_ITEMS;
+  }
+
+  /** Where an empty list says something else than none. */
+  optionalStrings(name: string): readonly string[] | undefined {
     const value = this.#take(name);
-    if (value === undefined) return NO_ITEMS;
+    if (value === undefined) return undefined;
     if (!Array.isArray(value) || !value.every((item) => typeof item === "string")) throw this.#wrong(name, "a list of strings");
     return value;
   }

@@ -1,6 +1,6 @@
 import type { HostPort } from "../../../model/host-port.js";
 import type { ContainerConfig, HostNamespace, StorageRequest } from "../../../runtime/container-config.js";
-import { MASKED_PATHS, READ_ONLY_PATHS } from "../../../runtime/masked-paths.js";
+import { maskedPathsOf, readOnlyPathsOf } from "../../../runtime/masked-paths.js";
 import { OWN_RUNTIME } from "../../../runtime/oci/oci-runtimes.js";
 import type { Json } from "../json.js";
 import { resourcesOfContainer } from "./container-resources.js";
@@ -62,8 +62,8 @@ export function hostConfigToDocker(config: ContainerConfig, ports: readonly Host
     Sysctls: unlessEmpty(config.sysctls),
     Ulimits: list(config.ulimits.map((ulimit) => ({ Name: ulimit.name, Soft: ulimit.soft, Hard: ulimit.hard }))),
     PortBindings: bindingsOf(single === null ? ports : single.ports),
-    MaskedPaths: config.isPrivileged ? null : MASKED_PATHS,
-    ReadonlyPaths: config.isPrivileged ? null : READ_ONLY_PATHS,
+    MaskedPaths: config.isPrivileged ? null : maskedPathsOf(config),
+    ReadonlyPaths: config.isPrivileged ? null : readOnlyPathsOf(config),
   };
 }
 

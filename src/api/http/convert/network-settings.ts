@@ -2,6 +2,9 @@ import type { HostPort } from "../../../model/host-port.js";
 import { bridgeNetworkOf } from "../../../runtime/bridge-network.js";
 import type { ContainerConfig } from "../../../runtime/container-config.js";
 import type { ContainerInfo } from "../../../runtime/container-runtime.js";
+import type { ImageConfig } from "../../../runtime/image-store.js";
+import { EMPTY_CONFIG } from "../../../runtime/images/import-changes.js";
+import { exposedPortsOf } from "../../../runtime/process-config.js";
 import type { Json } from "../json.js";
 
 /** Where published ports listen that name no address. */
@@ -17,8 +20,8 @@ export function networkModeOf({ network }: ContainerConfig): string {
   return "container" in network ? `container:${network.container}` : "bridge";
 }
 
-/** Where a container is on the network, and which ports of this host lead to it. */
-export function networkSettingsToDocker(container: ContainerInfo, ports: readonly HostPort[]): { readonly [name: string]: Json } {
+/** Where a container is on the network, and which ports of this host lead to it. `image` is null for one that is gone. */
+export function networkSettingsToDocker(container: ContainerInfo, ports: readonly HostPort[], image: ImageConfig | null): { readonly [name: string]: Json } {
   return {
     Bridge: "",
     SandboxID: "",
@@ -29,7 +32,7 @@ export function networkSettingsToDocker(container: ContainerInfo, ports: readonl
     LinkLocalIPv6PrefixLen: 0,
     SecondaryIPAddresses: null,
     SecondaryIPv6Addresses: null,
-    Ports: bindingsOf(ports),
+    Ports: { ...Object.fromEntries(unpublishedOf(container, ports, image).map((target) => [target, null])), ...bindingsOf(ports) },
     EndpointID: endpointIdOf(container),
     ...addressesOf(container),
     Networks: networksToDocker(container),
@@ -42,6 +45,13 @@ export function networksToDocker(container: ContainerInfo): { readonly [name: st
   if (name.startsWith("container:")) return {};
   const unset = { IPAMConfig: null, Links: null, Aliases: null, DriverOpts: null };
   return { [name]: { ...unset, NetworkID: name, EndpointID: endpointIdOf(container), ...addressesOf(container) } };
+}
+
+/** Where it listens on the bridge alone, as "80/tcp", while it runs. */
+export function unpublishedOf({ config, state }: ContainerInfo, ports: readonly HostPort[], image: ImageConfig | null): readonly string[] {
+  if (state !== "running" || bridgeNetworkOf(config) === null) return [];
+  const published = ports.map((port) => `${port.targetPort}/${port.protocol}`);
+  return exposedPortsOf(config, image ?? EMPTY_CONFIG).filter((target) => !published.includes(target));
 }
 
 /** By "80/tcp", where on the host each is found. */

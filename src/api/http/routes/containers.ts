@@ -42,7 +42,8 @@ export function containerRoutes(app: FastifyInstance, context: RouteContext): vo
     const nowMs = context.clock.now();
     const summaries = listed.map((container) => {
       const { id } = container.config;
-      return containerSummaryToDocker(container, { ports: context.backend.publishedPorts(id), nowMs, life: lifeOf(container), sizes: sizes?.get(id) });
+      const image = images.resolve(container.imageId)?.config ?? null;
+      return containerSummaryToDocker(container, { ports: context.backend.publishedPorts(id), image, nowMs, life: lifeOf(container), sizes: sizes?.get(id) });
     });
     return sendJson(reply, [...summaries, ...deadListed.map(deadSummaryToDocker)]);
   });

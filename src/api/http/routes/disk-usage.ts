@@ -44,7 +44,8 @@ export function diskUsageRoutes(app: FastifyInstance, { backend, clock }: RouteC
     const sizes = await sizesOf(backend, containers);
     return containers.map((container) => {
       const { id } = container.config;
-      return containerSummaryToDocker(container, { ports: backend.publishedPorts(id), nowMs: clock.now(), sizes: sizes.get(id) });
+      const image = backend.images.resolve(container.imageId)?.config ?? null;
+      return containerSummaryToDocker(container, { ports: backend.publishedPorts(id), image, nowMs: clock.now(), sizes: sizes.get(id) });
     });
   }
 }
