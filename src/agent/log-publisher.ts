@@ -1,13 +1,14 @@
 import { setMaxListeners } from "node:events";
 import { messageOf } from "../base/errors.js";
 import type { ContainerLogOptions, LogLine } from "../runtime/container-runtime.js";
+import { roughBytes } from "../store/object-size.js";
 import type { LogMessage, LogOptions, LogSubscription, PublishLogsMessage } from "../wire/generated/dispatcher.js";
 import type { ManagerClient } from "./manager-client.js";
 import type { Worker } from "./worker.js";
 
 /** Lines that wait for the manager; the readers of the log files pause beyond it. */
 const LINES_MAX = 1_000;
-/** Bytes of log in one message. */
+/** Bytes of log in one message, with what is said of its lines. */
 const BATCH_BYTES_MAX = 256 * 1024;
 
 export interface LogPublisherOptions {
@@ -85,8 +86,9 @@ export class LogPublisher {
     let sizeBytes = 0;
     let count = 0;
     for (const line of this.#lines) {
-      if (count > 0 && sizeBytes + line.data.length > BATCH_BYTES_MAX) break;
-      sizeBytes += line.data.length;
+      const lineBytes = roughBytes(line);
+      if (count > 0 && sizeBytes + lineBytes > BATCH_BYTES_MAX) break;
+      sizeBytes += lineBytes;
       count++;
     }
     const batch = this.#lines.splice(0, count);

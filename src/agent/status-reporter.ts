@@ -1,9 +1,13 @@
 import { onAbort } from "../base/abort.js";
 import type { TaskStatus } from "../model/objects.js";
+import { roughBytes } from "../store/object-size.js";
 import type { TaskStatusUpdate } from "../wire/generated/dispatcher.js";
 
-/** Statuses in one message: bounds its size after a long time without a manager. */
+/** Statuses in one message, and their bytes: managers take no more than 1 MiB of a worker (src/rpc/channel-options.ts). */
 const UPDATES_MAX = 500;
+const UPDATES_BYTES_MAX = 512 * 1024;
+/** What a program says when it fails can be long; managers keep no more of it either. */
+const TEXT_CHARACTERS_MAX = 8_192;
 
 /** Sends statuses to a manager; rejects when it did not take them. */
 export type SendStatuses = (updates: readonly TaskStatusUpdate[]) => Promise<void>;
@@ -17,7 +21,7 @@ export class StatusReporter {
   #wake: (() => void) | null = null;
 
   report(taskId: string, status: TaskStatus): void {
-    this.#waiting.set(taskId, status);
+    this.#waiting.set(taskId, { ...status, message: cut(status.message), error: cut(status.error) });
     this.#wake?.();
   }
 
@@ -45,9 +49,21 @@ export class StatusReporter {
   }
 
   async #sendSome(send: SendStatuses): Promise<void> {
-    const taken = [...this.#waiting].slice(0, UPDATES_MAX);
-    await send(taken.map(([taskId, status]) => ({ taskId, status })));
-    for (const [taskId, status] of taken) if (this.#waiting.get(taskId) === status) this.#waiting.delete(taskId);
+    const taken = this.#someWaiting();
+    await send(taken);
+    for (const { taskId, status } of taken) if (this.#waiting.get(taskId) === status) this.#waiting.delete(taskId);
+  }
+
+  #someWaiting(): readonly TaskStatusUpdate[] {
+    const some: TaskStatusUpdate[] = [];
+    let sizeBytes = 0;
+    for (const [taskId, status] of this.#waiting) {
+      const update = { taskId, status };
+      sizeBytes += roughBytes(update);
+      if (some.length === UPDATES_MAX || (some.length > 0 && sizeBytes > UPDATES_BYTES_MAX)) break;
+      some.push(update);
+    }
+    return some;
   }
 
   #change(): Promise<void> {
@@ -55,4 +71,8 @@ export class StatusReporter {
       this.#wake = resolve;
     });
   }
+}
+
+function cut(text: string): string {
+  return text.slice(0, TEXT_CHARACTERS_MAX);
 }

@@ -1,5 +1,5 @@
 import { createHash, X509Certificate } from "node:crypto";
-import type { PeerCertificate } from "node:tls";
+import type { Certificate, PeerCertificate, TLSSocket } from "node:tls";
 import { type CertificateIdentity, identityOf, isValidAt } from "../pki/identity.js";
 import { certificatesIn, trustedIssuer } from "../pki/trust.js";
 
@@ -28,6 +28,12 @@ export interface Credential {
   readonly certificate: PeerCertificate | undefined;
   /** Of the call's metadata (`CHAIN_KEY`): the certificate, DER, by which a root vouches for the issuer; TLS has used it, but does not pass it on. */
   readonly intermediate?: Buffer | undefined;
+}
+
+/** Whom TLS has verified; null for a stranger. A session that was begun without a certificate, and is resumed, counts as verified too, by nothing. */
+export function verifiedSubject(socket: TLSSocket): Certificate | null {
+  const { subject }: Partial<PeerCertificate> = socket.getPeerCertificate();
+  return socket.authorized && subject !== undefined ? subject : null;
 }
 
 /** Certificates whose signature need not be checked again; more than the nodes of a large cluster. */

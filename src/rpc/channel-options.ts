@@ -2,6 +2,8 @@ import type { ChannelOptions } from "@grpc/grpc-js";
 
 /** Raft entries and sets of assignments are far below; snapshots go in chunks. */
 export const MESSAGE_BYTES_MAX = 64 * 1024 * 1024;
+/** Agents stay far below (src/agent/status-reporter.ts, log-publisher.ts). */
+const WORKER_MESSAGE_BYTES_MAX = 1024 * 1024;
 const COMMON: ChannelOptions = {
   "grpc.max_send_message_length": MESSAGE_BYTES_MAX,
   "grpc.max_receive_message_length": MESSAGE_BYTES_MAX,
@@ -16,12 +18,25 @@ export const SERVER_OPTIONS: ChannelOptions = {
   "grpc.keepalive_timeout_ms": 5_000,
 };
 
+/** As many logs as there may be readers of, and what an agent has open beside them. */
+export const WORKER_CALLS_MAX = 1_024;
+
+/** What a worker says is small, and is kept in memory and decoded as a whole before anybody can look at it. */
+export const WORKER_OPTIONS: ChannelOptions = {
+  ...SERVER_OPTIONS,
+  "grpc.max_receive_message_length": WORKER_MESSAGE_BYTES_MAX,
+  "grpc.max_concurrent_streams": WORKER_CALLS_MAX,
+};
+
 /** Whoever shows no certificate may ask for one, and needs no more than this for it: what is sent is kept in memory before anybody can look at it. */
 export const STRANGER_OPTIONS: ChannelOptions = {
   ...SERVER_OPTIONS,
   "grpc.max_receive_message_length": 64 * 1024,
   "grpc.max_concurrent_streams": 16,
   "grpc.max_connection_idle_ms": 60_000,
+  // One that keeps its connection busy has had the time to get a certificate.
+  "grpc.max_connection_age_ms": 60_000,
+  "grpc.max_connection_age_grace_ms": 10_000,
 };
 
 /** All managers answer to this name, whatever address they are dialled at (architecture, section 4). */

@@ -18,8 +18,9 @@ export interface RaftStreamHandler {
   take(frame: RaftFrame, caller: Caller): void;
 }
 
-/** Of somebody who has not proven to be a manager nothing larger is kept. */
+/** Of somebody who has not proven to be a manager nothing larger is kept, and nothing for longer. */
 const HELLO_BYTES_MAX = 8 * 1024;
+const HELLO_TIMEOUT_MS = 10_000;
 
 const say = (reply: RaftStreamReply): Buffer => record(RaftStreamReplyCodec.encode(reply));
 
@@ -43,6 +44,7 @@ export function acceptRaftStream(
     say: () => socket.write(say({ type: "alive", alive: {} })),
     silence: () => socket.destroy(),
   });
+  const stopWaiting = clock.after(HELLO_TIMEOUT_MS, () => socket.destroy());
   const reader = new RecordReader(HELLO_BYTES_MAX, (bytes) => {
     // What the frame before did may have ended it.
     if (isOver) return;
@@ -55,6 +57,7 @@ export function acceptRaftStream(
     if (call !== null || request.type !== "hello") throw new ClusterError("invalid_argument", `raft stream with "${request.type}" where it does not belong`);
     const admitted = admit(request.hello);
     call = admitted;
+    stopWaiting();
     reader.bytesMax = MESSAGE_BYTES_MAX;
     const { member } = request.hello;
     if (member !== null) forget = handler.introduced(member, admitted.caller);
@@ -74,6 +77,7 @@ export function acceptRaftStream(
     if (!isOver) forget();
     isOver = true;
     keepAlive.stop();
+    stopWaiting();
     call?.finish();
   });
 }

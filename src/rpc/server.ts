@@ -13,9 +13,10 @@ import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { NodeRole } from "../model/objects.js";
-import type { CertificateIdentity } from "../pki/identity.js";
-import { CHAIN_KEY, type Caller, CallerIdentifier, type Credential } from "./caller.js";
-import { SERVER_OPTIONS, STRANGER_OPTIONS } from "./channel-options.js";
+import { type CertificateIdentity, ROLE_UNITS } from "../pki/identity.js";
+import { CallCount } from "./call-count.js";
+import { CHAIN_KEY, type Caller, CallerIdentifier, type CallerRole, type Credential, verifiedSubject } from "./caller.js";
+import { SERVER_OPTIONS, STRANGER_OPTIONS, WORKER_CALLS_MAX, WORKER_OPTIONS } from "./channel-options.js";
 import type { LiveIdentity } from "./live-identity.js";
 import type { Method, ServiceTable } from "./method.js";
 import { acceptRaftStream, type RaftStreamHandler } from "./raft-acceptor.js";
@@ -49,9 +50,10 @@ const STOP_GRACE_MS = 2_000;
  */
 export class RpcServer implements AsyncDisposable {
   readonly #options: RpcServerOptions;
-  /** For whoever TLS has verified, and for everybody else. */
-  readonly #servers: { readonly nodes: Server; readonly strangers: Server };
+  /** By what the certificate that TLS has verified was issued for; strangers have none. */
+  readonly #servers: { readonly managers: Server; readonly workers: Server; readonly strangers: Server };
   readonly #identifier: CallerIdentifier;
+  readonly #workersCalls = new CallCount(WORKER_CALLS_MAX);
   readonly #admitted = new WeakMap<Metadata, Admitted>();
   readonly #active = new Map<ActiveCall, Admitted>();
   #listener: SecureListener | null = null;
@@ -64,7 +66,7 @@ export class RpcServer implements AsyncDisposable {
       clusterId: options.identity.identity.clusterId,
     }));
     const serverOf = (limits: ChannelOptions) => new Server({ ...limits, interceptors: [this.#authorize] });
-    this.#servers = { nodes: serverOf(SERVER_OPTIONS), strangers: serverOf(STRANGER_OPTIONS) };
+    this.#servers = { managers: serverOf(SERVER_OPTIONS), workers: serverOf(WORKER_OPTIONS), strangers: serverOf(STRANGER_OPTIONS) };
   }
 
   /** Serves all methods of a generated table. */
@@ -95,9 +97,11 @@ export class RpcServer implements AsyncDisposable {
   /** Resolves with the port once callers can connect. Throws ClusterError `failed_precondition` when the address (host:port) cannot be had. */
   async listen(address: string): Promise<number> {
     const injectorOf = (server: Server) => server.createConnectionInjector(ServerCredentials.createInsecure());
-    const [nodes, strangers] = [injectorOf(this.#servers.nodes), injectorOf(this.#servers.strangers)];
-    this.#protocols.set(HTTP2_PROTOCOL, (socket) => (socket.authorized ? nodes : strangers).injectConnection(socket));
-    this.#listener = new SecureListener(this.#options.identity, this.#protocols);
+    const { identity, clock } = this.#options;
+    const { managers, workers, strangers } = this.#servers;
+    const injectors = { manager: injectorOf(managers), worker: injectorOf(workers), anonymous: injectorOf(strangers) };
+    this.#protocols.set(HTTP2_PROTOCOL, (socket) => injectors[certifiedRole(socket)].injectConnection(socket));
+    this.#listener = new SecureListener({ identity, clock, accept: this.#protocols });
     return this.#listener.listen(address);
   }
 
@@ -134,16 +138,24 @@ export class RpcServer implements AsyncDisposable {
     await this.close();
   }
 
-  readonly #authorize: ServerInterceptor = (method, call) =>
-    new ServerInterceptingCall(call, {
+  readonly #authorize: ServerInterceptor = (method, call) => {
+    let leave = () => {};
+    return new ServerInterceptingCall(call, {
+      sendStatus: (status, next) => {
+        leave();
+        next(status);
+      },
       start: (next) =>
         next({
+          onCancel: () => leave(),
           onReceiveMetadata: (metadata, pass) => {
             const { sslPeerCertificate } = call.getAuthContext();
             const [intermediate] = metadata.get(CHAIN_KEY);
             const credential = { certificate: sslPeerCertificate, intermediate: Buffer.isBuffer(intermediate) ? intermediate : undefined };
             try {
-              this.#admitted.set(metadata, this.#admit(method.path, credential, call.getPeer()));
+              const admitted = this.#admit(method.path, credential, call.getPeer());
+              if (admitted.caller.role === "worker") leave = this.#workersCalls.enter(admitted.caller.nodeId);
+              this.#admitted.set(metadata, admitted);
             } catch (cause) {
               call.sendStatus(toStatus(cause));
               return;
@@ -152,6 +164,7 @@ export class RpcServer implements AsyncDisposable {
           },
         }),
     });
+  };
 
   #admit(path: string, credential: Credential, peer: string): Admitted {
     const { clock, logger } = this.#options;
@@ -196,6 +209,13 @@ interface Admitted {
   readonly caller: Caller;
   readonly credential: Credential;
   readonly certificate: CertificateIdentity | null;
+}
+
+/** How much a connection may ask for, before any call on it says who calls. */
+function certifiedRole(socket: TLSSocket): CallerRole {
+  const subject = verifiedSubject(socket);
+  if (subject === null) return "anonymous";
+  return subject.OU === ROLE_UNITS.manager ? "manager" : "worker";
 }
 
 /** TLS shows a certificate whatever it is worth; only one that it verified counts, as in gRPC's own calls. */

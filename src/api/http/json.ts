@@ -11,13 +11,47 @@ export type Json = null | undefined | boolean | string | JsonInteger | readonly 
 /** Integers beyond 2^53 (nanoseconds) have at least this many digits; a text without such a run needs no exact parser. */
 const LONG_NUMBER = /\d{16}/;
 
-/** Parses a client's JSON. Integers that a number cannot hold become bigint. Throws a 400 that says where it is malformed. */
+/** Objects and lists in each other; no request has a tenth of it, and what reads them calls itself for each. */
+const DEPTH_MAX = 1_000;
+/** Half of a character (a surrogate), which JSON can say and UTF-8 cannot: kept as it is, it would be another text in the log and on other managers. */
+const HALF_ESCAPE = /\\u[dD][89a-fA-F]/;
+const HALVES = /\p{Cs}/gu;
+
+/**
+ * Parses a client's JSON. Integers that a number cannot hold become bigint, and halves of characters U+FFFD, as Go has it. Throws a 400 that says where it is
+ * malformed.
+ */
 export function parseJson(text: string): unknown {
+  assertDepth(text);
   try {
-    return LONG_NUMBER.test(text) ? parse(text, undefined, { parseNumber: exactNumber, onDuplicateKey: ({ newValue }) => newValue }) : JSON.parse(text);
+    const value = LONG_NUMBER.test(text) ? parse(text, undefined, { parseNumber: exactNumber, onDuplicateKey: ({ newValue }) => newValue }) : JSON.parse(text);
+    return HALF_ESCAPE.test(text) ? wellFormed(value) : value;
   } catch (cause) {
     throw badRequest(`malformed JSON: ${messageOf(cause)}`);
   }
+}
+
+function assertDepth(text: string): void {
+  // Each level has a bracket at both ends.
+  if (text.length <= 2 * DEPTH_MAX) return;
+  let depth = 0;
+  let isString = false;
+  for (let at = 0; at < text.length; at++) {
+    const letter = text[at];
+    if (letter === '"') isString = !isString;
+    else if (letter === "\\") at++;
+    else if (isString) continue;
+    else if (letter === "[" || letter === "{") depth++;
+    else if (letter === "]" || letter === "}") depth--;
+    if (depth > DEPTH_MAX) throw badRequest(`malformed JSON: more than ${DEPTH_MAX} objects and lists in each other`);
+  }
+}
+
+function wellFormed(value: unknown): unknown {
+  if (typeof value === "string") return value.replace(HALVES, "\uFFFD");
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(wellFormed);
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [wellFormed(name), wellFormed(field)]));
 }
 
 function exactNumber(text: string): JsonInteger {

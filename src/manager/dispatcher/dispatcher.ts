@@ -25,7 +25,7 @@ import { nextTurn } from "../../base/next-turn.js";
 import { AssignmentSet } from "./assignment-set.js";
 import type { Caller } from "./caller.js";
 import { NodeWatch } from "./node-watch.js";
-import { assertDescriptionSize, boundedStatus } from "./reported.js";
+import { boundedDescription, boundedStatus } from "./reported.js";
 import { MISSED_HEARTBEATS_MAX, nodeRemoved, Session, sessionInvalid } from "./session.js";
 import { StatusBatcher } from "./status-batcher.js";
 import { TaskChanges } from "./task-changes.js";
@@ -139,12 +139,12 @@ export class Dispatcher {
   /** The node changed: its resources, labels or plugins. */
   async updateDescription(caller: Caller, request: UpdateDescriptionRequest): Promise<void> {
     this.#sessionOf(caller, request.sessionId);
-    assertDescriptionSize(caller.nodeId, request.description);
+    const description = boundedDescription(caller.nodeId, request.description);
     this.#store.assertRoom();
     await this.#store.update((tx) => {
       const node = tx.nodes.get(caller.nodeId);
       if (node === undefined) throw nodeRemoved(caller.nodeId);
-      if (!isDeepStrictEqual(node.description, request.description)) tx.update("node", { ...node, description: request.description });
+      if (!isDeepStrictEqual(node.description, description)) tx.update("node", { ...node, description });
     });
   }
 
@@ -184,13 +184,13 @@ export class Dispatcher {
     const nodes = this.#nodes;
     if (nodes === null) throw notServing();
     this.#assertIncarnation(caller.nodeId, request.incarnation);
-    assertDescriptionSize(caller.nodeId, request.description);
+    const description = boundedDescription(caller.nodeId, request.description);
     if (this.#store.view.nodes.get(caller.nodeId) === undefined) throw nodeRemoved(caller.nodeId);
     this.#store.assertRoom();
     await this.#store.update((tx) => {
       const node = tx.nodes.get(caller.nodeId);
       if (node === undefined) throw nodeRemoved(caller.nodeId);
-      const next = registered(node, caller.address, request.description);
+      const next = registered(node, caller.address, description);
       if (!isDeepStrictEqual(next, node)) tx.update("node", next);
     });
     if (this.#nodes !== nodes) throw notServing();

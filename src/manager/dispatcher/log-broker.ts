@@ -14,6 +14,8 @@ import { Wakeable } from "./wakeable.js";
 
 /** Subscriptions that one manager serves at a time. */
 const SUBSCRIBERS_MAX = 1000;
+/** Of what a node says went wrong. */
+const FAILURE_CHARACTERS_MAX = 1_000;
 
 /** One node's open stream of subscriptions: told again whatever it should be reading. */
 interface Listener {
@@ -122,7 +124,7 @@ export class LogBroker {
         if (subscriber === undefined || subscriber.isClosed) return;
         await subscriber.accept(caller.nodeId, message.messages, resumedAt);
         if (!message.close) continue;
-        failure = message.error;
+        failure = message.error.slice(0, FAILURE_CHARACTERS_MAX);
         return;
       }
     } catch (cause) {

@@ -1,4 +1,5 @@
 import { ClusterError } from "../../base/errors.js";
+import { roughBytes } from "../../store/object-size.js";
 import type { LogBatch, LogMessage, LogOptions, LogSelector, LogSubscription } from "../../wire/generated/dispatcher.js";
 import type { LogTargets } from "./log-targets.js";
 import { Wakeable } from "./wakeable.js";
@@ -107,7 +108,7 @@ export class LogSubscriber {
       if (timestampNs <= afterNs) continue;
       if (timestampNs > newestNs) share.newestNs.set(taskId, timestampNs);
       this.#messages.push({ ...message, nodeId });
-      this.#bytes += message.data.length;
+      this.#bytes += roughBytes(message);
     }
     this.#news.wake();
     while (!this.#isClosed && this.#bytes > BUFFER_BYTES_MAX) {

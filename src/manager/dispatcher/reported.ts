@@ -6,19 +6,42 @@ import { roughBytes } from "../../store/object-size.js";
 const TEXT_CHARACTERS_MAX = 8_192;
 const STATUS_BYTES_MAX = 64 * 1024;
 const DESCRIPTION_BYTES_MAX = 64 * 1024;
+/** The end of the year 9999: no client can read a later time. */
+const TIME_MS_MAX = 253_402_300_799_999;
+/** What is more than text to a terminal, and halves of characters, as a cut leaves them: the log would carry something else. A message may have several lines. */
+const CONTROLS = /[^\P{Cc}\n\t]|\p{Cs}/gu;
+const CONTROLS_AND_LINES = /[\p{Cc}\p{Cs}]/gu;
+const REPLACEMENT = "\uFFFD";
 
-/** A report as it is stored: what one node says must not keep others' reports out of the log. Throws ClusterError `invalid_argument` for one that is too large. */
+/** A report as it is stored: what one node says must not keep others' reports out of the log, nor tasks from being shown. Throws ClusterError `invalid_argument`. */
 export function boundedStatus(taskId: string, status: TaskStatus): TaskStatus {
-  const bounded = { ...status, message: status.message.slice(0, TEXT_CHARACTERS_MAX), error: status.error.slice(0, TEXT_CHARACTERS_MAX) };
+  if (status.timestampMs > TIME_MS_MAX) throw new ClusterError("invalid_argument", `report on task ${taskId} is of a time after the year 9999`);
+  const bounded = { ...status, message: shortText(status.message), error: shortText(status.error) };
   const bytes = roughBytes(bounded);
   if (bytes > STATUS_BYTES_MAX)
     throw new ClusterError("invalid_argument", `report on task ${taskId} of ${bytes} bytes is larger than ${STATUS_BYTES_MAX} bytes`);
   return bounded;
 }
 
-/** Throws ClusterError `invalid_argument` for a description that the leader could not store together with what operators say of the node. */
-export function assertDescriptionSize(nodeId: string, description: NodeDescription | null): void {
-  const bytes = roughBytes(description);
-  if (bytes <= DESCRIPTION_BYTES_MAX) return;
+/**
+ * A description as it is stored: names that are shown have no characters that steer a terminal. Throws ClusterError `invalid_argument` for one that the leader could not
+ * store together with what operators say of the node.
+ */
+export function boundedDescription(nodeId: string, description: NodeDescription | null): NodeDescription | null {
+  const bounded = description === null ? null : { ...(plain({ ...description, tlsInfo: null }) as NodeDescription), tlsInfo: description.tlsInfo };
+  const bytes = roughBytes(bounded);
+  if (bytes <= DESCRIPTION_BYTES_MAX) return bounded;
   throw new ClusterError("invalid_argument", `description of node ${nodeId} of ${bytes} bytes is larger than ${DESCRIPTION_BYTES_MAX} bytes`);
+}
+
+function shortText(text: string): string {
+  return text.slice(0, TEXT_CHARACTERS_MAX).replace(CONTROLS, REPLACEMENT);
+}
+
+/** The same value with its texts, and the names in its maps, in one line each. */
+function plain(value: unknown): unknown {
+  if (typeof value === "string") return value.replace(CONTROLS_AND_LINES, REPLACEMENT);
+  if (typeof value !== "object" || value === null) return value;
+  if (Array.isArray(value)) return value.map(plain);
+  return Object.fromEntries(Object.entries(value).map(([name, field]) => [plain(name), plain(field)]));
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { StatusReporter } from "../../../src/agent/status-reporter.js";
 import type { TaskState, TaskStatus } from "../../../src/model/objects.js";
-import type { TaskStatusUpdate } from "../../../src/wire/generated/dispatcher.js";
+import { type TaskStatusUpdate, UpdateTaskStatusRequestCodec } from "../../../src/wire/generated/dispatcher.js";
 import { eventually } from "../../support/eventually.js";
 
 const status = (state: TaskState): TaskStatus => ({ state, timestampMs: 1, message: "", error: "", container: null, ports: [], appliedBy: "", appliedAtMs: 0 });
@@ -70,6 +70,23 @@ test("many statuses go in several messages", async () => {
   }
   await eventually("nothing waits", () => reporter.pending === 0);
   expect(wire.messages.map((message) => message.length)).toEqual([500, 500, 200]);
+  stop.abort();
+  await running;
+});
+
+test("long texts are cut, and no message is larger than managers take", async () => {
+  const [reporter, stop] = [new StatusReporter(), new AbortController()];
+  const sizes: number[] = [];
+  const texts = new Set<number>();
+  for (let task = 0; task < 200; task++) reporter.report(`t${task}`, { ...status("failed"), message: "ä".repeat(2_000_000), error: "e".repeat(2_000_000) });
+  const running = reporter.run(async (updates) => {
+    sizes.push(UpdateTaskStatusRequestCodec.encode({ sessionId: "s", updates }).length);
+    for (const update of updates) texts.add(update.status?.message.length ?? 0).add(update.status?.error.length ?? 0);
+  }, stop.signal);
+  await eventually("nothing waits", () => reporter.pending === 0);
+  expect([...texts]).toEqual([8_192]);
+  expect(Math.max(...sizes)).toBeLessThan(600_000);
+  expect(sizes.length).toBeLessThan(20);
   stop.abort();
   await running;
 });

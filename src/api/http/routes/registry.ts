@@ -8,7 +8,7 @@ import { Fields } from "../convert/fields.js";
 import { distributionToDocker, progressToDocker } from "../convert/transfer.js";
 import { badRequest, notFound, notSupported } from "../errors.js";
 import { imagePath, withTag } from "../image-path.js";
-import type { Json } from "../json.js";
+import { type Json, stringifyJson } from "../json.js";
 import { goneSignal, streamProgress } from "../progress-stream.js";
 import { Query } from "../query.js";
 import { registryAuthOf } from "../registry-auth.js";
@@ -32,7 +32,7 @@ export function registryRoutes(app: FastifyInstance, context: RouteContext): voi
     const body = await requireJsonBody(request);
     const fields = new Fields(body, "");
     const domain = registryDomain(fields.string("serveraddress"));
-    const credentials = Buffer.from(JSON.stringify(body)).toString("base64url");
+    const credentials = Buffer.from(stringifyJson(body as Json)).toString("base64url");
     const identityToken = await transfer.login(domain, { credentials, signal: goneSignal(reply, context) });
     return sendJson(reply, { Status: "Login Succeeded", IdentityToken: identityToken });
   });

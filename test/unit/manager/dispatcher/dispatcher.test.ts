@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Caller } from "../../../../src/manager/dispatcher/caller.js";
-import type { TaskState, TaskStatus } from "../../../../src/model/objects.js";
+import type { NodeDescription, TaskState, TaskStatus } from "../../../../src/model/objects.js";
 import type { AssignmentsMessage, SessionMessage } from "../../../../src/wire/generated/dispatcher.js";
 import { ManagerWorld } from "../../../support/manager-world.js";
 import { nodeDescription } from "../../../support/node-description.js";
@@ -270,6 +270,50 @@ describe("status reports", () => {
     await expect(world.report(["t1", status("failed", { container })])).rejects.toMatchObject({
       code: "invalid_argument",
       message: expect.stringMatching(/^report on task t1 of 1\d{5} bytes is larger than 65536 bytes$/),
+    });
+  });
+
+  test("are refused with a time that no client can read", async () => {
+    await using world = await withTask();
+    const endOf9999 = Date.parse("9999-12-31T23:59:59.999Z");
+    await world.report(["t1", status("preparing", { timestampMs: endOf9999 })]);
+    await expect(world.report(["t1", status("running", { timestampMs: endOf9999 + 1 })])).rejects.toMatchObject({
+      code: "invalid_argument",
+      message: "report on task t1 is of a time after the year 9999",
+    });
+    expect(world.cluster.store.view.tasks.get("t1")?.status?.state).toBe("preparing");
+  });
+
+  test("have nothing in their texts that steers a terminal, nor half a character where they are cut", async () => {
+    await using world = await withTask();
+    const error = `${"x".repeat(8_191)}\u{1F4A9}`;
+    await world.report(["t1", status("failed", { message: "two\nlines\tand \u001b[2J\u009b31m\r\u0000", error })]);
+    const stored = world.cluster.store.view.tasks.get("t1")?.status;
+    expect(stored?.message).toBe("two\nlines\tand \uFFFD[2J\uFFFD31m\uFFFD\uFFFD");
+    expect(stored?.error).toBe(`${"x".repeat(8_191)}\uFFFD`);
+  });
+
+  test("a description is stored with names that are text in one line", async () => {
+    await using world = await withTask();
+    const { sessionId } = world;
+    const steering = "\u001b]0;title\u0007";
+    const before = nodeDescription("host1");
+    const description: NodeDescription = {
+      ...before,
+      hostname: `host\n${steering}`,
+      platform: { architecture: steering, os: "linux" },
+      engine: { engineVersion: "1\r2", labels: { [`a${steering}`]: "b\nc" }, plugins: [{ type: "Volume", name: "\u0000" }] },
+    };
+    for (const again of [false, true]) {
+      const { revision } = world.cluster.store;
+      await world.cluster.manager.dispatcher.updateDescription(N1, { sessionId, description });
+      expect(world.cluster.store.revision === revision).toBe(again);
+    }
+    expect(world.cluster.node("n1").description).toEqual({
+      ...before,
+      hostname: "host\uFFFD\uFFFD]0;title\uFFFD",
+      platform: { architecture: "\uFFFD]0;title\uFFFD", os: "linux" },
+      engine: { engineVersion: "1\uFFFD2", labels: { "a\uFFFD]0;title\uFFFD": "b\uFFFDc" }, plugins: [{ type: "Volume", name: "\uFFFD" }] },
     });
   });
 

@@ -231,7 +231,10 @@ describe("with follow", () => {
     expect(one.subscriptions).toMatchObject([{ taskIds: ["a"] }]);
   });
 
-  test("a slow reader makes the node wait", async () => {
+  test.each([
+    ["long lines", (id: string) => line(id, "x".repeat(400 * 1024))],
+    ["empty lines of which much is said", (id: string) => ({ ...line(id, ""), attributes: { label: "x".repeat(400 * 1024) } })],
+  ])("a slow reader makes the node wait: %s", async (_, blockOf) => {
     await using cluster = await world("n1");
     await addTasks(cluster, { a: "n1" });
     const one = new LogAgent(cluster, "n1");
@@ -242,7 +245,7 @@ describe("with follow", () => {
     const first = reader.next();
     await cluster.settle();
     let sent = 0;
-    const block = line("a", "x".repeat(400 * 1024));
+    const block = blockOf("a");
     const { caller, sessionId } = cluster.agents.get("n1")!;
     const subscriptionId = one.subscriptions[0]!.id;
     const publishing = cluster.manager.logBroker.publish(
