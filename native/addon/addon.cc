@@ -5,8 +5,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <csignal>
 #include <cstring>
 
+#include "../base/cgroup-folder.h"
 #include "../base/error.h"
 #include "../base/file.h"
 #include "../netlink/links.h"
@@ -122,6 +124,13 @@ napi_value sendDatagramCall(const Environment& environment, const Arguments& arg
   return environment.undefined();
 }
 
+napi_value killGroupCall(const Environment& environment, const Arguments& arguments) {
+  return runAside(environment, "killGroup", [path = environment.text(arguments[0])] {
+    signalMembers(path, SIGKILL);
+    return NOTHING;
+  });
+}
+
 struct Export {
   const char* name;
   napi_callback callback;
@@ -129,7 +138,7 @@ struct Export {
 constexpr Export EXPORTS[] = {
     {"createBridge", enter<createBridgeCall>}, {"deleteLink", enter<deleteLinkCall>}, {"listLinks", enter<listLinksCall>}, {"addAddress", enter<addAddressCall>},
     {"setLinkUp", enter<setLinkUpCall>},       {"lockFile", enter<lockFileCall>},     {"closeFile", enter<closeFileCall>},
-    {"sendDatagram", enter<sendDatagramCall>},
+    {"sendDatagram", enter<sendDatagramCall>}, {"killGroup", enter<killGroupCall>},
 };
 
 }  // namespace

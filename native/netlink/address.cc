@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 
@@ -23,6 +24,16 @@ IpAddress parseIpAddress(const std::string& text) {
   }
   address.prefixLength = static_cast<unsigned char>(length);
   return address;
+}
+
+std::optional<std::array<unsigned char, 4>> broadcastOf(const IpAddress& address) {
+  if (address.family != AF_INET || address.prefixLength > 30) return std::nullopt;
+  std::array<unsigned char, 4> bytes;
+  for (size_t i = 0; i < bytes.size(); i++) {
+    const unsigned bits = static_cast<unsigned>(std::clamp(address.prefixLength - static_cast<int>(8 * i), 0, 8));
+    bytes[i] = static_cast<unsigned char>(address.bytes[i] | (0xffU >> bits));
+  }
+  return bytes;
 }
 
 MacAddress parseMacAddress(const std::string& text) {

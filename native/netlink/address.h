@@ -2,6 +2,7 @@
 
 #include <array>
 #include <cstdint>
+#include <optional>
 #include <string>
 
 /** An IPv4 or IPv6 address with its prefix length. */
@@ -14,6 +15,9 @@ struct IpAddress {
 
 /** `10.0.0.2/24`; without a prefix length, all bits. Throws for anything else. */
 IpAddress parseIpAddress(const std::string& text);
+
+/** The last address of an IPv4 network that has more than two. */
+std::optional<std::array<unsigned char, 4>> broadcastOf(const IpAddress& address);
 
 using MacAddress = std::array<unsigned char, 6>;
 

@@ -37,6 +37,8 @@ void addAddressTo(Request& request, unsigned index, const std::string& text) {
   header.ifa_index = index;
   request.begin(RTM_NEWADDR, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header);
   request.add(IFA_LOCAL, address.bytes.data(), address.size).add(IFA_ADDRESS, address.bytes.data(), address.size);
+  // The kernel routes to it by itself, but tells programs only what it was told (netdevice(7), SIOCGIFBRDADDR).
+  if (const auto broadcast = broadcastOf(address)) request.add(IFA_BROADCAST, broadcast->data(), broadcast->size());
 }
 
 void addDefaultRoute(Request& request, const std::string& gateway) {

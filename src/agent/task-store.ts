@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { removeFileDurably, syncFolder, writeFileDurably } from "../base/durable-file.js";
 import type { Logger } from "../base/log.js";
 import type { Task } from "../model/objects.js";
-import { TaskCodec } from "../wire/generated/objects.js";
+import { decodeRecord, encodeRecord } from "./task-record.js";
 
 const SUFFIX = ".task";
 
@@ -57,8 +57,7 @@ export class TaskStore {
       return undefined;
     }
     try {
-      const task = TaskCodec.decode(content);
-      // Nothing at all is a task to the codec, with an empty id.
+      const task = decodeRecord(content);
       if (fileNameOf(task.id) === name) return task;
       this.#logger.error({ path }, `a task's record is that of ${task.id === "" ? "no task" : `task ${task.id}`} and was dropped`);
     } catch (cause) {
@@ -70,7 +69,7 @@ export class TaskStore {
 
   /** Resolves when this state of the task, or a later one, is on disk. */
   async save(task: Task): Promise<void> {
-    return this.#write(task.id, TaskCodec.encode(task));
+    return this.#write(task.id, encodeRecord(task));
   }
 
   /** Resolves when the task is gone from the disk. */

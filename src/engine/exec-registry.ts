@@ -103,7 +103,8 @@ export class ExecRegistry {
       process.ended.then((exitCode) => this.#end(entry, exitCode));
       return process;
     } catch (cause) {
-      const isMissing = isClusterError(cause) && /not found|no such file/.test(messageOf(cause));
+      // Docker's daemon/errors.go goes by the same words.
+      const isMissing = isClusterError(cause) && /not found|no such file|not a directory/.test(messageOf(cause));
       this.#end(entry, isMissing ? NOT_FOUND : NOT_EXECUTABLE);
       throw cause;
     }

@@ -20,6 +20,8 @@ export interface Kernel {
   lockFile(path: string): FileLock;
   /** Sends one datagram to a unix socket, at once. Throws `failed_precondition` when its receiver has no room, `not_found` or `unavailable` when there is none. */
   sendDatagram(path: string, data: Uint8Array): void;
+  /** Kills every process that is in a cgroup, or below it, now: none that got the number of one that ended meanwhile. Does nothing for a group that is gone. */
+  killGroup(path: string): Promise<void>;
 }
 
 export interface BridgeSettings {

@@ -13,6 +13,7 @@ interface Addon {
   lockFile(path: string): number;
   closeFile(descriptor: number): void;
   sendDatagram(path: string, data: Uint8Array): void;
+  killGroup(path: string): Promise<void>;
 }
 
 const CODES: Readonly<Record<string, ErrorCode>> = {
@@ -37,6 +38,7 @@ export function openKernel(addonPath: string = fileURLToPath(new URL("../../nati
     addAddress: (name, cidr) => translate(addon.addAddress(name, cidr)),
     setLinkUp: (name, isUp) => translate(addon.setLinkUp(name, isUp)),
     lockFile: (path) => lockFile(addon, path),
+    killGroup: (path) => translate(addon.killGroup(path)),
     sendDatagram(path, data) {
       try {
         addon.sendDatagram(path, data);

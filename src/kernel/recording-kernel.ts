@@ -24,6 +24,10 @@ export class RecordingKernel implements Kernel {
     this.calls.push(`sendDatagram ${path} ${data.length}`);
   }
 
+  async killGroup(path: string): Promise<void> {
+    this.calls.push(`killGroup ${path}`);
+  }
+
   async createBridge(bridge: BridgeSettings): Promise<void> {
     this.calls.push(`createBridge ${bridge.name} ${bridge.address} ${bridge.mtu}`);
     const found = this.#links.get(bridge.name);

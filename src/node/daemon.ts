@@ -100,6 +100,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     runtimes: config.runtimes,
     userRemap,
     sendDatagram: (path, data) => life.kernel.sendDatagram(path, data),
+    killGroup: (path) => life.kernel.killGroup(path),
     defaultLog: config.log,
     logger,
     clock,

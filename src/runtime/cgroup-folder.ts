@@ -17,16 +17,6 @@ export async function removeFolder(path: string): Promise<boolean> {
   }
 }
 
-export async function killMembers(path: string): Promise<void> {
-  for (const process of await membersOf(path)) {
-    try {
-      globalThis.process.kill(process, "SIGKILL");
-    } catch (cause) {
-      if (systemCodeOf(cause) !== "ESRCH") throw cause;
-    }
-  }
-}
-
 async function membersOf(path: string): Promise<readonly number[]> {
   try {
     return (await readFile(`${path}/cgroup.procs`, "utf8"))

@@ -2,7 +2,7 @@ import { mkdir, readFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, systemCodeOf } from "../base/errors.js";
-import { foldersOf, killMembers, moveMembers, removeFolder } from "./cgroup-folder.js";
+import { foldersOf, moveMembers, removeFolder } from "./cgroup-folder.js";
 import { type CgroupLayout, legacyMountPoints, parseCgroupMounts } from "./cgroup-layout.js";
 import { type CgroupPlan, planCgroups } from "./cgroup-plan.js";
 import type { ContainerResources } from "./container-config.js";
@@ -24,6 +24,8 @@ export interface CgroupTreeOptions {
   readonly hasOtherRuntimes: boolean;
   /** For all containers together; null leaves them what they have. */
   readonly realtime: RealtimeTime | null;
+  /** Kills all that are in a group (Kernel.killGroup). */
+  readonly killGroup: (path: string) => Promise<void>;
 }
 
 /**
@@ -35,16 +37,18 @@ export class CgroupTree {
   readonly #layout: CgroupLayout;
   readonly #group: string;
   readonly #clock: Clock;
+  readonly #killGroup: (path: string) => Promise<void>;
 
   /** Where another runtime makes groups that we would not: the other hierarchies of version 1. */
   readonly #foreignMounts: readonly string[];
 
-  private constructor(layout: CgroupLayout, group: string, clock: Clock, foreignMounts: readonly string[], abilities: ResourceAbilities) {
+  private constructor(layout: CgroupLayout, options: CgroupTreeOptions, group: string, foreignMounts: readonly string[], abilities: ResourceAbilities) {
     this.abilities = abilities;
+    this.#killGroup = options.killGroup;
     this.#foreignMounts = foreignMounts;
     this.#layout = layout;
     this.#group = group;
-    this.#clock = clock;
+    this.#clock = options.clock;
   }
 
   /** Makes the owner's groups. Throws `failed_precondition` when the machine has no usable hierarchy, or no such real-time limits. */
@@ -57,7 +61,7 @@ export class CgroupTree {
     const unifiedControllers = await prepareOwnerGroups(mounts, group);
     if (options.realtime !== null) await giveRealtime(mounts, group, options.realtime);
     const abilities = readAbilities(mounts, group);
-    return new CgroupTree({ ...mounts, unifiedControllers, abilities }, group, options.clock, foreign, abilities);
+    return new CgroupTree({ ...mounts, unifiedControllers, abilities }, options, group, foreign, abilities);
   }
 
   /** What the spawner is started with: the group to filter devices in, where version 2 has to do it, and the files by which it joins the group of the shims. */
@@ -148,7 +152,7 @@ export class CgroupTree {
     for (let attempt = 0; attempt < REMOVE_ATTEMPTS; attempt++) {
       if (await removeFolder(path)) return;
       for (const inner of await foldersOf(path)) await this.#removeGroup(`${path}/${inner}`);
-      await killMembers(path);
+      await this.#killGroup(path);
       await this.#clock.sleep(REMOVE_PAUSE_MS);
     }
     throw new ClusterError("internal", `cgroup ${path} is still in use after its processes were killed`);

@@ -1,7 +1,7 @@
 import { existsSync } from "node:fs";
 import { mkdir, readdir, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import { unlessAborted } from "../base/abort.js";
+import { onAbort } from "../base/abort.js";
 import { assert } from "../base/assert.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
@@ -82,6 +82,8 @@ export interface LocalRuntimeOptions {
   readonly hostGateway: string;
   /** Sends one datagram to a unix socket (Kernel.sendDatagram). */
   readonly sendDatagram: (path: string, data: Uint8Array) => void;
+  /** Kills all that are in a cgroup (Kernel.killGroup). */
+  readonly killGroup: (path: string) => Promise<void>;
   /** Driver and options of containers that name none. */
   readonly defaultLog: LogConfig;
   readonly logger: Logger;
@@ -139,8 +141,8 @@ export class LocalRuntime implements ContainerRuntime {
     const program = join(dirname(options.shimPath), "swarm-files");
     if (userRemap !== null) await requireRemap(userRemap, { dataRoot, layer: mountPointsFolder(dataRoot), program });
     const hasOtherRuntimes = Object.keys(options.runtimes?.byName ?? {}).length > 0;
-    const { cgroupParent: parent, ownerId, clock, realtime = null } = options;
-    const cgroups = await CgroupTree.open({ parent, ownerId, clock, hasOtherRuntimes, realtime });
+    const { cgroupParent: parent, ownerId, clock, realtime = null, killGroup } = options;
+    const cgroups = await CgroupTree.open({ parent, ownerId, clock, hasOtherRuntimes, realtime, killGroup });
     const runtime = new LocalRuntime(options, cgroups);
     await runtime.#recover();
     return runtime;
@@ -252,7 +254,24 @@ export class LocalRuntime implements ContainerRuntime {
   wait(id: string, signal?: AbortSignal): Promise<ContainerExit> {
     const { info, ended } = this.#get(id);
     if (info.exit !== null) return Promise.resolve(info.exit);
-    return signal === undefined ? ended : unlessAborted(signal, ended);
+    return signal === undefined ? ended : this.#endOf(id, signal);
+  }
+
+  /** Leaves nothing behind: a container may run for years, and be waited for again and again meanwhile. */
+  #endOf(id: string, signal: AbortSignal): Promise<ContainerExit> {
+    return new Promise((resolve, reject) => {
+      const stop = this.onChange((change, { config, exit }) => {
+        if (config.id !== id || (change !== "exit" && change !== "remove")) return;
+        detach();
+        stop();
+        if (change === "exit" && exit !== null) resolve(exit);
+        else reject(new ClusterError("not_found", `No such container: ${id}`));
+      });
+      const detach = onAbort(signal, () => {
+        stop();
+        reject(signal.reason);
+      });
+    });
   }
 
   async remove(id: string, options: RemoveOptions = {}): Promise<void> {

@@ -2,6 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { newContainerId } from "../../src/base/ids.js";
 import type { ContainerConfig } from "../../src/runtime/container-config.js";
 import type { ContainerLogOptions, ContainerRuntime } from "../../src/runtime/container-runtime.js";
+import { collectGarbage } from "../support/collect-garbage.js";
 
 /** What the suite needs of an implementation. */
 export interface RuntimeWorld {
@@ -14,6 +15,15 @@ export interface RuntimeWorld {
 }
 
 const ALL: ContainerLogOptions = { follow: false, stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, tail: -1 };
+
+/** The signal by which a wait was given up, for as long as somebody holds it. */
+async function givenUp(runtime: ContainerRuntime, id: string): Promise<WeakRef<AbortSignal>> {
+  const controller = new AbortController();
+  const waiting = runtime.wait(id, controller.signal).catch(() => undefined);
+  controller.abort();
+  await waiting;
+  return new WeakRef(controller.signal);
+}
 
 /** The contract of ContainerRuntime, to be run on the real one and on every fake. */
 export function describeContainerRuntime(name: string, open: () => Promise<RuntimeWorld>): void {
@@ -97,10 +107,21 @@ export function describeContainerRuntime(name: string, open: () => Promise<Runti
       await world.runtime.remove(config.id, { force: true });
     });
 
+    test("who gives up waiting leaves nothing behind, however long the container runs", async () => {
+      const config = await started();
+      const signals = await Promise.all(Array.from({ length: 50 }, () => givenUp(world.runtime, config.id)));
+      await new Promise((resolve) => setImmediate(resolve));
+      collectGarbage();
+      expect(signals.filter((signal) => signal.deref() !== undefined).length).toBeLessThan(signals.length / 2);
+      await world.runtime.remove(config.id, { force: true });
+    });
+
     test("who waits for a container that is removed unstarted is told", async () => {
       const config = world.config();
       await world.runtime.create(config);
-      const waiting = expect(world.runtime.wait(config.id)).rejects.toMatchObject({ code: "not_found" });
+      const { signal } = new AbortController();
+      const waits = [world.runtime.wait(config.id), world.runtime.wait(config.id, signal)];
+      const waiting = Promise.all(waits.map((wait) => expect(wait).rejects.toMatchObject({ code: "not_found" })));
       await world.runtime.remove(config.id);
       await waiting;
     });

@@ -135,6 +135,7 @@ export class ContainerWorld {
       realtime: this.realtime,
       hostGateway: "172.30.0.1",
       sendDatagram: (path, data) => openKernel().sendDatagram(path, data),
+      killGroup: (path) => openKernel().killGroup(path),
       defaultLog: { driver: "json-file", options: {} },
       logger: silentLogger,
       clock: systemClock,

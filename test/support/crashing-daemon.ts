@@ -43,6 +43,7 @@ const volumes = await LocalVolumeStore.open({ folder: join(dataRoot, "volumes"),
 const runtime = await LocalRuntime.open({
   hostGateway: "172.30.0.1",
   sendDatagram: (path, data) => openKernel().sendDatagram(path, data),
+  killGroup: (path) => openKernel().killGroup(path),
   defaultLog: { driver: "json-file", options: {} },
   volumes,
   dataRoot,

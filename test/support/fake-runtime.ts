@@ -1,3 +1,4 @@
+import { onAbort } from "../../src/base/abort.js";
 import type { Clock } from "../../src/base/clock.js";
 import { deferred } from "../../src/base/deferred.js";
 import { ClusterError } from "../../src/base/errors.js";
@@ -116,8 +117,13 @@ export class FakeRuntime implements ContainerRuntime {
       signal?.throwIfAborted();
       if (container.info.exit !== null) return container.info.exit;
       await new Promise<void>((resolve) => {
-        container.waiters.add(resolve);
-        signal?.addEventListener("abort", () => resolve(), { once: true });
+        const end = () => {
+          detach();
+          container.waiters.delete(end);
+          resolve();
+        };
+        container.waiters.add(end);
+        const detach = onAbort(signal, end);
       });
     }
   }

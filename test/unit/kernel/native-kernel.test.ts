@@ -1,5 +1,6 @@
-import { execFile } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { execFile, spawn } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { mkdirSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { promisify } from "node:util";
@@ -27,7 +28,7 @@ interface SeenLink {
 test("bridges are made, changed, listed and removed", async () => {
   const seen = await play<{
     made: SeenLink[];
-    addresses: [{ addr_info: { family: string; local: string }[] }];
+    addresses: [{ addr_info: { family: string; local: string; broadcast?: string }[] }];
     down: SeenLink[];
     failures: string[];
     deleted: boolean[];
@@ -35,6 +36,7 @@ test("bridges are made, changed, listed and removed", async () => {
   }>("links");
   expect(seen.made).toMatchObject([{ name: "sw-br0", kind: "bridge", mtu: 1450, isUp: true, macAddress: "02:42:0a:4d:00:01", master: 0 }]);
   expect(seen.addresses[0].addr_info.filter((address) => address.family === "inet").map((address) => address.local)).toEqual(["10.77.0.1", "10.77.1.1"]);
+  expect(seen.addresses[0].addr_info.find((address) => address.local === "10.77.1.1")?.broadcast).toBe("10.77.1.255");
   expect(seen.down).toMatchObject([{ isUp: false }]);
   expect(seen.failures).toEqual([
     "already_exists: link lo is not a bridge",
@@ -74,6 +76,29 @@ test("a file is locked once", async () => {
   const folder = mkdtempSync(join(tmpdir(), "swarm-kernel-"));
   expect(await play<string>("locks", folder)).toBe(`failed_precondition: ${join(folder, "lock")} is locked by another process`);
   rmSync(folder, { recursive: true });
+});
+
+test("all that are in a cgroup and below it are killed, and nobody else", async () => {
+  const mounts = readFileSync("/proc/mounts", "utf8");
+  const root = mounts.match(/ (\S+) cgroup \S*\bpids\b/)?.[1] ?? mounts.match(/ (\S+) cgroup2 /)?.[1] ?? "";
+  const group = join(root, `test-${randomBytes(4).toString("hex")}`);
+  const children = [group, join(group, "inner"), root].map((path) => {
+    mkdirSync(path, { recursive: true });
+    const child = spawn("sleep", ["1000"], { stdio: "ignore" });
+    if (path !== root) writeFileSync(join(path, "cgroup.procs"), String(child.pid));
+    return { child, gone: new Promise<string | null>((resolve) => child.once("exit", (_, signal) => resolve(signal))) };
+  });
+  const [outer, inner, other] = children;
+  try {
+    await openKernel().killGroup(group);
+    expect(await Promise.all([outer?.gone, inner?.gone])).toEqual(["SIGKILL", "SIGKILL"]);
+    expect(other?.child.kill(0)).toBe(true);
+  } finally {
+    for (const { child } of children) child.kill("SIGKILL");
+    await Promise.all(children.map(({ gone }) => gone));
+    for (const path of [join(group, "inner"), group]) rmdirSync(path);
+  }
+  await openKernel().killGroup(group);
 });
 
 test("an addon that was not built is named", () => {

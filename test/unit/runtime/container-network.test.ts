@@ -35,7 +35,7 @@ describeAsRoot("a container on a bridge", () => {
     const { output } = await world.run(SHOW, { network });
     const lines = output.trim().split("\n");
     expect(lines.slice(0, 3)).toEqual([expect.stringMatching(/^0{31}1 .* lo$/), "0", "1"]);
-    expect(lines.slice(3).join("\n")).toMatch(/10\.253\.0\.2\/24.*default via 10\.253\.0\.1 dev eth0/s);
+    expect(lines.slice(3).join("\n")).toMatch(/10\.253\.0\.2\/24 brd 10\.253\.0\.255.*default via 10\.253\.0\.1 dev eth0/s);
   });
 
   test("finds its own name at the address that it has at each start, and the resolvers of its settings again", async () => {
