@@ -5,8 +5,12 @@ import { DEFAULT_CONFIG_FILE, readSettings, resolveConfig } from "../node/config
 import { runDaemon } from "../node/daemon.js";
 import { daemonProgram, settingsOf } from "./daemon-flags.js";
 
+// Whatever its starter had: what containers read (/etc/hosts, say) would otherwise be root's alone, or anybody's to write.
+process.umask(0o022);
+
 try {
   const program = daemonProgram().parse();
+  if (process.getuid?.() !== 0) throw new Error("root is needed: to make containers and their networks");
   const { configFile } = program.opts<{ readonly configFile?: string }>();
   const file = readSettings(configFile ?? DEFAULT_CONFIG_FILE, configFile !== undefined);
   process.exitCode = await runDaemon(resolveConfig(settingsOf(program), file));

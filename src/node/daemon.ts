@@ -7,7 +7,7 @@ import { describeNode } from "../agent/node-description.js";
 import type { Backend } from "../api/http/backend.js";
 import type { ListenOptions } from "../api/http/listener.js";
 import { createHttpServer } from "../api/http/server.js";
-import { systemClock } from "../base/clock.js";
+import { type Clock, systemClock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
 import { messageOf } from "../base/errors.js";
 import { createLogger, type Logger } from "../base/log.js";
@@ -25,6 +25,7 @@ import { LocalRuntime } from "../runtime/local-runtime.js";
 import { readUserRemap } from "../runtime/user-remap.js";
 import { LocalVolumeStore } from "../volumes/local-volume-store.js";
 import { parseHostPort } from "./addresses.js";
+import { certificateLives } from "./certificate-lives.js";
 import type { DaemonConfig } from "./config.js";
 import { openEngineId } from "./engine-id.js";
 import { describeHost } from "./host.js";
@@ -126,7 +127,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
     logger,
     onFailure: life.onFailure,
   });
-  const metrics = new Metrics(metricsSource(swarm, runtime));
+  const metrics = new Metrics(metricsSource(swarm, runtime, clock));
   const host = describeHost(config, { id, userRemap, startedAtMs: clock.now(), bridge: network.description });
   const backend: Backend = {
     swarm,
@@ -153,7 +154,7 @@ async function serve(config: DaemonConfig, logger: Logger, life: Life): Promise<
   }
 }
 
-function metricsSource(swarm: SwarmNode, runtime: LocalRuntime): MetricsSource {
+function metricsSource(swarm: SwarmNode, runtime: LocalRuntime, clock: Clock): MetricsSource {
   return {
     raft() {
       if (swarm.manager === null) return null;
@@ -165,6 +166,8 @@ function metricsSource(swarm: SwarmNode, runtime: LocalRuntime): MetricsSource {
       const all = runtime.list();
       return { running: all.filter((container) => container.state === "running").length, total: all.length };
     },
+    certificates: () => (swarm.identity === null ? [] : certificateLives(swarm.identity)),
+    now: () => clock.now(),
   };
 }
 

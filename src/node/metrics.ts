@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Gauge, Registry } from "prom-client";
 import { TASK_STATES } from "../model/task-state.js";
 import type { StoreView } from "../store/view.js";
+import type { CertificateLife } from "./certificate-lives.js";
+import { measureEventLoopLag, NEVER_MS } from "./event-loop-lag.js";
 
 /** What the metrics are taken from at the moment of a scrape. */
 export interface MetricsSource {
@@ -8,9 +10,15 @@ export interface MetricsSource {
   /** The local store; undefined on a node that is no manager. */
   store(): StoreView | undefined;
   containers(): { readonly running: number; readonly total: number };
+  /** What this node's place in the swarm depends on; none outside of a swarm. */
+  certificates(): readonly CertificateLife[];
+  /** Milliseconds since the epoch. */
+  now(): number;
 }
 
-const LAG_PRECISION_MS = 500;
+const DAY_MS = 86_400_000;
+/** The last part of its life in which a node's certificate should have been renewed (pki/renewal.ts). */
+const LATE_PART = 0.2;
 const NODE_STATES = ["unknown", "down", "ready", "disconnected"] as const;
 
 /** Prometheus metrics of the daemon. Read when scraped, so that they cost nothing in between. */
@@ -19,8 +27,8 @@ export class Metrics {
 
   constructor(source: MetricsSource) {
     const registers = [this.#registry];
-    // By default the event loop's lag is looked at every 10 ms: a hundred wake-ups a second, which cost an idle daemon more than all its work.
-    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: LAG_PRECISION_MS });
+    collectDefaultMetrics({ register: this.#registry, eventLoopMonitoringPrecision: NEVER_MS });
+    measureEventLoopLag(this.#registry);
     const raftGauge = (name: string, help: string, read: (raft: NonNullable<ReturnType<MetricsSource["raft"]>>) => number) =>
       new Gauge({
         name,
@@ -47,6 +55,27 @@ export class Metrics {
       const { running, total } = source.containers();
       return [...Array<string>(running).fill("running"), ...Array<string>(total - running).fill("stopped")];
     });
+    const certificateGauge = (name: string, help: string, read: (life: CertificateLife) => number) =>
+      new Gauge({
+        name,
+        help,
+        labelNames: ["certificate"],
+        registers,
+        collect() {
+          this.reset();
+          for (const life of source.certificates()) this.set({ certificate: life.certificate }, read(life));
+        },
+      });
+    certificateGauge(
+      "swarm_certificate_expiry_seconds",
+      "Seconds until this node's certificate, or the root that it trusts, expires; negative after that.",
+      (life) => Math.round((life.expiresAtMs - source.now()) / 1_000),
+    );
+    certificateGauge(
+      "swarm_certificate_expiry_warning",
+      "1 when a certificate should have been replaced: in the last 30 days of its life, or the last fifth where that is less.",
+      (life) => (life.expiresAtMs - source.now() < Math.min(30 * DAY_MS, (life.expiresAtMs - life.notBeforeMs) * LATE_PART) ? 1 : 0),
+    );
   }
 
   async render(): Promise<{ readonly contentType: string; readonly text: string }> {

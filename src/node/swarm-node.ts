@@ -8,6 +8,7 @@ import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import { identityOf } from "../pki/identity.js";
 import { IdentityFiles } from "../pki/identity-files.js";
 import { parseUnlockKey } from "../pki/unlock-key.js";
+import type { LiveIdentity } from "../rpc/live-identity.js";
 import type { Store } from "../store/store.js";
 import type { StoreView } from "../store/view.js";
 import type { ControlReply, ControlRequest } from "../wire/generated/control.js";
@@ -108,6 +109,11 @@ export class SwarmNode implements SwarmBackend {
   async stop(): Promise<void> {
     this.#running?.stop.abort();
     await this.#running?.ended;
+  }
+
+  /** Who this node is in its swarm; null outside of one. */
+  get identity(): LiveIdentity | null {
+    return this.#running?.node.identity ?? null;
   }
 
   get manager(): ManagerRole | null {

@@ -85,6 +85,20 @@ describe("the daemon in operation", () => {
     await docker.nodeIs(3, "node-4", "Ready Active");
   });
 
+  test("a daemon whose starter's files are private makes containers as ever: what others read in them, they can", async () => {
+    const verb = `deploy/lab --name ${lab.name}`;
+    expect(await lab.run(["bash", "-c", `umask 077; ${verb} kill 4 && ${verb} start 4`])).toMatchObject({ code: 0 });
+    await docker.nodeIs(3, "node-4", "Ready Active");
+    const files = ["/etc/hosts", "/etc/hostname", "/etc/resolv.conf"];
+    const shown = await docker.must(4, "run", "--rm", "--user", "1000:1000", "--hostname", "inside", "bb:v1", "cat", ...files);
+    expect(shown).toMatch(/\tinside\n.*inside/s);
+  });
+
+  test("a daemon that is not root's says so", async () => {
+    const started = await lab.run(["setpriv", "--reuid", "1000", "--regid", "1000", "--clear-groups", "dist/main/swarmd.js", "--data-root", "/tmp/nobodys"]);
+    expect(started).toMatchObject({ code: 1, stderr: "swarmd: root is needed: to make containers and their networks\n" });
+  });
+
   test("metrics: raft on managers, what the node runs on all", async () => {
     const leaders = await Promise.all([1, 2, 3].map((node) => metric(node, "swarm_raft_leader")));
     expect(leaders.toSorted()).toEqual([0, 0, 1]);
@@ -102,6 +116,10 @@ describe("the daemon in operation", () => {
     expect(await metric(4, 'swarm_nodes{state="ready"}')).toBeUndefined();
     expect(await metric(4, 'swarm_containers{state="running"}')).toBe((await containers(4)).length);
     for (const node of [1, 4]) expect(await metric(node, "process_resident_memory_bytes")).toBeGreaterThan(1e7);
+    for (const node of [1, 4]) {
+      const days = ((await metric(node, 'swarm_certificate_expiry_seconds{certificate="node"}')) ?? 0) / 86_400;
+      expect([Math.ceil(days), await metric(node, 'swarm_certificate_expiry_warning{certificate="root"}')]).toEqual([90, 0]);
+    }
   });
 
   test("without a quorum a manager says so at once, and what needs none is answered", async () => {

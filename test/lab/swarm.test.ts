@@ -133,8 +133,15 @@ describe.each(dockerClients())("a swarm driven by %s", (client) => {
     expect(await docker(1, "service", "ls", "--quiet")).toBe("");
   });
 
-  test("down leaves no trace", async () => {
-    await lab.lab("down");
+  test("down leaves no trace, not of what was left running on a host either, and takes no other word", async () => {
+    expect(await lab.run(["deploy/lab", "--name", lab.name, "down", "other"])).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('unknown argument "other"'),
+    });
+    const left1 = await lab.lab("exec", "1", "bash", "-c", "sleep 12345 >/dev/null 2>&1 & echo $!");
+    // From one of the hosts: who asks for it lives to see the end of it.
+    await lab.lab("exec", "2", "deploy/lab", "--name", lab.name, "down");
+    expect((await lab.signal("0", left1)).code).toBe(1);
     const left = await lab.run([
       "bash",
       "-c",
