@@ -20,6 +20,7 @@ import { joinAsMember, leaveAsMember } from "./join-member.js";
 import { KeyKeeper } from "./key-keeper.js";
 import { ManagerRole, type ManagerStart } from "./manager-role.js";
 import { recordsOfMember } from "./member-records.js";
+import { PlaceKeeper } from "./place-keeper.js";
 import { KeptSwarmState, raftFolderOf, type SwarmState } from "./swarm-state.js";
 
 export interface ActiveNodeOptions {
@@ -183,11 +184,19 @@ export class ActiveNode {
       random,
       logger,
     });
-    const address = new AddressKeeper({ identity: this.identity, state: this.#state, manager: () => this.#manager, clock, logger });
+    const own = { identity: this.identity, state: this.#state, manager: () => this.#manager, clock, logger };
+    const [address, place] = [new AddressKeeper(own), new PlaceKeeper(own)];
     const stop = () => this.#look.close();
     signal.addEventListener("abort", stop, { once: true });
     try {
-      await Promise.all([agent.run(signal), this.#keepRole(signal), this.#certificate.run(signal), address.run(signal), this.#untilFailure(signal)]);
+      await Promise.all([
+        agent.run(signal),
+        this.#keepRole(signal),
+        this.#certificate.run(signal),
+        address.run(signal),
+        place.run(signal),
+        this.#untilFailure(signal),
+      ]);
     } finally {
       signal.removeEventListener("abort", stop);
       await this.#stopManager();

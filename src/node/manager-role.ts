@@ -72,6 +72,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #listeners = new Set<() => void>();
   readonly #failure = deferred<never>();
+  #isPlaceLost = false;
   #running: Promise<void> = Promise.resolve();
 
   private constructor(options: ManagerRoleOptions, store: Store, replica: Replica, transport: TlsRaftTransport) {
@@ -153,7 +154,13 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
 
   /** True when the group went on without this member: its place is gone for ever, a new one has to be asked for. */
   get isRemoved(): boolean {
-    return this.#replica.leadership.isRemoved;
+    return this.#isPlaceLost || this.#replica.leadership.isRemoved;
+  }
+
+  /** The leader said that this member is none: its log ends before the entry that would. */
+  losePlace(): void {
+    this.#isPlaceLost = true;
+    for (const listener of [...this.#listeners]) listener();
   }
 
   /** What this member offers while it leads. */

@@ -35,6 +35,8 @@ const INFLIGHT_BYTES_MAX = 8 * 1024 * 1024;
 
 /** After this long without a leader, reads are refused instead of waiting for one. */
 const LEADERLESS_MS_MAX = 5_000;
+/** A leader that is asked for a place makes sure within this time that it still leads. */
+const JOIN_READ_MS = 5_000;
 /** How often what may be written late is written. */
 const FLUSH_TICKS = 10;
 export interface GroupMemberParts {
@@ -176,6 +178,8 @@ export class GroupMember implements Proposer, RaftInbox {
 
   async join(nodeId: string, address: string): Promise<{ readonly raftId: number; readonly members: readonly MemberStatus[] }> {
     this.#assertLeader();
+    // One that was replaced without knowing could name a place that the node had before, and the node would give up the one that it has.
+    await this.readIndex(JOIN_READ_MS);
     const { raftId } = await this.#changes.join(nodeId, address);
     return { raftId, members: this.members() };
   }

@@ -62,6 +62,27 @@ describe("nodes of a swarm", () => {
     await docker.running(other, "each", 5);
   });
 
+  test("a manager that was demoted and promoted again while it was down is one when it is back", async () => {
+    const leader = await docker.leader([1, 2, 3]);
+    const [other = 0, third = 0] = [1, 2, 3].filter((node) => node !== leader);
+    await lab.lab("kill", `${third}`);
+    await docker.nodeIs(other, `node-${third}`, "Down Active Unreachable");
+    await docker.must(other, "node", "demote", `node-${third}`);
+    await docker.nodeIs(other, `node-${third}`, "Down Active");
+    await docker.must(other, "node", "promote", `node-${third}`);
+    // What the others still meant to tell it about its removal goes with their daemons.
+    for (const node of [leader, other]) {
+      await lab.lab("kill", `${node}`);
+      await lab.lab("start", `${node}`);
+    }
+    await lab.lab("start", `${third}`);
+    await docker.nodeIs(other, `node-${third}`, "Ready Active Reachable");
+    await until(
+      "it takes writes",
+      async () => (await docker.try(third, "service", "update", "--quiet", "--detach", "--label-add", "again=there", "each")).code === 0,
+    );
+  });
+
   test("a rotated token is refused, the new one works, and nobody is thrown out", async () => {
     const before = await docker.must(2, "swarm", "join-token", "-q", "worker");
     const manager = await docker.must(2, "swarm", "join-token", "-q", "manager");
