@@ -186,12 +186,19 @@ export class Engine {
     this.tell("rename", id, { oldName: `/${config.name}` });
   }
 
-  async update(id: string, change: { readonly resources: ContainerResources; readonly restart: RestartPolicy | null }): Promise<void> {
-    const { config } = this.#get(id);
-    const { single } = config;
-    if (change.restart !== null && single === null) throw new ClusterError("invalid_argument", "the restart policy of a task's container is its service's");
-    const restart = change.restart === null || single === null ? {} : { single: { ...single, restart: change.restart } };
-    await this.#options.runtime.update(id, { resources: change.resources, ...restart });
+  /** `resources` makes them of those that there are, when it is the change's turn. */
+  async update(
+    id: string,
+    change: { readonly resources: (now: ContainerResources) => ContainerResources; readonly restart: RestartPolicy | null },
+  ): Promise<void> {
+    const { restart } = change;
+    if (restart !== null && this.#get(id).config.single === null) {
+      throw new ClusterError("invalid_argument", "the restart policy of a task's container is its service's");
+    }
+    await this.#options.runtime.update(id, ({ resources, single }) => ({
+      resources: change.resources(resources),
+      ...(restart === null || single === null ? {} : { single: { ...single, restart } }),
+    }));
     this.tell("update", id);
   }
 
@@ -250,8 +257,9 @@ export class Engine {
     const had = bridgeNetworkOf(config);
     if (single !== null && had !== null) {
       const endpoint = await network.attach(id, single.ports, macAddressOf(single));
-      const change = { network: endpoint.network, single: { ...single, published: endpoint.ports } };
-      if (!isDeepEqual(endpoint.network, had) || !isDeepEqual(endpoint.ports, single.published)) await runtime.update(id, change);
+      if (!isDeepEqual(endpoint.network, had) || !isDeepEqual(endpoint.ports, single.published)) {
+        await runtime.update(id, (now) => ({ network: endpoint.network, single: now.single && { ...now.single, published: endpoint.ports } }));
+      }
     }
     try {
       await runtime.start(id);
@@ -267,11 +275,12 @@ export class Engine {
   }
 
   async #change({ config }: ContainerInfo, change: Partial<SingleConfig>): Promise<void> {
-    const { single } = config;
-    // Without a policy there is nothing to remember.
-    if (single === null || single.restart.name === "no") return;
-    const changed = { ...single, ...change };
-    if (!isDeepEqual(changed, single)) await this.#options.runtime.update(config.id, { single: changed });
+    await this.#options.runtime.update(config.id, ({ single }) => {
+      // Without a policy there is nothing to remember.
+      if (single === null || single.restart.name === "no") return null;
+      const changed = { ...single, ...change };
+      return isDeepEqual(changed, single) ? null : { single: changed };
+    });
   }
 
   /** Nothing of its own earlier end is under way, and where it publishes ports, which another may be about to give back, nothing of others' ends. */

@@ -47,8 +47,11 @@ export interface ContainerRuntime {
   /** Freezes all its processes, and lets them go on. Throws `conflict` when there is nothing to freeze, or it is frozen already. */
   pause(id: string): Promise<void>;
   unpause(id: string): Promise<void>;
-  /** Changes settings, durably; resources at once, others from the next start on. Throws as `create`. */
-  update(id: string, change: ContainerChanges): Promise<void>;
+  /**
+   * Changes settings, durably; resources at once, others from the next start on. Changes of one container follow one another: a plan gets what the last one left.
+   * Throws as `create`, `conflict` when the container is being removed, and as the plan.
+   */
+  update(id: string, change: ContainerChanges | ChangePlan): Promise<void>;
   /** What it uses now; all zero when it does not run. */
   usage(id: string): Promise<ContainerUsage>;
   /** Process ids, as the host counts; empty when it does not run. */
@@ -77,6 +80,9 @@ export type ContainerChangeListener = (change: ContainerChange, info: ContainerI
 
 /** What can be changed of a container that is there. */
 export type ContainerChanges = Partial<Pick<ContainerConfig, "name" | "resources" | "network" | "single">>;
+
+/** What is to change, by what there is; null is nothing. */
+export type ChangePlan = (config: ContainerConfig) => Omit<ContainerChanges, "name"> | null;
 
 /** A test that is to be run. `shell` is what runs the line of a CMD-SHELL test. */
 export interface HealthPlan extends HealthConfig {

@@ -6,12 +6,22 @@ import { type CgroupPlan, withGroupsOfHost } from "./cgroup-plan.js";
 import type { ContainerResources } from "./container-config.js";
 import { type ContainerPaths, shortName } from "./container-paths.js";
 import { type ContainerRecord, writeRecord } from "./container-record.js";
-import type { Attachment, ContainerChanges, ContainerExit, ContainerInfo, ExecConfig, ExecProcess, StreamChoice, TerminalSize } from "./container-runtime.js";
+import type {
+  Attachment,
+  ChangePlan,
+  ContainerChanges,
+  ContainerExit,
+  ContainerInfo,
+  ExecConfig,
+  ExecProcess,
+  StreamChoice,
+  TerminalSize,
+} from "./container-runtime.js";
 import type { ContainerTools } from "./container-tools.js";
 import { planDevices } from "./devices.js";
 import { withDeviceNumbers } from "./disk-limits.js";
 import { writeEtcFiles } from "./etc-files.js";
-import { isFrozen, setFrozen } from "./freezing.js";
+import { isFrozen, isGone, setFrozen } from "./freezing.js";
 import type { Launch } from "./launch.js";
 import { encodeLaunch } from "./launch-request.js";
 import { changeLimits, mayHaveLateGroups } from "./live-limits.js";
@@ -49,7 +59,10 @@ export class LocalContainer {
   #startedAtMs = 0;
   #connection: ShimConnection | null = null;
   #isPaused = false;
+  /** Stays when it was removed. */
   #isBeingRemoved = false;
+  /** Settles when no change of its settings is under way. */
+  #lastUpdate: Promise<void> = Promise.resolve();
   readonly #pending = new PendingAttachments();
   #ended = newEnd();
   /** Counts starts, and the end of our interest: what an earlier shim's connection still tells is not about this run. */
@@ -185,11 +198,20 @@ export class LocalContainer {
     this.#tools.onChange("unpause", this.info);
   }
 
-  /** Resources hold at once, everything else from the next start on. */
-  async update(change: ContainerChanges): Promise<void> {
+  /** Resources hold at once, everything else from the next start on. One change at a time: each is made of what the last one left. */
+  update(change: ContainerChanges | ChangePlan): Promise<void> {
+    const done = this.#lastUpdate.then(() => this.#update(typeof change === "function" ? change(this.record.config) : change));
+    // One that fails does not keep the next from its turn.
+    this.#lastUpdate = done.catch(() => undefined);
+    return done;
+  }
+
+  async #update(change: ContainerChanges | null): Promise<void> {
+    if (change === null) return;
+    if (this.#isBeingRemoved) throw new ClusterError("conflict", `Container ${this.record.config.id} is marked for removal and cannot be updated`);
     const record = { ...this.record, config: { ...this.record.config, ...change } };
     if (change.resources !== undefined && this.#state.type === "running") {
-      await changeLimits(this.#tools.cgroups, await this.cgroups(await withDeviceNumbers(change.resources)));
+      await changeLimits(this.#tools.cgroups, await this.cgroups(await withDeviceNumbers(change.resources))).catch(ignoreGoneGroups);
     }
     await writeRecord(this.paths.record, record);
     this.#record = record;
@@ -230,9 +252,11 @@ export class LocalContainer {
     this.#isBeingRemoved = true;
     try {
       await release();
+      await this.#lastUpdate;
       await this.#dispose();
-    } finally {
+    } catch (cause) {
       this.#isBeingRemoved = false;
+      throw cause;
     }
   }
 
@@ -371,7 +395,9 @@ export class LocalContainer {
   }
 
   async #setFrozen(isToBeFrozen: boolean): Promise<void> {
-    await setFrozen(await this.cgroups(), isToBeFrozen);
+    const isThere = await setFrozen(await this.cgroups(), isToBeFrozen);
+    // It has ended, which is told in a moment.
+    if (isToBeFrozen && !isThere) throw this.#notRunningConflict();
     this.#isPaused = isToBeFrozen;
   }
 
@@ -386,6 +412,11 @@ export class LocalContainer {
   #notRunning(): ClusterError {
     return new ClusterError("failed_precondition", `container ${this.record.config.id} is not running`);
   }
+}
+
+/** It ended meanwhile, and its groups with it: the limits hold from its next start on. */
+function ignoreGoneGroups(cause: unknown): void {
+  if (!isGone(cause)) throw cause;
 }
 
 /** Nobody has to wait for it. */

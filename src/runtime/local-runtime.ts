@@ -20,6 +20,7 @@ import type {
   Attachment,
   ContainerChange,
   ContainerChangeListener,
+  ChangePlan,
   ContainerChanges,
   ContainerExit,
   ContainerInfo,
@@ -215,9 +216,9 @@ export class LocalRuntime implements ContainerRuntime {
     return this.#get(id).unpause();
   }
 
-  async update(id: string, change: ContainerChanges): Promise<void> {
+  async update(id: string, change: ContainerChanges | ChangePlan): Promise<void> {
     const container = this.#get(id);
-    const { name } = change;
+    const name = typeof change === "function" ? undefined : change.name;
     if (name === undefined || name === container.record.config.name) return container.update(change);
     requireName(name);
     const release = this.#containers.reserveName(name);

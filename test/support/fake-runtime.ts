@@ -9,6 +9,7 @@ import type {
   Attachment,
   ContainerChange,
   ContainerChangeListener,
+  ChangePlan,
   ContainerChanges,
   ContainerExit,
   ContainerInfo,
@@ -168,9 +169,10 @@ export class FakeRuntime implements ContainerRuntime {
     this.#freeze(id, false);
   }
 
-  async update(id: string, change: ContainerChanges): Promise<void> {
+  async update(id: string, change: ContainerChanges | ChangePlan): Promise<void> {
     const container = this.#get(id);
-    container.info = { ...container.info, config: { ...container.info.config, ...change } };
+    const { config } = container.info;
+    container.info = { ...container.info, config: { ...config, ...(typeof change === "function" ? change(config) : change) } };
     this.#tell("update", container.info);
   }
 

@@ -57,7 +57,7 @@ class Operation {
 
   end(): void {
     this.#isEnded = true;
-    this.#program?.abort(new ClusterError("aborted", "the container is being removed, or the daemon stops"));
+    this.#program?.abort(new ClusterError("conflict", "the container is being removed, or the daemon stops"));
   }
 
   /** Once the program that was taken over, if any, is gone. */

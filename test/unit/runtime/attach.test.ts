@@ -330,6 +330,33 @@ test("settings can be changed while it runs, and stay changed", async () => {
   await expect(world.runtime.update(config.id, { name: "a b" })).rejects.toMatchObject({ code: "invalid_argument" });
 });
 
+test("what is hidden and write-protected can be chosen", async () => {
+  const script = "grep -cE ' /proc/(interrupts|sys|uptime) ' /proc/mounts";
+  expect((await world.run(script)).output).toBe("2\n");
+  expect((await world.run(script, { maskedPaths: [], readOnlyPaths: [] })).output).toBe("0\n");
+  expect((await world.run(`${script}; wc -c </proc/uptime`, { maskedPaths: ["/proc/uptime"] })).output).toBe("2\n0\n");
+});
+
+test("changes at the same time all hold, on disk too, and a container that is removed meanwhile is no failure of its files", async () => {
+  const config = containerConfig({ command: PATIENT });
+  const { runtime } = world;
+  await runtime.create(config);
+  await runtime.start(config.id);
+  await Promise.all([
+    runtime.update(config.id, { name: "renamed" }),
+    runtime.update(config.id, ({ resources }) => ({ resources: { ...resources, pids: 55 } })),
+    runtime.update(config.id, ({ resources }) => ({ resources: { ...resources, memoryBytes: 64 << 20 } })),
+    runtime.update(config.id, () => null),
+  ]);
+  await world.reopen();
+  expect(world.runtime.inspect("renamed")?.config.resources).toMatchObject({ pids: 55, memoryBytes: 64 << 20 });
+  const change = () => world.runtime.update(config.id, ({ resources }) => ({ resources: { ...resources, pids: resources.pids + 1 } }));
+  const [removed, ...changed] = await Promise.allSettled([world.runtime.remove(config.id, { force: true }), change(), change(), change()]);
+  expect(removed.status).toBe("fulfilled");
+  for (const each of changed)
+    expect(each).toMatchObject({ status: "rejected", reason: { code: "conflict", message: expect.stringContaining("marked for removal") } });
+});
+
 test("who attaches to a program whose shim is gone by then hears of it, and may give it up before, meanwhile or after", async () => {
   const unhandled: unknown[] = [];
   const onUnhandled = (cause: unknown) => unhandled.push(cause);

@@ -261,7 +261,7 @@ describeAsRoot("containers that fight their files' being copied", () => {
     await until("the first file is there", async () => (await world.runtime.files.changes(id)).some(({ path }) => path === "/tmp/first"));
     expect(world.runtime.inspect(id)).toMatchObject({ state: "created", startedAtMs: 0 });
     await world.runtime.remove(id, { force: true });
-    await expect(written).rejects.toMatchObject({ code: "aborted" });
+    await expect(written).rejects.toMatchObject({ code: "conflict" });
     await expect(started).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining("is marked for removal") });
     const second = await world.create();
     const slow = new PassThrough();
@@ -279,7 +279,7 @@ describeAsRoot("containers that fight their files' being copied", () => {
     const readAll = async () => {
       for await (const _ of archive);
     };
-    await expect(readAll()).rejects.toMatchObject({ code: "aborted" });
+    await expect(readAll()).rejects.toMatchObject({ code: "conflict" });
     const other = await world.startReady();
     const reading = await world.runtime.files.read(other, "/bin");
     await world.runtime.stop(other, 100);

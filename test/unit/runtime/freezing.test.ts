@@ -18,7 +18,7 @@ test("a group is frozen when its file says so", async () => {
   const file = join(folder, "cgroup.freeze");
   writeFileSync(file, "0\n");
   expect(await isFrozen(groups(file))).toBe(false);
-  await setFrozen(groups(file), true);
+  expect(await setFrozen(groups(file), true)).toBe(true);
   expect(await isFrozen(groups(file))).toBe(true);
 });
 
@@ -28,7 +28,7 @@ test("a group that goes while it is asked is not frozen, and has nothing to let 
   execFileSync("mknod", [going, "c", "10", "254"]);
   for (const file of [going, join(folder, "gone", "cgroup.freeze")]) {
     expect(await isFrozen(groups(file))).toBe(false);
-    await setFrozen(groups(file), false);
-    await expect(setFrozen(groups(file), true)).rejects.toThrow(/ENODEV|ENOENT/);
+    expect(await setFrozen(groups(file), false)).toBe(false);
+    expect(await setFrozen(groups(file), true)).toBe(false);
   }
 });

@@ -22,6 +22,13 @@ export interface RequestedResources {
   readonly warnings: readonly string[];
 }
 
+/** Limits that are to be others, and warnings as above. */
+export interface ResourceChange {
+  /** Of those that it has. Throws 409 for what contradicts them. */
+  readonly resourcesOf: (before: ContainerResources) => ContainerResources;
+  readonly warnings: readonly string[];
+}
+
 /** Limits of a container that is made. Throws 400 for those that contradict each other, or what the machine has. */
 export function resourcesFromDocker(host: Fields, abilities: ResourceAbilities): RequestedResources {
   const { resources: asked, warnings } = askedResources(host, abilities);
@@ -32,9 +39,13 @@ export function resourcesFromDocker(host: Fields, abilities: ResourceAbilities):
   return { resources, warnings: [...warnings, ...warningsOf(resources)] };
 }
 
-/** Limits of a container after a change: what is not named, or is 0, stays. Throws 400 as above, and 409 for what contradicts what it has. */
-export function changedResources(host: Fields, before: ContainerResources, abilities: ResourceAbilities): RequestedResources {
+/** A change of a container's limits: what is not named, or is 0, stays. Throws 400 as above. */
+export function changedResources(host: Fields, abilities: ResourceAbilities): ResourceChange {
   const { resources: asked, warnings } = askedResources(host, abilities);
+  return { resourcesOf: (before) => resourcesAfter(before, asked), warnings };
+}
+
+function resourcesAfter(before: ContainerResources, asked: Partial<ContainerResources>): ContainerResources {
   const { cpuPeriodUs = 0, cpuQuotaUs = 0, memorySwapBytes = 0 } = before;
   if (asked.nanoCpus !== undefined && (cpuPeriodUs > 0 || cpuQuotaUs !== 0)) {
     throw new HttpError(409, "Conflicting options: Nano CPUs cannot be updated as CPU Period or CPU Quota has already been set");
@@ -48,7 +59,7 @@ export function changedResources(host: Fields, before: ContainerResources, abili
   const disks = asked.disks === undefined ? {} : { disks: changedDisks(before.disks ?? {}, asked.disks) };
   const resources = { ...before, ...asked, ...disks };
   check(resources);
-  return { resources, warnings };
+  return resources;
 }
 
 /** What `inspect` shows of them. */

@@ -78,10 +78,10 @@ export function containerLifeRoutes(app: FastifyInstance, context: RouteContext)
   app.post<ById>("/containers/:id/update", async (request, reply) => {
     const fields = new Fields(await requireJsonBody(request), "");
     const container = findContainer(containers, request.params.id);
-    const { resources, warnings } = changedResources(fields, container.config.resources, containers.abilities);
+    const { resourcesOf, warnings } = changedResources(fields, containers.abilities);
     const restart = restartFromDocker(fields.child("RestartPolicy"));
     fields.end();
-    await engine.update(container.config.id, { resources, restart });
+    await engine.update(container.config.id, { resources: resourcesOf, restart });
     return sendJson(reply, { Warnings: warnings });
   });
 
