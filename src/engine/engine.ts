@@ -118,7 +118,7 @@ export class Engine {
       await this.#launch(id);
     } catch (cause) {
       // Nobody comes to remove what was to remove itself and never ran.
-      if (info.config.single?.isAutoRemoved === true) await this.remove(id, { force: true, volumes: true });
+      if (info.config.single?.isAutoRemoved === true) await this.remove(id, { force: true, volumes: true }).catch(ignoreRemoved);
       throw cause;
     }
     return true;
@@ -159,9 +159,14 @@ export class Engine {
 
   async kill(id: string, signal: string): Promise<void> {
     const info = this.#get(id);
-    if (info.state !== "running") throw new ClusterError("conflict", `Cannot kill container: ${id}: Container ${id} is not running`);
+    const notRunning = new ClusterError("conflict", `Cannot kill container: ${id}: Container ${id} is not running`);
+    if (info.state !== "running") throw notRunning;
     if (ENDING_SIGNALS.test(signal)) await this.#change(info, { isStopped: true });
-    await this.#options.runtime.kill(id, signal);
+    try {
+      await this.#options.runtime.kill(id, signal);
+    } catch (cause) {
+      throw isClusterError(cause, "failed_precondition") ? notRunning : cause;
+    }
     this.#teller.signal(info, signal);
   }
 
@@ -264,8 +269,12 @@ export class Engine {
     try {
       await runtime.start(id);
     } catch (cause) {
-      if (single !== null && this.#get(id).state !== "running") await network.detach(id);
-      throw cause;
+      if (this.#get(id).state !== "running") {
+        if (single !== null) await network.detach(id);
+        throw cause;
+      }
+      // Somebody else has started it meanwhile.
+      if (!isClusterError(cause, "failed_precondition")) throw cause;
     }
   }
 
@@ -294,6 +303,11 @@ export class Engine {
     if (info === undefined) throw new ClusterError("not_found", `No such container: ${id}`);
     return info;
   }
+}
+
+/** Somebody else removed it, or does. */
+function ignoreRemoved(cause: unknown): void {
+  if (!isClusterError(cause, "not_found")) throw cause;
 }
 
 function graceOf({ config }: ContainerInfo): number {

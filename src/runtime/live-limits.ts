@@ -1,4 +1,4 @@
-import { writeFile } from "node:fs/promises";
+import { access, writeFile } from "node:fs/promises";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { CgroupPlan } from "./cgroup-plan.js";
 import type { CgroupTree } from "./cgroup-tree.js";
@@ -29,7 +29,9 @@ async function applyLimits(path: string, limits: readonly (readonly [file: strin
   const refused: (readonly [string, string])[] = [];
   for (const limit of limits) await writeFile(`${path}/${limit[0]}`, limit[1]).catch(() => refused.push(limit));
   for (const [file, text] of refused) {
-    await writeFile(`${path}/${file}`, text).catch((cause: unknown) => {
+    await writeFile(`${path}/${file}`, text).catch(async (cause: unknown) => {
+      // The whole group is gone, as its container is.
+      await access(path);
       throw new ClusterError("failed_precondition", `${file} of ${path} cannot be set to ${text}: ${messageOf(cause)}`, { cause });
     });
   }

@@ -110,6 +110,16 @@ export class LocalContainer {
     return this.#ended.promise;
   }
 
+  /** It was removed, or is about to be. */
+  get isBeingRemoved(): boolean {
+    return this.#isBeingRemoved;
+  }
+
+  /** Throws `conflict` when it was removed, or is about to be. */
+  requireKept(consequence: string): void {
+    if (this.#isBeingRemoved) throw new ClusterError("conflict", `Container ${this.record.config.id} is marked for removal and ${consequence}`);
+  }
+
   /** Resolves when it is not being started. */
   async settled(): Promise<void> {
     while (this.#state.type === "starting") await this.#state.result.promise.catch(() => undefined);
@@ -133,9 +143,10 @@ export class LocalContainer {
 
   async start(surroundings: LaunchSurroundings): Promise<void> {
     const state = this.#state;
-    if (this.#isBeingRemoved) throw new ClusterError("conflict", `Container ${this.record.config.id} is marked for removal and cannot be started`);
-    if (state.type === "running" || state.type === "starting")
-      throw new ClusterError("failed_precondition", `container ${this.record.config.name} is already running`);
+    this.requireKept("cannot be started");
+    // Another start is under way: what comes of it comes of this one.
+    if (state.type === "starting") return state.result.promise;
+    if (state.type === "running") throw new ClusterError("failed_precondition", `container ${this.record.config.name} is already running`);
     const result = deferred<void>();
     // It may fail before it is awaited below.
     result.promise.catch(() => undefined);
@@ -208,7 +219,7 @@ export class LocalContainer {
 
   async #update(change: ContainerChanges | null): Promise<void> {
     if (change === null) return;
-    if (this.#isBeingRemoved) throw new ClusterError("conflict", `Container ${this.record.config.id} is marked for removal and cannot be updated`);
+    this.requireKept("cannot be updated");
     const record = { ...this.record, config: { ...this.record.config, ...change } };
     if (change.resources !== undefined && this.#state.type === "running") {
       await changeLimits(this.#tools.cgroups, await this.cgroups(await withDeviceNumbers(change.resources))).catch(ignoreGoneGroups);

@@ -111,10 +111,11 @@ export class LocalRuntime implements ContainerRuntime {
       program: join(programs, "swarm-files"),
       container: (id) => {
         const container = this.#containers.get(id);
+        container.requireKept("its files are gone");
         const maps = mapsOf(container.record.config, this.#userRemap);
         return filesOfContainer(container, { volumes: this.#tools.volumes, layers: this.#layersOf(container.record.imageId), maps });
       },
-      has: (id) => this.#containers.has(id),
+      has: (id) => this.#containers.has(id) && !this.#containers.get(id).isBeingRemoved,
       logger,
     });
     this.#tools = {

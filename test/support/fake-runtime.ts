@@ -90,6 +90,7 @@ export class FakeRuntime implements ContainerRuntime {
     const container = this.#get(id);
     this.calls.push(`start ${container.info.config.name}`);
     await this.beforeStart(container.info.config);
+    if (container.info.state === "running") throw new ClusterError("failed_precondition", `container ${id} is already running`);
     container.info = { ...container.info, state: "running", pid: ++this.#lastPid, startedAtMs: this.#clock.now(), exit: null };
     this.#tell("start", container.info);
   }

@@ -105,6 +105,23 @@ test("a container is restarted with growing delays until somebody stops it", asy
   });
 });
 
+test("starts at the same time are one, also of a container that removes itself when it cannot be started", async () => {
+  const { runtime, engine, create, actions } = world();
+  await create(A, { isAutoRemoved: true });
+  await Promise.all([engine.start(A), engine.start(A), engine.restart(A, null)]);
+  expect(runtime.inspect(A)?.state).toBe("running");
+  expect(actions().filter((action) => action === "start")).toHaveLength(1);
+});
+
+test("a signal for one that ends in that moment is a conflict", async () => {
+  const { runtime, engine, create } = world();
+  await create(A, { restart: { name: "always", retriesMax: 0 } });
+  await engine.start(A);
+  const killed = engine.kill(A, "SIGTERM");
+  runtime.exit(A, 0);
+  await expect(killed).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining("is not running") });
+});
+
 test("a restart tells of the stop in it, when there was one", async () => {
   const { engine, create, actions } = world();
   await create(A, {});

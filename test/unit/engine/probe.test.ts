@@ -1,6 +1,6 @@
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.js";
+import { readTextIfThere } from "../../../src/base/durable-file.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { Engine } from "../../../src/engine/engine.js";
 import { runProbe } from "../../../src/engine/health/probe.js";
@@ -42,7 +42,11 @@ const line = (text: string) => ({
 });
 const probe = (id: string, text: string, timeoutMs = 30_000, signal = new AbortController().signal) =>
   runProbe(world.runtime.inspect(id)!, line(text), { execs: engine.execs, clock: systemClock }, timeoutMs, signal);
-const programsOf = async (id: string) => (await world.runtime.processes(id)).map((pid) => readFileSync(`/proc/${pid}/cmdline`, "utf8").replaceAll("\0", " "));
+/** Those that have not ended when they are looked at. */
+const programsOf = async (id: string) => {
+  const texts = await Promise.all((await world.runtime.processes(id)).map((pid) => readTextIfThere(`/proc/${pid}/cmdline`)));
+  return texts.flatMap((text) => (text === undefined ? [] : [text.replaceAll("\0", " ")]));
+};
 
 test("a test tells its exit code and the output of both streams", async () => {
   const id = await world.startReady({ env: ["WORD=said"] });

@@ -330,6 +330,14 @@ test("settings can be changed while it runs, and stay changed", async () => {
   await expect(world.runtime.update(config.id, { name: "a b" })).rejects.toMatchObject({ code: "invalid_argument" });
 });
 
+test("starts at the same time are one", async () => {
+  const config = containerConfig({ command: PATIENT });
+  await world.runtime.create(config);
+  await Promise.all([world.runtime.start(config.id), world.runtime.start(config.id)]);
+  expect(world.runtime.inspect(config.id)?.state).toBe("running");
+  await expect(world.runtime.start(config.id)).rejects.toMatchObject({ code: "failed_precondition" });
+});
+
 test("what is hidden and write-protected can be chosen", async () => {
   const script = "grep -cE ' /proc/(interrupts|sys|uptime) ' /proc/mounts";
   expect((await world.run(script)).output).toBe("2\n");

@@ -272,6 +272,14 @@ describeAsRoot("containers that fight their files' being copied", () => {
     expect(world.runtime.inspect(second)?.state).toBe("running");
   });
 
+  test("files of one that is being removed are not begun with", async () => {
+    const id = await world.startReady();
+    const removed = world.runtime.remove(id, { force: true });
+    await expect(world.runtime.files.stat(id, "/bin")).rejects.toMatchObject({ code: "conflict", message: expect.stringContaining("marked for removal") });
+    expect(await world.runtime.files.sizes([id])).toEqual(new Map());
+    await removed;
+  });
+
   test("a container that ends meanwhile is read to the end, one that is removed is not", async () => {
     const id = await world.startReady();
     const { archive } = await world.runtime.files.read(id, "/bin");
