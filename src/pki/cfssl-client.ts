@@ -2,6 +2,7 @@ import type { IncomingMessage } from "node:http";
 import { request as httpsRequest } from "node:https";
 import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
+import { inOneLine } from "../base/one-line.js";
 import type { ExternalCa } from "../model/objects.js";
 import type { NodeCredentials } from "./identity-files.js";
 
@@ -27,7 +28,6 @@ export interface ExternalSigner {
 /** As Swarm has it (swarm-surface 3.11). */
 const TIMEOUT_MS = 5_000;
 const REPLY_BYTES_MAX = 64 * 1024;
-const ERROR_CHARACTERS_MAX = 500;
 
 /** Speaks the CFSSL protocol over HTTPS; this node's certificate says who asks. Believes a server that the cluster's roots or the authority's own vouch for. */
 export class CfsslClient implements ExternalSigner {
@@ -94,12 +94,6 @@ function parsed({ status, text }: Answer): { readonly status: number; readonly c
   const errors = Array.isArray(reply.errors) ? reply.errors.map((error) => record(error).message).filter((message) => typeof message === "string") : [];
   const isGood = status === 200 && reply.success === true && typeof certificate === "string";
   return { status, certificate: isGood ? certificate : undefined, error: inOneLine(errors.join("; ")) };
-}
-
-/** What somebody else says goes into a message of ours only as far as it is one: not whole pages, and nothing that a terminal would carry out. */
-function inOneLine(text: string): string {
-  const line = text.replace(/[\p{Cc}\s]+/gu, " ").trim();
-  return line.length > ERROR_CHARACTERS_MAX ? `${line.slice(0, ERROR_CHARACTERS_MAX)}…` : line;
 }
 
 function jsonIn(text: string): unknown {

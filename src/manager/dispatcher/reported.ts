@@ -1,4 +1,5 @@
 import { ClusterError } from "../../base/errors.js";
+import { isReadableTime } from "../../base/readable-time.js";
 import type { NodeDescription, TaskStatus } from "../../model/objects.js";
 import { roughBytes } from "../../store/object-size.js";
 
@@ -6,8 +7,6 @@ import { roughBytes } from "../../store/object-size.js";
 const TEXT_CHARACTERS_MAX = 8_192;
 const STATUS_BYTES_MAX = 64 * 1024;
 const DESCRIPTION_BYTES_MAX = 64 * 1024;
-/** The end of the year 9999: no client can read a later time. */
-const TIME_MS_MAX = 253_402_300_799_999;
 /** What is more than text to a terminal, and halves of characters, as a cut leaves them: the log would carry something else. A message may have several lines. */
 const CONTROLS = /[^\P{Cc}\n\t]|\p{Cs}/gu;
 const CONTROLS_AND_LINES = /[\p{Cc}\p{Cs}]/gu;
@@ -15,7 +14,7 @@ const REPLACEMENT = "\uFFFD";
 
 /** A report as it is stored: what one node says must not keep others' reports out of the log, nor tasks from being shown. Throws ClusterError `invalid_argument`. */
 export function boundedStatus(taskId: string, status: TaskStatus): TaskStatus {
-  if (status.timestampMs > TIME_MS_MAX) throw new ClusterError("invalid_argument", `report on task ${taskId} is of a time after the year 9999`);
+  if (!isReadableTime(status.timestampMs)) throw new ClusterError("invalid_argument", `report on task ${taskId} is of a time after the year 9999`);
   const bounded = { ...status, message: shortText(status.message), error: shortText(status.error) };
   const bytes = roughBytes(bounded);
   if (bytes > STATUS_BYTES_MAX)

@@ -6,6 +6,9 @@ import { parseJson } from "./parse-json.js";
 
 type Fields = Readonly<Record<string, unknown>>;
 
+/** What clients read counts and nanoseconds as ends before it. */
+const INT64_END = 2 ** 63;
+
 /**
  * Reads the configuration of an image. Throws ClusterError `invalid_argument` that says what is wrong with it: its author may have been anybody, so what is
  * used later is looked at here, and everything else is left out.
@@ -84,8 +87,8 @@ function healthIn(fields: Fields): ImageHealth | undefined {
   const health = recordOf(value, `"Healthcheck" of the image configuration`);
   const number = (key: string) => {
     const count = health[key] ?? undefined;
-    if (count !== undefined && !(typeof count === "number" && count >= 0))
-      throw invalid(`"Healthcheck.${key}" of the image configuration is not a number from 0`);
+    if (count !== undefined && !(typeof count === "number" && Number.isInteger(count) && count >= 0 && count < INT64_END))
+      throw invalid(`"Healthcheck.${key}" of the image configuration is not a 64-bit integer from 0`);
     return count;
   };
   return {

@@ -2,6 +2,7 @@ import { join } from "node:path";
 import { defined } from "../../base/assert.js";
 import type { Clock } from "../../base/clock.js";
 import { ClusterError, messageOf } from "../../base/errors.js";
+import { isReadableTime } from "../../base/readable-time.js";
 import type { Logger } from "../../base/log.js";
 import { type ImageReference, familiarName, familiarReference, parseReference } from "../../model/image-reference.js";
 import type { ImageChange, ImageInfo } from "../image-store.js";
@@ -160,7 +161,7 @@ export class ImageCatalog {
         .filter((reference) => reference.digest !== "")
         .map(familiarReference)
         .toSorted(),
-      createdAtMs: Number.isNaN(createdAtMs) ? (this.#index.images[id]?.createdAtMs ?? 0) : createdAtMs,
+      createdAtMs: isReadableTime(createdAtMs) ? createdAtMs : (this.#index.images[id]?.createdAtMs ?? 0),
       sizeBytes: layers.reduce((sum, diffId) => sum + this.layerSizeBytes(diffId), 0),
       architecture: document.architecture,
       variant: document.variant ?? "",

@@ -1,4 +1,5 @@
 import { ClusterError } from "../../base/errors.js";
+import { inOneLine } from "../../base/one-line.js";
 import { digestOf, isDigest } from "./digest.js";
 import type { ImagePlatform } from "./platform.js";
 import { parseJson } from "./parse-json.js";
@@ -59,9 +60,9 @@ export function encodeManifest(config: Descriptor, layers: readonly Descriptor[]
  */
 export function parseManifest(bytes: Uint8Array, mediaType: string): (ImageManifest | ImageList) & { readonly mediaType: string } {
   const document = objectOf(parseJson(bytes, "the manifest"), "the manifest");
-  const own = typeof document.mediaType === "string" ? document.mediaType : "";
+  const own = typeof document.mediaType === "string" ? inOneLine(document.mediaType) : "";
   if (document.schemaVersion !== 2)
-    throw invalid(`the manifest has schema version ${String(document.schemaVersion)}, which is not supported: only version 2 is`);
+    throw invalid(`the manifest has schema version ${inOneLine(JSON.stringify(document.schemaVersion) ?? "none")}, which is not supported: only version 2 is`);
   const given = MANIFEST_TYPES.includes(mediaType) ? mediaType : "";
   if (own !== "" && given !== "" && own !== given) throw invalid(`the manifest says it is ${own} and came as ${given}`);
   const isList = Array.isArray(document.manifests);
@@ -97,7 +98,8 @@ function levelOf(variant: string): number {
 
 function imageOf(document: Readonly<Record<string, unknown>>): ImageManifest {
   const config = descriptorOf(document.config, "the manifest's config");
-  if (!IMAGE_CONFIGS.includes(config.mediaType)) throw invalid(`the manifest is not that of a container image: its config is of type ${config.mediaType}`);
+  if (!IMAGE_CONFIGS.includes(config.mediaType))
+    throw invalid(`the manifest is not that of a container image: its config is of type ${inOneLine(config.mediaType)}`);
   if (!Array.isArray(document.layers)) throw invalid("the manifest has no layers");
   if (document.layers.length > LAYERS_MAX)
     throw invalid(`the manifest has ${document.layers.length} layers, and ${LAYERS_MAX} is the most that can be mounted`);
@@ -106,7 +108,8 @@ function imageOf(document: Readonly<Record<string, unknown>>): ImageManifest {
 
 function layerOf(value: unknown, index: number): Descriptor {
   const layer = descriptorOf(value, `layer ${index + 1} of the manifest`);
-  if (!/[./]tar([.+](gzip|zstd))?$/.test(layer.mediaType)) throw invalid(`layer ${index + 1} of the manifest is of the unsupported type ${layer.mediaType}`);
+  if (!/[./]tar([.+](gzip|zstd))?$/.test(layer.mediaType))
+    throw invalid(`layer ${index + 1} of the manifest is of the unsupported type ${inOneLine(layer.mediaType)}`);
   return layer;
 }
 
@@ -126,8 +129,8 @@ function listOf(manifests: readonly unknown[]): ImageList {
 
 function descriptorOf(value: unknown, what: string): Descriptor {
   const { mediaType, digest, size } = objectOf(value, what);
-  if (!isDigest(digest)) throw invalid(`${what} has the digest ${JSON.stringify(digest)}, which is not sha256: and 64 hexadecimal digits`);
-  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) throw invalid(`${what} has the size ${JSON.stringify(size)}`);
+  if (!isDigest(digest)) throw invalid(`${what} has the digest ${inOneLine(JSON.stringify(digest) ?? "none")}, which is not sha256: and 64 hexadecimal digits`);
+  if (typeof size !== "number" || !Number.isSafeInteger(size) || size < 0) throw invalid(`${what} has the size ${inOneLine(JSON.stringify(size) ?? "none")}`);
   return { mediaType: typeof mediaType === "string" ? mediaType : "", digest, size };
 }
 

@@ -1,3 +1,4 @@
+import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -250,3 +251,20 @@ test("the platform is this host's unless given", async () => {
   expect((await importInto("a")).architecture).toMatch(/^(amd64|arm64)$/);
   expect(await importInto("b", { platform: "linux/arm/v7" })).toMatchObject({ os: "linux", architecture: "arm" });
 });
+
+test.each(["not a date", "+012000-01-01T00:00:00Z", "-000044-03-15T00:00:00Z"])(
+  "an image that was made at %j is as old as its coming here",
+  async (created) => {
+    const layer = await archiveOf([{ name: "what", content: "x" }]);
+    const diffId = `sha256:${createHash("sha256").update(layer).digest("hex")}`;
+    const image = { created, architecture: "amd64", os: "linux", config: {}, rootfs: { type: "layers", diff_ids: [diffId] } };
+    const manifest = [{ Config: "config.json", RepoTags: ["odd:v1"], Layers: ["layer.tar"] }];
+    const archive = await archiveOf([
+      { name: "layer.tar", content: layer },
+      { name: "config.json", content: JSON.stringify(image) },
+      { name: "manifest.json", content: JSON.stringify(manifest) },
+    ]);
+    await store.load(streamOf(archive));
+    expect(store.resolve("odd:v1")?.createdAtMs).toBe(clock.now());
+  },
+);

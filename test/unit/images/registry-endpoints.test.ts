@@ -57,6 +57,18 @@ test("credentials come by name and password, or both in one; anything else is no
   for (const nothing of ["", "?", encode({}), encode(null), encode("x")]) expect(decodeCredentials(nothing)).toBeNull();
 });
 
+test.each([
+  ["separators", `Bearer ${", ".repeat(8_000)}`],
+  ["words", `Bearer ${"a".repeat(16_000)}!`],
+  ["quotes that are open", `Bearer ${' a="\\'.repeat(4_000)}`],
+  ["escapes", `Bearer a="${"\\".repeat(16_000)}`],
+])("a challenge of 16 KB of %s is read in a moment", (_, header) => {
+  const begunMs = performance.now();
+  parseChallenges(header);
+  // Time that grows with the square of the length would be a second and more.
+  expect(performance.now() - begunMs).toBeLessThan(200);
+});
+
 const digest = (digit: string) => `sha256:${digit.repeat(64)}`;
 const listOf = (...platforms: readonly (readonly [string, string])[]) => ({
   type: "list" as const,

@@ -54,7 +54,7 @@ test.each([
   expect(() => applyChanges(EMPTY_CONFIG, [change])).toThrow(text);
 });
 
-test("an image whose healthcheck is not one says so", () => {
-  const bytes = Buffer.from(JSON.stringify({ config: { Healthcheck: { Interval: "1s" } }, rootfs: {} }));
-  expect(() => decodeImage(bytes)).toThrow('"Healthcheck.Interval" of the image configuration is not a number from 0');
+test.each(['"1s"', "-1", "0.5", "1e300", "9223372036854775808"])("an image whose healthcheck is not one says so: an interval of %s", (interval) => {
+  const bytes = Buffer.from(`{"config":{"Healthcheck":{"Interval":${interval}}},"rootfs":{}}`);
+  expect(() => decodeImage(bytes)).toThrow('"Healthcheck.Interval" of the image configuration is not a 64-bit integer from 0');
 });

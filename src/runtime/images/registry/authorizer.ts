@@ -1,5 +1,6 @@
 import type { IncomingMessage } from "node:http";
 import { ClusterError } from "../../../base/errors.js";
+import { inOneLine } from "../../../base/one-line.js";
 import type { Credentials } from "./credentials.js";
 import { type Endpoint, trustOf } from "./endpoints.js";
 import { type HttpClient, readBody } from "./http-client.js";
@@ -55,8 +56,10 @@ export class Authorizer {
 
   async #token({ parameters }: Challenge, signal: AbortSignal): Promise<string> {
     const realm = parameters.realm ?? "";
-    if (!URL.canParse(realm)) throw new ClusterError("permission_denied", `${this.#endpoint.base} sends for a token to "${realm}", which is no URL`);
+    if (!URL.canParse(realm)) throw new ClusterError("permission_denied", `${this.#endpoint.base} sends for a token to "${inOneLine(realm)}", which is no URL`);
     const url = new URL(realm);
+    if (url.protocol !== "https:" && url.protocol !== "http:")
+      throw new ClusterError("permission_denied", `${this.#endpoint.base} sends for a token to "${inOneLine(realm)}", where this host does not follow`);
     const identityToken = this.#credentials?.identityToken ?? "";
     if (this.#credentials !== null && url.protocol !== "https:" && !this.#endpoint.isInsecure) {
       throw new ClusterError("permission_denied", `${this.#endpoint.base} sends for a token to ${url.origin}, where credentials would go unencrypted`);
@@ -92,10 +95,10 @@ export class Authorizer {
   }
 }
 
-/** Several challenges may stand in one header; values may be quoted and then hold commas. */
+/** Several challenges may stand in one header; values may be quoted and then hold commas. Takes a time in proportion to the header's length, whatever is in it. */
 export function parseChallenges(header: string): readonly Challenge[] {
   const challenges: { scheme: string; parameters: Record<string, string> }[] = [];
-  for (const match of header.matchAll(/(?:^|[\s,]+)([A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))|(?=\s|,|$))/g)) {
+  for (const match of header.matchAll(/(?<![^\s,])([A-Za-z-]+)(?:=(?:"((?:[^"\\]|\\.)*)"|([^\s,"]+))|(?=\s|,|$))/g)) {
     const [, name = "", quoted, plain] = match;
     const value = quoted?.replace(/\\(.)/g, "$1") ?? plain;
     if (value === undefined) challenges.push({ scheme: name.toLowerCase(), parameters: {} });

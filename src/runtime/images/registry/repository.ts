@@ -1,6 +1,7 @@
 import type { IncomingMessage, OutgoingHttpHeaders } from "node:http";
 import type { Readable } from "node:stream";
 import { ClusterError } from "../../../base/errors.js";
+import { inOneLine } from "../../../base/one-line.js";
 import { digestOf, isDigest } from "../digest.js";
 import { parseJson } from "../parse-json.js";
 import { type Descriptor, type EncodedManifest, MANIFEST_TYPES } from "../manifest.js";
@@ -12,6 +13,8 @@ import { type HttpClient, type HttpRequest, readBody } from "./http-client.js";
 const REDIRECTS_MAX = 10;
 const TAGS_PER_ANSWER = 1_000;
 const TAGS_MAX = 20_000;
+/** A registry may say fewer tags at a time than it is asked for. */
+const TAG_ANSWERS_MAX = 200;
 /** Refused again after it was told who asks: that often, and no more. */
 const CHALLENGES_MAX = 2;
 
@@ -84,7 +87,7 @@ export class Repository {
     const start = this.#url("blobs/uploads/");
     const begun = await this.#exchange({ method: "POST", url: start, headers: { "Content-Length": 0 }, signal });
     expectStatus(begun, await readBody(begun, start), [202], start);
-    const url = new URL(begun.headers.location ?? "", start);
+    const url = this.#redirected(start, begun.headers.location ?? "");
     url.searchParams.append("digest", blob.digest);
     const headers = { "Content-Type": "application/octet-stream", "Content-Length": blob.size };
     const reply = await this.#exchange({ method: "PUT", url, headers, open, signal });
@@ -101,14 +104,16 @@ export class Repository {
   async tags(signal: AbortSignal): Promise<readonly string[]> {
     const tags: string[] = [];
     let url: URL | null = this.#url(`tags/list?n=${TAGS_PER_ANSWER}`);
-    while (url !== null) {
+    for (let answers = 1; url !== null; answers++) {
+      if (answers > TAG_ANSWERS_MAX)
+        throw new ClusterError("failed_precondition", `${url.host} has more than ${TAG_ANSWERS_MAX} answers for the tags of ${this.#path}`);
       const reply = await this.#exchange({ method: "GET", url, signal });
       const body = await readBody(reply, url);
       expectStatus(reply, body, [200], url);
       tags.push(...tagsIn(body, url));
       if (tags.length > TAGS_MAX) throw new ClusterError("failed_precondition", `${url.host} has more than ${TAGS_MAX} tags of ${this.#path}`);
       // RFC 8288, as the distribution specification has it.
-      const next = /<([^>]+)>\s*;\s*rel="?next"?/.exec(String(reply.headers.link ?? ""))?.[1];
+      const next = /<([^<>]+)>\s*;\s*rel="?next"?/.exec(String(reply.headers.link ?? ""))?.[1];
       url = next === undefined ? null : this.#redirected(url, next);
     }
     return tags;
@@ -154,7 +159,8 @@ export class Repository {
   #redirected(from: URL, location: string): URL {
     const url = URL.canParse(location, from.href) ? new URL(location, from) : null;
     const isAllowed = url?.protocol === "https:" || (url?.protocol === "http:" && this.endpoint.isInsecure);
-    if (url === null || !isAllowed) throw new ClusterError("failed_precondition", `${from.origin} redirects to "${location}", where this host does not follow`);
+    if (url === null || !isAllowed)
+      throw new ClusterError("failed_precondition", `${from.origin} redirects to "${inOneLine(location)}", where this host does not follow`);
     return url;
   }
 }
@@ -177,7 +183,8 @@ function expectStatus(reply: IncomingMessage, body: Buffer, good: readonly numbe
 }
 
 function tagsIn(body: Buffer, url: URL): readonly string[] {
-  const tags: unknown = (parseJson(body, `the list of tags of ${url.host}`) as { readonly tags?: unknown }).tags ?? [];
+  const list = parseJson(body, `the list of tags of ${url.host}`);
+  const tags: unknown = typeof list === "object" && list !== null && "tags" in list ? (list.tags ?? []) : undefined;
   if (!Array.isArray(tags) || !tags.every((tag) => typeof tag === "string"))
     throw new ClusterError("invalid_argument", `${url.host} answered with no list of tags`);
   return tags;
@@ -186,7 +193,7 @@ function tagsIn(body: Buffer, url: URL): readonly string[] {
 function errorsIn(body: Buffer): string {
   try {
     const { errors } = JSON.parse(body.toString("utf8")) as { readonly errors?: readonly { readonly code?: string; readonly message?: string }[] };
-    return (errors ?? []).map(({ code, message }) => message || (code ?? "").toLowerCase().replaceAll("_", " ")).join("; ");
+    return inOneLine((errors ?? []).map(({ code, message }) => message || (code ?? "").toLowerCase().replaceAll("_", " ")).join("; "));
   } catch {
     // Not every server on the way speaks the registry's language: its status says enough.
     return "";
