@@ -101,8 +101,8 @@ async function status(name, asJson) {
     .trim()
     .split("\n")
     .map((line) => {
-      const [number, address, pid, link, socket] = line.split(" ");
-      return { node: Number(number), address, pid: Number(pid), link, socket };
+      const [number, address, pid, link, ...socket] = line.split(" ");
+      return { node: Number(number), address, pid: Number(pid), link, socket: socket.join(" ") };
     });
   for (const host of hosts) {
     if (host.pid === 0) continue;

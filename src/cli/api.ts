@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { Duplex, Readable } from "node:stream";
 import { stringify as stringifyLossless } from "lossless-json";
 import { messageOf, systemCodeOf } from "../base/errors.js";
+import { socketPathFault } from "../base/socket-path.js";
 import { parseExact } from "./exact-json.js";
 import { CommandFailure, EXIT, misuse } from "./failure.js";
 
@@ -109,7 +110,12 @@ export class Api {
   }
 
   #transport(): { readonly send: typeof plainRequest; readonly options: RequestOptions } {
-    if (this.#host.startsWith("unix://")) return { send: plainRequest, options: { socketPath: this.#host.slice("unix://".length) } };
+    if (this.#host.startsWith("unix://")) {
+      const socketPath = this.#host.slice("unix://".length);
+      const fault = socketPathFault(socketPath);
+      if (fault !== undefined) throw misuse(`host "${this.#host}" ${fault}`);
+      return { send: plainRequest, options: { socketPath } };
+    }
     const url = URL.canParse(this.#host) ? new URL(this.#host) : undefined;
     if (url?.protocol !== "tcp:") throw new CommandFailure(EXIT.misuse, `host "${this.#host}" is neither unix:///path nor tcp://host:port`);
     const files = { ca: this.#certificate("ca"), cert: this.#certificate("cert"), key: this.#certificate("key") };

@@ -1,6 +1,8 @@
 import { readFileSync } from "node:fs";
 import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { LOG_LEVELS, type LogLevel } from "../base/log.js";
+import { socketPathFault } from "../base/socket-path.js";
+import { assertRoomForSockets } from "../runtime/container-paths.js";
 import { type OciRuntime, type OciRuntimes, OWN_RUNTIME } from "../runtime/oci/oci-runtimes.js";
 import { DEFAULT_PERIOD_US, type RealtimeTime } from "../runtime/realtime-budget.js";
 import { type LogConfig, planLog } from "../runtime/logs/log-plan.js";
@@ -139,11 +141,15 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     if (!/^unix:\/\/\/.+$/.test(host) && !/^tcp:\/\/(\[[0-9a-f:]+\]|[^:/]+):\d+$/i.test(host)) {
       throw new ClusterError("invalid_argument", `host "${host}" is neither unix:///path nor tcp://ip:port`);
     }
+    const fault = host.startsWith("unix://") ? socketPathFault(host.slice("unix://".length)) : undefined;
+    if (fault !== undefined) throw new ClusterError("invalid_argument", `host "${host}" ${fault}`);
   }
   const tls = tlsOf(settings);
   if (tls === null && hosts.some((host) => host.startsWith("tcp:"))) {
     throw new ClusterError("invalid_argument", "a tcp host needs tlscacert, tlscert and tlskey: the API gives full control of this machine");
   }
+  const execRoot = absolute("exec-root", settings["exec-root"] ?? "/run/swarmd");
+  assertRoomForSockets(execRoot);
   for (const label of settings.labels ?? []) if (!label.includes("=")) throw new ClusterError("invalid_argument", `label "${label}" is not key=value`);
   const registries = {
     mirrors: settings["registry-mirrors"] ?? [],
@@ -153,7 +159,7 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
   assertRegistrySettings(registries);
   return {
     dataRoot: absolute("data-root", settings["data-root"] ?? "/var/lib/swarmd"),
-    execRoot: absolute("exec-root", settings["exec-root"] ?? "/run/swarmd"),
+    execRoot,
     hosts,
     labels: settings.labels ?? [],
     logLevel,

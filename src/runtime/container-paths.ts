@@ -1,8 +1,7 @@
 import { join } from "node:path";
 import { ClusterError } from "../base/errors.js";
+import { socketPathFault } from "../base/socket-path.js";
 
-/** Longest path of a unix socket (unix(7): 108 bytes with the NUL). */
-const SOCKET_PATH_MAX = 107;
 /** Characters of an id in a socket's name and a cgroup's: 128 of its 256 random bits. */
 const SHORT_ID_LENGTH = 32;
 
@@ -44,12 +43,17 @@ export function execSocket(execRoot: string, id: string): string {
   return checkedSocket(execRoot, `${EXEC_PREFIX}${shortName(id)}.sock`);
 }
 
+/** Throws `invalid_argument` when no container could be started with this exec root. */
+export function assertRoomForSockets(execRoot: string): void {
+  execSocket(execRoot, "0".repeat(SHORT_ID_LENGTH));
+}
+
 /** Begins the names of sockets that are no container's: one of a container begins with a hexadecimal digit. */
 export const EXEC_PREFIX = "x";
 
 function checkedSocket(execRoot: string, name: string): string {
   const socket = join(socketsFolder(execRoot), name);
-  if (Buffer.byteLength(socket) > SOCKET_PATH_MAX) throw new ClusterError("invalid_argument", `exec root ${execRoot} is too long for unix sockets below it`);
+  if (socketPathFault(socket) !== undefined) throw new ClusterError("invalid_argument", `exec root ${execRoot} is too long for unix sockets below it`);
   return socket;
 }
 

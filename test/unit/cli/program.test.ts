@@ -358,6 +358,11 @@ describe("a command line", () => {
     expect(world.seen).toEqual([]);
   });
 
+  test("asks no other daemon than the one that is named, however long its name", async () => {
+    expect(await runCommandLine(["node", "swarm", "-H", `unix:///${"p".repeat(107)}`, "info"], "1.2.3")).toBe(2);
+    expect(world.err).toMatch(/^swarm: host "unix:\/\/\/p+" is too long for a unix socket: 108 bytes, of at most 107\n$/);
+  });
+
   test("ends with 3 when nobody answers", async () => {
     expect(await runCommandLine(["node", "swarm", "-H", "unix:///nowhere.sock", "info"], "1.2.3")).toBe(3);
     expect(world.err).toBe("swarm: cannot reach the daemon at unix:///nowhere.sock: is swarmd running?\n");

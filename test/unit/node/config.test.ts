@@ -46,6 +46,13 @@ describe("configuration", () => {
     });
   });
 
+  test("paths of sockets that the kernel would cut off are refused", () => {
+    const path = `/${"p".repeat(106)}`;
+    expect(resolveConfig({ hosts: [`unix://${path}`] }, {}).hosts).toEqual([`unix://${path}`]);
+    expect(() => resolveConfig({ hosts: [`unix://${path}é`] }, {})).toThrow(/^host "unix:.*é" is too long for a unix socket: 109 bytes, of at most 107$/);
+    expect(() => resolveConfig({ "exec-root": path }, {})).toThrow(/^exec root \/p+ is too long for unix sockets below it$/);
+  });
+
   test("runtimes of the file and of flags come together", () => {
     const file = { runtimes: { crun: { path: "/usr/bin/crun", runtimeArgs: ["--debug"] } }, "default-runtime": "runc" };
     expect(resolveConfig({ runtimes: { runc: { path: "runc" } } }, file).runtimes).toEqual({
