@@ -1,6 +1,7 @@
 #include "links.h"
 
 #include <linux/if_link.h>
+#include <linux/neighbour.h>
 #include <linux/veth.h>
 #include <net/if.h>
 #include <sys/socket.h>
@@ -79,7 +80,7 @@ void leaveWithoutIpv6Address(Netlink& netlink, const std::string& name) {
 
 LinkInfo parseLink(const nlmsghdr& head) {
   const auto* header = static_cast<const ifinfomsg*>(NLMSG_DATA(&head));
-  LinkInfo link = {header->ifi_index, "", "", "", 0, (header->ifi_flags & IFF_UP) != 0, 0};
+  LinkInfo link = {header->ifi_index, "", "", "", 0, (header->ifi_flags & IFF_UP) != 0, 0, (header->ifi_flags & IFF_RUNNING) != 0};
   int size = static_cast<int>(head.nlmsg_len - NLMSG_LENGTH(sizeof *header));
   for (auto* item = IFLA_RTA(header); RTA_OK(item, size); item = RTA_NEXT(item, size)) {
     const auto* data = static_cast<const unsigned char*>(RTA_DATA(item));
@@ -159,6 +160,26 @@ bool deleteLink(Netlink& netlink, const std::string& name) {
   const int error = netlink.tryRun(request, "delete link");
   if (error != 0 && error != ENODEV) fail("delete link", name, error);
   return error == 0;
+}
+
+LinkInfo readLink(Netlink& netlink, const std::string& name) {
+  LinkInfo link = {};
+  Request request;
+  request.begin(RTM_GETLINK, NLM_F_ACK, linkHeader(requireLink(name)));
+  netlink.dump(request, "read link " + name, [&](const nlmsghdr& head) { link = parseLink(head); });
+  return link;
+}
+
+void setNeighbour(Netlink& netlink, const Neighbour& neighbour) {
+  const IpAddress address = parseIpAddress(neighbour.address);
+  const MacAddress mac = parseMacAddress(neighbour.mac);
+  ndmsg header = {};
+  header.ndm_family = address.family;
+  header.ndm_ifindex = static_cast<int>(requireLink(neighbour.link));
+  header.ndm_state = NUD_STALE;
+  Request request;
+  request.begin(RTM_NEWNEIGH, NLM_F_ACK | NLM_F_CREATE | NLM_F_REPLACE, header).add(NDA_DST, address.bytes.data(), address.size).add(NDA_LLADDR, mac.data(), mac.size());
+  netlink.run(request, "set neighbour " + neighbour.address + " of " + neighbour.link);
 }
 
 std::vector<LinkInfo> listLinks(Netlink& netlink, const std::string& prefix) {

@@ -26,6 +26,15 @@ struct LinkInfo {
   unsigned mtu;
   bool isUp;
   int master;
+  /** It is up, and so is its other end: what is sent to it gets through. */
+  bool isRunning;
+};
+
+/** An address that is to be found at a hardware address on a link. */
+struct Neighbour {
+  std::string link;
+  std::string address;
+  std::string mac;
 };
 
 /** 0 when there is no such link. */
@@ -37,6 +46,10 @@ void bringUp(Netlink& netlink, const std::string& name, const std::string& addre
 
 void createBridge(Netlink& netlink, const std::string& name, const std::string& address, unsigned mtu);
 bool deleteLink(Netlink& netlink, const std::string& name);
+/** Throws for an unknown link. */
+LinkInfo readLink(Netlink& netlink, const std::string& name);
+/** Who has waited for the neighbour to answer goes on at once. Whether it still is there is found out as for any other. */
+void setNeighbour(Netlink& netlink, const Neighbour& neighbour);
 std::vector<LinkInfo> listLinks(Netlink& netlink, const std::string& prefix);
 void addAddress(Netlink& netlink, const std::string& name, const std::string& address);
 void setLinkUp(Netlink& netlink, const std::string& name, bool isUp);

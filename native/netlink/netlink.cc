@@ -45,7 +45,11 @@ void Netlink::dump(const Request& request, std::string_view what, const std::fun
     int size = receive(what);
     for (const nlmsghdr* head = reinterpret_cast<nlmsghdr*>(buffer_); NLMSG_OK(head, static_cast<unsigned>(size)); head = NLMSG_NEXT(head, size)) {
       if (head->nlmsg_type == NLMSG_DONE) return;
-      if (head->nlmsg_type == NLMSG_ERROR) fail(what, {}, -static_cast<const nlmsgerr*>(NLMSG_DATA(head))->error);
+      if (head->nlmsg_type == NLMSG_ERROR) {
+        const int error = -static_cast<const nlmsgerr*>(NLMSG_DATA(head))->error;
+        if (error != 0) fail(what, {}, error);
+        return;
+      }
       visit(*head);
     }
   }

@@ -16,7 +16,7 @@ class Netlink {
   void run(const Request& request, std::string_view what);
   /** The same for one message, but gives the error (0 for none) instead of throwing. */
   int tryRun(const Request& request, std::string_view what);
-  /** Calls `visit` with each message of a dump. */
+  /** Calls `visit` with each message of a dump, or of the answer to one request that is acknowledged. */
   void dump(const Request& request, std::string_view what, const std::function<void(const nlmsghdr&)>& visit);
 
  private:

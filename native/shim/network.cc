@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <sched.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <functional>
@@ -13,6 +14,8 @@
 namespace {
 
 constexpr const char* INTERFACE = "eth0";
+/** Of a millisecond each: usually one or none. */
+constexpr int ATTEMPTS = 500;
 
 Fd networkOf(const std::string& process) { return openFile("/proc/" + process + "/ns/net", O_RDONLY); }
 
@@ -39,6 +42,20 @@ void disableIpv6() {
 }
 
 }  // namespace
+
+void announceNetwork(const NetworkSettings& network) {
+  if (network.mode != "bridge") return;
+  try {
+    Netlink netlink;
+    for (int attempt = 0; attempt < ATTEMPTS && !(readLink(netlink, network.hostInterface).isRunning && readLink(netlink, network.bridge).isRunning); attempt++) {
+      const timespec pause = {0, 1000000};
+      nanosleep(&pause, nullptr);
+    }
+    setNeighbour(netlink, {network.bridge, network.address.substr(0, network.address.find('/')), network.mac});
+  } catch (const Failure&) {
+    // Its program has ended already, or who calls waits a little longer.
+  }
+}
 
 void connectNetwork(const NetworkSettings& network, pid_t process) {
   if (network.mode == "host" || network.mode == "container") return;

@@ -10,3 +10,9 @@
  * ask all others of the bridge for addresses and routers, and take those that any of them tells. Does nothing for namespaces that are not the container's own.
  */
 void connectNetwork(const NetworkSettings& network, pid_t process);
+
+/**
+ * Waits until what the host sends gets through, which the kernel sees to in the background, and lets those on who have been calling since before the container was there:
+ * they would ask for it again a second after the last time. Does nothing for other modes.
+ */
+void announceNetwork(const NetworkSettings& network);

@@ -26,6 +26,12 @@ constexpr const char* KEPT_ROOT = "root";
 /** Beside it, not in it: a copy of the namespace holds fast what is mounted in a mount, and of one in which something is held no bare copy can be made (an export). */
 constexpr const char* KEPT_DEVICES = "dev";
 
+/**
+ * Whatever the kernel was built or told to do by itself: a folder that is renamed and a file whose mode is changed are copied as a whole, so that the writable layer says
+ * all that changed (commit, diff), and layers may be other folders than last time.
+ */
+constexpr const char* WHOLE_LAYERS = "redirect_dir=off,metacopy=off,index=off";
+
 /** The overlay's own directories. The upper one gives the container's root its mode, whatever the daemon's mask is. */
 void makeDirectory(const std::string& path, mode_t mode) {
   if (mkdir(path.c_str(), mode) == 0) check(chmod(path.c_str(), mode), "chmod", path);
@@ -108,7 +114,8 @@ void mountOverlay(const Settings& settings, const std::string& options) {
 void mountRoot(const Settings& settings) {
   makeDirectories(settings);
   std::vector<Fd> open;
-  std::string options = "lowerdir=";
+  std::string options = WHOLE_LAYERS;
+  options += ",lowerdir=";
   for (const std::string& layer : settings.layers) {
     open.push_back(openFile(layer, O_PATH | O_DIRECTORY));
     if (open.size() > 1) options += ':';

@@ -10,6 +10,7 @@
 #include <climits>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "../base/error.h"
@@ -35,6 +36,9 @@ std::vector<std::string> namesIn(int directory) {
   return names;
 }
 
+/** In which overlayfs keeps its own books: seen where a layer is alone, as its marks are. */
+bool isOverlays(std::string_view attribute) { return attribute.substr(0, 16) == "trusted.overlay." || attribute.substr(0, 13) == "user.overlay."; }
+
 void copyExtended(int from, int to) {
   std::string list(static_cast<size_t>(std::max<ssize_t>(flistxattr(from, nullptr, 0), 0)), '\0');
   const ssize_t length = flistxattr(from, list.data(), list.size());
@@ -42,6 +46,7 @@ void copyExtended(int from, int to) {
   std::string value(VALUE_SIZE, '\0');
   for (size_t at = 0; length > 0 && at < static_cast<size_t>(length); at += list.substr(at).find('\0') + 1) {
     const char* name = list.c_str() + at;
+    if (isOverlays(name)) continue;
     const ssize_t size = fgetxattr(from, name, value.data(), value.size());
     if (size < 0) continue;
     // The file system of the volume may keep none of that kind.

@@ -1,4 +1,4 @@
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "vitest";
@@ -156,6 +156,28 @@ describeAsRoot("files of containers", () => {
         message: "mounted volume is marked read-only",
       });
       expect(await namesOf(await files().export(id))).not.toContain("data/kept");
+    }
+  });
+
+  test("what a container renames and changes is whole in its own layer, whatever the kernel would do by itself", async () => {
+    const settings = ["redirect_dir", "metacopy", "index"].map((name) => `/sys/module/overlay/parameters/${name}`).filter((path) => existsSync(path));
+    const before = settings.map((path) => readFileSync(path, "utf8"));
+    try {
+      for (const path of settings) writeFileSync(path, "Y");
+      const layer = join(world.folder, "more");
+      mkdirSync(join(layer, "folder"), { recursive: true });
+      for (const name of ["one", "other"]) writeFileSync(join(layer, "folder", name), name);
+      world.images.add("more", [layer, join(world.folder, "image")]);
+      const id = await world.ran("mv /folder /moved; chmod 600 /moved/one /etc/passwd", { image: "more" });
+      const changes = (await files().changes(id)).map(({ kind, path }) => `${kind} ${path}`);
+      expect(changes).toEqual(["changed /etc/passwd", "deleted /folder", "added /moved", "added /moved/one", "added /moved/other"]);
+      const entries = (await entriesOf(await files().layer(id))).filter(({ type }) => type === "file");
+      const passwd = readFileSync(join(world.folder, "image/etc/passwd"), "utf8");
+      const written = { "etc/passwd": passwd, ".wh.folder": "", "moved/one": "one", "moved/other": "other" };
+      expect(Object.fromEntries(entries.map(({ name, text }) => [name, text]))).toEqual(written);
+      await world.runtime.remove(id);
+    } finally {
+      for (const [index, path] of settings.entries()) writeFileSync(path, before[index] ?? "N");
     }
   });
 

@@ -1,10 +1,14 @@
+import { execFileSync } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { mkdirSync, rmdirSync } from "node:fs";
+import { connect } from "node:net";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { systemCodeOf } from "../../../src/base/errors.js";
 import { openKernel } from "../../../src/kernel/native-kernel.js";
 import { ContainerWorld } from "../../support/container-world.js";
 import { describeAsRoot } from "../../support/privileges.js";
+import { until } from "../../support/until.js";
 
 const SHOW = "cat /proc/net/if_inet6; for name in lo eth0; do cat /proc/sys/net/ipv6/conf/$name/disable_ipv6; done; ip -4 -o addr show eth0; ip -4 route";
 
@@ -36,6 +40,18 @@ describeAsRoot("a container on a bridge", () => {
     const lines = output.trim().split("\n");
     expect(lines.slice(0, 3)).toEqual([expect.stringMatching(/^0{31}1 .* lo$/), "0", "1"]);
     expect(lines.slice(3).join("\n")).toMatch(/10\.253\.0\.2\/24 brd 10\.253\.0\.255.*default via 10\.253\.0\.1 dev eth0/s);
+  });
+
+  test("answers those at once who have called since before it was there", async () => {
+    const neighbour = () => execFileSync("ip", ["neighbour", "show", "10.253.0.9", "dev", network.bridge], { encoding: "utf8" });
+    const id = await world.create({ network: { ...network, address: "10.253.0.9/24", macAddress: "02:42:0a:fd:00:09" } });
+    const early = connect({ host: "10.253.0.9", port: 81 });
+    const outcome = new Promise<string>((resolve) => early.once("error", (cause: Error) => resolve(systemCodeOf(cause) ?? "")));
+    await until("the host looks for it", () => neighbour().includes("INCOMPLETE"));
+    await world.runtime.start(id);
+    expect(neighbour()).toContain("lladdr 02:42:0a:fd:00:09");
+    expect(await outcome).toBe("ECONNREFUSED");
+    await world.runtime.remove(id, { force: true });
   });
 
   test("finds its own name at the address that it has at each start, and the resolvers of its settings again", async () => {

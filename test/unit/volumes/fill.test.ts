@@ -7,6 +7,7 @@ import { systemClock } from "../../../src/base/clock.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { LocalVolumeStore } from "../../../src/volumes/local-volume-store.js";
 import type { Volume } from "../../../src/volumes/volume-store.js";
+import { archiveOf } from "../images/archives.js";
 
 const programPath = resolve(import.meta.dirname, "../../../native/build/swarm-volume");
 
@@ -45,10 +46,15 @@ test("content of all layers comes with owners, modes, times, attributes, links a
   expect(execFileSync("readlink", [join(volume.folder, "link")], { encoding: "utf8" })).toBe("/etc/passwd\n");
 });
 
-test("a mark of what is gone, in the only layer, is no content of the volume", async () => {
+test("marks of what is gone, in the only layer, are no content of the volume", async () => {
   inImage("mkdir d; touch d/file; mknod d/gone c 0 0");
+  const attributes = ["--xattrs", "--xattrs-include=*"];
+  const input = await archiveOf([{ name: "again", type: "directory", pax: { "SCHILY.xattr.trusted.overlay.opaque": "y", "SCHILY.xattr.trusted.kept": "y" } }]);
+  execFileSync("tar", [...attributes, "-xf", "-", "-C", join(folder, "upper/d")], { input });
   await store.fill("data", { path: "/d", layers: [join(folder, "upper")] });
-  expect(readdirSync(volume.folder)).toEqual(["file"]);
+  expect(readdirSync(volume.folder)).toEqual(["again", "file"]);
+  const written = execFileSync("tar", [...attributes, "-cf", "-", "-C", volume.folder, "again"], { encoding: "latin1" });
+  expect([...written.matchAll(/SCHILY\.xattr\.([^=]*)/g)].map(([, name]) => name)).toEqual(["trusted.kept"]);
 });
 
 test("only an empty volume is filled, and a place that the image does not have is no fault", async () => {
