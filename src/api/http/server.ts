@@ -3,12 +3,11 @@ import type { RequestListener, Server } from "node:http";
 import type { Duplex } from "node:stream";
 import fastify, { type FastifyInstance } from "fastify";
 import type { Clock } from "../../base/clock.js";
-import { isClusterError } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
 import { JSON_TYPE, sendError } from "./answer.js";
 import type { Backend } from "./backend.js";
 import type { RouteContext } from "./context.js";
-import { answerOf, PAGE_NOT_FOUND_TEXT } from "./errors.js";
+import { answerOf, isFailure, PAGE_NOT_FOUND_TEXT } from "./errors.js";
 import { type ListenOptions, openListener } from "./listener.js";
 import { hijackHandler } from "./hijack-handler.js";
 import { attachRoutes } from "./routes/attach.js";
@@ -152,8 +151,7 @@ function createApp(context: RouteContext): FastifyInstance {
   app.setNotFoundHandler((_request, reply) => sendError(reply, 404, PAGE_NOT_FOUND_TEXT));
   app.setErrorHandler((cause, request, reply) => {
     const { status, message } = answerOf(cause);
-    const isOurs = status >= 500 && status !== 501 && status !== 503 && !isClusterError(cause, "aborted");
-    if (isOurs) context.logger.error({ err: cause, method: request.method, url: request.url }, "a request failed");
+    if (isFailure(cause)) context.logger.error({ err: cause, method: request.method, url: request.url }, "a request failed");
     // The client may still be sending: what nobody reads must pass, or it sees a broken pipe instead of this answer.
     if (!request.raw.complete) request.raw.resume();
     return sendError(reply, status, message);

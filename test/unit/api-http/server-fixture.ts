@@ -23,12 +23,12 @@ export async function inactiveFixture(): Promise<Fixture> {
   return fixtureOf(new FakeBackend());
 }
 
-export async function activeFixture(): Promise<Fixture> {
-  return fixtureOf(await activeBackend());
+export async function activeFixture(logger = silentLogger): Promise<Fixture> {
+  return fixtureOf(await activeBackend(), logger);
 }
 
-function fixtureOf(backend: FakeBackend): Fixture {
-  const server = createHttpServer({ backend, logger: silentLogger, clock: systemClock });
+function fixtureOf(backend: FakeBackend, logger = silentLogger): Fixture {
+  const server = createHttpServer({ backend, logger, clock: systemClock });
   return { backend, server, call: (...request) => call(server.app, ...request) };
 }
 
