@@ -28,7 +28,7 @@ export async function commitContainer(
   const config = request.change(configOf(container, parent?.config ?? EMPTY_CONFIG));
   const { reference, author, message } = request;
   const isFrozen = request.isPaused && container.state === "running" && !container.isPaused;
-  if (isFrozen) await containers.pause(id);
+  if (isFrozen) await containers.pause(id, { isBrief: true });
   try {
     const layer = await containers.files.layer(id);
     return await images.commit(container.imageId, layer, { reference, author, message, config, createdBy: container.args.join(" ") });

@@ -19,6 +19,8 @@ export interface ContainerPaths {
   readonly exit: string;
   /** There from the start on until `exit` is. */
   readonly exitReserved: string;
+  /** There while it is frozen for a moment only. */
+  readonly briefPause: string;
   readonly socket: string;
   etcFile(name: string): string;
 }
@@ -70,6 +72,7 @@ export function containerPaths(roots: { readonly dataRoot: string; readonly exec
     log: join(folder, `${id}-json.log`),
     exit: join(folder, "exit"),
     exitReserved: join(folder, "exit.new"),
+    briefPause: join(folder, "brief-pause"),
     socket,
     etcFile: (name) => join(folder, name),
   };

@@ -44,8 +44,11 @@ export interface ContainerRuntime {
   exec(id: string, config: ExecConfig): Promise<ExecProcess>;
   /** Which limits can be kept on this machine. */
   readonly abilities: ResourceAbilities;
-  /** Freezes all its processes, and lets them go on. Throws `conflict` when there is nothing to freeze, or it is frozen already. */
-  pause(id: string): Promise<void>;
+  /**
+   * Freezes all its processes, and lets them go on. Throws `conflict` when there is nothing to freeze, or it is frozen already. With `isBrief` the next daemon lets
+   * them go on, should this one end before.
+   */
+  pause(id: string, options?: { readonly isBrief?: boolean }): Promise<void>;
   unpause(id: string): Promise<void>;
   /**
    * Changes settings, durably; resources at once, others from the next start on. Changes of one container follow one another: a plan gets what the last one left.

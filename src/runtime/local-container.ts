@@ -1,5 +1,6 @@
-import { rm, stat } from "node:fs/promises";
+import { rm, stat, writeFile } from "node:fs/promises";
 import { type Deferred, deferred } from "../base/deferred.js";
+import { readTextIfThere } from "../base/durable-file.js";
 import { ClusterError, isClusterError, systemCodeOf } from "../base/errors.js";
 import { removeFolder } from "../base/remove-folder.js";
 import { type CgroupPlan, withGroupsOfHost } from "./cgroup-plan.js";
@@ -133,6 +134,7 @@ export class LocalContainer {
       this.#state = { type: "starting", result };
       await result.promise.catch(() => undefined);
       this.#isPaused = await this.#readFrozen();
+      if (this.#isPaused && (await readTextIfThere(this.paths.briefPause)) !== undefined) await this.#setFrozen(false);
       return;
     }
     const outcome = await readOutcome(this.paths.exit);
@@ -196,9 +198,12 @@ export class LocalContainer {
     return runInContainer(this.#tools, { record: this.record, pid: state.pid, cgroups: await this.cgroups() }, config);
   }
 
-  async pause(): Promise<void> {
+  async pause(isBrief: boolean): Promise<void> {
     if (this.#state.type !== "running") throw this.#notRunningConflict();
     if (this.#isPaused) throw new ClusterError("conflict", `Container ${this.record.config.id} is already paused`);
+    // Before it: what is frozen without a note stays so.
+    if (isBrief) await writeFile(this.paths.briefPause, "");
+    else await rm(this.paths.briefPause, { force: true });
     await this.#setFrozen(true);
     this.#tools.onChange("pause", this.info);
   }

@@ -209,8 +209,8 @@ export class LocalRuntime implements ContainerRuntime {
     return this.#get(id).exec(config);
   }
 
-  pause(id: string): Promise<void> {
-    return this.#get(id).pause();
+  pause(id: string, { isBrief = false }: { readonly isBrief?: boolean } = {}): Promise<void> {
+    return this.#get(id).pause(isBrief);
   }
 
   unpause(id: string): Promise<void> {

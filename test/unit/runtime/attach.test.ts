@@ -266,6 +266,18 @@ test("the end of the container ends what was run in it, and a restart of the dae
   expect(await process.ended).toBe(137);
 });
 
+test("a daemon that ends while it holds a container for a moment leaves it to the next, which lets it go on", async () => {
+  const id = await world.startReady();
+  await world.runtime.pause(id, { isBrief: true });
+  await world.reopen();
+  expect(world.runtime.inspect(id)?.isPaused).toBe(false);
+  expect(await (await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["true"] })).ended).toBe(0);
+  // One that somebody asked for stays.
+  await world.runtime.pause(id);
+  await world.reopen();
+  expect(world.runtime.inspect(id)?.isPaused).toBe(true);
+});
+
 test("a paused container stands still, also across a restart of the daemon, and can be killed", async () => {
   const id = await world.startReady({ command: ["sh", "-c", "echo ready; while :; do echo beat; sleep 0.01; done"] });
   await world.runtime.pause(id);
