@@ -110,12 +110,11 @@ export class Core {
     this.outbox.send(messageOf(parts, this));
   }
 
-  becomeFollower(term: number, leader: number): void {
+  becomeFollower(term: number): void {
     const unanswered = this.leadership?.reads.drain() ?? [];
     for (const read of unanswered) if (read.from === this.id) this.forwardedReads.add(read.context);
     this.#reset(term);
     this.role = "follower";
-    this.followLeader(leader);
   }
 
   /** Does not touch term and vote: nothing has happened yet that anyone must remember. */

@@ -1,7 +1,7 @@
 import type { Core } from "./core.js";
 import { takeLeadership } from "./leader.js";
 import type { RaftMessage } from "./message.js";
-import { isVoter, type VoteResult, voteResult } from "./quorum.js";
+import { isVoter, voteResult } from "./quorum.js";
 
 /**
  * Stands for election, unless this member may not. With pre-vote it first asks whether it could win, so that a member that
@@ -56,7 +56,7 @@ export function onVoteReply(core: Core, message: RaftMessage): void {
 export function learnCommit(core: Core, message: RaftMessage): void {
   if (core.role === "leader" || message.hintTerm === 0 || !core.log.matches({ index: message.hintIndex, term: message.hintTerm })) return;
   core.log.commitTo(message.hintIndex);
-  if (core.role !== "follower" && core.log.hasUnappliedConfigChange()) core.becomeFollower(core.term, 0);
+  if (core.role !== "follower" && core.log.hasUnappliedConfigChange()) core.becomeFollower(core.term);
 }
 
 /** Answers a request for a vote or a pre-vote. At most one vote per term, and only for a log that is up to date. */
@@ -85,8 +85,8 @@ function committedPosition(core: Core, lastIndex: number): Pick<RaftMessage, "hi
 
 function askPreVotes(core: Core): void {
   core.becomePreCandidate();
-  // Nothing is promised by a pre-vote, so the own one counts before anything is durable.
-  if (countVote(core, core.id, true) !== "pending") return;
+  // Nothing is promised by a pre-vote, so the own one counts before anything is durable. Whoever has won by it alone has nobody to ask.
+  countVote(core, core.id, true);
   request(core, "pre_vote", core.term + 1);
 }
 
@@ -107,13 +107,12 @@ function request(core: Core, type: "pre_vote" | "vote", term: number): void {
   }
 }
 
-function countVote(core: Core, from: number, isGranted: boolean): VoteResult {
+function countVote(core: Core, from: number, isGranted: boolean): void {
   if (isVoter(core.config, from) && !core.votes.has(from)) core.votes.set(from, isGranted);
   const result = voteResult(core.config, (raftId) => core.votes.get(raftId));
-  if (result === "lost") core.becomeFollower(core.term, 0);
+  if (result === "lost") core.becomeFollower(core.term);
   if (result === "won") {
     if (core.role === "pre_candidate") askVotes(core, false);
     else takeLeadership(core);
   }
-  return result;
 }

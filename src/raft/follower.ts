@@ -19,7 +19,7 @@ export function tickFollower(core: Core): void {
 
 /** A message of the term's leader: whoever stood for election gives way. */
 export function stepFromLeader(core: Core, message: RaftMessage): void {
-  if (core.role !== "follower") core.becomeFollower(core.term, message.from);
+  if (core.role !== "follower") core.becomeFollower(core.term);
   core.followLeader(message.from);
   core.electionElapsed = 0;
   if (message.type === "heartbeat") onHeartbeat(core, message);

@@ -35,7 +35,7 @@ export function tickLeader(core: Core, leadership: Leadership): void {
   if (++core.electionElapsed >= core.electionTicks) {
     core.electionElapsed = 0;
     if (!isQuorumActive(core, leadership)) {
-      core.becomeFollower(core.term, 0);
+      core.becomeFollower(core.term);
       return;
     }
     for (const [raftId, progress] of leadership.progress) progress.beginPeriod(raftId === core.id);

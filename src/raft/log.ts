@@ -185,7 +185,7 @@ export class RaftLog {
 
   /** The latest snapshot that a follower can be sent. */
   snapshot(): SnapshotMeta | null {
-    return this.#unstable.snapshot === null ? this.#storage.snapshot() : null;
+    return this.#storage.snapshot();
   }
 
   /** Indexes of the changes of membership in (after, through]. */

@@ -3,7 +3,7 @@ import type { Core, Leadership } from "./core.js";
 import { answerReads, hasCommittedInTerm, newProgress } from "./leader.js";
 import type { ConfigState } from "./message.js";
 import { isVoter } from "./quorum.js";
-import { appendOwn, broadcastAppend, fillWindow, maybeCommit, maybeSendAppend } from "./replication.js";
+import { appendOwn, broadcastAppend, maybeCommit, maybeSendAppend } from "./replication.js";
 
 /** Puts a committed configuration in force. On a leader: begins and ends replication, and steps down when it is out itself. */
 export function switchConfig(core: Core, config: ConfigState): void {
@@ -24,7 +24,6 @@ export function switchConfig(core: Core, config: ConfigState): void {
   broadcastAppend(core, leadership);
   // Whose answer was missing may be gone, and with it the last one that could be asked.
   answerReads(core, leadership);
-  for (const raftId of leadership.progress.keys()) if (raftId !== core.id) fillWindow(core, leadership, raftId);
   if (!isVoter(config, leadership.transferee)) leadership.transferee = 0;
 }
 
@@ -62,8 +61,8 @@ function updateProgress(core: Core, leadership: Leadership): void {
 /** A leader that is no voter any more tells the others what is committed, and the voter with the longest log to take over at once. */
 function resign(core: Core, leadership: Leadership): void {
   broadcastAppend(core, leadership);
-  const voters = [...leadership.progress].filter(([raftId, { isLearner }]) => raftId !== core.id && !isLearner);
+  const voters = [...leadership.progress].filter(([, { isLearner }]) => !isLearner);
   const successor = voters.sort(([, a], [, b]) => b.match - a.match)[0];
   if (successor !== undefined) core.send({ type: "timeout_now", to: successor[0] });
-  core.becomeFollower(core.term, 0);
+  core.becomeFollower(core.term);
 }

@@ -38,7 +38,7 @@ export class Progress {
 
   /** False when only an empty append may be sent, to find out whether the ones under way were lost. */
   get hasRoom(): boolean {
-    return this.state !== "replicate" || !this.#inflights.isFull;
+    return !this.#inflights.isFull;
   }
 
   /** False when nothing came from it since the last check of the quorum but one. */
@@ -53,7 +53,7 @@ export class Progress {
   }
 
   becomeProbe(): void {
-    this.next = this.state === "snapshot" ? Math.max(this.match, this.#pendingSnapshot) + 1 : this.match + 1;
+    this.next = Math.max(this.match, this.#pendingSnapshot) + 1;
     this.#become("probe");
   }
 

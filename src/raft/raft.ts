@@ -258,7 +258,7 @@ export class Raft {
       if (isVoteRequest && !message.forced && core.isLeaseHeld) return;
       // A pre-vote and its consent speak of a term that may never come.
       const isHypothetical = message.type === "pre_vote" || (message.type === "pre_vote_reply" && !message.reject);
-      if (!isHypothetical) core.becomeFollower(message.term, isFromLeader(message) ? message.from : 0);
+      if (!isHypothetical) core.becomeFollower(message.term);
     }
     if (isVoteRequest) onVoteRequest(core, message);
     else this.#stepByRole(message);

@@ -24,7 +24,7 @@ export class Unstable {
   }
 
   get lastIndex(): number | undefined {
-    return this.#entries.at(-1)?.index ?? this.snapshot?.index;
+    return this.#entries.at(-1)?.index;
   }
 
   term(index: number): number | undefined {

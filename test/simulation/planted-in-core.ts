@@ -461,7 +461,7 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
       { file: "src/raft/election.ts", find: "core.isPromotable && !core.log.hasUnappliedConfigChange();", replace: "core.isPromotable;" },
       {
         file: "src/raft/election.ts",
-        find: 'if (core.role !== "follower" && core.log.hasUnappliedConfigChange()) core.becomeFollower(core.term, 0);',
+        find: 'if (core.role !== "follower" && core.log.hasUnappliedConfigChange()) core.becomeFollower(core.term);',
         replace: "",
       },
     ],

@@ -58,3 +58,37 @@ test("what is unanswered at the end of leadership is given back", () => {
   expect(reads.drain().map(({ context }) => context)).toEqual([7, 8]);
   expect([reads.isRoundUnderWay, reads.hasWaiting]).toEqual([false, false]);
 });
+
+test("each follower's request waits by itself, whatever else is under way", () => {
+  const reads = new LeaderReads();
+  reads.addOwn({ from: 1, context: 5 });
+  reads.addRemote({ from: 2, context: 5 });
+  reads.beginRound(40);
+  reads.addRemote({ from: 2, context: 5 });
+  reads.addRemote({ from: 2, context: 6 });
+  reads.addRemote({ from: 3, context: 5 });
+  reads.addRemote({ from: 4, context: 5 });
+  reads.addRemote({ from: 4, context: 6 });
+  reads.addOwn({ from: 1, context: 6 });
+  reads.addRemote({ from: 2, context: 7 });
+  expect(reads.drain()).toEqual([
+    { from: 1, context: 5 },
+    { from: 2, context: 5 },
+    { from: 3, context: 5 },
+    { from: 4, context: 6 },
+    { from: 1, context: 6 },
+    { from: 2, context: 7 },
+  ]);
+});
+
+test("answers that come in another order than they were given lose nothing", () => {
+  const reads = new LeaderReads();
+  reads.addOwn({ from: 1, context: 7 });
+  reads.beginRound(40);
+  reads.beginRound(41);
+  reads.acknowledge(2, 2);
+  reads.acknowledge(2, 1);
+  reads.acknowledge(2, 0);
+  expect(reads.takeConfirmed(three, 1)).toHaveLength(1);
+  expect(reads.isRoundUnderWay).toBe(false);
+});

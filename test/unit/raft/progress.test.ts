@@ -69,3 +69,62 @@ test("what is known only grows", () => {
   const progress = newProgress();
   expect([progress.maybeAdvance(5), progress.maybeAdvance(5), progress.maybeAdvance(4), progress.match]).toEqual([true, false, false, 5]);
 });
+
+test("an acknowledgement makes room for what it covers, and for no more; by bytes as by messages", () => {
+  const progress = new Progress({ next: 11, window: { messagesMax: 3, bytesMax: 100 }, recentlyActive: true, isLearner: false });
+  progress.maybeAdvance(10);
+  progress.becomeReplicate();
+  for (const bytes of [60, 30, 20]) progress.sent(1, bytes);
+  progress.maybeAdvance(11);
+  progress.freeInflights();
+  expect(progress.hasRoom).toBe(true);
+  progress.sent(1, 50);
+  expect(progress.hasRoom).toBe(false);
+  progress.maybeAdvance(12);
+  progress.freeInflights();
+  progress.sent(1, 29);
+  expect([progress.hasRoom, progress.isPaused]).toEqual([false, true]);
+  progress.resume();
+  progress.freeInflights();
+  expect([progress.hasRoom, progress.isPaused]).toEqual([false, true]);
+});
+
+test("a new probe forgets what was under way", () => {
+  const progress = newProgress();
+  progress.maybeAdvance(10);
+  progress.becomeReplicate();
+  progress.sent(1, 99);
+  progress.becomeProbe();
+  progress.becomeReplicate();
+  expect(progress.next).toBe(11);
+  progress.sent(1, 99);
+  expect(progress.isPaused).toBe(false);
+});
+
+test("a probe has room whatever its window; a refused one may be sent again at once", () => {
+  const progress = newProgress();
+  progress.sent(1, 1_000);
+  expect([progress.hasRoom, progress.isPaused]).toEqual([true, true]);
+  progress.maybeStepBack(10, 4);
+  expect(progress.isPaused).toBe(false);
+});
+
+test("what a snapshot was to bring is forgotten once it has ended", () => {
+  const progress = newProgress();
+  progress.becomeSnapshot(20);
+  progress.snapshotEnded(true);
+  progress.becomeSnapshot(5);
+  progress.snapshotEnded(true);
+  expect(progress.next).toBe(6);
+  progress.becomeProbe();
+  expect(progress.next).toBe(1);
+});
+
+test("what is acknowledged before a snapshot arrived goes on from there", () => {
+  const progress = newProgress();
+  progress.becomeSnapshot(20);
+  progress.snapshotEnded(true);
+  progress.maybeAdvance(12);
+  progress.becomeReplicate();
+  expect(progress.next).toBe(13);
+});

@@ -1,62 +1,10 @@
 import { describe, expect, test } from "vitest";
 import { isClusterError } from "../../../src/base/errors.js";
-import { EMPTY_CONFIG } from "../../../src/raft/config-change.js";
-import type { ConfigState, RaftMessage } from "../../../src/raft/message.js";
 import { messageOf } from "../../../src/raft/outbox.js";
-import { Raft } from "../../../src/raft/raft.js";
-import type { Ready } from "../../../src/raft/ready.js";
-import { MemoryDisk } from "./memory-disk.js";
+import { bytes, member } from "./lone-member.js";
 
-const bytes = (text: string) => new TextEncoder().encode(text);
 const code = (expected: Parameters<typeof isClusterError>[1]) => expect.toSatisfy((cause: unknown) => isClusterError(cause, expected));
 const electionTicks = 5;
-
-/** Member 1 of a group, and a driver that does at once what it is asked. */
-function member(voters: number[], learners: number[] = []) {
-  const config: ConfigState = { ...EMPTY_CONFIG, voters, learners };
-  const disk = new MemoryDisk({ term: 1, vote: 0, commit: 1 }, { meta: { index: 1, term: 1, config }, state: { index: 1, digest: 0, registers: new Map() } });
-  const options = {
-    id: 1,
-    storage: disk,
-    electionTicks,
-    heartbeatTicks: 1,
-    random: { next: () => 0 },
-    bytesPerMessageMax: 100,
-    inflightMessagesMax: 2,
-    inflightBytesMax: 1_000_000,
-    applied: 1,
-  };
-  const raft = new Raft(options);
-  const write = (ready: Ready) => {
-    disk.begin(ready, null);
-    disk.complete();
-    raft.persisted(ready);
-    for (const entry of ready.committed) raft.applied(entry.index);
-  };
-  /** Takes and carries out all there is; gives back what was sent. */
-  const drive = () => {
-    raft.tellCommit();
-    const sent: RaftMessage[] = [...raft.takeMessages()];
-    while (raft.hasReady()) {
-      const ready = raft.ready();
-      write(ready);
-      sent.push(...ready.messages, ...ready.messagesAfterPersist);
-    }
-    return sent;
-  };
-  const hear = (type: RaftMessage["type"], from: number, parts: Partial<RaftMessage> = {}) =>
-    raft.step(messageOf({ type, to: 1, ...parts }, { id: from, term: raft.status().term }));
-  /** Wins an election of term 2 with member 2's vote; nothing of the term is committed yet. */
-  const lead = () => {
-    raft.campaign();
-    hear("pre_vote_reply", 2, { term: 2 });
-    drive();
-    hear("vote_reply", 2);
-    drive();
-    expect(raft.status().role).toBe("leader");
-  };
-  return { raft, disk, write, drive, hear, lead };
-}
 
 /** A leader of two whose entry 3 has just been committed, which the other member does not know yet. */
 function leaderWithCommitNews() {
@@ -199,12 +147,10 @@ describe("refusals", () => {
   });
 
   test("nobody stands for election before a committed membership change is applied", () => {
-    const { raft, hear, disk } = member([1, 2, 3]);
+    const { raft, hear, persist } = member([1, 2, 3]);
     hear("append", 2, { term: 2, index: 1, logTerm: 1, entries: [{ index: 2, term: 2, type: "config_change", data: bytes("") }], commit: 2 });
     const ready = raft.ready();
-    disk.begin(ready, null);
-    disk.complete();
-    raft.persisted(ready);
+    persist(ready);
     raft.campaign();
     expect(raft.status().role).toBe("follower");
     raft.applyConfigChange([]);
@@ -272,6 +218,33 @@ describe("time", () => {
     hear("heartbeat", 2, { term: 2 });
     for (let tick = 0; tick < 3 * electionTicks; tick++) raft.tick();
     expect(raft.status()).toMatchObject({ role: "follower", leader: 0, term: 2 });
+  });
+
+  test("the lease ends after an election timeout, also where the member itself waits longer before it stands", () => {
+    const { raft, hear, drive } = member([1, 2, 3], [], { random: { next: () => 0.99 } });
+    hear("heartbeat", 2, { term: 2 });
+    for (let tick = 1; tick < electionTicks; tick++) raft.tick();
+    hear("pre_vote", 3, { term: 3, index: 1, logTerm: 1 });
+    expect(drive().filter(({ to }) => to === 3)).toEqual([]);
+    raft.tick();
+    hear("pre_vote", 3, { term: 3, index: 1, logTerm: 1 });
+    expect(drive().filter(({ to }) => to === 3)).toMatchObject([{ type: "pre_vote_reply", reject: false }]);
+  });
+
+  test("how long a member waits before it stands is drawn each time, from one election timeout to less than two", () => {
+    const draws = [0, 0.999_999, 0.5];
+    const { raft } = member([1, 2, 3], [], { random: { next: () => draws[0] ?? 0 } });
+    const waits = draws.map((draw) => {
+      draws[0] = draw;
+      raft.step(messageOf({ type: "heartbeat", to: 1 }, { id: 2, term: raft.status().term + 1 }));
+      let ticks = 0;
+      while (raft.status().role === "follower") {
+        raft.tick();
+        ticks++;
+      }
+      return ticks;
+    });
+    expect(waits).toEqual([electionTicks, 2 * electionTicks - 1, electionTicks + 2]);
   });
 
   test("new timings are in force at once", () => {
