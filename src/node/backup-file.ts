@@ -32,8 +32,8 @@ const OBJECTS = 1;
 const END = 2;
 /** Between portions of this size the event loop turns. */
 const PORTION_BYTES = 256 * 1024;
-/** A state fits into memory several times over. */
-const FILE_BYTES_MAX = 1024 * 1024 * 1024;
+/** Above every frame: a portion, and the object that filled it. Nothing larger is taken into memory before it is known to be whole. */
+const FRAME_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The bytes of a backup, for a file. The objects are taken in portions, over many turns. Throws ClusterError `invalid_argument` for an empty passphrase. */
 export async function* encodeBackup(header: BackupHeader, objects: Iterable<StoreObject>, passphrase: string): AsyncGenerator<Uint8Array, void, undefined> {
@@ -70,38 +70,80 @@ export async function* encodeBackup(header: BackupHeader, objects: Iterable<Stor
 }
 
 /**
- * Everything that is in a backup. Throws ClusterError `invalid_argument` that says which: no backup, the wrong passphrase, damaged, or cut short. Nothing of it
- * may be used unless all of it was read.
+ * Everything that is in a backup, which is read frame by frame: as large as it is, only what it holds is kept. Throws ClusterError `invalid_argument` that says which: no backup, the wrong passphrase,
+ * damaged, or cut short. Nothing of it may be used unless all of it was read.
  */
 export async function decodeBackup(
   chunks: AsyncIterable<Uint8Array>,
   passphrase: string,
 ): Promise<{ readonly header: BackupHeader; readonly origin: GroupOrigin }> {
-  const file = await collect(chunks);
-  const start = MAGIC.length + SALT_BYTES;
-  if (file.length < start) throw damaged("it was cut short");
-  const key = await keyOf(passphrase, file.subarray(MAGIC.length, start));
+  const file = new BackupBytes(chunks);
+  assertIsBackup((await file.take(MAGIC.length)) ?? file.rest());
+  const salt = await file.take(SALT_BYTES);
+  if (salt === undefined) throw cutShort();
+  const key = await keyOf(passphrase, salt);
   let header: BackupHeader | null = null;
   const objects: StoreObject[] = [];
   let isComplete = false;
-  for (const { kind, body } of framesOf(file, start, key)) {
+  for await (const { kind, body } of framesOf(file, key)) {
     if (isComplete) throw damaged("there is more after its end");
     if (kind === HEADER) header = JSON.parse(body.toString()) as BackupHeader;
     else if (kind === OBJECTS) readPortion(body, objects);
     else isComplete = kind === END && body.toString() === String(objects.length);
   }
-  if (header === null || !isComplete) throw damaged("it was cut short");
+  if (header === null || !isComplete) throw cutShort();
   return { header, origin: { objects, index: header.index, term: header.term } };
 }
 
-function* framesOf(file: Buffer, start: number, key: Buffer): Generator<{ readonly kind: number; readonly body: Buffer }, void, undefined> {
-  let number = 0;
-  for (let at = start; at < file.length; number++) {
-    const end = at + 4 <= file.length ? at + 4 + file.readUInt32BE(at) : Number.POSITIVE_INFINITY;
-    if (end > file.length || end < at + 4 + TAG_BYTES + 1) throw damaged("it was cut short");
+/** The bytes of a file that come in pieces of any size. */
+class BackupBytes {
+  readonly #chunks: AsyncIterator<Uint8Array>;
+  #parts: Uint8Array[] = [];
+  #size = 0;
+  /** Of the next byte. */
+  at = 0;
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.#chunks = chunks[Symbol.asyncIterator]();
+  }
+
+  /** The next bytes; undefined when there are fewer, which stay. */
+  async take(length: number): Promise<Buffer | undefined> {
+    while (this.#size < length) {
+      const next = await this.#chunks.next();
+      if (next.done === true) return undefined;
+      this.#parts.push(next.value);
+      this.#size += next.value.length;
+    }
+    const all = this.rest();
+    this.#parts = [all.subarray(length)];
+    this.#size = all.length - length;
+    this.at += length;
+    return all.subarray(0, length);
+  }
+
+  /** What has come and was not taken. */
+  rest(): Buffer {
+    const [first] = this.#parts;
+    return first !== undefined && this.#parts.length === 1 ? Buffer.from(first.buffer, first.byteOffset, first.length) : Buffer.concat(this.#parts);
+  }
+}
+
+async function* framesOf(file: BackupBytes, key: Buffer): AsyncGenerator<{ readonly kind: number; readonly body: Buffer }, void, undefined> {
+  for (let number = 0; ; number++) {
+    const { at } = file;
+    const length = await file.take(4);
+    if (length === undefined) {
+      if (file.rest().length > 0) throw cutShort();
+      return;
+    }
+    const size = length.readUInt32BE();
+    if (size < TAG_BYTES + 1 || size > FRAME_BYTES_MAX) throw damaged(`at byte ${at}`);
+    const frame = await file.take(size);
+    if (frame === undefined) throw cutShort();
     const decipher = createDecipheriv(CIPHER, key, nonceOf(number));
-    decipher.setAuthTag(file.subarray(end - TAG_BYTES, end));
-    const opened = decipher.update(file.subarray(at + 4, end - TAG_BYTES));
+    decipher.setAuthTag(frame.subarray(size - TAG_BYTES));
+    const opened = decipher.update(frame.subarray(0, size - TAG_BYTES));
     try {
       decipher.final();
     } catch (cause) {
@@ -110,7 +152,6 @@ function* framesOf(file: Buffer, start: number, key: Buffer): Generator<{ readon
         : damaged(`at byte ${at}`, cause);
     }
     yield { kind: opened[0] ?? END, body: opened.subarray(1) };
-    at = end;
   }
 }
 
@@ -122,23 +163,8 @@ function readPortion(body: Buffer, objects: StoreObject[]): void {
   }
 }
 
-async function collect(chunks: AsyncIterable<Uint8Array>): Promise<Buffer> {
-  const parts: Uint8Array[] = [];
-  let size = 0;
-  for await (const chunk of chunks) {
-    size += chunk.length;
-    if (size >= MAGIC.length && size - chunk.length < MAGIC.length) assertIsBackup(Buffer.concat([...parts, chunk]));
-    if (size > FILE_BYTES_MAX) throw new ClusterError("out_of_range", `the backup is larger than ${FILE_BYTES_MAX} bytes`);
-    parts.push(chunk);
-  }
-  const file = Buffer.concat(parts);
-  assertIsBackup(file);
-  return file;
-}
-
 /** Of its begin, before anything else is taken into memory. */
-function assertIsBackup(begin: Buffer): void {
-  const found = begin.subarray(0, MAGIC.length);
+function assertIsBackup(found: Buffer): void {
   if (found.equals(MAGIC)) return;
   if (!found.subarray(0, KIND.length).equals(KIND)) throw new ClusterError("invalid_argument", "this is no backup of a swarm");
   const [kind] = found.toString("latin1").split("\n");
@@ -159,6 +185,10 @@ function nonceOf(number: number): Buffer {
   const nonce = Buffer.alloc(12);
   nonce.writeBigUInt64BE(BigInt(number), 4);
   return nonce;
+}
+
+function cutShort(): ClusterError {
+  return damaged("it was cut short");
 }
 
 function damaged(how: string, cause?: unknown): ClusterError {

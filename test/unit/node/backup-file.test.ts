@@ -85,6 +85,27 @@ describe("a backup", () => {
     for (const end of ends.slice(1)) await expect(read(file.subarray(0, end))).rejects.toMatchObject({ message: "the backup is damaged: it was cut short" });
   });
 
+  test("is read frame by frame, whatever its size: no further than to what is wrong with it", async () => {
+    const file = await fileOf(Array.from({ length: 8_000 }, (_, at) => node(`node${at}`)));
+    let taken = 0;
+    async function* counted(chunks: AsyncIterable<Uint8Array>) {
+      for await (const chunk of chunks) {
+        taken += chunk.length;
+        yield chunk;
+      }
+    }
+    await expect(decodeBackup(counted(pieces(file)), "open barley")).rejects.toThrow("the passphrase is not the backup's");
+    expect(taken).toBeLessThan(file.length / 4);
+    const unbounded = Buffer.concat([file.subarray(0, 31), Buffer.alloc(4, 255)]);
+    async function* endless() {
+      yield unbounded;
+      while (taken < 2 ** 30) yield Buffer.alloc(1024 * 1024);
+    }
+    taken = 0;
+    await expect(decodeBackup(counted(endless()), "open sesame")).rejects.toThrow("the backup is damaged: at byte 31");
+    expect(taken).toBeLessThan(2 * 1024 * 1024);
+  });
+
   test("of 10,000 objects is written in less than two seconds", async () => {
     const objects = Array.from({ length: 10_000 }, (_, at) => node(`node${at}`));
     const before = process.cpuUsage();
