@@ -25,6 +25,10 @@ export interface LogSubscriptionsOptions {
 export class LogSubscriptions {
   readonly #options: LogSubscriptionsOptions;
   readonly #publishers = new Map<string, { readonly publisher: LogPublisher; readonly stop: AbortController; readonly ended: Promise<void> }>();
+  /** Of the stream that says what to read. */
+  #listening = new AbortController();
+  /** The last publisher that ended broke off: the next stream is not hurried. */
+  #hasBrokenOff = false;
 
   constructor(options: LogSubscriptionsOptions) {
     this.#options = options;
@@ -37,9 +41,11 @@ export class LogSubscriptions {
     const backoff = new Backoff({ firstMs: 200, maxMs: 8_000, random: systemRandom });
     try {
       while (!signal.aborted) {
+        using listening = new AbortScope(signal);
+        this.#listening = listening;
         try {
-          for await (const subscription of client.listenSubscriptions({ sessionId }, signal)) {
-            backoff.reset();
+          for await (const subscription of client.listenSubscriptions({ sessionId }, listening.signal)) {
+            if (!this.#hasBrokenOff) backoff.reset();
             this.#onSubscription(subscription, signal);
           }
         } catch (cause) {
@@ -66,17 +72,28 @@ export class LogSubscriptions {
   #publish(subscription: LogSubscription, signal: AbortSignal): void {
     const stop = new AbortScope(signal);
     const publisher = new LogPublisher({ ...this.#options, subscription });
-    const ended = publisher
-      .run(stop.signal)
-      .catch((cause: unknown) => {
-        if (!stop.signal.aborted) this.#options.logger.info({ err: cause, subscription: subscription.id }, "logs could not be published");
-      })
-      .finally(() => {
-        stop[Symbol.dispose]();
-        this.#publishers.delete(subscription.id);
-        const taskIds = publisher.unread();
-        if (taskIds.length > 0 && !stop.signal.aborted) this.#publish({ ...subscription, taskIds }, signal);
-      });
+    const ended = this.#untilEnd(publisher, subscription.id, stop).then((taskIds) => {
+      if (taskIds.length > 0) this.#publish({ ...subscription, taskIds }, signal);
+    });
     this.#publishers.set(subscription.id, { publisher, stop, ended });
+  }
+
+  /** Resolves with the tasks that came too late for this publisher. */
+  async #untilEnd(publisher: LogPublisher, id: string, stop: AbortScope): Promise<readonly string[]> {
+    try {
+      await publisher.run(stop.signal);
+      this.#hasBrokenOff = false;
+      return stop.signal.aborted ? [] : publisher.unread();
+    } catch (cause) {
+      if (stop.signal.aborted) return [];
+      this.#options.logger.info({ err: cause, subscription: id }, "logs could not be published");
+      this.#hasBrokenOff = true;
+      // Only on a new stream the manager asks again, from where the reader is.
+      this.#listening.abort();
+      return [];
+    } finally {
+      stop[Symbol.dispose]();
+      this.#publishers.delete(id);
+    }
   }
 }

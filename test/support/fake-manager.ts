@@ -39,6 +39,9 @@ export class FakeManager implements ManagerClient, ManagerConnector {
   refusal: ClusterError | null = null;
   /** When true, heartbeats get no answer. */
   isSilent = false;
+  /** When true, streams of log lines break after their next message. */
+  breaksOff = false;
+  subscriptionStreams = 0;
   tasks: readonly Task[] = [];
   #sessionId = "";
   #sequence = 0;
@@ -97,6 +100,7 @@ export class FakeManager implements ManagerClient, ManagerConnector {
 
   async *listenSubscriptions(request: ListenSubscriptionsRequest, signal: AbortSignal): AsyncGenerator<LogSubscription> {
     this.#check(request.sessionId);
+    this.subscriptionStreams++;
     const queue = new Queue<LogSubscription>(100);
     this.#subscriptions = queue;
     yield* this.#stream(queue, signal);
@@ -105,6 +109,7 @@ export class FakeManager implements ManagerClient, ManagerConnector {
   async publishLogs(messages: AsyncIterable<PublishLogsMessage>): Promise<void> {
     for await (const message of messages) {
       this.published.push(...message.messages);
+      if (this.breaksOff) throw new ClusterError("unavailable", "the connection broke");
       if (message.close) this.closedSubscriptions.push(message.subscriptionId);
     }
   }

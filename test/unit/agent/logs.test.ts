@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { eventually } from "../../support/eventually.js";
+import { until } from "../../support/until.js";
 import { assignedTask } from "../../support/tasks.js";
 import { Harness } from "./harness.js";
 
@@ -96,4 +97,30 @@ test("a log larger than what may wait is sent whole and in order", async () => {
   node.manager.subscribe({ id: "s1", taskIds: ["t1"], options, close: false });
   await eventually("the end", () => node.manager.closedSubscriptions.includes("s1"));
   expect(lines()).toEqual(Array.from({ length: 5_000 }, (_, line) => `t1 stdout: ${line}`));
+});
+
+test("when only the stream of its lines breaks, the manager is asked again what to read, and the others go on", async () => {
+  await runs("t1", "t2");
+  node.manager.subscribe({ id: "s1", taskIds: ["t1"], options: { ...options, follow: true }, close: false });
+  node.manager.subscribe({ id: "s2", taskIds: ["t2"], options: { ...options, follow: true }, close: false });
+  write("t2", "one");
+  await eventually("the first line", () => lines().length === 1);
+  const streams = node.manager.subscriptionStreams;
+  node.manager.breaksOff = true;
+  write("t1", "two");
+  await eventually("the second line", () => lines().length === 2);
+  node.manager.breaksOff = false;
+  await until("the manager is asked again", async () => {
+    await node.clock.advance(200);
+    return node.manager.subscriptionStreams > streams;
+  });
+  node.manager.subscribe({ id: "s1", taskIds: ["t1"], options: { ...options, follow: true, tail: 0n }, close: false });
+  node.manager.subscribe({ id: "s2", taskIds: ["t2"], options: { ...options, follow: true }, close: false });
+  await eventually("both are read", () => {
+    write("t1", "three");
+    return lines().includes("t1 stdout: three");
+  });
+  write("t2", "four");
+  await eventually("the other one goes on", () => lines().includes("t2 stdout: four"));
+  expect(lines().filter((text) => text === "t2 stdout: one")).toHaveLength(1);
 });
