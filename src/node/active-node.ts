@@ -31,6 +31,8 @@ export interface ActiveNodeOptions {
   readonly state: SwarmState;
   readonly worker: Worker;
   readonly describe: (identity: LiveIdentity) => NodeDescription;
+  /** There is a manager now, another one than before. */
+  readonly onManager: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -137,6 +139,7 @@ export class ActiveNode {
     }
     this.#keeper = new KeyKeeper({ files, codec, manager, clock, logger, onLocked: () => this.#look.add("key") });
     this.#keeper.start();
+    this.#options.onManager();
     return manager;
   }
 

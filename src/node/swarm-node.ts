@@ -9,7 +9,6 @@ import { identityOf } from "../pki/identity.js";
 import { IdentityFiles } from "../pki/identity-files.js";
 import { parseUnlockKey } from "../pki/unlock-key.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
-import type { Store } from "../store/store.js";
 import type { StoreView } from "../store/view.js";
 import type { ControlReply, ControlRequest } from "../wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../wire/generated/dispatcher.js";
@@ -18,6 +17,7 @@ import { movedAddresses, parseHostPort } from "./addresses.js";
 import { encodeBackup } from "./backup-file.js";
 import { foundAnew, foundSwarm, openBackup, writeRestored } from "./found-swarm.js";
 import { joinSwarm } from "./join-swarm.js";
+import { ManagerChanges } from "./manager-changes.js";
 import type { ManagerRole } from "./manager-role.js";
 import { ownAddress } from "./own-address.js";
 import { type NodeParts, SwarmPlace, type SwarmPlaceOptions } from "./swarm-place.js";
@@ -25,7 +25,7 @@ import { alreadyPart, lockedLeaves, managerLeaves, notAManager, notPart, retired
 import { loadSwarmState, raftFolderOf, type SwarmState, saveSwarmState } from "./swarm-state.js";
 import { noLeader } from "./writes.js";
 
-export interface SwarmNodeOptions extends SwarmPlaceOptions {
+export interface SwarmNodeOptions extends Omit<SwarmPlaceOptions, "onManager"> {
   /** A part failed for good: the daemon cannot go on. */
   readonly onFailure: (cause: unknown) => void;
 }
@@ -49,6 +49,7 @@ interface Running {
 
 /** This host's part in a swarm: none, or an active node of one. Init, join and leave follow each other, never overlap. */
 export class SwarmNode implements SwarmBackend {
+  readonly changes = new ManagerChanges(() => this.manager);
   readonly #place: SwarmPlace;
   readonly #onFailure: (cause: unknown) => void;
   #running: Running | null = null;
@@ -58,7 +59,7 @@ export class SwarmNode implements SwarmBackend {
   #isChanging = false;
 
   constructor({ onFailure, ...place }: SwarmNodeOptions) {
-    this.#place = new SwarmPlace(place);
+    this.#place = new SwarmPlace({ ...place, onManager: () => this.changes.look() });
     this.#onFailure = onFailure;
   }
 
@@ -214,10 +215,6 @@ export class SwarmNode implements SwarmBackend {
     return this.manager?.store.view;
   }
 
-  changes(): Pick<Store, "past" | "follow"> | undefined {
-    return this.manager?.changes;
-  }
-
   async read(): Promise<StoreView> {
     return this.#requireManager().read();
   }
@@ -295,6 +292,7 @@ export class SwarmNode implements SwarmBackend {
       if (!stop.signal.aborted) this.#onFailure(cause);
     });
     this.#running = { node, worker, stop, ended };
+    this.changes.look();
   }
 
   async #stopRunning(): Promise<void> {

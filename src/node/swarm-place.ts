@@ -27,6 +27,8 @@ export interface SwarmPlaceOptions {
   /** Endpoints that are no task's, and stay when the swarm is left. */
   readonly liveEndpoints: () => readonly LiveEndpoint[];
   readonly describe: (identity: LiveIdentity) => NodeDescription;
+  /** The node has a manager now, another one than before. */
+  readonly onManager: () => void;
   readonly clock: Clock;
   readonly random: Random;
   readonly logger: Logger;
@@ -91,11 +93,11 @@ export class SwarmPlace {
   }
 
   activate(files: IdentityFiles, state: SwarmState): NodeParts {
-    const { describe, clock, random, logger } = this.#options;
+    const { describe, onManager, clock, random, logger } = this.#options;
     const identity = new LiveIdentity(files.credentials);
     const { hostname, platform } = describe(identity);
     const worker = this.workerOf({ id: identity.nodeId, hostname, platform: platform ?? { architecture: "", os: "" } });
-    return { worker, node: new ActiveNode({ folder: this.folder, files, identity, state, worker, describe, clock, random, logger }) };
+    return { worker, node: new ActiveNode({ folder: this.folder, files, identity, state, worker, describe, onManager, clock, random, logger }) };
   }
 
   workerOf(node: WorkerOptions["node"]): Worker {

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { request } from "node:http";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
@@ -75,5 +77,26 @@ describe("a join that fails", () => {
     expect(await docker.must(2, "info", "--format", "{{.Swarm.LocalNodeState}}")).toBe("inactive");
     await lab.lab("start", "3");
     await until("somebody leads", async () => (await docker.try(1, "node", "ls")).code === 0, 30);
+  });
+
+  test("and its way from one swarm to another does not end a stream of events that was opened before: it tells of each", async () => {
+    const stream = request({ socketPath: lab.socket(2), path: "/events" });
+    let text = "";
+    stream.on("response", (response) => response.on("data", (chunk: Buffer) => (text += chunk.toString())));
+    stream.end();
+    await once(stream, "response");
+    const create = (node: number, name: string) => docker.must(node, "service", "create", "--detach", "--replicas", "0", "--name", name, "busybox:lab");
+    const told = (name: string) => text.split("\n").some((line) => line.includes('"service"') && line.includes('"create"') && line.includes(`"${name}"`));
+    await docker.must(2, "swarm", "init", "--advertise-addr", "10.88.0.2");
+    await create(2, "own");
+    await until("the stream tells of the swarm that was founded", () => told("own"), 20);
+    await docker.must(2, "swarm", "leave", "--force");
+    await create(1, "before");
+    const manager = await docker.must(1, "swarm", "join-token", "-q", "manager");
+    await docker.must(2, "swarm", "join", "--token", manager, "10.88.0.1:2377");
+    await create(1, "theirs");
+    await until("the stream tells of the swarm that was joined", () => told("theirs"), 20);
+    expect(told("before")).toBe(false);
+    stream.destroy();
   });
 });

@@ -4,6 +4,7 @@ import { ClusterError } from "../../src/base/errors.js";
 import { newId } from "../../src/base/ids.js";
 import type { Backend, HostDescription, InitOptions, JoinOptions, LocalSwarmState, MemberStatus, RestoreOptions } from "../../src/api/http/backend.js";
 import { DEFAULT_CLUSTER_SPEC } from "../../src/model/defaults.js";
+import { ManagerChanges } from "../../src/node/manager-changes.js";
 import type { Membership } from "../../src/manager/control/membership.js";
 import { Control } from "../../src/manager/control/control.js";
 import type { Cluster, Node, PortConfig, Service, Task } from "../../src/model/objects.js";
@@ -101,6 +102,9 @@ export class FakeBackend implements Backend {
     return this.ports.get(containerId) ?? [];
   }
 
+  readonly changes = new ManagerChanges(() => (this.localState.isManager ? this.#followed : null));
+  readonly #followed = { changes: this.store, ready: () => Promise.resolve() };
+
   readonly swarm: Backend["swarm"] = {
     local: () => this.localState,
     members: () => this.memberList,
@@ -135,7 +139,7 @@ export class FakeBackend implements Backend {
       return "restorednode";
     },
     localView: () => (this.localState.isManager ? this.store.view : undefined),
-    changes: () => (this.localState.isManager ? this.store : undefined),
+    changes: this.changes,
     write: (request) => this.#write(request),
     subscribeLogs: (request) => this.#logs(request),
   };
@@ -179,6 +183,7 @@ export class FakeBackend implements Backend {
       error: "",
       remoteManagers: [{ nodeId: id, address: `${ADDRESS}:2377` }],
     };
+    this.changes.look();
     this.memberList = [{ nodeId: id, address: `${ADDRESS}:2377`, isLeader: true, isReachable: true }];
     return id;
   }

@@ -95,8 +95,11 @@ export interface SwarmBackend {
   read(): Promise<StoreView>;
   /** This manager's own copy of the cluster's state, which may lag behind; undefined when this node is not a manager. Never waits. */
   localView(): StoreView | undefined;
-  /** Changes of the cluster's state as this manager applies them, past ones and new ones; undefined when this node is not a manager. Never waits. */
-  changes(): Pick<Store, "past" | "follow"> | undefined;
+  /**
+   * Changes of the cluster's state as this host's manager applies them, past ones and new ones: none while it is not a manager. Whoever follows them hears also of what
+   * swarm it is part of later. Never waits.
+   */
+  readonly changes: Pick<Store, "past" | "follow">;
   /** Carries out a write on the leader, wherever it is. Throws what the leader threw; `no_leader` and `outcome_unknown` as base/errors says. */
   write(request: ControlRequest): Promise<ControlReply>;
   /** Members of the raft group as this manager sees them; empty on a worker. */

@@ -260,3 +260,18 @@ test("a node that is no manager has no events of the swarm, and an open stream a
   expect(await call("GET", "/events?since=1&until=2")).toMatchObject({ status: 200, text: "" });
   expect((await call("GET", "/events?revision=1")).status).toBe(503);
 });
+
+test("a stream that was opened before the swarm was founded hears of it", async () => {
+  fixture = await inactiveFixture();
+  const stop = new AbortController();
+  const answer = await fixture.server.app.inject({ method: "GET", url: "/events", payloadAsStream: true, signal: stop.signal });
+  let text = "";
+  answer.stream().on("data", (chunk: Buffer) => {
+    text += chunk.toString();
+  });
+  await fixture.call("POST", "/swarm/init", {});
+  await live("web");
+  await until("all is told", () => events(text).length === 4);
+  expect(events(text).map(brief)[0]).toBe("service create web");
+  stop.abort();
+});

@@ -26,10 +26,10 @@ export function eventRoutes(app: FastifyInstance, context: RouteContext): void {
     // What the revision is of must have come to this manager before it is looked for.
     if (after !== undefined) await readSwarm(backend);
     const stop = new AbortController();
-    const changes = backend.swarm.changes();
-    const past = after === undefined && isBounded(window) ? (changes?.past(EVENT_KINDS) ?? []) : [];
+    const { changes } = backend.swarm;
+    const past = after === undefined && isBounded(window) ? changes.past(EVENT_KINDS) : [];
     const pastOfHost = isBounded(window) ? backend.engine.events.past() : [];
-    const next = changes?.follow({ kinds: EVENT_KINDS, signal: stop.signal, ...(after === undefined ? {} : { after }) });
+    const next = changes.follow({ kinds: EVENT_KINDS, signal: stop.signal, ...(after === undefined ? {} : { after }) });
     const nextOfHost = backend.engine.events.follow(stop.signal);
     await sendStream(context, request, reply, { contentType: "application/json" }, async (writer, signal) => {
       const write = async (change: AppliedChanges) => {
@@ -44,7 +44,7 @@ export function eventRoutes(app: FastifyInstance, context: RouteContext): void {
         for (const event of pastOfHost) if (isWithin(event.timeMs, window)) await writeOwn(event);
       };
       const tellOfSwarm = async () => {
-        for await (const change of next ?? []) if (change.atMs <= (window.untilMs ?? Number.POSITIVE_INFINITY)) await write(change);
+        for await (const change of next) if (change.atMs <= (window.untilMs ?? Number.POSITIVE_INFINITY)) await write(change);
       };
       const tellOfHost = async () => {
         for await (const event of nextOfHost) await writeOwn(event);
