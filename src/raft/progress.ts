@@ -97,7 +97,6 @@ export class Progress {
     if (index <= this.match) return false;
     this.match = index;
     this.next = Math.max(this.next, index + 1);
-    this.#isFlowPaused = false;
     assert(this.match < this.next, `match ${this.match} is below next ${this.next}`);
     return true;
   }

@@ -61,6 +61,23 @@ describe("time", () => {
     expect(raft.status()).toMatchObject({ role: "follower", term: 2, leader: 0 });
   });
 
+  test("a member counts as heard of until it was silent from one check of the quorum to the next, a new one until then", () => {
+    const { raft, hear, drive, change } = leader([1, 2, 3]);
+    change([{ action: "add_learner", raftId: 4 }], [2, 3]);
+    const heard = (ticks: number, answering: number) => {
+      for (let tick = 0; tick < ticks; tick++) raft.tick();
+      hear("heartbeat_reply", answering);
+      drive();
+      return [1, 2, 3, 4, 9].filter((raftId) => raft.hearsFrom(raftId));
+    };
+    expect([heard(5, 2), heard(5, 2), heard(5, 3), heard(5, 3)]).toEqual([
+      [1, 2, 3, 4, 9],
+      [1, 2, 9],
+      [1, 2, 3, 9],
+      [1, 3, 9],
+    ]);
+  });
+
   test("answers to heartbeats keep a leader, those of learners do not", () => {
     const { raft, hear, drive } = leader([1, 2, 3], [4]);
     for (let tick = 0; tick < 20; tick++) {

@@ -145,3 +145,31 @@ test.each([
   log.append(entries(1, 1, 1, 1, 3, 3, 3));
   expect(log.agreementBound(index, term)).toEqual(expected);
 });
+
+test("entries that go on from the stored ones to those that are not leave none out, wherever the bytes end", () => {
+  const disk = emptyDisk();
+  const log = newLog(disk);
+  log.append([entry(1, 1, 10), entry(2, 1, 50), entry(3, 1, 10)]);
+  persist(log, disk);
+  log.append([entry(4, 1, 10), entry(5, 1, 10)]);
+  const taken = (bytesMax: number) => log.entries(1, 6, bytesMax)?.map(({ index }) => index);
+  expect([taken(30), taken(60), taken(79), taken(80), taken(90)]).toEqual([[1], [1, 2], [1, 2, 3], [1, 2, 3, 4], [1, 2, 3, 4, 5]]);
+});
+
+test("where the logs can agree is not known of what is compacted", () => {
+  const disk = emptyDisk();
+  const log = newLog(disk);
+  log.append(entries(1, 1, 1, 3, 3));
+  persist(log, disk);
+  disk.compact({ meta: { index: 3, term: 3, config: EMPTY_CONFIG }, state: { index: 3, digest: 0, registers: new Map() } }, 0);
+  expect(log.agreementBound(4, 2)).toEqual({ index: 2, term: 0 });
+});
+
+test("what is applied does not come undone", () => {
+  const log = newLog();
+  log.append(entries(1, 1, 1, 1));
+  log.commitTo(3);
+  log.takeCommitted();
+  for (const index of [3, 2]) log.appliedTo(index);
+  expect(log.applied).toBe(3);
+});

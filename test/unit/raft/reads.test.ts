@@ -157,6 +157,7 @@ describe("who does not lead", () => {
   test("asks nobody while none leads, and the next leader at once", () => {
     const { raft, hear, drive } = reader([1, 2, 3]);
     hear("heartbeat", 2, { term: 2 });
+    drive();
     raft.readIndex(7);
     raft.readIndex(8);
     const [{ context } = { context: 0 }] = drive();
