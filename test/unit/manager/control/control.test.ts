@@ -205,6 +205,27 @@ describe("nodes", () => {
     });
   });
 
+  test("what cannot be a node's spec, or is of no node, is refused", async () => {
+    const cluster = await world("n1");
+    const n1 = cluster.node("n1");
+    expect(await refused(cluster, update(n1, { labels: { "": "a" } }))).toMatchObject({ code: "invalid_argument" });
+    expect(await refused(cluster, update({ ...n1, id: "nope" }))).toEqual({ code: "not_found", message: "node nope not found" });
+  });
+
+  test("an update moves the version: a second one that rests on the same version is stale", async () => {
+    const cluster = await world("n1");
+    const before = cluster.node("n1");
+    await cluster.manager.control.execute(update(before, { availability: "pause" }));
+    expect(await refused(cluster, update(before, { availability: "drain" }))).toMatchObject({ code: "conflict" });
+  });
+
+  test("whoever stays a manager may be changed, the last one too", async () => {
+    const cluster = await world(manager("m1"));
+    cluster.membership.set("m1");
+    await cluster.manager.control.execute(update(cluster.node("m1"), { availability: "drain" }));
+    expect(cluster.node("m1").spec).toMatchObject({ role: "manager", availability: "drain" });
+  });
+
   test("status writes in between do not make an update stale", async () => {
     const cluster = await world("n1");
     const before = cluster.node("n1");
@@ -213,7 +234,7 @@ describe("nodes", () => {
   });
 
   test("demotion keeps a last manager, and a quorum", async () => {
-    const cluster = await world(manager("m1"));
+    const cluster = await world(manager("m1"), "w1");
     cluster.membership.set("m1");
     expect(await refused(cluster, update(cluster.node("m1"), { role: "worker" }))).toEqual({
       code: "failed_precondition",
@@ -241,16 +262,16 @@ describe("nodes", () => {
     const cluster = await world(testNode("ready"), testNode("down", { state: "down" }), manager("m1"));
     cluster.membership.set("m1");
     const remove = (nodeId: string, force = false): ControlRequest => ({ type: "removeNode", removeNode: { nodeId, force } });
+    await cluster.write((tx) => {
+      tx.create("task", testTask("live", { nodeId: "ready" }));
+      tx.create("task", testTask("past", { nodeId: "ready", state: "failed" }));
+    });
     expect(await refused(cluster, remove("ready"))).toEqual({ code: "failed_precondition", message: "node ready is not down and can't be removed" });
     expect(await refused(cluster, remove("m1", true))).toMatchObject({
       code: "failed_precondition",
       message: expect.stringContaining("must be demoted to worker before removal"),
     });
     expect(await refused(cluster, remove("nope"))).toEqual({ code: "not_found", message: "node nope not found" });
-    await cluster.write((tx) => {
-      tx.create("task", testTask("live", { nodeId: "ready" }));
-      tx.create("task", testTask("past", { nodeId: "ready", state: "failed" }));
-    });
     await cluster.manager.control.execute(remove("down"));
     await cluster.manager.control.execute(remove("ready", true));
     expect([...cluster.store.view.nodes.all()].map(({ id }) => id)).toEqual(["m1"]);
@@ -279,6 +300,30 @@ test("a removed node is remembered until its certificate has long expired, and n
   await remove("three");
   expect(Object.keys(cluster.store.view.cluster!.removedNodes)).toEqual(["three"]);
   expect(cluster.store.view.cluster!.meta!.version).toBe(version);
+});
+
+test("a removed node is remembered as long as this cluster's certificates are valid", async () => {
+  const cluster = await world(testNode("one", { state: "down" }));
+  const dayMs = 24 * 3_600_000;
+  await cluster.manager.control.execute(updateCluster(cluster, { spec: { ...DEFAULT_CLUSTER_SPEC, nodeCertExpiryNs: BigInt(365 * dayMs) * 1_000_000n } }));
+  await cluster.manager.control.execute({ type: "removeNode", removeNode: { nodeId: "one", force: false } });
+  expect(cluster.store.view.cluster!.removedNodes).toEqual({ one: cluster.clock.now() + 372 * dayMs });
+});
+
+test("a node that comes back while its tasks are orphaned is not removed", async () => {
+  await using cluster = new ManagerWorld([testNode("one", { state: "down" })]);
+  await cluster.leadWithoutDecisions();
+  const ids = Array.from({ length: 300 }, (_, at) => `t${at}`);
+  await cluster.store.batch(ids, (tx, id) => tx.create("task", testTask(id, { serviceId: "other", nodeId: "one", state: "running" })));
+  const { proposer } = cluster;
+  proposer.hold();
+  const removal = cluster.manager.control.execute({ type: "removeNode", removeNode: { nodeId: "one", force: false } }).catch((cause: unknown) => cause);
+  await proposer.release(1);
+  const registration = cluster.write((tx) => tx.update("node", { ...tx.nodes.get("one")!, status: { state: "ready", message: "", address: "" } }));
+  await proposer.release();
+  await registration;
+  expect(await removal).toMatchObject({ code: "failed_precondition", message: "node one is not down and can't be removed" });
+  expect(cluster.node("one").status?.state).toBe("ready");
 });
 
 test("a removal of a node that loses the leadership when its tasks are orphaned already says that it has begun", async () => {
@@ -371,11 +416,18 @@ describe("autolock", () => {
 
 describe("members", () => {
   test("only a manager of this cluster may join, and gets to know the others", async () => {
-    const cluster = await world(manager("m1"), manager("m2"), "w1");
+    const cluster = await world(
+      manager("m1"),
+      manager("m2"),
+      "w1",
+      { ...manager("demoted"), spec: testNode("").spec },
+      { ...manager("wished"), role: "worker" },
+    );
     cluster.membership.set("m1");
-    const join = (nodeId: string): ControlRequest => ({ type: "joinMember", joinMember: { nodeId, address: `${nodeId}:2377` } });
-    for (const id of ["w1", "nope"])
+    const join = (nodeId: string, address = `${nodeId}:2377`): ControlRequest => ({ type: "joinMember", joinMember: { nodeId, address } });
+    for (const id of ["w1", "nope", "demoted", "wished"])
       expect(await refused(cluster, join(id))).toEqual({ code: "permission_denied", message: `node ${id} is not a manager of this cluster` });
+    expect(await refused(cluster, join("m2", ""))).toEqual({ code: "invalid_argument", message: "address of the new member must be given" });
     expect(await cluster.manager.control.execute(join("m2"))).toMatchObject({
       type: "joinMember",
       joinMember: { raftId: 2, members: [{ nodeId: "m1" }, { nodeId: "m2" }], clusterId: "cluster1", incarnation: "incarnation1" },

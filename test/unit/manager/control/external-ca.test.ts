@@ -53,11 +53,13 @@ async function worldOf(options: { readonly asRole?: NodeRole; readonly own?: Roo
     const updateCluster = { version: store.view.cluster!.meta!.version, spec: { ...DEFAULT_CLUSTER_SPEC, externalCas }, ...flags, ...change };
     await control.execute({ type: "updateCluster", updateCluster });
   };
-  const issue = async (asked: { readonly callerNodeId?: string; readonly token?: string } = { callerNodeId: "n1" }) => {
-    const csr = { csr: createCsr(createNodeKey()), token: asked.token ?? "", availability: "active" } as const;
+  const issue = async (
+    { token = "", ...asked }: { readonly callerNodeId?: string; readonly token?: string; readonly lateKeyDigest?: string } = { callerNodeId: "n1" },
+  ) => {
+    const csr = { csr: createCsr(createNodeKey()), token, availability: "active" } as const;
     const reply = await control.execute({
       type: "issueCertificate",
-      issueCertificate: { request: csr, callerNodeId: asked.callerNodeId ?? "", callerAddress: "" },
+      issueCertificate: { request: csr, callerNodeId: "", callerAddress: "", ...asked },
     });
     if (reply.type !== "issueCertificate") throw new Error(`reply of type ${reply.type}`);
     return reply.issueCertificate;
@@ -192,6 +194,47 @@ describe("an external authority", () => {
     server.beforeSigning = () => setRoot(withNewTokens(rootOf()));
     await expect(issue({ token: rootOf().joinTokens!.worker })).rejects.toThrow("a valid join token is necessary to join this cluster");
     expect(store.view.nodes.size).toBe(nodes);
+  });
+
+  test("that takes its time brings nobody back who was removed meanwhile", async () => {
+    const { issue, server, store } = await signing();
+    server.beforeSigning = () => store.update((tx) => void tx.remove("node", "n1"));
+    await expect(issue()).rejects.toMatchObject({ code: "permission_denied", message: "node n1 is not part of the cluster: it was removed" });
+    expect(store.view.nodes.size).toBe(0);
+  });
+
+  test("that takes its time gives no certificate of a role that the node has no more: it is asked again", async () => {
+    const { issue, server, store } = await signing();
+    server.beforeSigning = () => store.update((tx) => void tx.update("node", { ...tx.nodes.get("n1")!, role: "manager" }));
+    const { role, certificate } = await issue();
+    expect([role, identityOf(certificate).role]).toEqual(["manager", "manager"]);
+    expect(server.requests.map(({ hosts }) => hosts?.[0])).toEqual(["swarm-worker", "swarm-manager"]);
+  });
+
+  test("that takes its time certifies nothing by a root that was replaced meanwhile", async () => {
+    const { issue, server, rootOf, setRoot, own } = await signing();
+    server.beforeSigning = () => setRoot({ ...rootOf(), certificate: own.certificate, key: own.key });
+    const { certificate, rootCertificate } = await issue();
+    expect(rootCertificate).toBe(own.certificate);
+    expect(readCertificate(certificate).checkIssued(readCertificate(own.certificate))).toBe(true);
+  });
+
+  test("that takes its time lets nobody in by a token of a root that was replaced meanwhile", async () => {
+    const { issue, server, rootOf, setRoot, own, store } = await signing();
+    server.beforeSigning = () => setRoot(withNewTokens({ ...rootOf(), certificate: own.certificate, key: own.key }));
+    await expect(issue({ token: rootOf().joinTokens!.manager })).rejects.toThrow("a valid join token is necessary to join this cluster");
+    expect([...store.view.nodes.all()].map(({ id }) => id)).toEqual(["n1"]);
+  });
+
+  test("that takes its time renews nothing late for a key that was replaced meanwhile", async () => {
+    const { issue, server, store } = await signing();
+    const setKey = (publicKeyDigest: string) => store.update((tx) => void tx.update("node", { ...tx.nodes.get("n1")!, publicKeyDigest }));
+    await setKey("last");
+    await issue({ callerNodeId: "n1", lateKeyDigest: "last" });
+    await setKey("last");
+    server.beforeSigning = () => setKey("newer");
+    await expect(issue({ callerNodeId: "n1", lateKeyDigest: "last" })).rejects.toMatchObject({ code: "permission_denied" });
+    expect(store.view.nodes.get("n1")!.publicKeyDigest).toBe("newer");
   });
 
   test.each([

@@ -50,6 +50,32 @@ describe("the loop", () => {
     expect(cluster.membership.calls).toEqual(["remove m2", "remove m2", "remove m2"]);
   });
 
+  test("gives no role that is not wished for any more", async () => {
+    await using cluster = new ManagerWorld([node("m1", "manager"), node("w1", "worker")]);
+    cluster.membership.set("m1");
+    await cluster.lead();
+    cluster.proposer.hold();
+    const wishes = [node("w1", "worker", "manager"), node("w1", "worker")].map((wish) =>
+      cluster.write((tx) => tx.update("node", { ...tx.nodes.get("w1")!, spec: wish.spec }, { isClientWrite: true })),
+    );
+    await cluster.proposer.release(1);
+    await cluster.settle();
+    const meanwhile = [cluster.node("w1").spec?.role, cluster.proposer.pending];
+    await cluster.proposer.release();
+    await Promise.all(wishes);
+    expect(meanwhile).toEqual(["manager", 1]);
+    expect(cluster.node("w1")).toMatchObject({ role: "worker", spec: { role: "worker" } });
+  });
+
+  test("a leader that is demoted with others hands over when it has taken them out", async () => {
+    const demoted = ["m1", "m2"].map((id) => node(id, "manager", "worker"));
+    await using cluster = new ManagerWorld([...demoted, ...["m3", "m4", "m5"].map((id) => node(id, "manager"))]);
+    cluster.membership.set("m1", "m2", "m3", "m4", "m5");
+    await cluster.lead();
+    expect(cluster.membership.calls).toEqual(["remove m2", "transfer"]);
+    expect(cluster.node("m2").role).toBe("worker");
+  });
+
   test("a leader that is demoted hands over", async () => {
     await using cluster = new ManagerWorld([node("m1", "manager", "worker"), node("m2", "manager"), node("m3", "manager")]);
     cluster.membership.set("m1", "m2", "m3");

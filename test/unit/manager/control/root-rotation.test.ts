@@ -99,6 +99,37 @@ describe("a rotation of the root", () => {
     expect(rootOf(world).rotation).toBeNull();
   });
 
+  test("waits for a node that joins while it is about to end", async () => {
+    const world = await worldOf("n1");
+    await renew(world, "n1");
+    await world.depose();
+    await force(world);
+    await renew(world, "n1");
+    world.proposer.hold();
+    const joined = world.write((tx) => tx.create("node", { ...testNode("n2", { state: "unknown" }), description: null }));
+    await world.lead();
+    await world.proposer.release();
+    await joined;
+    await world.settle();
+    expect(rootOf(world).rotation).not.toBeNull();
+    await renew(world, "n2");
+    expect(rootOf(world).rotation).toBeNull();
+  });
+
+  test("asks the next node when thirty were asked and do not answer", async () => {
+    const ids = Array.from({ length: 31 }, (_, index) => `n${10 + index}`);
+    const world = await worldOf(...ids);
+    for (const id of ids) await renew(world, id);
+    await world.connect("n40");
+    await renew(world, "n40");
+    await force(world);
+    const news = () => world.agents.get("n40")!.sessions.at(-1)!.issuerKeyDigest;
+    await world.advance(9_500);
+    expect(news()).toBeUndefined();
+    await world.advance(1_000);
+    expect(news()).toBeDefined();
+  });
+
   test("asks the nodes that are up, through their sessions, and tells all of them what to trust", async () => {
     const world = await worldOf("n1", "n2");
     for (const id of ["n1", "n2"]) await renew(world, id);

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Caller } from "../../../../src/manager/dispatcher/caller.js";
 import type { NodeDescription, TaskState, TaskStatus } from "../../../../src/model/objects.js";
 import type { AssignmentsMessage, SessionMessage } from "../../../../src/wire/generated/dispatcher.js";
+import { createRootCa } from "../../../../src/pki/root-ca.js";
 import { ManagerWorld } from "../../../support/manager-world.js";
 import { nodeDescription } from "../../../support/node-description.js";
 import { testNode, testTask } from "../../../support/services.js";
@@ -76,6 +77,96 @@ describe("sessions", () => {
     await expect(ended).rejects.toMatchObject({ code: "invalid_argument" });
     await expect(dispatcher.heartbeat(N1, { sessionId })).rejects.toMatchObject({ code: "invalid_argument" });
     await dispatcher.heartbeat(N1, { sessionId: second.sessionId });
+  });
+
+  test("what a node acts on is told when it changes, and nothing else", async () => {
+    await using world = await registered();
+    const { cluster, session } = world;
+    const news: SessionMessage[] = [];
+    const reading = (async () => {
+      for await (const message of session) news.push(message);
+    })().catch(() => undefined);
+    const toldOf = async (write: Parameters<ManagerWorld["write"]>[0]) => {
+      const before = news.length;
+      await cluster.write(write);
+      await cluster.settle();
+      return news.slice(before);
+    };
+    const next = createRootCa({ nowMs: cluster.clock.now() });
+    const rotation = { ...next, crossSigned: next.certificate };
+    const spec = { ...cluster.node("n1").spec!, labels: { zone: "a" } };
+    const status = { state: "ready", message: "again", address: "" } as const;
+    expect(await toldOf((tx) => tx.update("node", { ...tx.nodes.get("n1")!, spec }))).toMatchObject([{ node: { spec } }]);
+    expect(await toldOf((tx) => tx.update("node", { ...tx.nodes.get("n1")!, role: "manager" }))).toMatchObject([{ node: { role: "manager" } }]);
+    expect(await toldOf((tx) => tx.update("cluster", { ...tx.cluster!, rootCa: { ...tx.cluster!.rootCa!, rotation } }))).toMatchObject([
+      { rootCertificate: expect.stringContaining(next.certificate) },
+    ]);
+    expect(await toldOf((tx) => tx.update("cluster", { ...tx.cluster!, incarnation: "incarnation2" }))).toMatchObject([{ incarnation: "incarnation2" }]);
+    expect(await toldOf((tx) => tx.update("node", { ...tx.nodes.get("n1")!, status }))).toEqual([]);
+    expect(await toldOf((tx) => tx.update("cluster", { ...tx.cluster!, dataKeyEpoch: 7 }))).toEqual([]);
+    cluster.manager.dispatcher.askToRenew(new Set(["n1"]), "digest");
+    await cluster.settle();
+    expect(news.at(-1)).toMatchObject({ issuerKeyDigest: "digest" });
+    await cluster.depose();
+    await reading;
+  });
+
+  test("whoever has no session reports nothing", async () => {
+    await using world = await registered();
+    const { cluster } = world;
+    const { dispatcher } = cluster.manager;
+    await cluster.write((tx) => tx.create("task", testTask("t1", { nodeId: "n1", state: "assigned", serviceId: "" })));
+    const { revision } = cluster.store;
+    const updates = [{ taskId: "t1", status: status("running") }];
+    await expect(dispatcher.updateTaskStatus(N1, { sessionId: "other", updates })).rejects.toMatchObject({ code: "invalid_argument" });
+    await expect(dispatcher.updateDescription(N1, { sessionId: "other", description: nodeDescription("forged") })).rejects.toMatchObject({
+      code: "invalid_argument",
+    });
+    await expect(next(dispatcher.assignments(N1, { sessionId: "other" }, FOREVER))).rejects.toMatchObject({ code: "invalid_argument" });
+    expect(cluster.store.revision).toBe(revision);
+  });
+
+  test("the session of a silent node is over: it is refused, and another one takes its place", async () => {
+    await using world = await registered();
+    const { cluster, session, sessionId } = world;
+    const ended = expect(session.next()).rejects.toMatchObject({ code: "invalid_argument" });
+    await cluster.advance(6_500);
+    await ended;
+    expect(cluster.node("n1").status?.state).toBe("down");
+    await expect(cluster.manager.dispatcher.heartbeat(N1, { sessionId })).rejects.toMatchObject({ code: "invalid_argument" });
+    expect((await register(cluster, sessionId)).sessionId).not.toBe(sessionId);
+    expect(cluster.node("n1").status?.state).toBe("ready");
+  });
+
+  test("who registers, anew or with its session, was heard, and is given up only after a silence from then on", async () => {
+    await using world = await registered();
+    const { cluster, sessionId } = world;
+    const states: (string | undefined)[] = [];
+    const passes = async () => {
+      await cluster.advance(4_000);
+      states.push(cluster.node("n1").status?.state);
+    };
+    await passes();
+    await register(cluster, sessionId);
+    await passes();
+    const other = await register(cluster);
+    await passes();
+    await cluster.manager.dispatcher.heartbeat(N1, { sessionId: other.sessionId });
+    await passes();
+    await passes();
+    expect(states).toEqual(["ready", "ready", "ready", "ready", "down"]);
+  });
+
+  test("who registers as the leader begins is not taken for unknown", async () => {
+    await using cluster = new ManagerWorld([testNode("n1")]);
+    await cluster.settle();
+    cluster.proposer.hold();
+    const registration = cluster.write((tx) => tx.update("node", { ...tx.nodes.get("n1")!, status: { state: "ready", message: "newer", address: "" } }));
+    await cluster.leadWithoutDecisions();
+    await cluster.proposer.release();
+    await registration;
+    await cluster.settle();
+    expect(cluster.node("n1").status).toMatchObject({ state: "ready", message: "newer" });
   });
 
   test("a node that is removed is told so on every call", async () => {
@@ -180,6 +271,18 @@ describe("heartbeats", () => {
     expect(cluster.node("n1").status?.state).toBe("ready");
     await cluster.advance(6_500);
     expect(cluster.node("n1").status?.state).toBe("down");
+  });
+
+  test("a new leader counts the day anew for a node that is down", async () => {
+    await using cluster = new ManagerWorld([testNode("n1", { state: "down" })]);
+    await cluster.write((tx) => tx.create("task", testTask("live", { nodeId: "n1", serviceId: "" })));
+    await cluster.leadWithoutDecisions();
+    await cluster.clock.advance(24 * 3_600_000 - 1);
+    await cluster.settle();
+    expect(cluster.store.view.tasks.get("live")?.status?.state).toBe("running");
+    await cluster.clock.advance(1);
+    await cluster.settle();
+    expect(cluster.store.view.tasks.get("live")?.status?.state).toBe("orphaned");
   });
 
   test("tasks of a node that is down for a day are orphaned", async () => {
@@ -320,10 +423,10 @@ describe("status reports", () => {
   test("a description that is too large is refused", async () => {
     await using world = await withTask();
     const description = { ...nodeDescription("host1"), hostname: "h".repeat(100_000) };
-    await expect(world.cluster.manager.dispatcher.updateDescription(N1, { sessionId: world.sessionId, description })).rejects.toMatchObject({
-      code: "invalid_argument",
-      message: expect.stringMatching(/^description of node n1 of 1\d{5} bytes is larger than 65536 bytes$/),
-    });
+    const refusal = { code: "invalid_argument", message: expect.stringMatching(/^description of node n1 of 1\d{5} bytes is larger than 65536 bytes$/) };
+    const { dispatcher } = world.cluster.manager;
+    await expect(dispatcher.updateDescription(N1, { sessionId: world.sessionId, description })).rejects.toMatchObject(refusal);
+    await expect(next(dispatcher.session(N1, { description, sessionId: "", incarnation: "" }, FOREVER))).rejects.toMatchObject(refusal);
   });
 
   test("are stored with who reported them and when", async () => {

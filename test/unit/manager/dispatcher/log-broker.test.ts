@@ -285,6 +285,7 @@ describe("refusals", () => {
     subscribe(cluster, ["a", "b"]);
     await cluster.settle();
     await expect(one.publish([[line("b", "forged")]])).rejects.toMatchObject({ code: "permission_denied" });
+    await expect(one.publish([[line("a", "late")], { sessionId: "other" }])).rejects.toMatchObject({ code: "invalid_argument" });
   });
 
   test("a manager that stops leading ends its readers with an error", async () => {
