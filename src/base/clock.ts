@@ -80,6 +80,11 @@ export class FakeClock implements Clock {
     return sleepWith((delay, call) => this.after(delay, call), delayMs, signal);
   }
 
+  /** Sets the wall clock forward or back, as an operator or a time server does: nothing that is due comes sooner or later for it. */
+  set(byMs: number): void {
+    this.#nowMs += byMs;
+  }
+
   /** How many calls wait: lets a test see that a loop has gone to sleep. */
   get pending(): number {
     return this.#timers.size;

@@ -91,7 +91,7 @@ export class RootRotator {
     this.#authority = authority;
     const left = unconverged(store.view.nodes.all(), rootCa);
     for (const id of this.#asked.keys()) if (!left.some((node) => node.id === id)) this.#asked.delete(id);
-    for (const id of planRenewals(left, this.#asked, clock.now())) this.#asked.set(id, clock.now());
+    for (const id of planRenewals(left, this.#asked, clock.monotonic())) this.#asked.set(id, clock.monotonic());
     bell.askToRenew(new Set(this.#asked.keys()), authority);
     if (rootCa.rotation !== null && left.length === 0) return await this.#finish(rootCa);
     return left.some((node) => node.status?.state === "ready" && !this.#asked.has(node.id)) ? PATIENCE_MS : null;

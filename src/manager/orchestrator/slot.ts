@@ -52,10 +52,18 @@ export function isEnded(task: Task): boolean {
   return isAtLeast(stateOf(task), "complete");
 }
 
-/** Tasks of one transaction share their time of creation: then the one that replaces the other is the newer. */
+/**
+ * By the place of their creation in the log, since clocks are set and those of managers differ. Tasks of one entry are told by their time, and those of one transaction
+ * share that, too: then the one that replaces the other is the newer.
+ */
 export function isNewer(a: Task, b: Task): boolean {
-  const difference = (a.meta?.createdAtMs ?? 0) - (b.meta?.createdAtMs ?? 0);
+  const difference = createdAtIndex(a) - createdAtIndex(b) || (a.meta?.createdAtMs ?? 0) - (b.meta?.createdAtMs ?? 0);
   return difference === 0 ? a.replacesTaskId === b.id : difference > 0;
+}
+
+/** No client writes tasks, so that their version is that of their creation; one that is not in the log yet comes last. */
+function createdAtIndex({ meta }: Task): number {
+  return meta !== null && meta.version > 0 ? meta.version : Number.MAX_SAFE_INTEGER;
 }
 
 /** When the last report about the task was accepted, by the manager's clock where it is known. Milliseconds since the epoch. */

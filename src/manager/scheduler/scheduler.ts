@@ -21,7 +21,7 @@ export class Scheduler {
     const loop = new PassLoop();
     const picture = new ClusterPicture(this.#store.view);
     const stop = this.#store.watch((events) => {
-      if (picture.apply(events, this.#clock.now())) loop.ask();
+      if (picture.apply(events, this.#clock.monotonic())) loop.ask();
     });
     try {
       await loop.run(() => this.#pass(picture), signal);
@@ -32,7 +32,7 @@ export class Scheduler {
 
   async #pass(picture: ClusterPicture): Promise<void> {
     if (picture.pending.size === 0) return;
-    const decisions = planAssignments(picture.pending.values(), picture, this.#clock.now()).filter(isNews);
+    const decisions = planAssignments(picture.pending.values(), picture, this.#clock.monotonic()).filter(isNews);
     const dropped = new Set<Decision>();
     const nowMs = this.#clock.now();
     await this.#store.batch(decisions, (tx, decision) => {

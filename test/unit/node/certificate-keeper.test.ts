@@ -38,18 +38,8 @@ afterEach(async () => {
   await rm(folder, { recursive: true });
 });
 
-/** A clock that a test sets, and whose timers last no longer than real ones. */
-class SetClock extends FakeClock {
-  #aheadMs = 0;
-
-  set(byMs: number): void {
-    this.#aheadMs += byMs;
-  }
-
-  override now(): number {
-    return super.now() + this.#aheadMs;
-  }
-
+/** A clock whose timers last no longer than real ones. */
+class ShortTimers extends FakeClock {
   override after(delayMs: number, call: () => void): () => void {
     return super.after(Math.min(delayMs, TIMER_MS_MAX), call);
   }
@@ -57,7 +47,7 @@ class SetClock extends FakeClock {
 
 /** The keeper of a manager with a certificate of 90 days and the cluster's key, which asks who the test says. */
 async function keeperOf(options: { readonly managers?: () => readonly string[]; readonly ageDays?: number } = {}) {
-  const clock = new SetClock(Date.now());
+  const clock = new ShortTimers(Date.now());
   const key = createNodeKey();
   const request = { rootCa: ca.root, csr: createCsr(key), nodeId: "n1", role: "manager", clusterId: ca.clusterId } as const;
   const certificate = issueNodeCertificate({ ...request, validityMs: NODE_VALIDITY_MS, nowMs: clock.now() - (options.ageDays ?? 0) * DAY_MS });

@@ -1,7 +1,9 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { ClusterSpec, RootCa } from "../../../../src/model/objects.js";
 import type { UpdateCluster } from "../../../../src/wire/generated/control.js";
-import { planRenewals, unconverged } from "../../../../src/manager/control/root-rotator.js";
+import { silentLogger } from "../../../../src/base/log.js";
+import { SeededRandom } from "../../../../src/base/random.js";
+import { planRenewals, type RenewalBell, RootRotator, unconverged } from "../../../../src/manager/control/root-rotator.js";
 import { DEFAULT_CLUSTER_SPEC } from "../../../../src/model/defaults.js";
 import { trustBundle } from "../../../../src/pki/authority.js";
 import { crossSign } from "../../../../src/pki/cross-sign.js";
@@ -283,6 +285,22 @@ describe("the nodes that are asked", () => {
     const done = left.filter((node) => !first.slice(0, 5).includes(node.id));
     expect(planRenewals(done, asked, 9_999)).toHaveLength(5);
     expect(planRenewals(left, asked, 10_000)).toHaveLength(30);
+  });
+
+  test("have their 10 s whatever becomes of the clock", async () => {
+    const world = new ManagerWorld(nodes);
+    let asked: ReadonlySet<string> = new Set();
+    const bell: RenewalBell = {
+      askToRenew(nodeIds) {
+        asked = nodeIds;
+      },
+    };
+    await world.leadWith(new RootRotator({ store: world.store, clock: world.clock, random: new SeededRandom(1), logger: silentLogger, bell }));
+    expect(asked.size).toBe(30);
+    world.clock.set(-3_600_000);
+    await world.advance(10_000);
+    expect(asked.size).toBe(60);
+    await world.depose();
   });
 
   test("are none when all have what is wanted", () => {

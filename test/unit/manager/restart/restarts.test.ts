@@ -165,3 +165,18 @@ test("a task whose node is gone is replaced although nobody can say that it stop
   await world.removeNode("node1");
   expect(world.running().filter((task) => task.nodeId === "node2")).toHaveLength(1);
 });
+
+test("of a slot's tasks the one that was made last is the newest, also when the clock was set back in between, or another manager's is late", async () => {
+  await using world = new ServiceWorld();
+  await world.lead();
+  await world.create(policy({ condition: "on_failure", delayNs: 0n }));
+  const first = world.tasks()[0]!;
+  world.clock.set(-3_600_000);
+  await world.end(first.id);
+  await world.advance(1_000);
+  const second = world.running()[0]!;
+  expect(second.meta!.createdAtMs).toBeLessThan(first.meta!.createdAtMs);
+  await world.end(second.id, "complete");
+  await world.advance(10_000);
+  expect(states(world).toSorted()).toEqual(["shutdown/complete", "shutdown/failed"]);
+});

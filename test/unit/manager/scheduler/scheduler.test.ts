@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { Scheduler } from "../../../../src/manager/scheduler/scheduler.js";
 import { planRejections } from "../../../../src/manager/scheduler/constraint-enforcer.js";
 import type { ServiceSpec } from "../../../../src/model/objects.js";
 import { nodeDescription } from "../../../support/node-description.js";
@@ -89,6 +90,25 @@ describe("the loop", () => {
 });
 
 describe("the constraint enforcer", () => {
+  test("a node where a service failed is given its tasks again after five minutes, whatever becomes of the clock", async () => {
+    await using cluster = new ManagerWorld([testNode("n1"), testNode("n2")]);
+    await cluster.leadWith(new Scheduler(cluster));
+    const ids = ["f1", "f2", "f3", "f4", "f5"];
+    await cluster.write((tx) => void ids.map((id) => tx.create("task", testTask(id, { serviceId: "web", nodeId: "n1" }))));
+    await cluster.write(
+      (tx) => void ids.map((id) => tx.update("task", testTask(id, { serviceId: "web", nodeId: "n1", state: "failed", desiredState: "shutdown" }))),
+    );
+    const placed = async (id: string) => {
+      await cluster.write((tx) => tx.create("task", testTask(id, { serviceId: "web", nodeId: "", state: "pending" })));
+      await cluster.settle();
+      return cluster.store.view.tasks.get(id)?.nodeId;
+    };
+    expect([await placed("a"), await placed("b")]).toEqual(["n2", "n2"]);
+    cluster.clock.set(-3_600_000);
+    await cluster.advance(5 * 60_000, 60_000);
+    expect(await placed("c")).toBe("n1");
+  });
+
   test("tasks leave a node that stops meeting the service's constraints", async () => {
     await using cluster = await world("n1", "n2");
     await label(cluster, "n1", { disk: "ssd" });
