@@ -25,6 +25,7 @@ import { imageRoutes } from "./routes/images.js";
 import { logRoutes } from "./routes/logs.js";
 import { networkRoutes } from "./routes/networks.js";
 import { nodeRoutes } from "./routes/nodes.js";
+import { patchRoutes } from "./routes/patches.js";
 import { notBuiltRoutes } from "./routes/not-built.js";
 import { registryRoutes } from "./routes/registry.js";
 import { serviceRoutes } from "./routes/services.js";
@@ -66,6 +67,7 @@ const ROUTES = [
   swarmRoutes,
   backupRoutes,
   nodeRoutes,
+  patchRoutes,
   serviceRoutes,
   taskRoutes,
   volumeRoutes,

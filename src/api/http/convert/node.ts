@@ -30,16 +30,15 @@ export function availabilityFromDocker(fields: Fields): NodeAvailability {
   return fields.word("Availability", AVAILABILITIES, "active");
 }
 
+export function nodeSpecToDocker({ name, labels, role, availability }: NodeSpec): Json {
+  return { Name: unlessEmpty(name), Labels: labels, Role: role, Availability: availability };
+}
+
 export function nodeToDocker(node: Node, member: MemberStatus | undefined): Json {
   return {
     ID: node.id,
     ...metaJson(node.meta),
-    Spec: {
-      Name: unlessEmpty(node.spec?.name ?? ""),
-      Labels: node.spec?.labels ?? {},
-      Role: node.spec?.role ?? node.role,
-      Availability: node.spec?.availability ?? "active",
-    },
+    Spec: nodeSpecToDocker(node.spec ?? { name: "", labels: {}, role: node.role, availability: "active" }),
     Description: descriptionToDocker(node.description),
     Status: {
       State: node.status?.state ?? "unknown",
