@@ -10,7 +10,6 @@
 
 #include <algorithm>
 #include <climits>
-#include <optional>
 
 #include "../base/error.h"
 #include "../base/file.h"
@@ -82,14 +81,14 @@ void runHooks(const Json& hooks, const char* point, const std::string& state) {
   for (const Json& hook : itemsOf(hooks, point, "hooks")) runHook(hook, std::string("hooks.") + point, state);
 }
 
-void runAllHooks(const Json& hooks, const char* point, const std::string& state) {
-  std::optional<Failure> first;
+std::vector<std::string> runAllHooks(const Json& hooks, const char* point, const std::string& state) {
+  std::vector<std::string> failures;
   for (const Json& hook : itemsOf(hooks, point, "hooks")) {
     try {
       runHook(hook, std::string("hooks.") + point, state);
     } catch (const Failure& failure) {
-      if (!first) first = failure;
+      failures.push_back(failure.text);
     }
   }
-  if (first) throw Failure(*first);
+  return failures;
 }

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "../base/json.h"
 
@@ -10,5 +11,5 @@
  */
 void runHooks(const Json& hooks, const char* point, const std::string& state);
 
-/** The same, but those after one that fails are run as well, as `poststop` wants it. */
-void runAllHooks(const Json& hooks, const char* point, const std::string& state);
+/** The same for `poststart` and `poststop`: nothing depends on them any more, so all are run, and those that fail are only told of. */
+std::vector<std::string> runAllHooks(const Json& hooks, const char* point, const std::string& state);

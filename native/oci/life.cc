@@ -48,7 +48,7 @@ Json listOf(const std::vector<std::string>& names) {
 
 }  // namespace
 
-void startContainer(const ContainerStore& store) {
+Warnings startContainer(const ContainerStore& store) {
   const Json container = store.read();
   const std::string status = store.statusOf(container);
   if (status != "created") failWith("container " + store.id() + " cannot be started: it is " + status, EINVAL);
@@ -59,7 +59,7 @@ void startContainer(const ContainerStore& store) {
   store.forgetStart();
   const std::string reason = awaitExecution(starter, [&](int number) { delivery.deliver(process, number, state); });
   if (!reason.empty()) failWith(reason);
-  runHooks(container["hooks"], "poststart", store.stateOf(container).write());
+  return runAllHooks(container["hooks"], "poststart", store.stateOf(container).write());
 }
 
 void killContainer(const ContainerStore& store, const std::string& signal, bool isAll) {
@@ -72,8 +72,8 @@ void killContainer(const ContainerStore& store, const std::string& signal, bool 
   check(static_cast<int>(syscall(SYS_pidfd_send_signal, process.get(), number, nullptr, 0)), "signal", "the container's first process");
 }
 
-void deleteContainer(const ContainerStore& store, bool isForced) {
-  if (isForced && !store.exists()) return;
+Warnings deleteContainer(const ContainerStore& store, bool isForced) {
+  if (isForced && !store.exists()) return {};
   const Json container = store.read();
   const Fd process = store.openProcess(container);
   if (process) {
@@ -86,7 +86,7 @@ void deleteContainer(const ContainerStore& store, bool isForced) {
   removeWithParents(groupsOf(container));
   const std::string state = store.stateOf(container).write();
   store.remove();
-  runAllHooks(container["hooks"], "poststop", state);
+  return runAllHooks(container["hooks"], "poststop", state);
 }
 
 Json describeFeatures() {

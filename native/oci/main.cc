@@ -129,10 +129,27 @@ int execute(Call& call) {
   return executeInContainer(store, options);
 }
 
+/** For who called with --log: what it reads there is what the container's own output cannot be mixed with. */
+void writeLog(const Call& call, const char* level, const std::string& text) {
+  if (call.log.empty()) return;
+  Json line = Json::object();
+  line.at("level") = Json::text(level);
+  line.at("msg") = Json::text(text);
+  const Fd file = openFile(call.log, O_WRONLY | O_CREAT | O_APPEND, 0644);
+  writeAll(file.get(), (call.isLogJson ? line.write() : text) + "\n", call.log);
+}
+
+void warn(const Call& call, const Warnings& warnings) {
+  for (const std::string& warning : warnings) {
+    fprintf(stderr, "swarm-oci: %s\n", warning.c_str());
+    writeLog(call, "warning", warning);
+  }
+}
+
 int start(Call& call) {
   const ContainerStore store = call.store();
   call.words.end();
-  startContainer(store);
+  warn(call, startContainer(store));
   return 0;
 }
 
@@ -159,7 +176,7 @@ int remove(Call& call) {
   call.words.take({{"--force", [&](const std::string&) { isForced = true; }}});
   const ContainerStore store = call.store();
   call.words.end();
-  deleteContainer(store, isForced);
+  warn(call, deleteContainer(store, isForced));
   return 0;
 }
 
@@ -171,16 +188,6 @@ int features(Call& call) {
 
 const std::map<std::string, int (*)(Call&)> COMMANDS = {{"create", create}, {"start", start},   {"state", state},      {"kill", kill},
                                                         {"delete", remove}, {"exec", execute}, {"features", features}};
-
-/** For who called with --log: what it reads there is what the container's own output cannot be mixed with. */
-void writeLog(const Call& call, const std::string& reason) {
-  if (call.log.empty()) return;
-  Json line = Json::object();
-  line.at("level") = Json::text("error");
-  line.at("msg") = Json::text(reason);
-  const Fd file = openFile(call.log, O_WRONLY | O_CREAT | O_APPEND, 0644);
-  writeAll(file.get(), (call.isLogJson ? line.write() : reason) + "\n", call.log);
-}
 
 int run(Call& call) {
   bool isHelp = false;
@@ -224,7 +231,7 @@ int main(int count, char** arguments) {
   } catch (const Failure& failure) {
     fprintf(stderr, "swarm-oci: %s\n", failure.text.c_str());
     try {
-      writeLog(call, failure.text);
+      writeLog(call, "error", failure.text);
     } catch (const Failure& second) {
       fprintf(stderr, "swarm-oci: %s\n", second.text.c_str());
     }

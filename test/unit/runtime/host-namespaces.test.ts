@@ -1,7 +1,7 @@
 import { execFileSync } from "node:child_process";
-import { existsSync, readlinkSync, rmSync } from "node:fs";
+import { existsSync, mkdirSync, readlinkSync, rmSync, writeFileSync } from "node:fs";
 import { hostname } from "node:os";
-import { basename } from "node:path";
+import { basename, join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { ContainerWorld } from "../../support/container-world.js";
 import { until } from "../../support/until.js";
@@ -49,6 +49,21 @@ describe.each(["", ...PEERS.map(([name]) => name)])("containers in namespaces of
     expect(sees).toBe("sees");
     await until("its other process has ended", () => !existsSync(`/proc/${left}`));
     await until("its groups are gone", () => !world.cgroups().some((path) => path.endsWith(id.slice(0, 32))));
+    await world.runtime.remove(id);
+  });
+
+  test("who is among the host's processes leaves none behind in groups of its own either", async () => {
+    const command = ["sh", "-c", "sleep 100000 & echo $!; trap 'exit 3' USR1; while :; do sleep 0.1; done"];
+    const id = await world.start({ runtime, hostNamespaces: ["pid"], command });
+    const left = (await world.firstLine(id)).trim();
+    for (const group of world.cgroups().filter((path) => path.endsWith(id.slice(0, 32)))) {
+      mkdirSync(join(group, "own"));
+      writeFileSync(join(group, "own", "cgroup.procs"), left);
+    }
+    await world.runtime.kill(id, "USR1");
+    expect(await world.runtime.wait(id)).toMatchObject({ exitCode: 3 });
+    await until("its other process has ended", () => !existsSync(`/proc/${left}`));
+    await until("its groups are gone", () => !world.cgroups().some((path) => path.includes(id.slice(0, 32))));
     await world.runtime.remove(id);
   });
 
