@@ -21,7 +21,7 @@ export class ShimConnection {
   private constructor(socket: Socket, listener: ShimListener) {
     this.#socket = socket;
     this.#listener = listener;
-    const lines = new LineSplitter((line) => this.#onLine(line));
+    const lines = new LineSplitter((line) => this.#takeLine(line));
     this.closed = new Promise((resolve) => socket.on("close", () => resolve()));
     socket.on("data", (data: Buffer) => lines.push(data));
     // Every error of a connected socket is followed by its close.
@@ -68,13 +68,32 @@ export class ShimConnection {
     this.#socket.destroy();
   }
 
-  #onLine(line: string): void {
-    const space = line.indexOf(" ");
-    const [word, rest] = [line.slice(0, space), line.slice(space + 1)];
-    if (word === "running") {
-      const [pid, startedAtNs = "0"] = rest.split(" ");
-      this.#listener.onRunning(Number(pid), Number(BigInt(startedAtNs) / 1_000_000n));
-    } else if (word === "killed") this.#kills.shift()?.resolve(Number(rest));
-    else if (word === "exited" || word === "failed") this.#listener.onOutcome(parseOutcome(rest));
+  /** What is none of a shim's lines ends the connection: how the program ended is read from its record then. */
+  #takeLine(line: string): void {
+    if (this.#socket.destroyed) return;
+    const event = eventOf(line);
+    if (event === null) this.#socket.destroy();
+    else if (event.type === "running") this.#listener.onRunning(event.pid, event.startedAtMs);
+    else if (event.type === "killed") this.#kills.shift()?.resolve(event.error);
+    else this.#listener.onOutcome(event);
   }
+}
+
+type ShimEvent =
+  | { readonly type: "running"; readonly pid: number; readonly startedAtMs: number }
+  | { readonly type: "killed"; readonly error: number }
+  | Outcome;
+
+/** Null for what no shim says. */
+function eventOf(line: string): ShimEvent | null {
+  const [, word, rest = ""] = /^(\w+) (.*)$/s.exec(line) ?? [];
+  try {
+    if (word === "exited" || word === "failed") return parseOutcome(rest);
+  } catch {
+    // A line that is damaged, or too long to come as one.
+    return null;
+  }
+  const [, pid, startedAtNs = "0"] = /^(\d+)(?: (\d+))?$/.exec(rest) ?? [];
+  if (word === "running" && pid !== undefined) return { type: "running", pid: Number(pid), startedAtMs: Number(BigInt(startedAtNs) / 1_000_000n) };
+  return word === "killed" && pid !== undefined ? { type: "killed", error: Number(pid) } : null;
 }

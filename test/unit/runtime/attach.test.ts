@@ -253,6 +253,12 @@ test("what cannot be executed says why, and so does a container that does not ru
   await expect(world.runtime.exec(id, { ...PLAIN_EXEC, args: ["absent"] })).rejects.toThrow('exec: "absent": executable file not found in $PATH');
   await expect(world.runtime.exec(id, { ...PLAIN_EXEC, args: ["true"], workingDir: "/absent" })).rejects.toThrow("/absent");
   await expect(world.runtime.exec(id, { ...PLAIN_EXEC, args: ["true"], user: "nobody-there" })).rejects.toThrow("unable to find user nobody-there");
+  // Its reason is longer than what a socket takes at once.
+  for (const name of ["\u0001".repeat(100_000), "x".repeat(1_000_000)]) {
+    await expect(world.runtime.exec(id, { ...PLAIN_EXEC, args: [name] })).rejects.toThrow(/^.{1,20000}executable file not found in \$PATH$/su);
+    const long = await world.create({ command: [name] });
+    await expect(world.runtime.start(long)).rejects.toThrow(/^.{1,20000}executable file not found in \$PATH$/su);
+  }
   const created = await world.create();
   await expect(world.runtime.exec(created, { ...PLAIN_EXEC, args: ["true"] })).rejects.toMatchObject({ code: "conflict", message: /is not running/ });
 });
