@@ -13,6 +13,12 @@ void fail(std::string_view what, std::string_view object, int error) {
 
 void failWith(std::string text, int error) { throw Failure{std::move(text), error}; }
 
+std::string inBrief(const std::string& text) {
+  constexpr size_t PART_SIZE = 2048;
+  if (text.size() <= 2 * PART_SIZE) return text;
+  return text.substr(0, PART_SIZE) + "…" + text.substr(text.size() - PART_SIZE);
+}
+
 std::string symbolOf(int error) {
   const char* name = strerrorname_np(error);
   return name == nullptr ? "EUNKNOWN" : name;

@@ -26,6 +26,9 @@ inline int check(int result, std::string_view what, std::string_view object = {}
   return result;
 }
 
+/** Without its middle when it is long, as the name of a program or file can be: for a line that others take as one, whatever JSON makes of its characters. */
+std::string inBrief(const std::string& text);
+
 /** `EBUSY` for 16. */
 std::string symbolOf(int error);
 

@@ -43,7 +43,7 @@ std::string quoted(std::string_view text) {
 /** Lines of JSON: `ready` before content flows, `done` after all of it, or what went wrong. */
 void answer(const std::string& fields) { writeAll(CONTROL, "{" + fields + "}\n", "the daemon's socket"); }
 
-void answerEnd(const char* type, const std::string& text) { answer("\"type\":\"" + std::string(type) + "\",\"text\":" + quoted(text)); }
+void answerEnd(const char* type, const std::string& text) { answer("\"type\":\"" + std::string(type) + "\",\"text\":" + quoted(inBrief(text))); }
 
 void readExactly(char* data, size_t size) {
   while (size > 0) {

@@ -49,8 +49,6 @@ constexpr int FAREWELL_MS = 10000;
 /** How long a shim that cannot keep a record waits for someone to tell. */
 constexpr int LINGER_MS = 5000;
 
-constexpr size_t REASON_PART_SIZE = 2048;
-
 /** All that the resident shim keeps of its settings. */
 struct Belongings {
   std::string socketPath;
@@ -61,12 +59,6 @@ struct Belongings {
   /** Others of the container do not end with its first process. */
   bool isAmongOthers = false;
 };
-
-/** Without its middle when it is long, as the name of a program can be: a line that callers take at once, whatever JSON makes of its characters. */
-std::string inBrief(const std::string& reason) {
-  if (reason.size() <= 2 * REASON_PART_SIZE) return reason;
-  return reason.substr(0, REASON_PART_SIZE) + "…" + reason.substr(reason.size() - REASON_PART_SIZE);
-}
 
 /** Of two times to wait, where -1 is for ever. */
 int sooner(int oneMs, int otherMs) { return oneMs < 0 || (otherMs >= 0 && otherMs < oneMs) ? otherMs : oneMs; }

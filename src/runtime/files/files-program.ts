@@ -47,8 +47,9 @@ export class FilesProgram {
     output.on("error", () => undefined);
     let end: FilesAnswer | null = null;
     const lines = new LineSplitter((line) => {
-      const answer = JSON.parse(line) as FilesAnswer;
-      if (answer.type === "ready") ready.resolve(answer);
+      const answer = answerOf(line);
+      if (answer === null) this.#kill();
+      else if (answer.type === "ready") ready.resolve(answer);
       else end = answer;
     });
     control.on("data", (data: Buffer) => lines.push(data));
@@ -102,6 +103,16 @@ export class FilesProgram {
   /** Resolves when the process is gone, and with it every mount that it had. */
   get closed(): Promise<void> {
     return this.#closed.promise;
+  }
+}
+
+/** Null for what is none. */
+function answerOf(line: string): FilesAnswer | null {
+  try {
+    return JSON.parse(line) as FilesAnswer;
+  } catch {
+    // A line that is too long to come as one, say.
+    return null;
   }
 }
 

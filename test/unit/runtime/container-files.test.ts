@@ -159,6 +159,13 @@ describeAsRoot("files of containers", () => {
     }
   });
 
+  test("an entry whose name is longer than a line of an answer is refused by itself", async () => {
+    const id = await world.create();
+    for (const name of ["x".repeat(300_000), "\u0001".repeat(200_000)]) {
+      await expect(write(id, "/tmp", [{ name, content: "x", pax: { path: name } }])).rejects.toThrow(/^archive entry .{1,20000}: file name too long$/su);
+    }
+  });
+
   test("what a container renames and changes is whole in its own layer, whatever the kernel would do by itself", async () => {
     const settings = ["redirect_dir", "metacopy", "index"].map((name) => `/sys/module/overlay/parameters/${name}`).filter((path) => existsSync(path));
     const before = settings.map((path) => readFileSync(path, "utf8"));
