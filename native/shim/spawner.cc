@@ -70,11 +70,15 @@ void start(const std::string& request, Fd& daemon, std::string& id) {
   Settings settings = parseSettings(request);
   id = settings.id;
   Fd listener = listenAt(settings.socketPath);
-  const pid_t process = check(fork(), "fork");
+  const pid_t process = fork();
   if (process == 0) {
     daemon.reset();
     runShim(std::move(settings), std::move(listener));
   }
+  if (process > 0) return;
+  const int error = errno;
+  unlink(settings.socketPath.c_str());
+  fail("fork", "a shim", error);
 }
 
 std::string oneLine(std::string text) {

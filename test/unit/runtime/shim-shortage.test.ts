@@ -56,6 +56,21 @@ describeAsRoot("a shim that lacks something", () => {
     }
   });
 
+  test("is not made where there may be no more processes, and nothing of it is left", async () => {
+    await using world = await ContainerWorld.open();
+    const id = await world.startReady();
+    const group = world.cgroups().find((path) => path.endsWith("/shims") && existsSync(join(path, "pids.max"))) ?? "";
+    const sockets = () => readdirSync(join(world.folder, "run/shims"));
+    const before = sockets();
+    writeFileSync(join(group, "pids.max"), readFileSync(join(group, "pids.current")));
+    const other = await world.create();
+    await expect(world.runtime.start(other)).rejects.toThrow("fork a shim: resource temporarily unavailable");
+    await expect(world.exec(id, "true")).rejects.toThrow("fork a shim: resource temporarily unavailable");
+    expect(sockets()).toEqual(before);
+    writeFileSync(join(group, "pids.max"), "max");
+    await world.runtime.start(other);
+  });
+
   test("keeps a whole record of why no program was started on a disk that is full, though the reason be longer than what was reserved", async () => {
     const folder = mkdtempSync(join(tmpdir(), "swarm-shim-"));
     const [data, socket] = [join(folder, "data"), join(folder, "socket")];
