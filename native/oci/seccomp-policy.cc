@@ -39,7 +39,8 @@ std::string translate(const Word (&words)[Size], const std::string& word, const 
 std::string actionOf(const Json& object, const char* name, const char* errnoName, const char* where) {
   const std::string action = translate(ACTIONS, textOf(object, name, where), where);
   const bool hasNumber = action == "errno" || action == "trace";
-  return action + " " + std::to_string(hasNumber ? numberOf(object, errnoName, where, EPERM) : 0);
+  const std::string place = std::string(where).substr(0, std::string(where).rfind('.'));
+  return action + " " + std::to_string(hasNumber ? numberUpTo(object, errnoName, place, EPERM, SECCOMP_RET_DATA) : 0);
 }
 
 std::string architectureOf(const std::string& name) {

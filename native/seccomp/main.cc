@@ -82,7 +82,7 @@ class Compiler {
   void takeDefault(std::istringstream& words) {
     std::string name;
     unsigned error = 0;
-    words >> name >> error;
+    if (!(words >> name >> error)) failWith("the policy's default action has no number");
     default_ = actionOf(name, error);
     refusesNew_ = name == "errno" && error != ENOSYS;
     filter_ = seccomp_init(default_);
@@ -103,7 +103,7 @@ class Compiler {
   void takeRule(std::istringstream& words, const std::string& line) {
     std::string actionName, name;
     unsigned error = 0;
-    words >> actionName >> error >> name;
+    if (!(words >> actionName >> error >> name)) failWith("\"" + line + "\" is no rule");
     const uint32_t action = actionOf(actionName, error);
     const int number = seccomp_syscall_resolve_name(name.c_str());
     if (number == __NR_SCMP_ERROR) return;

@@ -534,6 +534,13 @@ test.each([
     (config: OciConfig) => Object.assign(config.linux, { seccomp: { defaultAction: "SCMP_ACT_ALLOW", architectures: ["SCMP_ARCH_PDP11"] } }),
     `linux.seccomp cannot be compiled by ${join(dirname(OCI_PATH), "swarm-seccomp")}: unknown architecture "pdp11"`,
   ],
+  [
+    (config: OciConfig) =>
+      Object.assign(config.linux, {
+        seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir"], action: "SCMP_ACT_ERRNO", errnoRet: 2 ** 32 + 1 }] },
+      }),
+    "linux.seccomp.syscalls.errnoRet 4294967297 is not from 0 to 65535",
+  ],
   [(config: OciConfig) => Object.assign(config.linux, { sysctl: { "net/../../x": "1" } }), 'linux.sysctl "net/../../x" is not a setting\'s name'],
 ])("what cannot be honoured is refused with one sentence: %#", (change, sentence) => {
   using bundle = new OciBundle();
