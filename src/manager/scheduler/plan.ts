@@ -26,8 +26,13 @@ export function planAssignments(tasks: Iterable<Task>, pool: NodePool, nowMs: nu
   const decisions: Decision[] = [];
   const groups = new Map<string, Task[]>();
   for (const task of tasks) {
-    if (task.nodeId !== "") decisions.push(confirm(task, pool));
-    else groups.set(serviceKeyOf(task), [...(groups.get(serviceKeyOf(task)) ?? []), task]);
+    if (task.nodeId !== "") {
+      decisions.push(confirm(task, pool));
+      continue;
+    }
+    const group = groups.get(serviceKeyOf(task));
+    if (group === undefined) groups.set(serviceKeyOf(task), [task]);
+    else group.push(task);
   }
   for (const group of groups.values()) placeGroup(group, pool, nowMs, decisions);
   return decisions;

@@ -197,6 +197,13 @@ describe("spread", () => {
   });
 });
 
+test("very many tasks that no node can take are looked at in no time", () => {
+  const tasks = pending(20_000);
+  const start = performance.now();
+  expect(planAssignments(tasks, new Pool(), 0)).toHaveLength(20_000);
+  expect(performance.now() - start).toBeLessThan(1_000);
+});
+
 describe("preassigned tasks", () => {
   test("are confirmed on their node, or told why not", () => {
     const pool = new Pool().node("n1").node("n2", { availability: "pause" });
