@@ -4,7 +4,7 @@ import { deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { NodeDescription } from "../model/objects.js";
-import type { SessionMessage } from "../wire/generated/dispatcher.js";
+import type { AssignmentChange, SessionMessage } from "../wire/generated/dispatcher.js";
 import { LogSubscriptions } from "./log-subscriptions.js";
 import type { ManagerClient } from "./manager-client.js";
 import { runTogether } from "./run-together.js";
@@ -98,13 +98,17 @@ export class Session {
     for (let broken = 0; broken < BROKEN_CHAINS_MAX; ) {
       let applied = "";
       let isBroken = false;
+      let begun: AssignmentChange[] = [];
       for await (const message of this.#options.client.assignments({ sessionId: this.#id }, signal)) {
         isBroken = message.kind === "incremental" && message.appliesTo !== applied;
         if (isBroken) break;
-        this.#options.worker.apply(message);
+        applied = message.resultsIn;
+        for (const change of message.changes) begun.push(change);
+        if (message.hasMore === true) continue;
+        this.#options.worker.apply({ ...message, changes: begun });
+        begun = [];
         this.#assigned.resolve();
         if (message.kind === "incremental") broken = 0;
-        applied = message.resultsIn;
       }
       if (!isBroken) throw new ClusterError("unavailable", "the manager ended the stream of assignments");
       broken++;

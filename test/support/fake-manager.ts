@@ -42,6 +42,8 @@ export class FakeManager implements ManagerClient, ManagerConnector {
   /** When true, streams of log lines break after their next message. */
   breaksOff = false;
   subscriptionStreams = 0;
+  /** When true, complete sets come with one task in each message. */
+  isDivided = false;
   tasks: readonly Task[] = [];
   #sessionId = "";
   #sequence = 0;
@@ -94,7 +96,10 @@ export class FakeManager implements ManagerClient, ManagerConnector {
     this.assignmentStreams++;
     const queue = new Queue<AssignmentsMessage>(1000);
     this.#assignments = queue;
-    queue.push({ kind: "complete", appliesTo: "", resultsIn: String(++this.#sequence), changes: this.tasks.map(updateOf) });
+    const changes = this.tasks.map(updateOf);
+    for (const change of this.isDivided ? changes.splice(0, changes.length - 1) : [])
+      queue.push({ kind: "complete", appliesTo: "", resultsIn: String(++this.#sequence), changes: [change], hasMore: true });
+    queue.push({ kind: "complete", appliesTo: "", resultsIn: String(++this.#sequence), changes });
     yield* this.#stream(queue, signal);
   }
 

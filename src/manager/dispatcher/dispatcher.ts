@@ -155,13 +155,12 @@ export class Dispatcher {
     const set = new AssignmentSet();
     const changes = this.#taskChanges.follow(caller.nodeId);
     try {
-      yield set.complete(this.#store.view.tasks.byNode(caller.nodeId));
+      yield* set.complete(this.#store.view.tasks.byNode(caller.nodeId));
       for (;;) {
         if (await isOver(changes.changed(end.signal), signal)) return;
         // Whatever else this turn brings goes into the same message.
         await nextTurn();
-        const message = set.incremental(changes.take().map((id) => [id, this.#store.view.tasks.get(id)] as const));
-        if (message !== undefined) yield message;
+        yield* set.incremental(changes.take().map((id) => [id, this.#store.view.tasks.get(id)] as const));
       }
     } finally {
       changes.stop();

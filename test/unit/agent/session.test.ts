@@ -147,6 +147,19 @@ test("what a complete set does not name is ended", async () => {
   expect(node.runtime.inspect("web.1.t2")?.state).toBe("running");
 });
 
+test("a complete set in several messages counts when its last one is there: no task that it names later is ended", async () => {
+  node.manager.assign(assignedTask("t1"), assignedTask("t2"), assignedTask("t3"));
+  await eventually("they run", () => ["t1", "t2", "t3"].every((id) => node.stateOf(id) === "running"));
+  const before = node.runtime.calls.length;
+  node.manager.isDivided = true;
+  node.manager.tasks = node.manager.tasks.filter(({ id }) => id !== "t3");
+  node.manager.break();
+  await eventually("the connection is closed", () => node.manager.openConnections === 0);
+  await node.clock.advance(100);
+  await eventually("what it does not name is gone", () => node.runtime.list().length === 2);
+  expect(node.runtime.calls.slice(before).filter((call) => !call.includes("web.1.t3"))).toEqual([]);
+});
+
 test("a description that changes goes to the manager within 20 s, an unchanged one does not", async () => {
   await node.clock.advance(40_000);
   expect(node.manager.descriptions).toEqual([]);
