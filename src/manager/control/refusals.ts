@@ -5,7 +5,8 @@ export function missing(kind: "service" | "node" | "cluster", id: string): Clust
   return new ClusterError("not_found", `${kind} ${id} not found`);
 }
 
-/** The object changed since the client read it. The text begins as docker's does: scripts look for it. */
+/** The object changed since the client read it. The text begins as docker's does: scripts look for it. A write that is not yet in the log has no version. */
 export function outOfSequence(given: number, current: number | undefined): ClusterError {
-  return new ClusterError("conflict", `update out of sequence: version ${given} was given, and ${current} is the current one`);
+  const newer = current === undefined || current < 0 ? "a newer one is being written" : `${current} is the current one`;
+  return new ClusterError("conflict", `update out of sequence: version ${given} was given, and ${newer}`);
 }

@@ -1,5 +1,8 @@
 import type { FastifyInstance, FastifyRequest } from "fastify";
+import { Backoff } from "../../../base/backoff.js";
 import { ClusterError, isClusterError } from "../../../base/errors.js";
+import { KeyedLock } from "../../../base/keyed-lock.js";
+import { systemRandom } from "../../../base/random.js";
 import { sendEmpty, sendJson } from "../answer.js";
 import { requireJsonBody } from "../body.js";
 import type { ById, RouteContext } from "../context.js";
@@ -22,7 +25,10 @@ const ALL_FIELDS = { apiMinor: Number.POSITIVE_INFINITY };
  * Not Docker's: PATCH of a service, a node or the swarm merges its body (RFC 7396) into the spec. Without `version` it is said of whatever the spec is when it is
  * written, so that clients that change different things never meet; with one it is refused when the object is another by then, as an update.
  */
-export function patchRoutes(app: FastifyInstance, { backend }: RouteContext): void {
+export function patchRoutes(app: FastifyInstance, { backend, clock, closing }: RouteContext): void {
+  /** Those of one object that come to this manager: they need not find out from each other's writes. */
+  const turns = new KeyedLock();
+
   app.patch<ById>("/services/:id", async (request, reply) => {
     const registryAuth = registryAuthOf(request);
     await patching(request, "service", async (patch, given) => {
@@ -72,14 +78,19 @@ export function patchRoutes(app: FastifyInstance, { backend }: RouteContext): vo
     const query = new Query(request);
     const given = query.all("version").length > 0 ? query.version(kind) : undefined;
     const patch = await requireJsonBody(request);
-    for (let tries = 1; ; tries++) {
-      try {
-        return await apply(patch, given);
-      } catch (cause) {
-        // Nothing was written, so it may be done again: each reading waits for the manager that has the newest.
-        const isStale = cause instanceof Error && isClusterError(cause.cause, "conflict");
-        if (!isStale || given !== undefined || tries === TRIES_MAX) throw cause;
+    if (given !== undefined) return apply(patch, given);
+    await turns.run(request.url.replace(/\?.*/, ""), async () => {
+      const backoff = new Backoff({ firstMs: 5, maxMs: 100, random: systemRandom });
+      for (let tries = 1; ; tries++) {
+        try {
+          return await apply(patch, undefined);
+        } catch (cause) {
+          // Nothing was written, so it may be done again.
+          const isStale = cause instanceof Error && isClusterError(cause.cause, "conflict");
+          if (!isStale || tries === TRIES_MAX) throw cause;
+        }
+        await clock.sleep(backoff.nextMs(), closing);
       }
-    }
+    });
   }
 }

@@ -226,6 +226,17 @@ describe("nodes", () => {
     expect(cluster.node("m1").spec).toMatchObject({ role: "manager", availability: "drain" });
   });
 
+  test("of two updates at once the second is told that another is on its way: its version is not known yet", async () => {
+    const cluster = await world("n1");
+    const before = cluster.node("n1");
+    const first = cluster.manager.control.execute(update(before, { availability: "pause" }));
+    await expect(cluster.manager.control.execute(update(before, { availability: "drain" }))).rejects.toMatchObject({
+      code: "conflict",
+      message: `update out of sequence: version ${before.meta!.version} was given, and a newer one is being written`,
+    });
+    await first;
+  });
+
   test("status writes in between do not make an update stale", async () => {
     const cluster = await world("n1");
     const before = cluster.node("n1");
