@@ -54,7 +54,7 @@ export class Connection implements Disposable {
       const state = client.getChannel().getConnectivityState(true);
       if (state === connectivityState.READY) return client;
       if (state === connectivityState.TRANSIENT_FAILURE) {
-        if (this.#clock.now() - this.#openedAtMs < CONNECT_TIMEOUT_MS) return client;
+        if (this.#clock.monotonic() - this.#openedAtMs < CONNECT_TIMEOUT_MS) return client;
         this.#drop(); // Its next attempt may be far off; a new client tries now.
         continue;
       }
@@ -87,7 +87,7 @@ export class Connection implements Disposable {
     if (this.#isClosed) throw new ClusterError("unavailable", `connection to ${this.address} is closed`);
     if (this.#client === null) {
       this.#client = new Client(this.address, channelCredentials(this.#security), CLIENT_OPTIONS);
-      this.#openedAtMs = this.#clock.now();
+      this.#openedAtMs = this.#clock.monotonic();
     }
     return this.#client;
   }

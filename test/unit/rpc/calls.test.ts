@@ -337,13 +337,17 @@ test("nobody there is one sentence with the address, at once, and a later server
   await until("the client finds the new server", () => client.one(text("x")).then(Boolean, () => false));
 });
 
-test("after seconds of failure the next call tries afresh, instead of repeating what once went wrong", async () => {
+test.each([
+  ["", 0],
+  [", also when the clock was set back meanwhile", 3_600_000],
+])("after seconds of failure the next call tries afresh, instead of repeating what once went wrong%s", async (_when, aheadMs) => {
   const { server, address } = await serveEcho({}, ownAddress());
   await server.close();
-  const clock = new FakeClock(Date.now());
+  const clock = new FakeClock(Date.now() + aheadMs);
   const connection = opened.use(new Connection({ address, clock, security: { type: "mutual", identity: clientIdentity } }));
   const client = createClient(connection, EchoService);
   await expect(client.one(text(""))).rejects.toMatchObject({ code: "unavailable", details: { connection: "refused" } });
+  clock.set(-aheadMs);
   await clock.advance(3_000);
   const again = ca
     .server(serverIdentity)
