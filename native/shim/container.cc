@@ -169,8 +169,6 @@ void connect(const Settings& settings, pid_t process, const Fd& go) {
   }
   connectNetwork(settings.network, process);
   letGo(go);
-  // Meanwhile its first process goes on.
-  announceNetwork(settings.network);
 }
 
 pid_t makeProcess(const Settings& settings, ChildStreams& streams, Pipe& go, int& processFd) {

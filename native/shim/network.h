@@ -12,7 +12,7 @@
 void connectNetwork(const NetworkSettings& network, pid_t process);
 
 /**
- * Waits until what the host sends gets through, which the kernel sees to in the background, and lets those on who have been calling since before the container was there:
+ * When its program runs: waits until what the host sends gets through, which the kernel sees to in the background, and lets those on who have been calling since before the container was there:
  * they would ask for it again a second after the last time. Does nothing for other modes.
  */
 void announceNetwork(const NetworkSettings& network);

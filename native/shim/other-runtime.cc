@@ -173,7 +173,6 @@ Child launchBelow(const Settings& settings) {
   });
   Child child = takeOver(streams, bundle, listener);
   connectNetwork(settings.network, child.process);
-  announceNetwork(settings.network);
   call(runtime, {"start", runtime.container});
   return child;
 }

@@ -28,6 +28,7 @@
 #include "exec.h"
 #include "exit-record.h"
 #include "log.h"
+#include "network.h"
 #include "other-runtime.h"
 #include "shared-namespaces.h"
 #include "terminal.h"
@@ -53,7 +54,8 @@ constexpr int LINGER_MS = 5000;
 struct Belongings {
   std::string socketPath;
   std::string outOfMemoryFile;
-  std::string hostInterface;
+  /** Of one on a bridge. */
+  NetworkSettings network;
   std::vector<std::string> cgroups;
   OtherRuntimeSettings otherRuntime;
   /** Others of the container do not end with its first process. */
@@ -146,10 +148,10 @@ class Shim {
 
   /** The namespace dies later, in the background; its link would answer for an address that may be given away by then. */
   void removeLink() {
-    if (belongings_.hostInterface.empty()) return;
+    if (belongings_.network.mode.empty()) return;
     try {
       Netlink netlink;
-      deleteLink(netlink, belongings_.hostInterface);
+      deleteLink(netlink, belongings_.network.hostInterface);
     } catch (const Failure&) {
       // The kernel removes it with the namespace.
     }
@@ -224,6 +226,7 @@ class Shim {
     if (!reason_.empty()) return;
     startedAtNs_ = nowNs();
     control_.setState("running " + std::to_string(child_->process) + " " + std::to_string(startedAtNs_));
+    announceNetwork(belongings_.network);
   }
 
   void reap() {
@@ -265,9 +268,9 @@ Belongings keep(const Settings& settings) {
   // A program that joins a container leaves everything to it, but for its own bundle.
   if (settings.joinedProcess != 0) {
     runtime.container.clear();
-    return {settings.socketPath, settings.outOfMemoryFile, "", {}, std::move(runtime), false};
+    return {settings.socketPath, settings.outOfMemoryFile, {}, {}, std::move(runtime), false};
   }
-  Belongings kept = {settings.socketPath, settings.outOfMemoryFile, settings.network.mode == "bridge" ? settings.network.hostInterface : "", {}, std::move(runtime), false};
+  Belongings kept = {settings.socketPath, settings.outOfMemoryFile, settings.network.mode == "bridge" ? settings.network : NetworkSettings(), {}, std::move(runtime), false};
   for (const CgroupSettings& group : settings.cgroups) kept.cgroups.push_back(group.path);
   kept.isAmongOthers = ((settings.namespacesOfHost | sharedKinds(settings)) & CLONE_NEWPID) != 0;
   return kept;

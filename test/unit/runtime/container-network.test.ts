@@ -49,7 +49,8 @@ describeAsRoot("a container on a bridge", () => {
     const outcome = new Promise<string>((resolve) => early.once("error", (cause: Error) => resolve(systemCodeOf(cause) ?? "")));
     await until("the host looks for it", () => neighbour().includes("INCOMPLETE"));
     await world.runtime.start(id);
-    expect(neighbour()).toContain("lladdr 02:42:0a:fd:00:09");
+    // By itself, the host asks again a second after it has asked first.
+    await until("the host knows it", () => neighbour().includes("lladdr 02:42:0a:fd:00:09"), 0.4);
     expect(await outcome).toBe("ECONNREFUSED");
     await world.runtime.remove(id, { force: true });
   });
