@@ -7,6 +7,7 @@ import { createNodeKey, publicKeyDigest } from "../../../src/pki/keys.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../../src/pki/node-certificate.js";
 import { decodePem, encodePem } from "../../../src/pki/pem.js";
 import { createRootCa } from "../../../src/pki/root-ca.js";
+import { changedCertificate } from "../../support/changed-certificate.js";
 
 const HOUR_MS = 3_600_000;
 const now = Date.parse("2026-11-21T08:00:00Z");
@@ -73,6 +74,14 @@ test("another root of the same name did not issue it", () => {
   expect(isIssuedBy(new X509Certificate(pem), new X509Certificate(stranger.certificate))).toBe(false);
   expect(() => requireTrustedIssuer(pem, stranger.certificate)).toThrow("not issued by this cluster");
   expect(() => requireTrustedIssuer(pem, stranger.certificate + rootCa.certificate)).not.toThrow();
+});
+
+test("a certificate that was changed after the root signed it, was not issued by it", () => {
+  const pem = changedCertificate(issueNodeCertificate({ ...request, csr: createCsr(createNodeKey()) }), "n0de1", "n0de2");
+  expect(identityOf(pem).nodeId).toBe("n0de2");
+  expect(new X509Certificate(pem).checkIssued(root)).toBe(true);
+  expect(isIssuedBy(new X509Certificate(pem), root)).toBe(false);
+  expect(() => requireTrustedIssuer(pem, rootCa.certificate)).toThrow("not issued by this cluster");
 });
 
 test("a node's certificate is no authority, and a root is no node", () => {

@@ -83,7 +83,8 @@ describe("while the root is rotated, certificates of both roots", () => {
       nowMs,
     });
     const bySelf = crossSign(stranger.certificate, { by: stranger, nowMs });
-    for (const intermediate of [during.rotation?.crossSigned, bySelf, stranger.certificate, ""]) {
+    const inOldName = crossSign(stranger.certificate, { by: { certificate: old.certificate, key: stranger.key }, nowMs });
+    for (const intermediate of [during.rotation?.crossSigned, bySelf, inOldName, stranger.certificate, ""]) {
       expect(() => requireTrustedIssuer(`${forged}${intermediate}`, trustBundle(during))).toThrow("was not issued by this cluster's certificate authority");
     }
   });

@@ -3,6 +3,7 @@ import type { PeerCertificate } from "node:tls";
 import { expect, test } from "vitest";
 import { crossSign } from "../../../src/pki/cross-sign.js";
 import { CallerIdentifier } from "../../../src/rpc/caller.js";
+import { changedCertificate } from "../../support/changed-certificate.js";
 import { TestCa } from "../../support/rpc-cluster.js";
 
 const ca = new TestCa();
@@ -32,10 +33,21 @@ test("a signature that was checked once counts only for its root", () => {
   expect(roleNow()).toBe("anonymous");
 });
 
-test("a forged certificate is nobody, however often it comes", () => {
+test.each([
+  ["of an authority of the same name", new TestCa().credentials("node-one").certificate],
+  ["that its owner changed", changedCertificate(ca.credentials("node-two").certificate, "node-two", "node-one")],
+])("a certificate %s is nobody's, however often it comes", (_what, forged) => {
   const identifier = new CallerIdentifier(() => ({ rootCertificate: ca.root.certificate, clusterId: ca.clusterId }));
-  const certificate = certificateOf("n1", new TestCa());
+  const certificate = new X509Certificate(forged).toLegacyObject() as PeerCertificate;
   for (let attempt = 0; attempt < 3; attempt++) expect(identifier.identify({ certificate, peer: "h:1" }, Date.now()).role).toBe("anonymous");
+});
+
+test("a certificate counts in its time alone, the first moment and not the last", () => {
+  const identifier = new CallerIdentifier(() => ({ rootCertificate: ca.root.certificate, clusterId: ca.clusterId }));
+  const certificate = certificateOf("n1");
+  const [from, to] = [Date.parse(certificate.valid_from), Date.parse(certificate.valid_to)];
+  const roles = [from - 1, from, to - 1, to].map((nowMs) => identifier.identify({ certificate, peer: "h:1" }, nowMs).role);
+  expect(roles).toEqual(["anonymous", "manager", "manager", "anonymous"]);
 });
 
 test("an issuer that the root vouches for counts, when the call brings the proof along", () => {

@@ -18,6 +18,7 @@ import { renewLate } from "../../../src/rpc/join.js";
 import { LiveIdentity } from "../../../src/rpc/live-identity.js";
 import { Store } from "../../../src/store/store.js";
 import { CaService } from "../../../src/wire/generated/ca.js";
+import { changedCertificate } from "../../support/changed-certificate.js";
 import { testCluster } from "../../support/cluster-object.js";
 import { Opened } from "../../support/disposables.js";
 import { noSigner } from "../../support/fake-signer.js";
@@ -159,6 +160,14 @@ describe.each([
         const forged = new TestCa("cluster1", createRootCa({ nowMs: Date.now() })).credentials("n1", "manager", Date.now() - 400 * DAY_MS);
         const content = { ...right, certificate: forged.certificate };
         return { ...content, signature: signLateRenewal(content, forged.key) };
+      },
+    ],
+    [
+      "with an expired certificate that its owner changed",
+      (right, { ca }) => {
+        const other = new TestCa("cluster2", ca.root).credentials("n1", "manager", Date.now() - 400 * DAY_MS);
+        const content = { ...right, certificate: changedCertificate(other.certificate, "cluster2", "cluster1") };
+        return { ...content, signature: signLateRenewal(content, other.key) };
       },
     ],
     [
