@@ -3,7 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { createDataKey } from "../../../src/pki/data-key.js";
-import { IdentityFiles, type KeptKeys } from "../../../src/pki/identity-files.js";
+import { IdentityFiles, type KeptKeys, type NodeCredentials } from "../../../src/pki/identity-files.js";
 import { createRootCa } from "../../../src/pki/root-ca.js";
 import { createUnlockKey, isSameUnlockKey } from "../../../src/pki/unlock-key.js";
 import { TestCa } from "../../support/rpc-cluster.js";
@@ -120,12 +120,15 @@ test("a new certificate for the same key leaves what a renewal asks for", async 
   expect(await (await open())?.pendingKey()).toBe(pending);
 });
 
-test("who becomes a worker keeps nothing of the manager that it was, and is not locked", async () => {
+test.each([
+  ["another key", () => ca.credentials("n1")],
+  ["the key that it has", ({ key }: NodeCredentials) => ca.certified(key, "n1")],
+])("who becomes a worker, with a certificate for %s, keeps nothing of the manager that it was, and is not locked", async (_which, certified) => {
   const files = await created();
   await files.ensureDataKeys();
   await files.change((keys) => ({ ...keys, unlockKey: createUnlockKey() }));
   expect(await IdentityFiles.isLocked(folder)).toBe(true);
-  await files.replace(ca.credentials("n1"), { isWorker: true });
+  await files.replace(certified(files.credentials), { isWorker: true });
   expect((await open())?.keys).toMatchObject({ dataKeys: [], unlockKey: null });
 });
 
@@ -136,6 +139,15 @@ describe("locked keys", () => {
     files = await created();
     await files.ensureDataKeys();
     await files.change((keys) => ({ ...keys, unlockKey }));
+  });
+
+  test("stay locked, and with them what the log is sealed with, when a manager renews its certificate", async () => {
+    const { dataKeys } = files.keys;
+    const renewed = ca.credentials("n1");
+    await files.replace(renewed, { isWorker: false });
+    expect(await IdentityFiles.isLocked(folder)).toBe(true);
+    const again = await IdentityFiles.open({ folder, clock }, unlockKey);
+    expect(again?.keys).toEqual({ nodeKeys: [renewed.key], dataKeys, unlockKey });
   });
 
   test("the file says how and when, and nothing else", async () => {

@@ -15,6 +15,7 @@ import { finishedRotation, withNewTokens } from "../../../src/pki/root-rotation.
 import { tlsInfoOf, wantedTlsInfo } from "../../../src/pki/tls-info.js";
 import { certificatesIn, chainIn, requireTrustedIssuer, trustedIssuer } from "../../../src/pki/trust.js";
 import { isAuthority, keyIdOf, mayCertify, name, signCertificate } from "../../../src/pki/x509.js";
+import { changedCertificate } from "../../support/changed-certificate.js";
 import { Opened } from "../../support/disposables.js";
 
 const nowMs = Date.now();
@@ -168,6 +169,7 @@ describe("a root that an operator brings", () => {
     ["two of them", next.certificate + old.certificate, "", "the desired CA certificate cannot contain multiple certificates, it has 2"],
     ["a node's certificate", leaf.certificate, "", /^the desired CA certificate "O=c1, OU=swarm-manager, CN=n1" is not one of a certificate authority$/],
     ["one that another authority issued", crossSign(next.certificate, { by: old, nowMs }), "", 'the desired CA certificate "CN=swarm-ca" is not self-signed'],
+    ["one that was changed after it was signed", changedCertificate(root({}), "mine", "ours"), "", 'the desired CA certificate "CN=ours" is not self-signed'],
     ["one without a key identifier", root({ hasKeyId: false }), "", 'the desired CA certificate "CN=mine" has no subject key identifier'],
     [
       "one that may not vouch for the next",
