@@ -32,9 +32,9 @@ export function daemonProgram(): Command {
     .option(
       "--cpu-rt-runtime <µs>",
       "real-time processor time of all containers together, in microseconds of each period; needs CONFIG_RT_GROUP_SCHED (default: leaves what is there)",
-      Number,
+      microseconds,
     )
-    .option("--cpu-rt-period <µs>", "period of --cpu-rt-runtime in microseconds (default 1000000)", Number)
+    .option("--cpu-rt-period <µs>", "period of --cpu-rt-runtime in microseconds (default 1000000)", microseconds)
     .option("--bridge-subnet <cidr>", "subnet of the default bridge (default 172.30.0.0/16)")
     .option("--registry-mirror <url>", "asked first for images of Docker Hub; repeatable", collect)
     .option("--insecure-registry <host>", "host[:port] or subnet of registries with plain HTTP or a certificate that nobody vouches for; repeatable", collect)
@@ -61,6 +61,11 @@ export function settingsOf(program: Command): DaemonSettings {
 
 function collect(value: string, values: readonly string[] = []): readonly string[] {
   return [...values, value];
+}
+
+function microseconds(text: string): number {
+  if (!/^\d{1,15}$/.test(text)) throw new InvalidArgumentError(`"${text}" is not a number of microseconds`);
+  return Number(text);
 }
 
 function collectPair(text: string, pairs: DaemonSettings["log-opts"]): DaemonSettings["log-opts"] {

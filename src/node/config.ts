@@ -60,6 +60,9 @@ export interface DaemonSettings {
   readonly tlskey?: string;
 }
 
+/** This host, the loopback, multicast and what is reserved (RFC 6890). */
+const NO_HOSTS = /^(0|127|22[4-9]|2[3-5]\d)\./;
+
 export const DEFAULT_CONFIG_FILE = "/etc/swarmd/daemon.json";
 
 const LISTS: readonly string[] = ["hosts", "labels", "registry-mirrors", "insecure-registries"];
@@ -137,6 +140,7 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
   const logLevel = LOG_LEVELS.find((level) => level === (settings["log-level"] ?? "info"));
   if (logLevel === undefined) throw new ClusterError("invalid_argument", `log level "${settings["log-level"]}" is not one of ${LOG_LEVELS.join(", ")}`);
   const hosts = settings.hosts ?? ["unix:///run/swarmd.sock"];
+  if (hosts.length === 0) throw new ClusterError("invalid_argument", "hosts is an empty list: nobody could talk to the daemon");
   for (const host of hosts) {
     if (!/^unix:\/\/\/.+$/.test(host) && !/^tcp:\/\/(\[[0-9a-f:]+\]|[^:/]+):\d+$/i.test(host)) {
       throw new ClusterError("invalid_argument", `host "${host}" is neither unix:///path nor tcp://ip:port`);
@@ -163,15 +167,27 @@ export function resolveConfig(flags: DaemonSettings, file: DaemonSettings): Daem
     hosts,
     labels: settings.labels ?? [],
     logLevel,
-    cgroupParent: (settings["cgroup-parent"] ?? "").replace(/^\/+|\/+$/g, ""),
+    cgroupParent: cgroupParentOf(settings),
     realtime: realtimeOf(settings),
-    bridgeSubnet: settings["bridge-subnet"] ?? "172.30.0.0/16",
+    bridgeSubnet: bridgeSubnetOf(settings),
     registries,
     runtimes: runtimesOf(settings),
     usernsRemap: settings["userns-remap"] ?? "",
     log: logOf(settings),
     tls,
   };
+}
+
+function cgroupParentOf({ "cgroup-parent": folder = "" }: DaemonSettings): string {
+  // Names of a path that would lead out of the cgroups.
+  if (folder.split("/").includes("..")) throw new ClusterError("invalid_argument", `cgroup-parent "${folder}" must not have ".." in it`);
+  return folder.replace(/^\/+|\/+$/g, "");
+}
+
+/** Whoever makes the bridge looks at its form. */
+function bridgeSubnetOf({ "bridge-subnet": subnet = "172.30.0.0/16" }: DaemonSettings): string {
+  if (NO_HOSTS.test(subnet)) throw new ClusterError("invalid_argument", `bridge-subnet "${subnet}" has no addresses that hosts may have`);
+  return subnet;
 }
 
 /** Docker's two settings; 0 is none. */

@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto";
-import { chmod, mkdir, readFile } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { loadLiveEndpoints } from "../agent/live-endpoints.js";
@@ -18,6 +18,7 @@ import { openKernel } from "../kernel/native-kernel.js";
 import { AddressPool } from "../network/address-pool.js";
 import { LocalHostNetwork } from "../network/local-host-network.js";
 import { tlsInfoOf } from "../pki/tls-info.js";
+import { readApiTls } from "./api-tls.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
 import { LocalImageStore } from "../runtime/images/local-image-store.js";
 import { RegistryTransfer } from "../runtime/images/registry-transfer.js";
@@ -181,8 +182,7 @@ function ownerIdOf(dataRoot: string): string {
 }
 
 async function listenersOf({ hosts, tls }: DaemonConfig): Promise<readonly ListenOptions[]> {
-  const pems =
-    tls === null ? null : { ca: await readFile(tls.ca, "utf8"), certificate: await readFile(tls.certificate, "utf8"), key: await readFile(tls.key, "utf8") };
+  const pems = tls === null ? null : await readApiTls(tls);
   return hosts.map((host): ListenOptions => {
     if (host.startsWith("unix://") || pems === null) return { type: "unix", path: host.slice("unix://".length) };
     return { type: "tcp", ...parseHostPort(host.slice("tcp://".length)), tls: pems };

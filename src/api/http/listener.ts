@@ -1,14 +1,22 @@
-import { chmodSync, chownSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
+import { chmodSync, chownSync, existsSync, lstatSync, readFileSync, unlinkSync } from "node:fs";
 import { createServer, type RequestListener, type Server } from "node:http";
 import { createServer as createTlsServer } from "node:https";
 import { connect } from "node:net";
+import { dirname } from "node:path";
 import { ClusterError, messageOf, systemCodeOf } from "../../base/errors.js";
 import type { Logger } from "../../base/log.js";
 
 /** Where the API listens. TCP only for clients that have a certificate of `ca`: the API gives full control of the machine. */
 export type ListenOptions =
   | { readonly type: "unix"; readonly path: string }
-  | { readonly type: "tcp"; readonly host: string; readonly port: number; readonly tls: ListenTls };
+  | {
+      readonly type: "tcp";
+      readonly host: string;
+      readonly port: number;
+      readonly tls: ListenTls;
+      /** Default 10 s. */
+      readonly handshakeTimeoutMs?: number;
+    };
 
 /** PEM texts. */
 export interface ListenTls {
@@ -19,6 +27,8 @@ export interface ListenTls {
 
 /** Go clients keep a connection for 90 s; were ours shorter, they would now and then write into one that is just closing. */
 const KEEP_ALIVE_TIMEOUT_MS = 120_000;
+/** Who connects and then does not shake hands is let go. */
+const HANDSHAKE_TIMEOUT_MS = 10_000;
 const SOCKET_MODE = 0o660;
 const SOCKET_GROUP = "swarm";
 
@@ -32,6 +42,7 @@ export async function openListener(options: ListenOptions, handler: RequestListe
     await listening(server, () => server.listen(options.port, options.host), `${options.host}:${options.port}`);
     return server;
   }
+  if (!existsSync(dirname(options.path))) throw new ClusterError("invalid_argument", `cannot listen on ${options.path}: its folder does not exist`);
   await removeStaleSocket(options.path);
   await listening(server, () => server.listen(options.path), options.path);
   restrictSocket(options.path, logger);
@@ -41,7 +52,10 @@ export async function openListener(options: ListenOptions, handler: RequestListe
 function serverFor(options: ListenOptions, handler: RequestListener): Server {
   if (options.type === "unix") return createServer(handler);
   const { ca, certificate, key } = options.tls;
-  return createTlsServer({ ca, cert: certificate, key, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" }, handler);
+  const handshakeTimeout = options.handshakeTimeoutMs ?? HANDSHAKE_TIMEOUT_MS;
+  const settings = { ca, cert: certificate, key, requestCert: true, rejectUnauthorized: true, minVersion: "TLSv1.2" } as const;
+  // A handshake that fails, or takes too long, is only told of: the connection would stay for ever.
+  return createTlsServer({ ...settings, handshakeTimeout }, handler).on("tlsClientError", (_cause, socket) => socket.destroy());
 }
 
 function listening(server: Server, listen: () => void, address: string): Promise<void> {
@@ -61,7 +75,9 @@ function listening(server: Server, listen: () => void, address: string): Promise
 
 /** A daemon that was killed leaves its socket behind. One that somebody answers on is left alone, and listening then fails. */
 async function removeStaleSocket(path: string): Promise<void> {
-  if (lstatSync(path, { throwIfNoEntry: false })?.isSocket() !== true) return;
+  const there = lstatSync(path, { throwIfNoEntry: false });
+  if (there === undefined) return;
+  if (!there.isSocket()) throw new ClusterError("invalid_argument", `cannot listen on ${path}: there is something that is no socket`);
   const isStale = await new Promise<boolean>((resolve) => {
     const probe = connect(path);
     probe.once("connect", () => {

@@ -3,7 +3,7 @@ import { request as httpsRequest } from "node:https";
 import { connect } from "node:net";
 import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -120,7 +120,7 @@ test("a socket that a killed process left behind is taken over, any other file i
   expect((await send({ socketPath: left, path: "/_ping" })).text).toBe("OK");
   const file = join(folder, "file");
   await writeFile(file, "precious");
-  await expect(server.listen({ type: "unix", path: file })).rejects.toThrow(`cannot listen on ${file}: it is in use`);
+  await expect(server.listen({ type: "unix", path: file })).rejects.toThrow(`cannot listen on ${file}: there is something that is no socket`);
   expect(await readFile(file, "utf8")).toBe("precious");
 });
 
@@ -182,4 +182,30 @@ test("a client that goes away ends what is done for it, and a failure after the 
   request.on("error", () => {});
   request.end();
   await until("the log is no longer followed", () => isAborted);
+});
+
+test("who connects by TCP and does not shake hands is let go", async () => {
+  const ca = createRootCa({ nowMs: Date.now() });
+  const tls = { ca: ca.certificate, ...certificateOf(ca, "server") };
+  const address = await server.listen({ type: "tcp", host: "127.0.0.1", port: 0, tls, handshakeTimeoutMs: 200 });
+  const [silent, halfway] = [connect(Number(address.split(":")[1]), "127.0.0.1"), connect(Number(address.split(":")[1]), "127.0.0.1")];
+  for (const socket of [silent, halfway]) socket.on("error", () => undefined).resume();
+  // The beginning of a record of the handshake.
+  halfway.write(Buffer.of(0x16, 0x03, 0x01));
+  await until("both are closed", () => silent.closed && halfway.closed);
+});
+
+test.each([
+  ["a folder", (path: string) => mkdir(path), "there is something that is no socket"],
+  ["a file", (path: string) => writeFile(path, ""), "there is something that is no socket"],
+])("where %s is no socket is made, and nothing is lost", async (_, make, reason) => {
+  const path = join(folder, "other");
+  await make(path);
+  await expect(server.listen({ type: "unix", path })).rejects.toMatchObject({ code: "invalid_argument", message: `cannot listen on ${path}: ${reason}` });
+  expect(existsSync(path)).toBe(true);
+});
+
+test("a socket in a folder that is not there is refused with this reason", async () => {
+  const path = join(folder, "no", "api.sock");
+  await expect(server.listen({ type: "unix", path })).rejects.toMatchObject({ message: `cannot listen on ${path}: its folder does not exist` });
 });

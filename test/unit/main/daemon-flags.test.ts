@@ -30,5 +30,8 @@ test.each([
 test.each([
   [["--log-opt", "size"], '--log-opt "size" is not key=value'],
   [["--runtime", "crun"], '"crun" is not NAME=PATH'],
+  [["--cpu-rt-runtime", "x"], '"x" is not a number of microseconds'],
+  [["--cpu-rt-runtime", ""], '"" is not a number of microseconds'],
+  [["--cpu-rt-period", "1e400"], '"1e400" is not a number of microseconds'],
   [["extra"], "too many arguments"],
 ])("%s is refused", (words, text) => expect(() => parsed(...words)).toThrow(text));

@@ -38,6 +38,22 @@ describe("settings file", () => {
 });
 
 describe("configuration", () => {
+  test.each([
+    [{ hosts: [] }, "hosts is an empty list: nobody could talk to the daemon"],
+    [{ "cgroup-parent": "../../tmp" }, 'cgroup-parent "../../tmp" must not have ".." in it'],
+    [{ "cgroup-parent": "/a/../../b" }, 'cgroup-parent "/a/../../b" must not have ".." in it'],
+    [{ "bridge-subnet": "127.0.0.0/8" }, 'bridge-subnet "127.0.0.0/8" has no addresses that hosts may have'],
+    [{ "bridge-subnet": "0.0.0.0/8" }, 'bridge-subnet "0.0.0.0/8" has no addresses that hosts may have'],
+    [{ "bridge-subnet": "224.1.0.0/16" }, 'bridge-subnet "224.1.0.0/16" has no addresses that hosts may have'],
+    [{ "bridge-subnet": "240.0.0.0/8" }, 'bridge-subnet "240.0.0.0/8" has no addresses that hosts may have'],
+  ])("what could not work is refused: %j", (settings, message) => expect(() => resolveConfig(settings, {})).toThrow(message));
+
+  test("what is near it is taken", () => {
+    const hosts = [`unix:///${"a".repeat(106)}`];
+    const settings = { hosts, "cgroup-parent": "/a/..b/", "bridge-subnet": "223.0.0.0/16" };
+    expect(resolveConfig(settings, {})).toMatchObject({ hosts, cgroupParent: "a/..b", bridgeSubnet: "223.0.0.0/16" });
+  });
+
   test("flags win over the file, the file over defaults", () => {
     expect(resolveConfig({ "data-root": "/flag" }, { "data-root": "/file", "log-level": "debug" })).toMatchObject({
       dataRoot: "/flag",
