@@ -1,4 +1,5 @@
-#!/usr/bin/env node
+#!/usr/bin/env -S node --
+// Without the dashes Node.js 20 takes an --env-file of ours for its own, and reads it: a pipe would be empty by the time that we do.
 import { runCommandLine } from "../cli/program.js";
 import { VERSION } from "../node/version.js";
 

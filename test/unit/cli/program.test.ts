@@ -317,9 +317,11 @@ describe("a command line", () => {
       [["--rotate", "--ca-key", "x"], /--ca-key needs the certificate/],
       [["--rotate", "--external-ca", "protocol=cfssl,url=https://ca"], /--external-ca needs the root/],
       [["--rotate", "--ca-cert", "/nowhere.pem"], /--ca-cert: ENOENT/],
-      [["--rotate", "--ca-cert", "/dev/null", "--external-ca", "protocol=acme,url=https://ca"], /needs protocol=cfssl/],
-      [["--rotate", "--ca-cert", "/dev/null", "--external-ca", "protocol=cfssl"], /needs url=URL/],
-      [["--rotate", "--ca-cert", "/dev/null", "--external-ca", "protocol=cfssl,url=https://ca,label=x"], /"label=x" is none of/],
+      [["--rotate", "--ca-cert", "/dev/null"], /--ca-cert: \/dev\/null is empty/],
+      [["--rotate", "--ca-cert", "package.json", "--ca-key", "/dev/null"], /--ca-key: \/dev\/null is empty/],
+      [["--rotate", "--ca-cert", "package.json", "--external-ca", "protocol=acme,url=https://ca"], /needs protocol=cfssl/],
+      [["--rotate", "--ca-cert", "package.json", "--external-ca", "protocol=cfssl"], /needs url=URL/],
+      [["--rotate", "--ca-cert", "package.json", "--external-ca", "protocol=cfssl,url=https://ca,label=x"], /"label=x" is none of/],
     ])("with %j is the caller's mistake", async (args, text) => {
       expect(await swarm("ca", ...args)).toBe(2);
       expect(world.err).toMatch(text);
