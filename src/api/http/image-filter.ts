@@ -20,7 +20,18 @@ export function imageFilter(filters: Filters, { nowMs, findImage }: { readonly n
     before.every((timeMs) => image.createdAtMs < timeMs) &&
     since.every((timeMs) => image.createdAtMs > timeMs) &&
     (dangling.length === 0 || dangling.includes(image.tags.length === 0)) &&
-    (!filters.has("reference") || image.tags.some((tag) => filters.get("reference").some((pattern) => matchesReference(tag, pattern))));
+    (!filters.has("reference") || hasName(withWantedNames(image, filters)));
+}
+
+/** With those of its names alone that `reference` asks for, as a list shows it. */
+export function withWantedNames(image: ImageInfo, filters: Filters): ImageInfo {
+  if (!filters.has("reference")) return image;
+  const isWanted = (name: string) => filters.get("reference").some((pattern) => matchesReference(name, pattern));
+  return { ...image, tags: image.tags.filter(isWanted), digests: image.digests.filter(isWanted) };
+}
+
+function hasName({ tags, digests }: ImageInfo): boolean {
+  return tags.length > 0 || digests.length > 0;
 }
 
 /** Which images that nobody uses a pruning removes: those without a name, unless told otherwise. */
@@ -34,13 +45,13 @@ export function unwantedImageFilter(filters: Filters, nowMs: number): Claim {
     !(filters.has("label!") && filters.allowsLabels("label!", image.config.labels));
 }
 
-/** `*` and `?` match within one part of a path, as in a shell; a pattern without a tag means any tag. */
-function matchesReference(tag: string, pattern: string): boolean {
+/** `*` and `?` match within one part of a path, as in a shell; a pattern without a tag means any tag, and any digest. */
+function matchesReference(name: string, pattern: string): boolean {
   const regex = new RegExp(
     `^${pattern
       .replace(/[.+^${}()|[\]\\]/g, "\\$&")
       .replaceAll("*", "[^/]*")
       .replaceAll("?", "[^/]")}$`,
   );
-  return regex.test(tag) || regex.test(tag.replace(/:[^:/]+$/, ""));
+  return regex.test(name) || regex.test(name.replace(/(?:@.*|:[^:/]+)$/, ""));
 }

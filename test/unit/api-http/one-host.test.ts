@@ -61,6 +61,23 @@ test("an image for another platform than the one that is asked for is not there,
   expect(await call("POST", "/containers/create?platform=plan9", { Image: "bb:v1" })).toMatchObject({ status: 400 });
 });
 
+test.each([
+  ["bb", [["bb:v1"]]],
+  ["x/*", [["x/y:1"]]],
+  ["*:v1", [["bb:v1"]]],
+  ["bb@sha256:*", [[]]],
+  ["none", []],
+])("images by the name %j are listed with the names that it means", async (reference, expected) => {
+  const { call, backend } = await host();
+  await backend.images.tag("bb:v1", "x/y:1");
+  const image = backend.images.resolve("bb:v1");
+  if (image === undefined) throw new Error("it was not made");
+  backend.images.list = () => [{ ...image, digests: ["bb@sha256:123"] }];
+  const { json } = await call("GET", `/images/json?filters=${encodeURIComponent(JSON.stringify({ reference: [reference] }))}`);
+  expect(json.map(({ RepoTags }: { RepoTags: string[] }) => RepoTags)).toEqual(expected);
+  if (reference === "bb") expect(json[0].RepoDigests).toEqual(["bb@sha256:123"]);
+});
+
 test("an entrypoint of one empty word is none", async () => {
   const { call } = await host();
   const { json } = await call("POST", "/containers/create", { Image: "bb:v1", Entrypoint: [""], Cmd: ["echo", "e"] });

@@ -91,6 +91,15 @@ test.each([
   expect({ ...json, VolumesDeleted: named(json.VolumesDeleted).toSorted() }).toEqual({ VolumesDeleted: expected, SpaceReclaimed: expected.length * 10 });
 });
 
+test("one with options is not pruned: its content may be elsewhere", async () => {
+  const { call } = await host();
+  const DriverOpts = { type: "nfs", o: "addr=192.0.2.1", device: ":/srv" };
+  expect(await call("POST", "/volumes/create", { Name: "far", DriverOpts })).toMatchObject({ status: 201 });
+  const { json } = await call("POST", `/v1.47/volumes/prune?${query({ all: ["true"] })}`);
+  expect(json.VolumesDeleted).not.toContain("far");
+  expect((await call("GET", "/volumes/far")).status).toBe(200);
+});
+
 test("events tell of volumes", async () => {
   const { call } = await host();
   await call("DELETE", "/volumes/logs");

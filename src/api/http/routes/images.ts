@@ -9,7 +9,7 @@ import { historyToDocker, imageSummaryToDocker, imageToDocker } from "../convert
 import { HttpError } from "../errors.js";
 import { Filters } from "../filters.js";
 import { assertAllKnown } from "../left-alone.js";
-import { IMAGE_FILTERS, imageFilter, unwantedImageFilter } from "../image-filter.js";
+import { IMAGE_FILTERS, imageFilter, unwantedImageFilter, withWantedNames } from "../image-filter.js";
 import { imagePath, noSuchImage, wildcardOf, withTag } from "../image-path.js";
 import { importImage } from "../import-image.js";
 import type { Json } from "../json.js";
@@ -31,7 +31,7 @@ export function imageRoutes(app: FastifyInstance, context: RouteContext): void {
     const newestFirst = wanted.toSorted((a, b) => b.createdAtMs - a.createdAtMs);
     return sendJson(
       reply,
-      newestFirst.map((image) => imageSummaryToDocker(image, usersOf(image.id), sharing?.sharedBytes(image))),
+      newestFirst.map((image) => imageSummaryToDocker(withWantedNames(image, filters), usersOf(image.id), sharing?.sharedBytes(image))),
     );
   });
 

@@ -50,6 +50,8 @@ export function volumeRoutes(app: FastifyInstance, { backend, clock }: RouteCont
     const { names, freedBytes } = await volumes.prune(
       (volume) =>
         (isAll || volume.isAnonymous) &&
+        // Its content may be elsewhere, and the options are all that leads there: Docker leaves it too (moby: volume/service/service.go).
+        Object.keys(volume.options).length === 0 &&
         filters.allowsLabels("label", volume.labels) &&
         !(filters.has("label!") && filters.allowsLabels("label!", volume.labels)),
     );
