@@ -115,7 +115,10 @@ export class LocalRuntime implements ContainerRuntime {
         const maps = mapsOf(container.record.config, this.#userRemap);
         return filesOfContainer(container, { volumes: this.#tools.volumes, layers: this.#layersOf(container.record.imageId), maps });
       },
-      has: (id) => this.#containers.has(id) && !this.#containers.get(id).isBeingRemoved,
+      upper: (id) => {
+        const container = this.#containers.has(id) ? this.#containers.get(id) : undefined;
+        return container === undefined || container.isBeingRemoved ? undefined : container.paths.upper;
+      },
       logger,
     });
     this.#tools = {

@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { copyFileSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { ClusterError } from "../../src/base/errors.js";
 import type { ImageConfig, ImageInfo } from "../../src/runtime/image-store.js";
 import { EMPTY_CONFIG } from "../../src/runtime/images/import-changes.js";
 import { imageInfo, PartialImageStore } from "./partial-image-store.js";
@@ -58,7 +59,14 @@ export class FolderImages extends PartialImageStore {
   }
 
   override layerFolders(imageId: string): readonly string[] {
-    return [...this.#images.values()].find((image) => image.info.id === imageId)?.folders ?? [];
+    const found = [...this.#images.values()].find((image) => image.info.id === imageId);
+    if (found === undefined) throw new ClusterError("not_found", `No such image: ${imageId}`);
+    return found.folders;
+  }
+
+  /** As one whose files are damaged: nothing is known of it any more, and its layers stay. */
+  forget(reference: string): void {
+    this.#images.delete(reference);
   }
 }
 

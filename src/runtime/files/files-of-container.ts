@@ -21,7 +21,6 @@ export function filesOfContainer(container: LocalContainer, { volumes, layers, m
   return {
     settled: () => container.settled(),
     ended: container.ended,
-    upper: paths.upper,
     user: record.process.user,
     // What runs has its volumes mounted already.
     useVolumes: () => volumes.visit(container.info.pid === 0 ? config : { id: config.id, mounts: [] }),

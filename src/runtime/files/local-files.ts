@@ -16,8 +16,6 @@ export interface FilesOf {
   useVolumes(): Promise<() => Promise<void>>;
   /** How its files are seen now: joined when it runs. */
   view(): Promise<Buffer>;
-  /** Its writable layer. */
-  readonly upper: string;
   readonly user: string;
 }
 
@@ -26,7 +24,8 @@ export interface LocalFilesOptions {
   readonly program: string;
   /** Throws ClusterError `not_found`. */
   readonly container: (id: string) => FilesOf;
-  readonly has: (id: string) => boolean;
+  /** Its writable layer, whatever has become of its image; undefined for a container that is not there, or is being removed. */
+  readonly upper: (id: string) => string | undefined;
   readonly logger: Logger;
 }
 
@@ -120,10 +119,10 @@ export class LocalFiles implements ContainerFiles {
 
   async sizes(ids: readonly string[]): Promise<ReadonlyMap<string, number>> {
     const sizes = new Map<string, number>();
-    const present = ids.filter((id) => this.#options.has(id));
+    const present = ids.filter((id) => this.#options.upper(id) !== undefined);
     for (let begin = 0; begin < present.length; begin += SIZES_AT_ONCE) {
       const part = present.slice(begin, begin + SIZES_AT_ONCE);
-      const words = ["sizes", ...part.map((id) => (this.#options.has(id) ? this.#options.container(id).upper : GONE))];
+      const words = ["sizes", ...part.map((id) => this.#options.upper(id) ?? GONE)];
       const program = new FilesProgram(this.#options.program, { words, view: NO_VIEW });
       const lines = (await textOf(program)).split("\n");
       part.forEach((id, index) => {

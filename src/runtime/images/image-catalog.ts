@@ -127,19 +127,14 @@ export class ImageCatalog {
     return { ...manifest, descriptor };
   }
 
-  /** Of an image that is here. `name` is a familiar reference; without one the id stands for it. */
-  tellOf(action: ImageChange["action"], id: string, name = id): void {
-    this.changes.tell({ action, subject: id, name, labels: imageConfigOf(this.documentOf(id)).labels });
+  /** `name` is a familiar reference; without one the id stands for it. */
+  tellOf(action: ImageChange["action"], { id, config }: ImageInfo, name = id): void {
+    this.changes.tell({ action, subject: id, name, labels: config.labels });
   }
 
   /** Of an image on its way from or to a registry. */
-  tellOfTransfer(action: "pull" | "push", id: string, reference: ImageReference): void {
-    this.changes.tell({
-      action,
-      subject: familiarReference(reference),
-      name: familiarName(reference),
-      labels: imageConfigOf(this.documentOf(id)).labels,
-    });
+  tellOfTransfer(action: "pull" | "push", { config }: ImageInfo, reference: ImageReference): void {
+    this.changes.tell({ action, subject: familiarReference(reference), name: familiarName(reference), labels: config.labels });
   }
 
   layerSizeBytes(diffId: string): number {

@@ -26,8 +26,7 @@ export async function commitLayer(
     const child = encodeChild(parent, { config, layer: entries === 0 ? null : diffId, createdAtMs: catalog.clock.now(), author, entry });
     const own = entries === 0 ? [] : [{ mediaType: OCI_LAYER + archive.compression, digest: archive.digest, size: archive.sizeBytes }];
     const manifest = encodeManifest({ mediaType: OCI_CONFIG, digest: child.id, size: child.bytes.length }, [...layers.map(asOci), ...own]);
-    await intake.commit({ id: child.id, config: child.bytes, manifest, references: options.references });
-    return catalog.info(child.id);
+    return await intake.commit({ id: child.id, config: child.bytes, manifest, references: options.references });
   } finally {
     // Whoever writes it shall not wait for a reader that has given up.
     layer.destroy();

@@ -3,6 +3,7 @@ import { AbortScope } from "../../base/abort.js";
 import { ClusterError } from "../../base/errors.js";
 import { Limiter } from "../../base/limiter.js";
 import { type ImageReference, canonicalReference, familiarName, familiarReference, parseReference } from "../../model/image-reference.js";
+import type { ImageInfo } from "../image-store.js";
 import type { PulledImage, PullOptions, TransferProgress } from "../image-transfer.js";
 import type { ImageCatalog } from "./image-catalog.js";
 import { decodeImage } from "./decode-image.js";
@@ -48,10 +49,10 @@ export class ImagePuller {
     });
     const known = await this.#known(names, platform, options.platform !== "");
     if (known !== null) this.#catalog.tellOfTransfer("pull", known, reference);
-    if (known !== null) return { image: this.#catalog.info(known), digest: top.descriptor.digest, isNew: false };
+    if (known !== null) return { image: known, digest: top.descriptor.digest, isNew: false };
     await using intake = new Intake(this.#catalog);
     const manifest = await this.#imageManifest(repository, top, platform, options.signal);
-    const id = await new PullOperation({ catalog: this.#catalog, clock: this.#options.clock, fetching: this.#fetching, intake, repository, options }).run(
+    const image = await new PullOperation({ catalog: this.#catalog, clock: this.#options.clock, fetching: this.#fetching, intake, repository, options }).run(
       manifest,
       {
         reference,
@@ -59,17 +60,17 @@ export class ImagePuller {
         names,
       },
     );
-    this.#catalog.tellOfTransfer("pull", id, reference);
-    return { image: this.#catalog.info(id), digest: top.descriptor.digest, isNew: true };
+    this.#catalog.tellOfTransfer("pull", image, reference);
+    return { image, digest: top.descriptor.digest, isNew: true };
   }
 
   /** The image that the registry's answer means, when it is here: then only names change. */
-  #known([byDigest = "", ...others]: readonly string[], platform: ImagePlatform, isAsked: boolean): Promise<string | null> {
+  #known([byDigest = "", ...others]: readonly string[], platform: ImagePlatform, isAsked: boolean): Promise<ImageInfo | null> {
     return this.#catalog.change(async () => {
       const id = this.#catalog.idOf(byDigest);
       if (id === undefined || (isAsked && !isFor(platformOf(this.#catalog.documentOf(id)), platform))) return null;
       if (others.length > 0) await this.#catalog.name(id, others);
-      return id;
+      return this.#catalog.info(id);
     });
   }
 
@@ -107,11 +108,11 @@ class PullOperation {
     this.#operation = operation;
   }
 
-  /** Resolves with the image's id, once it is part of the store. */
+  /** Resolves with the image, once it is part of the store. */
   async run(
     manifest: EncodedManifest & { readonly parsed: ImageManifest },
     wanted: { readonly reference: ImageReference; readonly platform: ImagePlatform; readonly names: readonly string[] },
-  ): Promise<string> {
+  ): Promise<ImageInfo> {
     const { intake, options } = this.#operation;
     const { config: descriptor, layers } = manifest.parsed;
     const config = await this.#config(descriptor);
@@ -125,8 +126,7 @@ class PullOperation {
     if (options.platform !== "") assertFor(platformOf(document), wanted.platform, familiarReference(wanted.reference));
     await intake.hold([...layers.map((layer) => layer.digest), ...diffIds]);
     await this.#layers(layers, diffIds);
-    await intake.commit({ id: descriptor.digest, config, manifest, references: wanted.names });
-    return descriptor.digest;
+    return await intake.commit({ id: descriptor.digest, config, manifest, references: wanted.names });
   }
 
   async #config(descriptor: Descriptor): Promise<Buffer> {

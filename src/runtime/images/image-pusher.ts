@@ -49,7 +49,7 @@ export class ImagePusher {
     });
     options.onProgress({ status: `${reference.tag}: digest: ${descriptor.digest} size: ${descriptor.size}`, id: "" });
     await this.#catalog.change(() => this.#catalog.name(id, [canonicalReference({ ...reference, tag: "", digest: descriptor.digest })]));
-    if (this.#catalog.has(id)) this.#catalog.tellOfTransfer("push", id, reference);
+    if (this.#catalog.has(id)) this.#catalog.tellOfTransfer("push", this.#catalog.info(id), reference);
     return { tag: reference.tag, digest: descriptor.digest, sizeBytes: descriptor.size };
   }
 

@@ -3,6 +3,7 @@ import { open } from "node:fs/promises";
 import { relative } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { ClusterError } from "../../base/errors.js";
+import type { ImageInfo } from "../image-store.js";
 import { finishDigest, startDigest } from "./digest.js";
 import type { ImageCatalog } from "./image-catalog.js";
 import type { EncodedManifest } from "./manifest.js";
@@ -112,20 +113,21 @@ export class Intake implements AsyncDisposable {
     return layer;
   }
 
-  /** The image with everything that it needs becomes part of the store, at once. */
+  /** The image with everything that it needs becomes part of the store, at once. Resolves with what it is then: somebody may remove it the moment after. */
   async commit(image: {
     readonly id: string;
     readonly config: Buffer;
     readonly manifest: EncodedManifest;
     readonly references: readonly string[];
-  }): Promise<void> {
+  }): Promise<ImageInfo> {
     const { folders, unpacker } = this.#catalog;
     await this.hold([image.id, image.manifest.descriptor.digest]);
     if (this.#layers.size > 0) await unpacker.sync();
-    await this.#catalog.change(async () => {
+    return await this.#catalog.change(async () => {
       for (const [digest, path] of this.#files) await folders.linkBlob(path, digest);
       for (const [diffId, { folder }] of this.#layers) await folders.keepLayer(folder, diffId);
       await this.#catalog.add({ ...image, layerSizes: Object.fromEntries([...this.#layers].map(([diffId, { sizeBytes }]) => [diffId, sizeBytes])) });
+      return this.#catalog.info(image.id);
     });
   }
 

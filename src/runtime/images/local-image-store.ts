@@ -40,26 +40,27 @@ export class LocalImageStore implements ImageStore {
     const manifest = encodeManifest({ mediaType: OCI_CONFIG, digest: image.id, size: image.bytes.length }, [
       { mediaType: OCI_LAYER + archive.compression, digest: archive.digest, size: archive.sizeBytes },
     ]);
-    await intake.commit({ id: image.id, config: image.bytes, manifest, references: reference === undefined ? [] : [canonicalReference(reference)] });
-    this.catalog.tellOf("import", image.id);
-    if (reference !== undefined) this.catalog.tellOf("tag", image.id, familiarReference(reference));
-    return this.catalog.info(image.id);
+    const references = reference === undefined ? [] : [canonicalReference(reference)];
+    const imported = await intake.commit({ id: image.id, config: image.bytes, manifest, references });
+    this.catalog.tellOf("import", imported);
+    if (reference !== undefined) this.catalog.tellOf("tag", imported, familiarReference(reference));
+    return imported;
   }
 
   async commit(imageId: string, layer: Readable, options: CommitOptions): Promise<ImageInfo> {
     const reference = options.reference === "" ? undefined : taggable(options.reference);
     const references = reference === undefined ? [] : [canonicalReference(reference)];
     const image = await commitLayer(this.catalog, this.#get(imageId).id, layer, { ...options, references });
-    if (reference !== undefined) this.catalog.tellOf("tag", image.id, familiarReference(reference));
+    if (reference !== undefined) this.catalog.tellOf("tag", image, familiarReference(reference));
     return image;
   }
 
   async tag(reference: string, target: string): Promise<void> {
     const name = taggable(target);
     await this.catalog.change(async () => {
-      const { id } = this.#get(reference);
-      await this.catalog.name(id, [canonicalReference(name)]);
-      this.catalog.tellOf("tag", id, familiarReference(name));
+      const image = this.#get(reference);
+      await this.catalog.name(image.id, [canonicalReference(name)]);
+      this.catalog.tellOf("tag", image, familiarReference(name));
     });
   }
 
@@ -109,7 +110,7 @@ export class LocalImageStore implements ImageStore {
       // A container that lives needs the layers: by force the image only loses its names.
       if (kept.length > 0 || isInUse) {
         await this.catalog.unname(dropped);
-        for (const _ of dropped) this.catalog.tellOf("untag", image.id);
+        for (const _ of dropped) this.catalog.tellOf("untag", image);
         return untagged;
       }
       const layers = await this.#forget(image.id, dropped.length);
@@ -137,7 +138,7 @@ export class LocalImageStore implements ImageStore {
 
   async load(archive: Readable): Promise<readonly LoadedImage[]> {
     const loaded = await loadImages(this.catalog, archive);
-    for (const id of new Set(loaded.map((image) => image.id))) if (this.catalog.has(id)) this.catalog.tellOf("load", id);
+    for (const id of new Set(loaded.map((image) => image.id))) if (this.catalog.has(id)) this.catalog.tellOf("load", this.catalog.info(id));
     return loaded;
   }
 
@@ -148,7 +149,7 @@ export class LocalImageStore implements ImageStore {
       this.catalog,
       [...images].map(([id, names]) => ({ id, names: [...new Set(names)] })),
     );
-    for (const id of images.keys()) if (this.catalog.has(id)) this.catalog.tellOf("save", id);
+    for (const id of images.keys()) if (this.catalog.has(id)) this.catalog.tellOf("save", this.catalog.info(id));
     return archive;
   }
 
@@ -186,7 +187,8 @@ export class LocalImageStore implements ImageStore {
 
   /** With so many names that it had. Returns the layers that nobody has any more. */
   async #forget(id: string, namesCount: number): Promise<readonly string[]> {
-    for (let told = 0; told < namesCount; told++) this.catalog.tellOf("untag", id);
+    const image = this.catalog.info(id);
+    for (let told = 0; told < namesCount; told++) this.catalog.tellOf("untag", image);
     const layers = await this.catalog.forget(id);
     this.catalog.changes.tell({ action: "delete", subject: id, name: id, labels: {} });
     return layers;

@@ -175,6 +175,26 @@ test("imports at the same time do not meet", async () => {
   expect(filesIn("layers")).toHaveLength(3);
 });
 
+test("an image that is removed the moment after it was made was made nevertheless", async () => {
+  const { config, id } = await importInto("base:1");
+  const isMade = { done: false };
+  // Its removal is waiting all the time.
+  const removing = (async () => {
+    while (!isMade.done) {
+      await remove("child:1", [], true).catch(() => undefined);
+      await new Promise(setImmediate);
+    }
+  })();
+  const options = { reference: "child:1", author: "", message: "", config, createdBy: "" };
+  for (let n = 0; n < 20; n++) {
+    const layer = streamOf(await archiveOf([{ name: "more", content: `${n}` }]));
+    expect((await store.commit(id, layer, options)).tags).toEqual(["child:1"]);
+    expect((await importInto("child:1", { changes: [`ENV N=${n}`] })).tags).toEqual(["child:1"]);
+  }
+  isMade.done = true;
+  await removing;
+});
+
 test("an image whose files are damaged is left out, and can be imported again", async () => {
   // Of letters that no id has: the other image's might begin with "bb".
   const image = await importInto("box");

@@ -3,7 +3,7 @@ import { join, resolve } from "node:path";
 import { PassThrough } from "node:stream";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { entriesOf, namesOf } from "../../support/archive-entries.js";
-import { ContainerWorld, PATIENT } from "../../support/container-world.js";
+import { ContainerWorld, PATIENT, PLAIN_EXEC } from "../../support/container-world.js";
 import { describeAsRoot } from "../../support/privileges.js";
 import { until } from "../../support/until.js";
 import { type ArchiveItem, archiveOf, streamOf } from "../images/archives.js";
@@ -299,6 +299,21 @@ describeAsRoot("containers that fight their files' being copied", () => {
     slow.end(archive.subarray(1024));
     await both;
     expect(world.runtime.inspect(second)?.state).toBe("running");
+  });
+
+  test("sizes are told also of containers whose image nobody knows any more", async () => {
+    world.images.add("passing", [join(world.folder, "image")]);
+    const id = await world.startReady({ image: "passing" });
+    await world.runtime.exec(id, { ...PLAIN_EXEC, args: ["sh", "-c", "echo five >/tmp/five"] }).then(({ ended }) => ended);
+    world.images.forget("passing");
+    const other = await world.create();
+    expect(await world.runtime.files.sizes([id, other])).toEqual(
+      new Map([
+        [id, "five\n".length],
+        [other, 0],
+      ]),
+    );
+    await world.runtime.remove(id, { force: true });
   });
 
   test("files of one that is being removed are not begun with", async () => {
