@@ -339,6 +339,53 @@ describe("loss and damage are refused, and named", () => {
     await expect(openLog()).rejects.toMatchObject({ code: "failed_precondition", details: { key: "state", index: "4" } });
   });
 
+  test.each<[string, readonly Entry[], number, string]>([
+    ["another one that follows it does not fit", [entry(2, 2), entry(3, 2)], 2, "its checksum does not match"],
+    ["it is not the end of the log", [entry(3, 2)], 3, "its checksum is not that of the end of the log"],
+  ])("an entry that was replaced is back: %s", async (_title, replacing, replaced, what) => {
+    await made();
+    let before: Uint8Array | undefined;
+    await inLevel(async (level) => {
+      before = await level.get(keyOf(replaced));
+    });
+    {
+      await using log = await openLog();
+      await write(log, replacing, { term: 2, vote: 7, commit: 1 });
+    }
+    await inLevel((level) => level.put(keyOf(replaced), defined(before, "the entry was there")));
+    await expect(openLog()).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringContaining(what),
+      details: { key: keyOf(3), index: "3" },
+    });
+  });
+
+  test.each<[string, readonly Entry[], { readonly term: number; readonly vote: number }]>([
+    ["vote", [entry(4)], { term: 2, vote: 8 }],
+    ["term", [entry(4)], { term: 3, vote: 7 }],
+    ["entry", [entry(4, 1, 11)], { term: 2, vote: 7 }],
+  ])("the tail file is of a copy that went its own way with another %s", async (_title, entries, { term, vote }) => {
+    await made();
+    const copy = join(root, "copy");
+    await cp(directory, copy, { recursive: true });
+    {
+      await using log = await openLog();
+      await write(log, [entry(4)], { term: 2, vote: 7, commit: 1 });
+    }
+    const tail = join(directory, "tail");
+    directory = copy;
+    {
+      await using log = await openLog();
+      await write(log, entries, { term, vote, commit: 1 });
+    }
+    await copyFile(tail, join(directory, "tail"));
+    await expect(openLog()).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringContaining("it differs from the tail file"),
+      details: { key: "state", index: "4" },
+    });
+  });
+
   test("a tail file of long ago", async () => {
     await made();
     await copyFile(join(directory, "tail"), join(directory, "tail.before"));
