@@ -242,6 +242,28 @@ describe("what only the tail file has", () => {
   });
 });
 
+test("a snapshot and the entries after it are one write", async () => {
+  await made();
+  {
+    await using log = await openLog();
+    await log.append({ hardState: { term: 2, vote: 0, commit: 9 }, mustSync: true, entries: [entry(10, 2)], snapshot: { index: 9, term: 2, config: null } });
+    expect(stored(log)).toEqual([[10, 2]]);
+  }
+  await using log = await openLog();
+  expect([stored(log), log.storage.term(9)]).toEqual([[[10, 2]], 2]);
+});
+
+test("the newest record of the tail file is written again at each start, since what was read of it may be in memory alone", async () => {
+  await made();
+  const written: number[] = [];
+  const openTail = tailsWriting((tail, sequence, sealed) => {
+    written.push(sequence);
+    return tail.write(sequence, sealed);
+  });
+  await using _log = await openLog(openTail);
+  expect(written).toEqual([3]);
+});
+
 describe("a crash in the middle of a write is mended", () => {
   test.each([10, 1_000_000])("%i bytes that only the database has", async (bytes) => {
     await made();
