@@ -283,6 +283,26 @@ describe("a member whose entries are compacted", () => {
     expect(toThird()).toMatchObject([{ type: "snapshot", snapshot: { index: 5 } }]);
   });
 
+  test("gets none while it is silent, whatever room it has", () => {
+    const { raft, disk, hear, drive } = leader([1, 2, 3], [], { inflightMessagesMax: 9 });
+    raft.propose(Array.from({ length: 12 }, () => new Uint8Array(100)));
+    for (const index of [3, 12, 14]) {
+      drive();
+      hear("append_reply", 2, { index });
+    }
+    drive();
+    disk.compact({ meta: { index: 14, term: 2, config: raft.status().config }, state: { index: 14, digest: 0, registers: new Map() } }, 0);
+    for (let tick = 0; tick < 6; tick++) {
+      raft.tick();
+      hear("heartbeat_reply", 2);
+    }
+    raft.propose([bytes("b")]);
+    const snapshots = () => drive().filter(({ type }) => type === "snapshot").length;
+    expect(snapshots()).toBe(0);
+    hear("heartbeat_reply", 3);
+    expect(snapshots()).toBe(1);
+  });
+
   test("gets nothing while that is on its way, whatever it acknowledges of before; then what follows", () => {
     const { hear, toThird } = behind(5);
     hear("append_reply", 3, { index: 6, reject: true, hintIndex: 2, hintTerm: 2 });
