@@ -13,7 +13,9 @@ try {
   if (process.getuid?.() !== 0) throw new Error("root is needed: to make containers and their networks");
   const { configFile } = program.opts<{ readonly configFile?: string }>();
   const file = readSettings(configFile ?? DEFAULT_CONFIG_FILE, configFile !== undefined);
-  process.exitCode = await runDaemon(resolveConfig(settingsOf(program), file));
+  const code = await runDaemon(resolveConfig(settingsOf(program), file));
+  // All has stopped and is on the disk. What gRPC still dials it does not give up, though the connection was closed: where nobody answers, that would take two minutes.
+  process.exit(code);
 } catch (cause) {
   process.stderr.write(`swarmd: ${messageOf(cause)}\n`);
   process.exitCode = 1;

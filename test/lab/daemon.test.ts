@@ -68,6 +68,24 @@ describe("the daemon in operation", () => {
     expect(await containers(node)).toEqual(before);
   });
 
+  test("a daemon stops within seconds while nobody answers what it dials, not even that there is nobody", async () => {
+    const pid = await lab.lab("pid", "4");
+    // As a firewall does, or a host that is overwhelmed: the kernel would try for two minutes.
+    const drop =
+      "add table inet silence; add chain inet silence in { type filter hook input priority 0; }; add rule inet silence in iifname eth0 tcp flags syn drop";
+    for (const manager of ["1", "2", "3"]) {
+      await lab.lab("exec", manager, "nft", drop);
+      await lab.lab("kill", manager);
+      await lab.lab("start", manager);
+    }
+    await until("it dials in vain", () => /no answer within 3000 ms/.test(lab.logOf(4)));
+    await lab.signal("TERM", pid);
+    await until("it has ended", async () => !(await isAlive(pid)), 15);
+    for (const manager of ["1", "2", "3"]) await lab.lab("exec", manager, "nft", "delete table inet silence");
+    await lab.lab("start", "4");
+    await docker.nodeIs(3, "node-4", "Ready Active");
+  });
+
   test("a second daemon on the same data root is refused with one sentence", async () => {
     const folder = `/var/lib/swarm-lab/${lab.name}/4`;
     const command = ["dist/main/swarmd.js", "--data-root", `${folder}/data`, "--exec-root", `${folder}/run`, "--host", `unix://${folder}/second.sock`];
