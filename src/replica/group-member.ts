@@ -252,10 +252,9 @@ export class GroupMember implements Proposer, RaftInbox {
       ticked: () => this.#ticked(),
       turned: () => this.#turned(),
       install: async (snapshot) => {
-        const { machine, folder, store, membership } = this.#parts;
+        const { machine, folder, store } = this.#parts;
         await machine.restore(snapshot);
         await folder.retain(snapshot, configOf(store)?.keepOldSnapshots ?? 0);
-        this.#introduced.known(membership.members);
         this.#setPeers();
       },
       apply: (entry) => this.#apply(entry),
@@ -306,7 +305,6 @@ export class GroupMember implements Proposer, RaftInbox {
     membership.apply(change, this.#raft.applyConfigChange(change.steps));
     machine.reached(entry);
     for (const member of before) if (membership.get(member.raftId) === undefined) this.#departing.add(member);
-    this.#introduced.known(change.members);
     // In a change of several voters, who leaves still counts until the old configuration is left.
     if (before.some((member) => member.raftId === raftId) && membership.get(raftId) === undefined) this.#isRemoved = true;
     logger.info({ index: entry.index, steps: change.steps, members: membership.members }, "the members of the raft group changed");

@@ -1,6 +1,9 @@
 import type { Member } from "../wire/generated/raft.js";
 
-/** Members as they said themselves that they are, until the log says it: what was heard last counts. */
+/**
+ * Members as they said themselves that they are, for as long as the connections stand on which they did: what was heard last counts, also before the log, which may say first
+ * where they were earlier.
+ */
 export class IntroducedMembers {
   readonly #members = new Map<number, Member>();
 
@@ -10,11 +13,6 @@ export class IntroducedMembers {
 
   add(member: Member): void {
     this.#members.set(member.raftId, member);
-  }
-
-  /** The log says who these are. */
-  known(members: readonly Member[]): void {
-    for (const { raftId } of members) this.#members.delete(raftId);
   }
 
   /** The connection on which this was said is over. False when something else was heard of the member since. */

@@ -34,7 +34,8 @@ export interface SnapshotRest {
 export interface RaftInbox {
   /**
    * A member says who it is, and where, before its first message. One that joined or moved while this member was cut off could not be answered otherwise, and
-   * if it leads, this member would never learn of it. It holds until the returned function is called, or the log says something of the member.
+   * if it leads, this member would never learn of it. It holds until the returned function is called, also before what the log
+   * says: a member that is behind learns of earlier addresses first.
    */
   introduced(member: Member): () => void;
   deliver(messages: readonly RaftMessage[]): void;

@@ -124,6 +124,19 @@ describe("membership", () => {
     expect(joined.isLeader).toBe(true);
   });
 
+  test("where a member says that it is counts before what the log says of it", async () => {
+    await using group = await ReplicaGroup.of("a", "b", "c");
+    const leader = await group.awaitLeader();
+    const [moved, third] = [...group.hosts.values()].filter((host) => host !== leader) as [Host, Host];
+    group.network.attach("elsewhere:1", moved.replica);
+    leader.replica.introduced({ raftId: moved.replica.status().raftId, nodeId: moved.name, address: "elsewhere:1" });
+    // As one that is behind hears it: an address that the member had in between.
+    await leader.replica.join(moved.name, "nowhere:1");
+    group.network.cut(third.address);
+    await leader.write("x");
+    await until(() => moved.has("x"));
+  });
+
   test("a node that joined and never came is no obstacle", async () => {
     await using group = await ReplicaGroup.of("a");
     const a = group.host("a");
