@@ -1,30 +1,18 @@
 import { networkInterfaces } from "node:os";
-import { type Clock, pause } from "../base/clock.js";
+import { pause } from "../base/clock.js";
 import { messageOf } from "../base/errors.js";
-import type { Logger } from "../base/log.js";
-import type { LiveIdentity } from "../rpc/live-identity.js";
 import { joinAsMember } from "./join-member.js";
-import type { ManagerRole } from "./manager-role.js";
+import type { KeeperOptions } from "./keeper-options.js";
 import { ownAddress } from "./own-address.js";
-import type { KeptSwarmState } from "./swarm-state.js";
-
-export interface AddressKeeperOptions {
-  readonly identity: LiveIdentity;
-  readonly state: KeptSwarmState;
-  /** This node's own manager role, while it has one. */
-  readonly manager: () => ManagerRole | null;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
 
 /** How often this host's addresses are looked at. */
 const PERIOD_MS = 2_000;
 
 /** Level-triggered: when this host has another address, whoever leads is told, by this node itself, until the members of the group have it. */
 export class AddressKeeper {
-  readonly #options: AddressKeeperOptions;
+  readonly #options: KeeperOptions;
 
-  constructor(options: AddressKeeperOptions) {
+  constructor(options: KeeperOptions) {
     this.#options = options;
   }
 

@@ -1,19 +1,8 @@
-import { type Clock, pause } from "../base/clock.js";
+import { pause } from "../base/clock.js";
 import { messageOf } from "../base/errors.js";
-import type { Logger } from "../base/log.js";
-import type { LiveIdentity } from "../rpc/live-identity.js";
 import { joinAsMember } from "./join-member.js";
+import type { KeeperOptions } from "./keeper-options.js";
 import type { ManagerRole } from "./manager-role.js";
-import type { KeptSwarmState } from "./swarm-state.js";
-
-export interface PlaceKeeperOptions {
-  readonly identity: LiveIdentity;
-  readonly state: KeptSwarmState;
-  /** This node's own manager role, while it has one. */
-  readonly manager: () => ManagerRole | null;
-  readonly clock: Clock;
-  readonly logger: Logger;
-}
 
 /** A member that knows no leader at two looks in a row asks for its place. */
 const PERIOD_MS = 3_000;
@@ -23,9 +12,9 @@ const PERIOD_MS = 3_000;
  * meanwhile, nobody refuses it either: it asks for its place, and that it gets another one says that its own is gone.
  */
 export class PlaceKeeper {
-  readonly #options: PlaceKeeperOptions;
+  readonly #options: KeeperOptions;
 
-  constructor(options: PlaceKeeperOptions) {
+  constructor(options: KeeperOptions) {
     this.#options = options;
   }
 
