@@ -3,7 +3,7 @@ import { assert, defined } from "../base/assert.js";
 import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { Entry, HardState, SnapshotMeta } from "../raft/message.js";
 import type { Member } from "../wire/generated/raft.js";
-import type { Disk, LogDatabase } from "./disk.js";
+import type { Disk, LogDatabase, LogRecord } from "./disk.js";
 import { linkOfSnapshot } from "./entry-chain.js";
 import { entryKey, STATE_KEY, type StoredEntry, sealedEntry, sealedState, storedEntry } from "./log-records.js";
 import type { LogPosition, LogState } from "./log-state.js";
@@ -24,12 +24,17 @@ export interface LogWrite {
   readonly snapshot: SnapshotMeta | null;
 }
 
+/** With the record for `level`. */
+interface SealedEntry extends StoredEntry {
+  readonly record: LogRecord;
+}
+
 /** Entries sealed anew at a time: a write waits no longer than for these. */
 const RESEALED_ENTRIES = 256;
 const RESEALED_BYTES = 1024 * 1024;
 /** What the tail file alone has goes to `level` after so many writes, or when their entries have so many bytes. */
-const SETTLED_WRITES = 128;
-const SETTLED_BYTES = 256 * 1024;
+const SETTLED_WRITES = 256;
+const SETTLED_BYTES = 1024 * 1024;
 
 /**
  * Log and hard state on disk, with a copy of what is not compacted in memory (`storage`). Each write is a record of the tail file, durable before it resolves; `level` gets
@@ -46,7 +51,7 @@ export class DurableLog {
   #clearing: Promise<void> = Promise.resolve();
   /** The batch on its way to `level`. Never rejects: #failure tells. */
   #settling: Promise<void> | null = null;
-  readonly #unsettled = new UnsettledEntries();
+  readonly #unsettled = new UnsettledEntries<SealedEntry>();
   /** The last write that `level` has. */
   #settled: number;
   /** True when #state holds a commit or a compaction that is not on the disk yet. */
@@ -250,8 +255,11 @@ export class DurableLog {
     await this.#guard(async () => {
       const record = this.#sealedTail({ state: next, entries });
       if (record.length > this.#tail.sealedBytesMax) return await this.#writeLarge(next, entries);
-      await this.#writeTail(next.sequence, record);
-      this.#unsettled.add(entries);
+      const written = this.#writeTail(next.sequence, record);
+      // While the disk has its turn: the seals of all that are settled at one time would hold up the write that comes then.
+      const sealed = entries.map((entry) => ({ ...entry, record: sealedEntry(this.#codec, entry) }));
+      await written;
+      this.#unsettled.add(sealed);
     });
     this.#state = next;
     this.#isStale = false;
@@ -289,7 +297,9 @@ export class DurableLog {
     const state = this.#state;
     const entries = this.#unsettled.take(state.compacted.index);
     this.#isStale = false;
-    this.#settling = this.#guard(() => this.#level.write([...entries.map((entry) => sealedEntry(this.#codec, entry)), sealedState(this.#codec, state)]))
+    // What was sealed before the key was rotated must not come after what was sealed anew.
+    const records = entries.map((entry) => (this.#codec.isCurrent(entry.record.value) ? entry.record : sealedEntry(this.#codec, entry)));
+    this.#settling = this.#guard(() => this.#level.write([...records, sealedState(this.#codec, state)]))
       .then(() => {
         this.#hasSettled(state.sequence);
         this.#clearCompacted(state);

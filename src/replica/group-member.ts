@@ -92,7 +92,15 @@ export class GroupMember implements Proposer, RaftInbox {
     this.#driver = new Driver({ raft: this.#raft, log, clock, hooks: this.#hooks() });
     this.#changes = new MemberChanges({ raft: this.#raft, membership, clock, wake: () => this.#driver.wake() });
     this.#sender = new SnapshotSender({ folder, transport, logger });
-    this.#snapshotter = new Snapshotter({ machine, log, folder, logger, config: () => configOf(store), exclusively: (job) => this.#driver.exclusively(job) });
+    this.#snapshotter = new Snapshotter({
+      machine,
+      log,
+      folder,
+      logger,
+      config: () => configOf(store),
+      phase: () => membership.phaseOf(raftId),
+      exclusively: (job) => this.#driver.exclusively(job),
+    });
     this.#announcer = new Announcer({ gained: () => store.setProposer(this), lost: () => this.#leadershipLost() });
     this.#handOver = new HandOver({ raftId, clock, listen: (listener) => this.onRoleChange(listener) });
     this.#earlyCampaign = new EarlyCampaign({

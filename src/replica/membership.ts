@@ -29,6 +29,12 @@ export class Membership {
     return (isJoint(this.#config) ? votersOutgoing : voters).includes(raftId);
   }
 
+  /** Where a voter stands among all, from 0 to below 1: what all do from time to time they do at different times. */
+  phaseOf(raftId: number): number {
+    const { voters } = this.#config;
+    return Math.max(voters.indexOf(raftId), 0) / Math.max(voters.length, 1);
+  }
+
   /** Replaces everything, by what a snapshot says or a joining member was told. */
   reset(members: readonly Member[], config: ConfigState | null): void {
     this.#members = new Map(members.map((member) => [member.raftId, member]));

@@ -73,7 +73,7 @@ export class Replica implements Proposer, RaftInbox, AsyncDisposable {
     this.#options = options;
     this.#log = log;
     this.#folder = folder;
-    this.#machine = new StateMachine({ store: options.store, membership: this.#membership, folder, logger: options.logger });
+    this.#machine = new StateMachine({ store: options.store, membership: this.#membership, folder, logger: options.logger, clock: options.clock });
   }
 
   /**

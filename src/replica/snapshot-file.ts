@@ -1,4 +1,5 @@
 import { dirname } from "node:path";
+import type { Clock } from "../base/clock.js";
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { StoreObject } from "../model/objects.js";
 import type { SnapshotMeta } from "../raft/message.js";
@@ -17,6 +18,9 @@ export interface SnapshotTitle {
 /** Objects are encoded in portions of about this size, between which the event loop turns. */
 const PORTION_BYTES = 64 * 1024;
 
+const RESTS_PER_WORK = 2;
+const REST_MS_MIN = 2;
+
 /** A file is read in chunks of this size. */
 const CHUNK_BYTES = 256 * 1024;
 
@@ -25,14 +29,24 @@ const HEADER = 0;
 const OBJECTS = 1;
 const END = 2;
 
-/** Writes a snapshot aside and moves it to its name when it is durable. The objects are taken in portions, over many turns. */
+export interface SnapshotPace {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Writes a snapshot aside and moves it to its name when it is durable. The objects are taken in portions, over many turns; with a `pace` each is followed by a rest, so
+ * that it never takes more than a third of a processor from what else there is to do.
+ */
 export async function writeSnapshotFile(
   disk: Disk,
   path: string,
-  snapshot: { readonly title: SnapshotTitle; readonly objects: Iterable<StoreObject>; readonly codec: RecordCodec; readonly signal?: AbortSignal },
+  snapshot: { readonly title: SnapshotTitle; readonly objects: Iterable<StoreObject>; readonly codec: RecordCodec; readonly pace?: SnapshotPace },
 ): Promise<void> {
   await writeAside(disk, path, async (file) => {
     const frames = new FrameWriter(snapshot.codec, snapshot.title.meta);
+    const { pace } = snapshot;
+    const rests = pace === undefined ? null : new Rests(pace);
     let position = 0;
     const write = async (body: Uint8Array) => {
       const frame = frames.frame(body);
@@ -42,12 +56,41 @@ export async function writeSnapshotFile(
     await write(frameOf(HEADER, SnapshotHeaderCodec.encode({ ...snapshot.title, totalBytes: 0, message: null, received: null })));
     let count = 0;
     for (const portion of portionsOf(snapshot.objects)) {
-      snapshot.signal?.throwIfAborted();
+      pace?.signal.throwIfAborted();
       count += portion.count;
-      await write(frameOf(OBJECTS, portion.bytes));
+      const written = write(frameOf(OBJECTS, portion.bytes));
+      rests?.earn();
+      await written;
+      await rests?.take();
     }
     await write(frameOf(END, Buffer.from(String(count))));
   });
+}
+
+/** Twice as long as what was done without a pause before: rests are added up until a timer can keep them. */
+class Rests {
+  readonly #pace: SnapshotPace;
+  #busySince: number;
+  #owedMs = 0;
+
+  constructor(pace: SnapshotPace) {
+    this.#pace = pace;
+    this.#busySince = pace.clock.monotonic();
+  }
+
+  /** To be called when the portion was made, in the same turn. */
+  earn(): void {
+    this.#owedMs += RESTS_PER_WORK * (this.#pace.clock.monotonic() - this.#busySince);
+  }
+
+  async take(): Promise<void> {
+    if (this.#owedMs >= REST_MS_MIN) {
+      const { clock, signal } = this.#pace;
+      await clock.sleep(this.#owedMs, signal);
+      this.#owedMs = 0;
+    }
+    this.#busySince = this.#pace.clock.monotonic();
+  }
 }
 
 /** Creates a file under another name, lets it be written, makes it durable and then visible; a failure leaves nothing. */

@@ -6,7 +6,7 @@ import type { Disk, DiskFile } from "./disk.js";
 import { IncomingSnapshot } from "./incoming-snapshot.js";
 import { nodeDisk } from "./node-disk.js";
 import { plainRecords, type RecordCodec } from "./record-codec.js";
-import { chunksOf, readSnapshotFile, type SnapshotTitle, writeSnapshotFile } from "./snapshot-file.js";
+import { chunksOf, readSnapshotFile, type SnapshotPace, type SnapshotTitle, writeSnapshotFile } from "./snapshot-file.js";
 import {
   countFrames,
   FRAME_HEADER_BYTES,
@@ -59,9 +59,9 @@ export class SnapshotFolder {
     return names.sort((a, b) => b.index - a.index || b.term - a.term);
   }
 
-  write(title: SnapshotTitle, objects: Iterable<StoreObject>, signal?: AbortSignal): Promise<void> {
+  write(title: SnapshotTitle, objects: Iterable<StoreObject>, pace?: SnapshotPace): Promise<void> {
     return this.#tracked(
-      writeSnapshotFile(this.#disk, this.pathOf(title.meta), { title, objects, codec: this.#codec, ...(signal === undefined ? {} : { signal }) }),
+      writeSnapshotFile(this.#disk, this.pathOf(title.meta), { title, objects, codec: this.#codec, ...(pace === undefined ? {} : { pace }) }),
     );
   }
 

@@ -18,13 +18,14 @@ export interface SnapshotSource {
   snapshot(signal: AbortSignal): Promise<SnapshotMeta>;
 }
 
-/** Writes a snapshot after so many entries, then forgets the entries that it covers, but for some that slow followers may need. */
+/** Writes a snapshot whenever so many entries are applied, then forgets the entries that it covers, but for some that slow followers may need. */
 export class Snapshotter {
   readonly #machine: SnapshotSource;
   readonly #log: DurableLog;
   readonly #folder: SnapshotFolder;
   readonly #logger: Logger;
   readonly #config: () => RaftConfig | null;
+  readonly #phase: () => number;
   readonly #exclusively: (job: () => Promise<void>) => void;
   readonly #stopping = new AbortController();
   #underWay: Promise<void> | null = null;
@@ -37,6 +38,8 @@ export class Snapshotter {
     readonly folder: SnapshotFolder;
     readonly logger: Logger;
     readonly config: () => RaftConfig | null;
+    /** From 0 to below 1, of the interval: members with different ones do not write theirs at the same time. */
+    readonly phase: () => number;
     /** Runs a job while the log is not being written. */
     readonly exclusively: (job: () => Promise<void>) => void;
   }) {
@@ -45,6 +48,7 @@ export class Snapshotter {
     this.#folder = options.folder;
     this.#logger = options.logger;
     this.#config = options.config;
+    this.#phase = options.phase;
     this.#exclusively = options.exclusively;
   }
 
@@ -52,7 +56,8 @@ export class Snapshotter {
   applied(index: number): void {
     const interval = this.#config()?.snapshotInterval || DEFAULTS.snapshotInterval;
     const last = this.#log.storage.snapshot()?.index ?? 0;
-    const isDue = index - last >= interval || (this.#log.storage.dataBytes > LOG_BYTES_MAX && index > last);
+    const turn = (at: number) => Math.floor((at - Math.round(this.#phase() * interval)) / interval);
+    const isDue = turn(index) > turn(last) || (this.#log.storage.dataBytes > LOG_BYTES_MAX && index > last);
     if (!isDue || this.#underWay !== null || index < this.#notBefore) return;
     this.#underWay = this.#snapshot()
       .catch((cause: unknown) => {

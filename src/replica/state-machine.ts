@@ -1,3 +1,4 @@
+import type { Clock } from "../base/clock.js";
 import type { Logger } from "../base/log.js";
 import type { Entry, SnapshotMeta } from "../raft/message.js";
 import type { Store } from "../store/store.js";
@@ -12,14 +13,22 @@ export class StateMachine {
   readonly #membership: Membership;
   readonly #folder: SnapshotFolder;
   readonly #logger: Logger;
+  readonly #clock: Clock;
   #index = 0;
   #term = 0;
 
-  constructor(options: { readonly store: Store; readonly membership: Membership; readonly folder: SnapshotFolder; readonly logger: Logger }) {
+  constructor(options: {
+    readonly store: Store;
+    readonly membership: Membership;
+    readonly folder: SnapshotFolder;
+    readonly logger: Logger;
+    readonly clock: Clock;
+  }) {
     this.#store = options.store;
     this.#membership = options.membership;
     this.#folder = options.folder;
     this.#logger = options.logger;
+    this.#clock = options.clock;
   }
 
   /** Index of the last entry that was applied. */
@@ -54,7 +63,7 @@ export class StateMachine {
     const meta: SnapshotMeta = { index: this.#index, term: this.#term, config: this.#membership.config };
     const { members } = this.#membership;
     const objects = this.#store.objects();
-    await this.#folder.write({ meta, members }, objects, signal);
+    await this.#folder.write({ meta, members }, objects, { clock: this.#clock, signal });
     this.#logger.info({ index: meta.index, term: meta.term }, "snapshot written");
     return meta;
   }

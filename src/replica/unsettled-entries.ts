@@ -1,8 +1,8 @@
 import type { StoredEntry } from "./log-records.js";
 
 /** The log's entries that the tail file has and `level` has not. */
-export class UnsettledEntries {
-  #entries: StoredEntry[] = [];
+export class UnsettledEntries<T extends StoredEntry = StoredEntry> {
+  #entries: T[] = [];
   #bytes = 0;
 
   get bytes(): number {
@@ -10,7 +10,7 @@ export class UnsettledEntries {
   }
 
   /** Those of the same and higher indexes go. */
-  add(entries: readonly StoredEntry[]): void {
+  add(entries: readonly T[]): void {
     const first = entries[0];
     if (first === undefined) return;
     while ((this.#entries.at(-1)?.entry.index ?? -1) >= first.entry.index) this.#bytes -= this.#entries.pop()?.bytes.length ?? 0;
@@ -21,7 +21,7 @@ export class UnsettledEntries {
   }
 
   /** All of them, but for those up to an index that nobody needs. */
-  take(compacted: number): readonly StoredEntry[] {
+  take(compacted: number): readonly T[] {
     const entries = this.#entries.filter(({ entry }) => entry.index > compacted);
     this.#entries = [];
     this.#bytes = 0;

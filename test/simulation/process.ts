@@ -89,6 +89,7 @@ export class MemberProcess {
       folder,
       logger: silentLogger,
       config: () => ({ snapshotInterval: settings.snapshotEvery, logEntriesForSlowFollowers: tail, keepOldSnapshots: 0, heartbeatTick: 0, electionTick: 0 }),
+      phase: () => (member.id % 3) / 3,
       exclusively: (job) => this.#driver.exclusively(job),
     });
     this.#sender = new SnapshotSender({
@@ -308,7 +309,7 @@ export class MemberProcess {
     const { machine, config } = this.#member;
     const meta = { index: machine.index, term: machine.term, config };
     try {
-      await this.#folder.write({ meta, members: [] }, [encodeState(machine.state())], signal);
+      await this.#folder.write({ meta, members: [] }, [encodeState(machine.state())], { clock: this.#clock, signal });
     } catch (cause) {
       if (!isDiskError(cause)) this.#fail(cause);
       throw cause;

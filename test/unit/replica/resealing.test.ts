@@ -24,12 +24,14 @@ afterAll(() => rmSync(root, { recursive: true, force: true }));
 
 const ids = (count: number) => Array.from({ length: count }, (_, at) => `object-${at}`);
 
-/** A member with snapshots, more entries than one portion, and large ones. */
+/** A member with snapshots, more entries than one portion, large ones, and one that `level` has not. */
 async function memberWithHistory(group: ReplicaGroup, codec: SealedRecords): Promise<Host> {
   const a = await group.found("a", undefined, codec);
   await setRaftConfig(a, { snapshotInterval: 150, keepOldSnapshots: 2, logEntriesForSlowFollowers: 400 });
   for (const id of ids(320)) await a.write(id);
   await a.write("large", "x".repeat(300_000));
+  // In the tail file alone when the key is rotated.
+  await a.write("small");
   await until(() => readdirSync(join(a.directory, "snapshots")).filter((name) => name.endsWith(".snapshot")).length > 1);
   return a;
 }
@@ -43,7 +45,7 @@ async function holdsEverything(directory: string, generations: readonly number[]
   host.run();
   try {
     await Promise.race([until(() => host.isLeader), host.running]);
-    return [...ids(320), "large"].every((id) => host.has(id));
+    return [...ids(320), "large", "small"].every((id) => host.has(id));
   } finally {
     await host.stop();
     rmSync(trial, { recursive: true });

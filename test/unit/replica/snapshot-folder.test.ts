@@ -2,6 +2,7 @@ import { mkdtemp, open, readdir, readFile, rm, truncate, writeFile } from "node:
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { type Clock, systemClock } from "../../../src/base/clock.js";
 import type { StoreObject } from "../../../src/model/objects.js";
 import type { SnapshotMeta } from "../../../src/raft/message.js";
 import { SnapshotFolder } from "../../../src/replica/snapshot-folder.js";
@@ -49,8 +50,36 @@ test("what was written is read again", async () => {
 });
 
 test("a stopped write leaves nothing", async () => {
-  await expect(folder.write({ meta: meta(9), members }, objects, AbortSignal.abort())).rejects.toThrow();
+  await expect(folder.write({ meta: meta(9), members }, objects, { clock: systemClock, signal: AbortSignal.abort() })).rejects.toThrow();
   expect(await readdir(directory)).toEqual([]);
+});
+
+test("after every portion it rests for twice as long as that took, and at least 2 ms at a time", async () => {
+  let now = 0;
+  const rests: number[] = [];
+  const clock: Clock = {
+    ...systemClock,
+    monotonic: () => now,
+    sleep: async (delayMs) => {
+      rests.push(delayMs);
+      now += delayMs;
+    },
+  };
+  function* slowly() {
+    for (let round = 0; round < 4; round++) {
+      for (const object of objects) {
+        now += 0.005;
+        yield object;
+      }
+    }
+  }
+  await folder.write({ meta: meta(9), members }, slowly(), { clock, signal: new AbortController().signal });
+  expect(rests.length).toBeGreaterThan(4);
+  expect(Math.min(...rests)).toBeGreaterThanOrEqual(2);
+  const rested = rests.reduce((sum, rest) => sum + rest, 0);
+  // Of the last portions it need not rest any more.
+  expect(rested / (now - rested)).toBeGreaterThan(1.6);
+  expect(rested / (now - rested)).toBeLessThanOrEqual(2);
 });
 
 test("leftovers of a crash are removed", async () => {
