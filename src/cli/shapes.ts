@@ -27,7 +27,8 @@ export interface NodeInfo {
     readonly Platform?: { readonly Architecture: string; readonly OS: string };
     readonly Resources?: { readonly NanoCPUs?: number | bigint; readonly MemoryBytes?: number | bigint };
     readonly Engine: {
-      readonly EngineVersion: string;
+      /** Not of a node that was never connected. */
+      readonly EngineVersion?: string;
       readonly Labels?: Readonly<Record<string, string>> | null;
       readonly Plugins?: readonly { readonly Type: string; readonly Name: string }[] | null;
     };

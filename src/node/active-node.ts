@@ -16,7 +16,7 @@ import { AddressKeeper } from "./address-keeper.js";
 import { parseHostPort } from "./addresses.js";
 import { AgentRole } from "./agent-role.js";
 import { CertificateKeeper } from "./certificate-keeper.js";
-import { joinAsMember, leaveAsMember } from "./join-member.js";
+import { joinUnderNextLeader, leaveAsMember } from "./join-member.js";
 import { KeyKeeper } from "./key-keeper.js";
 import { ManagerRole, type ManagerStart } from "./manager-role.js";
 import { recordsOfMember } from "./member-records.js";
@@ -264,7 +264,7 @@ export class ActiveNode {
 
   /** Takes a place in the raft group. Asking again is safe. */
   async becomeMember(signal: AbortSignal): Promise<ManagerRole> {
-    return this.startManager(await joinAsMember(this.#membership(signal)));
+    return this.startManager(await joinUnderNextLeader(this.#membership(signal)));
   }
 
   /** Gives the place back when it came to nothing: a member that never answers would count when others are removed. */

@@ -1,8 +1,9 @@
-import type { Clock } from "../base/clock.js";
+import { type Clock, pause } from "../base/clock.js";
 import { ClusterError, isClusterError } from "../base/errors.js";
 import { createClient } from "../rpc/client.js";
 import { Connection } from "../rpc/connection.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
+import { fromFailure } from "../rpc/status.js";
 import { type ControlReply, type ControlRequest, ControlService, ForwardReplyCodec, ForwardRequestCodec } from "../wire/generated/control.js";
 import type { ManagerStart } from "./manager-role.js";
 
@@ -17,19 +18,49 @@ interface JoinMemberOptions {
 
 /** A leader that moves while it is asked for is followed this many times. */
 const HINTS_MAX = 5;
+/** A leader that is gone has a successor after this time, where there is a quorum. */
+const SUCCESSION_MS = 5_000;
+const PERIOD_MS = 200;
 
 /**
  * Asks the leader for a place in the raft group, beginning at any manager. Asking again is safe: a node has one place. Throws what the last manager
  * answered.
  */
 export async function joinAsMember(options: JoinMemberOptions): Promise<ManagerStart> {
-  const { nodeId } = options.identity;
-  return startOf(await askLeader({ type: "joinMember", joinMember: { nodeId, address: options.advertiseAddress } }, options));
+  return startOf(await askLeader(requestOf(options), options));
 }
 
-/** Gives that place back. Throws like `joinAsMember`. */
+/** The same, for as long as a leader that is gone may have no successor. */
+export async function joinUnderNextLeader(options: JoinMemberOptions): Promise<ManagerStart> {
+  return startOf(await askNextLeader(requestOf(options), options));
+}
+
+/** Gives that place back. Throws like `joinUnderNextLeader`. */
 export async function leaveAsMember(options: JoinMemberOptions): Promise<void> {
-  await askLeader({ type: "leaveMember", leaveMember: { nodeId: options.identity.nodeId } }, options);
+  await askNextLeader({ type: "leaveMember", leaveMember: { nodeId: options.identity.nodeId } }, options);
+}
+
+function requestOf({ identity, advertiseAddress }: JoinMemberOptions): ControlRequest {
+  return { type: "joinMember", joinMember: { nodeId: identity.nodeId, address: advertiseAddress } };
+}
+
+async function askNextLeader(request: ControlRequest, options: JoinMemberOptions): Promise<ControlReply> {
+  const { clock, signal } = options;
+  const until = clock.monotonic() + SUCCESSION_MS;
+  for (;;) {
+    try {
+      return await askLeader(request, options);
+    } catch (cause) {
+      if (signal.aborted || clock.monotonic() >= until || !mayPass(cause)) throw cause;
+      await pause(clock, PERIOD_MS, signal);
+      if (signal.aborted) throw cause;
+    }
+  }
+}
+
+/** What a change of leaders looks like to who asks the managers. */
+function mayPass(cause: unknown): boolean {
+  return isClusterError(cause) && ["no_leader", "unavailable", "outcome_unknown"].includes(cause.code);
 }
 
 async function askLeader(request: ControlRequest, options: JoinMemberOptions): Promise<ControlReply> {
@@ -64,9 +95,8 @@ async function* once(request: ControlRequest) {
 
 function repliedTo(reply: ControlReply | null): ControlReply {
   if (reply === null) throw new ClusterError("internal", "a manager sent an empty reply");
-  if (reply.type !== "error") return reply;
-  const { code, message, details } = reply.error;
-  throw new ClusterError(code === "no_leader" ? "no_leader" : "unavailable", message, { details });
+  if (reply.type === "error") throw fromFailure(reply.error);
+  return reply;
 }
 
 function startOf(reply: ControlReply): ManagerStart {

@@ -30,8 +30,8 @@ export async function joinSwarm(place: SwarmPlace, options: JoinOptions): Promis
     try {
       if (parts.node.identity.identity.role === "manager") await takePart(parts.node, signal);
     } catch (cause) {
-      await withdraw(place, parts.node);
-      throw cause;
+      if (await withdraw(place, parts.node)) throw cause;
+      throw stillCounted(ClusterError.from(cause));
     }
     return parts;
   });
@@ -73,12 +73,21 @@ async function takePart(node: ActiveNode, signal: AbortSignal): Promise<void> {
   await named("this manager could not lock its keys as the swarm wants it", signal, () => unlessAborted(signal, node.keysKept()));
 }
 
-/** What the others know of a manager whose join failed is taken back as far as they can be reached, however far it got: they may have made a place for it. */
-async function withdraw({ logger }: SwarmPlace, node: ActiveNode): Promise<void> {
+/** What the others know of a manager whose join failed is taken back as far as they can be reached, however far it got: they may have made a place for it. False when not. */
+async function withdraw({ logger }: SwarmPlace, node: ActiveNode): Promise<boolean> {
   await node.stop();
-  await node.withdrawMember(AbortSignal.timeout(WITHDRAWAL_TIMEOUT_MS)).catch((cause: unknown) => {
+  try {
+    await node.withdrawMember(AbortSignal.timeout(WITHDRAWAL_TIMEOUT_MS));
+    return true;
+  } catch (cause) {
     logger.warn({ err: cause }, "the managers still count this host as one of them: demote and remove it there");
-  });
+    return false;
+  }
+}
+
+function stillCounted(cause: ClusterError): ClusterError {
+  const rest = "the managers could not be told, and may count this host as one of them: look there for a node without a host name, demote and remove it";
+  return new ClusterError(cause.code, `${cause.message}; ${rest}`, { cause, details: cause.details });
 }
 
 /** Whoever asks again becomes another node. */

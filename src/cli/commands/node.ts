@@ -105,7 +105,7 @@ const COLUMNS: readonly Column<ListedNode>[] = [
     key: "ManagerStatus",
     cell: (node) => (node.ManagerStatus?.Leader === true ? "Leader" : capital(node.ManagerStatus?.Reachability ?? "")),
   },
-  { title: "ENGINE VERSION", key: "EngineVersion", cell: (node) => node.Description.Engine.EngineVersion },
+  { title: "ENGINE VERSION", key: "EngineVersion", cell: (node) => node.Description.Engine.EngineVersion ?? "" },
   { key: "TLSStatus", cell: (node) => node.tlsStatus },
 ];
 

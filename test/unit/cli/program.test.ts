@@ -83,6 +83,22 @@ describe("a command line", () => {
     expect(world.out).toBe("n1\n");
   });
 
+  test("lists a node that was never connected, of which nothing is known", async () => {
+    const node = {
+      ID: "n1",
+      Spec: { Availability: "active", Role: "manager", Labels: {} },
+      Description: { Hostname: "", Engine: {} },
+      Status: { State: "down", Addr: "" },
+    };
+    answer("GET /nodes", [node]);
+    answer("GET /info", { Swarm: { NodeID: "n2" } });
+    expect(await swarm("node", "ls")).toBe(0);
+    expect(world.out).toMatch(/\nn1 +Down +Active\n$/);
+    world.out = "";
+    expect(await swarm("node", "ls", "--format", "{{.ID}} {{.EngineVersion}}|")).toBe(0);
+    expect(world.out).toBe("n1 |\n");
+  });
+
   test("says whether a node has what the swarm wants of its certificate", async () => {
     const wanted = { TrustRoot: "pem", CertIssuerSubject: "s", CertIssuerPublicKey: "new" };
     const node = (id: string, tls: object | undefined) => ({
