@@ -1,5 +1,6 @@
 import type { Command } from "commander";
 import { systemClock } from "../base/clock.js";
+import { systemCodeOf } from "../base/errors.js";
 import { Api } from "./api.js";
 import { type Progress, waitForConvergence } from "./convergence.js";
 import { CommandFailure, EXIT, ProgramEnd } from "./failure.js";
@@ -34,7 +35,9 @@ export function action<Args extends unknown[]>(run: Action<Args>, options: Actio
     } catch (cause) {
       const isOurs = cause instanceof CommandFailure || cause instanceof ProgramEnd;
       // Whatever broke off, the interrupt is why.
-      throw interrupt.signal.aborted && !isOurs ? interrupt.signal.reason : await withManagers(api, cause);
+      if (interrupt.signal.aborted && !isOurs) throw interrupt.signal.reason;
+      if (systemCodeOf(cause) === "ECONNRESET") throw new CommandFailure(EXIT.unreachable, "the daemon's answer broke off", { cause });
+      throw await withManagers(api, cause);
     } finally {
       process.removeListener("SIGINT", onInterrupt);
     }

@@ -5,17 +5,12 @@ import { sendStream } from "./stream.js";
 
 const TAR_TYPE = "application/x-tar";
 
-/** Answers with an archive. One that fails in the middle breaks the connection: its end would look like that of a whole one. */
+/** Answers with an archive. One that is not whole ends with a broken connection. */
 export async function sendArchive(context: RouteContext, request: FastifyRequest, reply: FastifyReply, archive: Readable): Promise<undefined> {
   await sendStream(context, request, reply, { contentType: TAR_TYPE }, async (writer, signal) => {
-    try {
-      for await (const chunk of archive as AsyncIterable<Buffer>) {
-        if (signal.aborted) break;
-        await writer.write(chunk);
-      }
-    } catch (cause) {
-      reply.raw.destroy();
-      throw cause;
+    for await (const chunk of archive as AsyncIterable<Buffer>) {
+      signal.throwIfAborted();
+      await writer.write(chunk);
     }
   });
   return undefined;

@@ -13,7 +13,7 @@ export interface StreamWriter {
 
 export interface StreamOptions {
   readonly contentType: string;
-  /** How a failure after the headers reaches the client; without it the stream just ends. */
+  /** How a failure after the headers reaches the client; without it the connection breaks, since the stream's end would look like that of a whole one. */
   readonly errorText?: (message: string) => Uint8Array | string;
 }
 
@@ -45,19 +45,18 @@ export async function sendStream(
       if (!signal.aborted && !raw.write(chunk)) await once(raw, "drain", { signal }).catch(ignoreAbort);
     },
   };
+  let isBroken = false;
   try {
     await produce(writer, signal);
   } catch (cause) {
-    if (!signal.aborted) {
-      context.logger.warn({ err: cause, url: request.url }, "a stream ended early");
-      if (options.errorText !== undefined) raw.write(options.errorText(messageOf(cause)));
-    }
+    if (!signal.aborted) context.logger.warn({ err: cause, url: request.url }, "a stream ended early");
+    isBroken = options.errorText === undefined;
+    if (!signal.aborted && options.errorText !== undefined) raw.write(options.errorText(messageOf(cause)));
   } finally {
     raw.off("close", onClose);
-    // Its headers promised to keep the connection, which a server that closes cannot.
-    raw.end(() => {
-      if (context.closing.aborted) socket?.destroySoon();
-    });
+    // What was written still goes out, and then no end. The headers promised to keep the connection, which a server that closes cannot either.
+    if (isBroken) socket?.destroySoon();
+    else raw.end(() => context.closing.aborted && socket?.destroySoon());
   }
 }
 

@@ -1,4 +1,5 @@
 import { writeFileSync } from "node:fs";
+import { createServer } from "node:http";
 import { join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { rotationOf } from "../../../src/cli/rotation.js";
@@ -394,6 +395,18 @@ describe("a command line", () => {
     world.out = "";
     expect(await swarm("events", "--format", "{{.Action}} {{.timeNano}}")).toBe(0);
     expect(world.out).toBe("start 1700000000561000001\n");
+  });
+
+  test("says that an answer broke off", async () => {
+    const daemon = createServer((_request, reply) => void reply.writeHead(200).write('{"Type":', () => reply.destroy()));
+    const path = join(world.folder, "breaking.sock");
+    await new Promise<void>((done) => daemon.listen(path, done));
+    for (const command of [["events"], ["backup", "--passphrase-file", import.meta.filename, join(world.folder, "backup")], ["image", "save", "bb"]]) {
+      world.err = "";
+      expect(await swarm("-H", `unix://${path}`, ...command)).toBe(3);
+      expect(world.err).toMatch(/^swarm: the daemon's answer broke off/);
+    }
+    daemon.close();
   });
 
   test("tells who asks a worker where the managers are", async () => {

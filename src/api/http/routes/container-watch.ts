@@ -28,11 +28,18 @@ export function containerWatchRoutes(app: FastifyInstance, context: RouteContext
     await sendStream(context, request, reply, { contentType: "application/json" }, async (writer, signal) => {
       let before: StatsSample | null = null;
       for (;;) {
-        if (containers.inspect(config.id) === undefined) return;
-        const now = await take();
+        let now: StatsSample;
+        try {
+          now = await take();
+        } catch (cause) {
+          if (containers.inspect(config.id) === undefined) return;
+          throw cause;
+        }
+        const container = containers.inspect(config.id);
+        if (container === undefined) return;
         // One that is asked for once is compared with a moment ago, unless asked not to be.
         if (isStream || before !== null || query.flag("one-shot"))
-          await writer.write(`${stringifyJson(statsToDocker(findContainer(containers, config.id), backend.host, now, before))}\n`);
+          await writer.write(`${stringifyJson(statsToDocker(container, backend.host, now, before))}\n`);
         if (!isStream && (before !== null || query.flag("one-shot"))) return;
         before = now;
         await clock.sleep(STATS_INTERVAL_MS, signal);
