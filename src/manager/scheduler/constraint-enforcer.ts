@@ -9,7 +9,7 @@ import { PassLoop } from "../pass-loop.js";
 
 const REASON = "assigned node no longer meets constraints";
 
-/** Rejects tasks whose node changed under them: its labels no longer satisfy the service's constraints, or it shrank below what they reserve. */
+/** Rejects tasks whose node changed under them: its labels or its address no longer satisfy the service's constraints, or it shrank below what they reserve. */
 export class ConstraintEnforcer {
   readonly #store: Store;
   readonly #clock: Clock;
@@ -57,7 +57,10 @@ export class ConstraintEnforcer {
 function isRelevant(event: StoreEvent): boolean {
   if (event.kind !== "node" || event.action === "remove") return false;
   if (event.previous === undefined) return true;
-  return event.object.spec !== event.previous.spec || event.object.description !== event.previous.description || event.object.role !== event.previous.role;
+  const { object: node, previous } = event;
+  return (
+    node.spec !== previous.spec || node.description !== previous.description || node.role !== previous.role || node.status?.address !== previous.status?.address
+  );
 }
 
 /**

@@ -1,5 +1,5 @@
 import { assert } from "../../base/assert.js";
-import { isBefore, isTerminal } from "../../model/task-state.js";
+import { isAtLeast, isBefore, isTerminal } from "../../model/task-state.js";
 import type { Node, PortConfig, Task } from "../../model/objects.js";
 
 /** Failures of one service's spec on a node count for this long (swarm-surface 3.8). */
@@ -7,7 +7,7 @@ const FAILURE_WINDOW_MS = 5 * 60_000;
 /** From this many on, a node is tried after those with fewer. Older ones are forgotten beyond it. */
 export const FAILURES_MAX = 5;
 
-/** What one task takes from its node; null when it takes nothing (no node, or past running). */
+/** What one task takes from its node. */
 interface Share {
   readonly task: Task;
   readonly nanoCpus: bigint;
@@ -59,7 +59,15 @@ export class NodeInfo {
 
   /** Counts the task as it is now. Returns true when that changed what the node has to give. */
   put(task: Task): boolean {
-    const next = shareOf(task);
+    return this.#count(task, takesShare(task) ? shareOf(task) : undefined);
+  }
+
+  /** Counts a task that waits as if it had been assigned: what comes next finds its share taken. */
+  reserve(task: Task): void {
+    this.#count(task, shareOf(task));
+  }
+
+  #count(task: Task, next: Share | undefined): boolean {
     const previous = this.#shares.get(task.id);
     if (previous !== undefined && next !== undefined && isSameShare(previous, next)) {
       this.#shares.set(task.id, next);
@@ -129,8 +137,12 @@ export function hostPortsOf(task: Task): readonly PortConfig[] {
   return ports.filter((port) => port.publishMode === "host" && port.publishedPort !== 0);
 }
 
-function shareOf(task: Task): Share | undefined {
-  if (task.nodeId === "" || task.status === null || isTerminal(task.status.state)) return undefined;
+/** One that waits takes nothing yet, also when its node is known: of several, each would keep the others from it. */
+function takesShare({ status }: Task): boolean {
+  return status !== null && isAtLeast(status.state, "assigned") && !isTerminal(status.state);
+}
+
+function shareOf(task: Task): Share {
   const reservations = task.spec?.resources?.reservations;
   return {
     task,

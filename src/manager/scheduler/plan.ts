@@ -41,12 +41,9 @@ export function planAssignments(tasks: Iterable<Task>, pool: NodePool, nowMs: nu
 function confirm(task: Task, pool: NodePool): Decision {
   const info = pool.get(task.nodeId);
   const refusals = new Refusals(filtersFor(task));
-  // The task counts on its node already: it must not be refused because of itself.
-  info?.remove(task.id);
-  const isAccepted = info !== undefined && refusals.accepts(info);
-  info?.put(task);
-  if (isAccepted) return { type: "assign", task, nodeId: task.nodeId, message: CONFIRMED };
-  return { type: "explain", task, error: refusals.explain() };
+  if (info === undefined || !refusals.accepts(info)) return { type: "explain", task, error: refusals.explain() };
+  info.reserve(task);
+  return { type: "assign", task, nodeId: task.nodeId, message: CONFIRMED };
 }
 
 function placeGroup(group: readonly Task[], pool: NodePool, nowMs: number, decisions: Decision[]): void {
@@ -62,7 +59,7 @@ function placeGroup(group: readonly Task[], pool: NodePool, nowMs: number, decis
       left.push(task);
       continue;
     }
-    info.put({ ...task, nodeId: info.node.id });
+    info.reserve(task);
     decisions.push({ type: "assign", task, nodeId: info.node.id, message: ASSIGNED });
   }
   if (left.length > 0) explainAll(left, new Refusals(filters), pool, decisions);

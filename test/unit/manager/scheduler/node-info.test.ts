@@ -18,3 +18,9 @@ test("a version that goes on failing does not keep others from being forgotten",
   expect(info.failedVersions).toBe(1);
   expect(info.failuresOf("looping/1", 10 * MINUTE_MS)).toBe(FAILURES_MAX);
 });
+
+test("more failures than the most that count are not kept", () => {
+  const info = new NodeInfo();
+  for (let failure = 0; failure < 2 * FAILURES_MAX; failure++) info.noteFailure("web/1", 0);
+  expect(info.failuresOf("web/1", 0)).toBe(FAILURES_MAX);
+});

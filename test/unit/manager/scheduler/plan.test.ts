@@ -54,6 +54,12 @@ const reserve = (nanoCpus: bigint, memoryBytes: bigint): Partial<TaskSpec> => ({
   resources: { limits: null, reservations: { nanoCpus, memoryBytes, generic: [] } },
 });
 const constrain = (...constraints: readonly string[]): Partial<TaskSpec> => ({ placement: { constraints, preferences: [], maxReplicas: 0, platforms: [] } });
+const runsOn = (...platforms: readonly (readonly [architecture: string, os: string])[]): Partial<TaskSpec> => ({
+  placement: { constraints: [], preferences: [], maxReplicas: 0, platforms: platforms.map(([architecture, os]) => ({ architecture, os })) },
+});
+const plugins = (...all: readonly (readonly [type: string, name: string])[]) => ({
+  description: { engine: { engineVersion: "", labels: {}, plugins: all.map(([type, name]) => ({ type, name })) } },
+});
 const spreadOver = (...descriptors: readonly string[]): Partial<TaskSpec> => ({
   placement: { constraints: [], preferences: descriptors.map((descriptor) => ({ descriptor })), maxReplicas: 0, platforms: [] },
 });
@@ -75,6 +81,20 @@ describe("filters and what they say", () => {
     ["cpu", two(), pending(1, reserve(5_000_000_000n, 0n)), { "no suitable node (insufficient resources on 2 nodes)": 1 }],
     ["memory", two(), pending(1, reserve(0n, 9n * GIB)), { "no suitable node (insufficient resources on 2 nodes)": 1 }],
     ["cpu fills up", two(), pending(3, reserve(3_000_000_000n, 0n)), { n1: 1, n2: 1, "no suitable node (insufficient resources on 2 nodes)": 1 }],
+    ["memory fills up", two(), pending(3, reserve(0n, 5n * GIB)), { n1: 1, n2: 1, "no suitable node (insufficient resources on 2 nodes)": 1 }],
+    ["all that a node has", new Pool().node("n1"), pending(1, reserve(4_000_000_000n, 8n * GIB)), { n1: 1 }],
+    [
+      "memory of a node that lacks cpu",
+      new Pool().node("n1").load({ n1: 1 }, { spec: taskSpec({}, reserve(5_000_000_000n, 0n)) }),
+      pending(1, reserve(0n, GIB)),
+      { n1: 1 },
+    ],
+    [
+      "cpu of a node that lacks memory",
+      new Pool().node("n1").load({ n1: 1 }, { spec: taskSpec({}, reserve(0n, 9n * GIB)) }),
+      pending(1, reserve(1_000_000_000n, 0n)),
+      { n1: 1 },
+    ],
     [
       "limits do not count",
       two(),
@@ -86,6 +106,18 @@ describe("filters and what they say", () => {
     [
       "nodes that list no log plugins",
       new Pool().node("n1", { description: { engine: { engineVersion: "", labels: {}, plugins: [] } } }),
+      pending(1, { logDriver: { name: "syslog", options: {} } }),
+      { n1: 1 },
+    ],
+    [
+      "a log driver among others, with a tag",
+      new Pool().node("n1", plugins(["Log", "json-file"], ["Log", "syslog:latest"])),
+      pending(1, { logDriver: { name: "syslog", options: {} } }),
+      { n1: 1 },
+    ],
+    [
+      "plugins that are not for logs",
+      new Pool().node("n1", plugins(["Volume", "local"])),
       pending(1, { logDriver: { name: "syslog", options: {} } }),
       { n1: 1 },
     ],
@@ -102,6 +134,22 @@ describe("filters and what they say", () => {
       new Pool().node("n1"),
       pending(1, { placement: { constraints: [], preferences: [], maxReplicas: 0, platforms: [{ architecture: "amd64", os: "" }] } }),
       { n1: 1 },
+    ],
+    ["one platform of several", new Pool().node("n1"), pending(1, runsOn(["arm64", "linux"], ["x86_64", "linux"])), { n1: 1 }],
+    ["any architecture", new Pool().node("n1"), pending(1, runsOn(["", "LINUX"])), { n1: 1 }],
+    ["another system", new Pool().node("n1"), pending(1, runsOn(["", "windows"])), { "no suitable node (unsupported platform on 1 node)": 1 }],
+    [
+      "arm64 by its other name",
+      new Pool().node("n1", { description: { platform: { architecture: "aarch64", os: "linux" } } }),
+      pending(1, runsOn(["arm64", "linux"])),
+      { n1: 1 },
+    ],
+    ["a node that does not say its platform", new Pool().node("n1", { description: { platform: null } }), pending(1, runsOn(["arm64", "linux"])), { n1: 1 }],
+    [
+      "one host port of two",
+      new Pool().node("n1").load({ n1: 1 }, { serviceId: "s2", ...hostPort(80) }),
+      pending(1, {}, { endpoint: { ...hostPort(80).endpoint!, ports: [...hostPort(81).endpoint!.ports, ...hostPort(80).endpoint!.ports] } }),
+      { "no suitable node (host-mode port already in use on 1 node)": 1 },
     ],
     ["host ports", two(), pending(3, {}, hostPort(80)), { n1: 1, n2: 1, "no suitable node (host-mode port already in use on 2 nodes)": 1 }],
     [

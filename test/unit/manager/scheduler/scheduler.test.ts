@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Scheduler } from "../../../../src/manager/scheduler/scheduler.js";
-import { planRejections } from "../../../../src/manager/scheduler/constraint-enforcer.js";
-import type { ServiceSpec } from "../../../../src/model/objects.js";
+import { ConstraintEnforcer, planRejections } from "../../../../src/manager/scheduler/constraint-enforcer.js";
+import type { Node, NodeAvailability, ServiceSpec, Task, TaskState } from "../../../../src/model/objects.js";
 import { nodeDescription } from "../../../support/node-description.js";
 import { ManagerWorld } from "../../../support/manager-world.js";
 import { replicated, testNode, testTask } from "../../../support/services.js";
@@ -89,7 +89,37 @@ describe("the loop", () => {
   });
 });
 
-describe("the constraint enforcer", () => {
+describe("the loop alone", () => {
+  const port80: Task["endpoint"] = {
+    spec: null,
+    ports: [{ name: "", protocol: "tcp", targetPort: 1, publishedPort: 80, publishMode: "host" }],
+    virtualIps: [],
+  };
+  const cpus = (count: number) =>
+    taskSpec({}, { resources: { limits: null, reservations: { nanoCpus: BigInt(count) * 1_000_000_000n, memoryBytes: 0n, generic: [] } } });
+  const states = (cluster: ManagerWorld) => Object.fromEntries(cluster.tasks().map(({ id, status }) => [id, status?.state]));
+
+  async function scheduling(nodes: readonly Node[], ...tasks: readonly Task[]): Promise<ManagerWorld> {
+    const cluster = new ManagerWorld(nodes);
+    await cluster.leadWith(new Scheduler(cluster));
+    await add(cluster, ...tasks);
+    return cluster;
+  }
+
+  async function add(cluster: ManagerWorld, ...tasks: readonly Task[]): Promise<void> {
+    await cluster.write((tx) => {
+      for (const task of tasks) tx.create("task", task);
+    });
+    await cluster.settle();
+  }
+
+  async function change(cluster: ManagerWorld, ...tasks: readonly Task[]): Promise<void> {
+    await cluster.write((tx) => {
+      for (const task of tasks) tx.update("task", task);
+    });
+    await cluster.settle();
+  }
+
   test("a node where a service failed is given its tasks again after five minutes, whatever becomes of the clock", async () => {
     await using cluster = new ManagerWorld([testNode("n1"), testNode("n2")]);
     await cluster.leadWith(new Scheduler(cluster));
@@ -109,6 +139,75 @@ describe("the constraint enforcer", () => {
     expect(await placed("c")).toBe("n1");
   });
 
+  test("one failure counts once, whatever is written of the task before and after", async () => {
+    const task = (state: TaskState, atMs: number) => testTask("f", { serviceId: "web", nodeId: "n1", state, atMs });
+    await using cluster = await scheduling([testNode("n1"), testNode("n2")], task("starting", 0));
+    for (let at = 1; at < 6; at++) await change(cluster, task("running", at));
+    for (let at = 6; at < 12; at++) await change(cluster, task("failed", at));
+    await add(cluster, testTask("a", { serviceId: "web", nodeId: "", state: "pending" }));
+    expect(cluster.store.view.tasks.get("a")?.nodeId).toBe("n1");
+  });
+
+  test("global tasks that wait for one port do not keep each other from it", async () => {
+    const task = (id: string, state: TaskState) => testTask(id, { serviceId: id, nodeId: "n1", state, endpoint: port80 });
+    await using cluster = await scheduling([testNode("n1")], task("x", "running"), task("y", "pending"), task("z", "pending"));
+    expect(states(cluster)).toEqual({ x: "running", y: "pending", z: "pending" });
+    await cluster.write((tx) => tx.remove("task", "x"));
+    await cluster.settle();
+    expect(states(cluster)).toEqual({ y: "assigned", z: "pending" });
+  });
+
+  test("a global task that does not fit on its node leaves the room to others", async () => {
+    const node = { ...testNode("n1"), description: nodeDescription("n1") };
+    await using cluster = await scheduling(
+      [node],
+      testTask("x", { serviceId: "x", nodeId: "n1", spec: cpus(1) }),
+      testTask("large", { serviceId: "large", nodeId: "n1", state: "pending", spec: cpus(4) }),
+      testTask("small", { serviceId: "small", nodeId: "", state: "pending", spec: cpus(3) }),
+    );
+    expect(states(cluster)).toEqual({ x: "running", large: "pending", small: "assigned" });
+  });
+
+  test("a node keeps nothing of a decision that was dropped", async () => {
+    const task = (id: string) => testTask(id, { serviceId: id, nodeId: "", state: "pending", endpoint: port80 });
+    await using cluster = await scheduling([testNode("n1", { availability: "pause" })], task("a"));
+    const set = (availability: NodeAvailability) => cluster.write((tx) => tx.update("node", testNode("n1", { availability })));
+    cluster.proposer.hold();
+    const writes = [set("active"), set("pause")];
+    await cluster.settle();
+    await cluster.proposer.release(1);
+    await cluster.settle();
+    await cluster.proposer.release();
+    await Promise.all(writes);
+    await cluster.write((tx) => tx.remove("task", "a"));
+    await set("active");
+    await add(cluster, task("b"));
+    expect(states(cluster)).toEqual({ b: "assigned" });
+  });
+
+  test("a task that is not wanted any more gets no node", async () => {
+    await using cluster = await scheduling([testNode("n1")], testTask("a", { nodeId: "", state: "pending", desiredState: "shutdown" }));
+    expect(states(cluster)).toEqual({ a: "pending" });
+  });
+
+  test("a node that was removed is not among those that do not suit, also while its tasks are there", async () => {
+    await using cluster = await scheduling([testNode("n1", { availability: "pause" }), testNode("n2")], testTask("x", { serviceId: "x", nodeId: "n2" }));
+    await cluster.write((tx) => tx.remove("node", "n2"));
+    await add(cluster, testTask("a", { nodeId: "", state: "pending" }));
+    expect(cluster.store.view.tasks.get("a")?.status?.error).toBe("no suitable node (1 node not available for new tasks)");
+  });
+
+  test("where one task of the service is the most, the next one comes as soon as the first is on its way out", async () => {
+    const spec = taskSpec({}, { placement: { constraints: [], preferences: [], maxReplicas: 1, platforms: [] } });
+    const old = testTask("old", { nodeId: "n1", spec });
+    await using cluster = await scheduling([testNode("n1")], old, testTask("new", { nodeId: "", state: "pending", spec }));
+    expect(states(cluster)).toEqual({ old: "running", new: "pending" });
+    await change(cluster, { ...old, desiredState: "shutdown" });
+    expect(states(cluster)).toEqual({ old: "running", new: "assigned" });
+  });
+});
+
+describe("the constraint enforcer", () => {
   test("tasks leave a node that stops meeting the service's constraints", async () => {
     await using cluster = await world("n1", "n2");
     await label(cluster, "n1", { disk: "ssd" });
@@ -127,9 +226,54 @@ describe("the constraint enforcer", () => {
     expect(cluster.spread()).toEqual({ n2: 1 });
   });
 
+  const manager: Node = { ...testNode("n1", { labels: { disk: "ssd" } }), role: "manager", description: nodeDescription("n1") };
+  test.each<[string, string, Node]>([
+    ["label", "node.labels.disk==ssd", { ...manager, spec: { ...manager.spec!, labels: {} } }],
+    ["role", "node.role==manager", { ...manager, role: "worker" }],
+    ["host name", "node.hostname==n1", { ...manager, description: nodeDescription("n2") }],
+    ["address", "node.ip==10.0.0.0/24", { ...manager, status: { ...manager.status!, address: "10.0.1.1" } }],
+  ])("sees another %s", async (_, constraint, changed) => {
+    await using cluster = new ManagerWorld([manager]);
+    await cluster.leadWith(new ConstraintEnforcer(cluster));
+    await cluster.write((tx) => tx.create("task", testTask("a", { nodeId: "n1", spec: constrained(constraint).task! })));
+    await cluster.write((tx) => tx.update("node", { ...manager, status: { ...manager.status!, message: "another" } }));
+    await cluster.settle();
+    expect(cluster.tasks()[0]?.status?.state).toBe("running");
+    await cluster.write((tx) => tx.update("node", changed));
+    await cluster.settle();
+    expect(cluster.tasks()[0]?.status?.state).toBe("rejected");
+  });
+
+  test("sees at the beginning of a term what changed before", async () => {
+    await using cluster = new ManagerWorld([testNode("n1")]);
+    await cluster.write((tx) => tx.create("task", testTask("a", { nodeId: "n1", spec: constrained("node.id==n2").task! })));
+    await cluster.leadWith(new ConstraintEnforcer(cluster));
+    expect(cluster.tasks()[0]?.status?.state).toBe("rejected");
+  });
+
+  test("a task that is being shut down already is left to that", async () => {
+    await using cluster = new ManagerWorld([manager]);
+    await cluster.leadWith(new ConstraintEnforcer(cluster));
+    const task = testTask("a", { nodeId: "n1", spec: constrained("node.labels.disk==ssd").task! });
+    await cluster.write((tx) => tx.create("task", task));
+    cluster.proposer.hold();
+    const writes = [
+      cluster.write((tx) => tx.update("node", { ...manager, spec: { ...manager.spec!, labels: {} } })),
+      cluster.write((tx) => tx.update("task", { ...task, desiredState: "shutdown" })),
+    ];
+    await cluster.settle();
+    await cluster.proposer.release(1);
+    await cluster.settle();
+    await cluster.proposer.release();
+    await Promise.all(writes);
+    await cluster.settle();
+    expect(cluster.tasks()[0]?.status?.state).toBe("running");
+  });
+
   const node = { ...testNode("n1", { labels: { disk: "ssd" } }), description: nodeDescription("n1") };
-  const reserving = (id: string, nanoCpus: bigint) =>
-    testTask(id, { spec: taskSpec({}, { resources: { limits: null, reservations: { nanoCpus, memoryBytes: 0n, generic: [] } } }) });
+  const reserving = (id: string, nanoCpus: bigint, memoryBytes = 0n) =>
+    testTask(id, { spec: taskSpec({}, { resources: { limits: null, reservations: { nanoCpus, memoryBytes, generic: [] } } }) });
+  const gib = 1024n ** 3n;
   test.each<[string, Parameters<typeof planRejections>, readonly string[]]>([
     ["met", [node, [testTask("a")], () => ["node.labels.disk==ssd"]], []],
     ["not met", [node, [testTask("a")], () => ["node.labels.disk==hdd"]], ["a"]],
@@ -144,6 +288,13 @@ describe("the constraint enforcer", () => {
       "reservations beyond what the node has",
       [node, [reserving("a", 3_000_000_000n), reserving("b", 2_000_000_000n), reserving("c", 1_000_000_000n)], () => []],
       ["b"],
+    ],
+    ["reservations of memory", [node, [reserving("a", 0n, 5n * gib), reserving("b", 0n, 4n * gib), reserving("c", 0n, 3n * gib)], () => []], ["b"]],
+    ["nothing reserved on a node that has nothing", [{ ...node, description: null }, [testTask("a")], () => []], []],
+    [
+      "a node that shrank below what one task reserves, for another that reserves the other kind",
+      [node, [reserving("a", 5_000_000_000n), reserving("b", 0n, 9n * gib), reserving("c", 4_000_000_000n, 8n * gib)], () => []],
+      ["a", "b"],
     ],
     [
       "of a service that is gone: the task's own",
