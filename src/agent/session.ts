@@ -39,6 +39,9 @@ export class Session {
   readonly #options: SessionOptions;
   #id = "";
   #description: NodeDescription;
+  /** The cluster's, as the manager said last. */
+  #periodMsMax = Number.POSITIVE_INFINITY;
+  #cutShort: () => void = () => undefined;
   /** Resolved when the first complete set of assignments was taken over. */
   readonly #assigned = deferred<void>();
 
@@ -74,6 +77,10 @@ export class Session {
 
   #onMessage(message: SessionMessage): void {
     this.#id = message.sessionId;
+    if (message.heartbeatPeriodNs !== undefined) {
+      this.#periodMsMax = Number(message.heartbeatPeriodNs) / 1e6;
+      this.#cutShort();
+    }
     this.#options.onMessage(message);
   }
 
@@ -83,13 +90,27 @@ export class Session {
 
   /** Shares nothing with the rest but the connection: work on tasks never delays a heartbeat. */
   async #beat(signal: AbortSignal): Promise<void> {
-    const { client, clock } = this.#options;
+    const { client } = this.#options;
     let timeoutMs = REGISTER_TIMEOUT_MS;
     while (!signal.aborted) {
       const reply = await this.#within(timeoutMs, "heartbeat", () => client.heartbeat({ sessionId: this.#id }, signal));
       const periodMs = Math.max(Number(reply.periodNs) / 1e6, HEARTBEAT_PERIOD_MS_MIN);
       timeoutMs = Math.max(2 * periodMs, HEARTBEAT_TIMEOUT_MS_MIN);
-      await clock.sleep(periodMs, signal);
+      await this.#untilBeatIsDue(periodMs, signal);
+    }
+  }
+
+  /** A period that was shortened holds at once: the one before may have been an hour. */
+  async #untilBeatIsDue(periodMs: number, signal: AbortSignal): Promise<void> {
+    using shorter = new AbortScope(signal);
+    const waitMs = Math.min(periodMs, this.#periodMsMax);
+    this.#cutShort = () => {
+      if (this.#periodMsMax < waitMs) shorter.abort();
+    };
+    try {
+      await this.#options.clock.sleep(waitMs, shorter.signal);
+    } catch (cause) {
+      if (!shorter.signal.aborted || signal.aborted) throw cause;
     }
   }
 

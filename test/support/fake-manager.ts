@@ -47,6 +47,7 @@ export class FakeManager implements ManagerClient, ManagerConnector {
   tasks: readonly Task[] = [];
   #sessionId = "";
   #sequence = 0;
+  #news: Queue<SessionMessage> | null = null;
   #streams: { readonly messages: Queue<unknown>; fail: ClusterError | null }[] = [];
   #assignments: Queue<AssignmentsMessage> | null = null;
   #subscriptions: Queue<LogSubscription> | null = null;
@@ -66,7 +67,14 @@ export class FakeManager implements ManagerClient, ManagerConnector {
     this.sessions.push(request);
     this.#sessionId = `session-${this.sessions.length}`;
     yield { sessionId: this.#sessionId, node: null, managers: [{ nodeId: "m1", address: "10.0.0.1:2377" }], rootCertificate: "" };
-    yield* this.#stream<SessionMessage>(new Queue(100), signal);
+    this.#news = new Queue(100);
+    yield* this.#stream<SessionMessage>(this.#news, signal);
+  }
+
+  /** As a cluster whose period is changed: heartbeats are answered with it, and the node is told at once. */
+  changePeriod(periodMs: number): void {
+    this.periodMs = periodMs;
+    this.#news?.push({ sessionId: this.#sessionId, node: null, managers: [], rootCertificate: "", heartbeatPeriodNs: BigInt(periodMs) * 1_000_000n });
   }
 
   async heartbeat(request: HeartbeatRequest, signal: AbortSignal): Promise<HeartbeatReply> {

@@ -249,6 +249,7 @@ export class Dispatcher {
       managers: this.#membership.members().map(({ nodeId, address }) => ({ nodeId, address })),
       rootCertificate: rootCa === null ? "" : trustBundle(rootCa),
       incarnation: this.#store.view.cluster?.incarnation ?? "",
+      heartbeatPeriodNs: this.#periodNs(),
       ...(this.#renewals.nodeIds.has(session.nodeId) ? { issuerKeyDigest: this.#renewals.issuerKeyDigest } : {}),
     };
   }
@@ -256,8 +257,15 @@ export class Dispatcher {
   #onEvents(events: readonly StoreEvent[], nodes: NodeWatch): void {
     for (const event of events) {
       if (event.kind === "task") this.#taskChanges.add(event.object.nodeId, event.object.id);
-      else if (event.kind === "cluster") for (const session of this.#sessions.values()) session.news.wake();
+      else if (event.kind === "cluster") this.#onCluster();
       else if (event.kind === "node") this.#onNode(event.object.id, event.action === "remove", nodes);
+    }
+  }
+
+  #onCluster(): void {
+    for (const session of this.#sessions.values()) {
+      session.expectWithin(this.#periodMs());
+      session.news.wake();
     }
   }
 
@@ -293,7 +301,7 @@ function registered(node: Node, address: string, description: NodeDescription | 
 function isSameNews(a: SessionMessage, b: SessionMessage): boolean {
   const isSameNode = a.node?.role === b.node?.role && a.node?.spec === b.node?.spec;
   const isSameTrust = a.rootCertificate === b.rootCertificate && a.issuerKeyDigest === b.issuerKeyDigest && a.incarnation === b.incarnation;
-  return isSameNode && isSameTrust && isDeepStrictEqual(a.managers, b.managers);
+  return isSameNode && isSameTrust && a.heartbeatPeriodNs === b.heartbeatPeriodNs && isDeepStrictEqual(a.managers, b.managers);
 }
 
 /** Waits; true when the caller itself hung up, which is no error. */

@@ -16,7 +16,7 @@ export class Session {
   readonly #onSilence: () => void;
   readonly #ended = new AbortController();
   #lastHeardMs: number;
-  /** Follows the period that the node was told last: a period that the cluster shortened reaches it only with its next heartbeat. */
+  /** Follows the period that the node was told last. */
   #patienceMs: number;
   #cancelCheck: () => void = () => undefined;
 
@@ -42,6 +42,11 @@ export class Session {
     const isShorter = patienceMs < this.#patienceMs;
     this.#patienceMs = patienceMs;
     if (isShorter) this.#checkIn(patienceMs);
+  }
+
+  /** The cluster has another period, and the node is told: when it is shorter, the node has its time from now on, and not from when it was due before. */
+  expectWithin(periodMs: number): void {
+    if (MISSED_HEARTBEATS_MAX * periodMs < this.#patienceMs) this.heard(periodMs);
   }
 
   /** One timer at a time, set anew only when it fires: a heartbeat costs no timer. */

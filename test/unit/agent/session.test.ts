@@ -33,6 +33,18 @@ test("heartbeats keep the period that the manager asks for", async () => {
   expect(node.manager.heartbeats - before).toBe(4);
 });
 
+test("a period that was shortened holds from when the manager tells of it, not from the heartbeat that was due before", async () => {
+  node.manager.changePeriod(3_600_000);
+  await node.clock.advance(2_000);
+  expect(node.manager.heartbeats).toBe(2);
+  await node.clock.advance(60_000);
+  expect(node.manager.heartbeats).toBe(2);
+  node.manager.changePeriod(500);
+  await eventually("a heartbeat", () => node.manager.heartbeats === 3);
+  await node.clock.advance(2_000);
+  expect(node.manager.heartbeats).toBe(7);
+});
+
 test("a broken connection is tried again within 100 ms, and every status is reported again", async () => {
   await runs("t1");
   node.manager.statuses.clear();
