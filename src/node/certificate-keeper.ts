@@ -38,6 +38,7 @@ export class CertificateKeeper {
   readonly #options: CertificateKeeperOptions;
   /** One change at a time: an answer that was overtaken would bring back what was replaced. */
   readonly #turns = new Turns();
+  #plan: { readonly certificate: string; readonly dueMs: number } | null = null;
 
   constructor(options: CertificateKeeperOptions) {
     this.#options = options;
@@ -130,18 +131,18 @@ export class CertificateKeeper {
 
   /**
    * Waits until the clock says that it is time, or that the certificate is outside its validity. The clock is looked at again and again: it may be set meanwhile, timers
-   * stand still while a machine sleeps, and none lasts for the weeks until then. A certificate that was replaced for another reason has a time of its own.
+   * stand still while a machine sleeps, and none lasts for the weeks until then.
    */
   async #untilRenewal(signal: AbortSignal): Promise<void> {
-    const { identity, clock, random } = this.#options;
-    let dueMs = planRenewal(identity.identity, random);
-    const stop = identity.onReplace(() => {
-      dueMs = planRenewal(identity.identity, random);
-    });
-    try {
-      while (!signal.aborted && this.#isCertified() && clock.now() < dueMs) await pause(clock, Math.min(dueMs - clock.now(), LOOK_MS), signal);
-    } finally {
-      stop();
-    }
+    const { clock } = this.#options;
+    while (!signal.aborted && this.#isCertified() && clock.now() < this.#dueMs()) await pause(clock, Math.min(this.#dueMs() - clock.now(), LOOK_MS), signal);
+  }
+
+  /** Drawn once for each certificate, whatever it was replaced for: a renewal that failed stays due. */
+  #dueMs(): number {
+    const { identity, random } = this.#options;
+    const { certificate } = identity.credentials;
+    if (this.#plan?.certificate !== certificate) this.#plan = { certificate, dueMs: planRenewal(identity.identity, random) };
+    return this.#plan.dueMs;
   }
 }

@@ -96,6 +96,23 @@ test("a renewal waits for its time, also when no timer lasts that long", async (
   expect(askedAt[0]).toBeGreaterThan(notBeforeMs + (expiresAtMs - notBeforeMs) * 0.5);
 });
 
+test("a renewal that failed is tried again after a minute, however early in the certificate's life it was", async () => {
+  const askedAt: number[] = [];
+  const { clock } = await keeperOf({
+    managers: () => {
+      askedAt.push(clock.now());
+      return [];
+    },
+  });
+  while (askedAt.length === 0) {
+    clock.set(6 * 3_600_000);
+    await clock.advance(60_000);
+  }
+  const [first = 0] = askedAt;
+  await clock.advance(3 * 60_000);
+  expect(askedAt.map((atMs) => atMs - first)).toEqual([0, 60_000, 120_000, 180_000]);
+});
+
 test.each([
   ["ahead, past the certificate", 400 * DAY_MS],
   ["back, before it", -400 * DAY_MS],
