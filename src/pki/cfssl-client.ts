@@ -12,7 +12,7 @@ export interface SigningRequest {
   readonly certificate_request: string;
   /** Alternative names. */
   readonly hosts: readonly string[];
-  readonly subject: { readonly CN: string; readonly names?: readonly { readonly O: string; readonly OU: string }[] };
+  readonly subject: { readonly CN: string; readonly names?: readonly Readonly<Record<string, string>>[] };
   /** Of the authority's configuration; its default when absent. */
   readonly profile?: string;
 }

@@ -1,7 +1,7 @@
 import { ClusterError, messageOf } from "../base/errors.js";
 import type { ClusterSpec, ExternalCa, RootCa } from "../model/objects.js";
 import type { ExternalSigner, SigningRequest } from "./cfssl-client.js";
-import { checkCrossSigned } from "./cross-sign.js";
+import { flawOfCrossSigned } from "./cross-sign.js";
 import { createCsr, publicKeyOfCsr } from "./csr.js";
 import { identityOf, isIssuedBy, isValidAt, ROLE_UNITS } from "./identity.js";
 import { publicKeyDigest } from "./keys.js";
@@ -54,27 +54,43 @@ export function signExternally(
     hosts: [unit, node.nodeId, ...(node.role === "manager" ? ["swarm-ca"] : [])],
     subject: { CN: node.nodeId, names: [{ O: node.clusterId, OU: unit }] },
   };
-  return firstOf(authorities, async (authority) => {
-    const certificate = await signer.sign(authority, request);
-    const flaw = flawOf(certificate, root, node);
-    if (flaw !== "") throw new ClusterError("unavailable", `the external CA at ${authority.url} gave a certificate that ${flaw}`);
-    return encodePem("CERTIFICATE", readCertificate(certificate).raw);
-  });
+  return firstOf(authorities, (authority) => checkedOf(signer, authority, request, (certificate) => flawOf(certificate, root, node)));
 }
 
-/** The new root certified by the old one, whose key only the external authorities have. The new root's key signs the request, so the cluster must have it. */
+/**
+ * The new root certified by the old one, whose key only the external authorities have. The new root's key signs the request, so the cluster must have it. Throws
+ * ClusterError `failed_precondition` that says of each why it did not.
+ */
 export function crossSignExternally(
   signer: ExternalSigner,
   authorities: readonly ExternalCa[],
-  { newRoot, newKey, oldRoot }: { readonly newRoot: string; readonly newKey: string; readonly oldRoot: string },
+  { newKey, ...roots }: { readonly newRoot: string; readonly newKey: string; readonly oldRoot: string; readonly nowMs: number },
 ): Promise<string> {
-  const CN = readCertificate(newRoot).toLegacyObject().subject.CN;
-  const request: SigningRequest = { certificate_request: createCsr(newKey), hosts: [], subject: { CN: String(CN) }, profile: CROSS_SIGNING_PROFILE };
-  return firstOf(authorities, async (authority) => {
-    const crossSigned = await signer.sign(authority, request);
-    checkCrossSigned(crossSigned, { newRoot, oldRoot });
-    return encodePem("CERTIFICATE", readCertificate(crossSigned).raw);
-  });
+  const request = { certificate_request: createCsr(newKey), hosts: [], subject: subjectOf(roots.newRoot), profile: CROSS_SIGNING_PROFILE };
+  return firstOf(authorities, (authority) => checkedOf(signer, authority, request, (crossSigned) => flawOfCrossSigned(crossSigned, roots)));
+}
+
+/** A root's name as CFSSL is told it: attributes that may come several times are told in several groups. */
+function subjectOf(root: string): SigningRequest["subject"] {
+  const { CN, ...rest } = readCertificate(root).toLegacyObject().subject as unknown as Readonly<Record<string, string | readonly string[]>>;
+  const names = Object.entries(rest).flatMap(([attribute, values]) => [values].flat().map((value) => ({ [attribute]: value })));
+  return { CN: CN === undefined ? "" : String(CN), ...(names.length === 0 ? {} : { names }) };
+}
+
+/** Asks one; what it gives must be without a flaw. PEM, without anything beside the certificate. */
+async function checkedOf(signer: ExternalSigner, authority: ExternalCa, request: SigningRequest, flawOf: (certificate: string) => string): Promise<string> {
+  const certificate = await signer.sign(authority, request);
+  const flaw = orUnusable(() => flawOf(certificate));
+  if (flaw !== "") throw new ClusterError("unavailable", `the external CA at ${authority.url} gave a certificate that ${flaw}`);
+  return encodePem("CERTIFICATE", readCertificate(certificate).raw);
+}
+
+function orUnusable(flaw: () => string): string {
+  try {
+    return flaw();
+  } catch (cause) {
+    return `cannot be used: ${messageOf(cause)}`;
+  }
 }
 
 /** Throws ClusterError `failed_precondition` unless one of the authorities answers. `what` names the root that they are for. */
@@ -105,19 +121,15 @@ async function firstOf<T>(authorities: readonly ExternalCa[], ask: (authority: E
   throw new ClusterError("failed_precondition", failures.map(messageOf).join("; "), { cause: failures.at(-1) });
 }
 
-/** What is wrong with what an external authority gave; "" when nothing is. Nodes would refuse each other for any of it. */
+/** What is wrong with a node's certificate that an external authority gave; "" when nothing is. Nodes would refuse each other for any of it. */
 function flawOf(certificate: string, root: string, node: Omit<NodeCertificateRequest, "rootCa" | "validityMs">): string {
-  try {
-    const leaf = readCertificate(certificate);
-    if (!isIssuedBy(leaf, readCertificate(root))) return "was not issued by the root that it is configured for";
-    const identity = identityOf(leaf);
-    if (identity.nodeId !== node.nodeId || identity.role !== node.role || identity.clusterId !== node.clusterId) return "names another node, role or cluster";
-    if (identity.publicKeyDigest !== publicKeyDigest(publicKeyOfCsr(node.csr))) return "is for another key";
-    if (leaf.checkHost(ROLE_UNITS[node.role]) === undefined || leaf.checkHost(node.nodeId) === undefined)
-      return "lacks the alternative names that were asked for";
-    if (!isForTls(leaf)) return "may not be used for both ends of TLS: signing, server auth and client auth are the usages that nodes need";
-    return isValidAt(identity, node.nowMs) ? "" : "is not valid now";
-  } catch (cause) {
-    return `cannot be used: ${messageOf(cause)}`;
-  }
+  const leaf = readCertificate(certificate);
+  if (!isIssuedBy(leaf, readCertificate(root))) return "was not issued by the root that it is configured for";
+  const identity = identityOf(leaf);
+  if (identity.nodeId !== node.nodeId || identity.role !== node.role || identity.clusterId !== node.clusterId) return "names another node, role or cluster";
+  if (identity.publicKeyDigest !== publicKeyDigest(publicKeyOfCsr(node.csr))) return "is for another key";
+  if (leaf.checkHost(ROLE_UNITS[node.role]) === undefined || leaf.checkHost(node.nodeId) === undefined)
+    return "lacks the alternative names that were asked for";
+  if (!isForTls(leaf)) return "may not be used for both ends of TLS: signing, server auth and client auth are the usages that nodes need";
+  return isValidAt(identity, node.nowMs) ? "" : `is not valid now, but from ${leaf.validFrom} to ${leaf.validTo}`;
 }

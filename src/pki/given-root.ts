@@ -4,7 +4,7 @@ import { requireP256 } from "./keys.js";
 import { encodePem } from "./pem.js";
 import type { RootCa } from "./root-ca.js";
 import { certificatesIn } from "./trust.js";
-import { mayVouch, readIssuer } from "./x509.js";
+import { mayIssueForTls, mayVouch, readIssuer } from "./x509.js";
 
 /** Swarm asks for as much (swarm-surface 3.11): a root that ends sooner would be the next rotation. */
 const YEAR_MS = 365 * 24 * 3_600_000;
@@ -22,6 +22,7 @@ export function readGivenRoot(given: { readonly certificate: string; readonly ke
   if (readIssuer(certificate).keyId === null) throw refused(`${name} has no subject key identifier`);
   // While this root is rotated it vouches for the next one: nodes that know only this one would be cut off.
   if (!mayVouch(certificate)) throw refused(`${name} has a path length of 0, so that it could never be rotated: it must be at least 1, or not limited`);
+  if (!mayIssueForTls(certificate)) throw refused(`${name} is confined to purposes or names that the certificates of nodes have not: TLS would not take them`);
   if (Date.parse(certificate.validFrom) > given.nowMs) throw refused(`${name} is not valid before ${certificate.validFrom}`);
   if (Date.parse(certificate.validTo) < given.nowMs + YEAR_MS) throw refused(`${name} expires too soon, on ${certificate.validTo}: a year must be left`);
   return { certificate: encodePem("CERTIFICATE", certificate.raw), key: given.key === "" ? "" : keyOf(given.key, certificate) };

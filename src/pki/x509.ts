@@ -14,6 +14,7 @@ const OID = {
   keyUsage: "2.5.29.15",
   subjectAltName: "2.5.29.17",
   basicConstraints: "2.5.29.19",
+  nameConstraints: "2.5.29.30",
   authorityKeyId: "2.5.29.35",
   extendedKeyUsage: "2.5.29.37",
   serverAuth: "1.3.6.1.5.5.7.3.1",
@@ -81,13 +82,25 @@ export function readIssuer(certificate: X509Certificate): { readonly subject: No
   return { subject, keyId: id === null ? null : bytesOf(decode(id, "key identifier"), "key identifier") };
 }
 
+/** Whether a certificate says by which key it was issued, not by which name alone. */
+export const namesIssuerKey = (certificate: X509Certificate): boolean => extensionIn(certificate, OID.authorityKeyId) !== null;
+
 /** Whether TLS takes the certificate for either end of a connection: what it says of its use allows that, or it says nothing (RFC 5280 4.2.1.3 and 4.2.1.12). */
 export function isForTls(certificate: X509Certificate): boolean {
-  const purposes: readonly string[] | undefined = certificate.keyUsage; // Of the extended key usage, whatever its name; absent when there is none.
   const usage = extensionIn(certificate, OID.keyUsage);
   // The first byte counts unused bits; bit 0 of those after it, digitalSignature, is the highest.
   const maySign = usage === null || ((bytesOf(decode(usage, "key usage"), "key usage")[1] ?? 0) & 0x80) !== 0;
-  return maySign && (purposes === undefined || (purposes.includes(OID.serverAuth) && purposes.includes(OID.clientAuth)));
+  return maySign && hasTlsPurposes(certificate);
+}
+
+/** Whether TLS takes what this authority issues: OpenSSL holds the purposes of the whole chain, and the names that an authority is confined to, against a node's certificate. */
+export function mayIssueForTls(authority: X509Certificate): boolean {
+  return hasTlsPurposes(authority) && extensionIn(authority, OID.nameConstraints) === null;
+}
+
+function hasTlsPurposes(certificate: X509Certificate): boolean {
+  const purposes: readonly string[] | undefined = certificate.keyUsage; // Of the extended key usage, whatever its name; absent when there is none.
+  return purposes === undefined || (purposes.includes(OID.serverAuth) && purposes.includes(OID.clientAuth));
 }
 
 /** True unless the authority says that there may be no other one between it and a node (RFC 5280 4.2.1.9). */
@@ -124,10 +137,13 @@ function extensionIn(certificate: X509Certificate, dotted: string): Buffer | nul
 const extension = (dotted: string, isCritical: boolean, value: Node): Node =>
   sequence(oid(dotted), ...(isCritical ? [boolean(true)] : []), octets(encode(value)));
 
-/** RFC 7093 section 2, method 1: the leftmost 160 bits of the SHA-256 of the key. */
+/**
+ * RFC 5280 4.2.1.2, method 1: the SHA-1 of the key. It names the key and protects nothing. An external authority that cross-signs a new root names its key like this whatever
+ * the root itself says (cfssl: signer/signer.go, ComputeSKI), and OpenSSL follows only certificates in which both are the same.
+ */
 function keyId(key: KeyObject): Buffer {
   const parts = childrenOf(decode(publicKeyDer(key), "public key"), "public key");
-  return createHash("sha256").update(bytesOf(parts[1], "public key").subarray(1)).digest().subarray(0, 20);
+  return createHash("sha1").update(bytesOf(parts[1], "public key").subarray(1)).digest();
 }
 
 /** RFC 5280 4.1.2.2: positive, at most 20 bytes. */

@@ -134,4 +134,18 @@ describe("an external certificate authority", () => {
     expect(unreachable.stderr).toMatch(/there must be at least one valid, reachable external CA corresponding to the current CA certificate/);
     expect((await own(1, "update", "--external-ca", flag)).stderr).toBe("");
   });
+
+  test("vouches for a new root whose key is in the swarm: every node changes over", async () => {
+    const rotated = await own(1, "ca", "--rotate", "--quiet");
+    expect(rotated.stderr).toBe("");
+    expect(rotated.stdout).not.toContain(root.certificate.trim());
+    for (const [node, state] of [
+      [1, "Ready Active Leader"],
+      [2, "Ready Active"],
+      [3, "Ready Active Reachable"],
+    ] as const) {
+      await docker.nodeIs(1, `node-${node}`, state);
+      expect(await isTheirs(node)).toBe(false);
+    }
+  });
 });

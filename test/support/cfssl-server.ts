@@ -23,7 +23,7 @@ import {
 interface SignBody {
   readonly certificate_request: string;
   readonly hosts: readonly string[];
-  readonly subject: { readonly CN: string; readonly names?: readonly { readonly O: string; readonly OU: string }[] };
+  readonly subject: { readonly CN: string; readonly names?: readonly { readonly O?: string; readonly OU?: string }[] };
   readonly profile?: string;
 }
 
@@ -53,6 +53,8 @@ export class CfsslServer implements AsyncDisposable {
   beforeSigning: () => Promise<void> = () => Promise.resolve();
   /** What it lets nodes use their certificates for. */
   usages: readonly Node[] = [maySign(), forTls()];
+  /** How far its clock is ahead. */
+  aheadMs = 0;
   /** Signs with this root instead. */
   signer: RootCa;
   readonly #server: Server;
@@ -105,7 +107,13 @@ export class CfsslServer implements AsyncDisposable {
     const body = JSON.parse(text) as SignBody;
     this.requests.push(body);
     const { CN: commonName, names } = body.subject;
-    const content = { key: publicKeyOfCsr(body.certificate_request), hosts: body.hosts, commonName, isAuthority: body.profile === "CA", ...names?.[0] };
+    const content = {
+      key: publicKeyOfCsr(body.certificate_request),
+      hosts: body.hosts,
+      commonName,
+      isAuthority: body.profile === "CA",
+      ...Object.assign({}, ...(names ?? [])),
+    };
     send(200, JSON.stringify({ success: true, result: { certificate: this.#issue(content) }, errors: [], messages: [] }));
   }
 
@@ -118,7 +126,7 @@ export class CfsslServer implements AsyncDisposable {
     readonly OU?: string;
   }): string {
     const issuer = readIssuer(readCertificate(this.signer.certificate));
-    const nowMs = this.#nowMs();
+    const nowMs = this.#nowMs() + this.aheadMs;
     return signCertificate(
       {
         issuer: issuer.subject,

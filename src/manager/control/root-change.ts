@@ -70,7 +70,7 @@ async function vouchedFor(current: RootCa, next: Root, { spec }: WantedRoot, { s
   }
   const external = externalCasOf(spec, current, current.certificate);
   await requireReachable(signer, external, "current");
-  return crossSignExternally(signer, external, { newRoot: next.certificate, newKey: next.key, oldRoot: current.certificate });
+  return crossSignExternally(signer, external, { newRoot: next.certificate, newKey: next.key, oldRoot: current.certificate, nowMs });
 }
 
 /** A cluster without the key of its authority must not lose those who have it. They are asked only when they change: other updates need not wait for them. */

@@ -1,20 +1,21 @@
-import { createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
+import { createHash, createPrivateKey, generateKeyPairSync, X509Certificate } from "node:crypto";
 import { connect, createServer } from "node:tls";
 import { afterEach, describe, expect, test } from "vitest";
 import type { RootCa } from "../../../src/model/objects.js";
 import { authorityOf, issueBy, trustBundle } from "../../../src/pki/authority.js";
-import { checkCrossSigned, crossSign } from "../../../src/pki/cross-sign.js";
+import { crossSign, flawOfCrossSigned } from "../../../src/pki/cross-sign.js";
 import { createCsr } from "../../../src/pki/csr.js";
+import { encode, type Node, octets, oid, sequence, tagged } from "../../../src/pki/der.js";
 import { readGivenRoot } from "../../../src/pki/given-root.js";
 import { tokenMatchesRoot } from "../../../src/pki/join-token.js";
-import { createNodeKey, readPrivateKey } from "../../../src/pki/keys.js";
+import { createNodeKey, publicKeyDer, readPrivateKey } from "../../../src/pki/keys.js";
 import { signLateRenewal, verifyLateRenewal } from "../../../src/pki/late-renewal.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../../src/pki/node-certificate.js";
-import { createRootCa } from "../../../src/pki/root-ca.js";
+import { createRootCa, type RootCa as Root } from "../../../src/pki/root-ca.js";
 import { finishedRotation, withNewTokens } from "../../../src/pki/root-rotation.js";
 import { tlsInfoOf, wantedTlsInfo } from "../../../src/pki/tls-info.js";
 import { certificatesIn, chainIn, requireTrustedIssuer, trustedIssuer } from "../../../src/pki/trust.js";
-import { isAuthority, keyIdOf, mayCertify, name, signCertificate } from "../../../src/pki/x509.js";
+import { hasKeyId, isAuthority, issuedBy, keyIdOf, mayCertify, name, readCertificate, readIssuer, signCertificate } from "../../../src/pki/x509.js";
 import { changedCertificate } from "../../support/changed-certificate.js";
 import { Opened } from "../../support/disposables.js";
 
@@ -22,6 +23,18 @@ const nowMs = Date.now();
 const [old, next, stranger] = [createRootCa({ nowMs }), createRootCa({ nowMs }), createRootCa({ nowMs })];
 const opened = new Opened();
 afterEach(() => opened.close());
+
+/** An extended key usage of this one purpose. */
+const purposeIs = (dotted: string): Node => sequence(oid("2.5.29.37"), octets(encode(sequence(oid(dotted)))));
+
+function createNamedRoot(commonName: string): Root {
+  const key = createNodeKey();
+  const subject = name([{ attribute: "commonName", value: commonName }]);
+  const [privateKey, lifeMs] = [readPrivateKey(key), 365 * 24 * 3_600_000];
+  const extensions = [isAuthority(1), mayCertify(), keyIdOf(privateKey)];
+  const content = { issuer: subject, subject, publicKey: privateKey, notBeforeMs: nowMs - lifeMs, notAfterMs: nowMs + lifeMs, extensions };
+  return { key, certificate: signCertificate(content, privateKey) };
+}
 
 const before: RootCa = withNewTokens({ ...old, joinTokens: null, rotation: null, lastForcedRotation: 0 });
 const during: RootCa = { ...before, rotation: { ...next, crossSigned: crossSign(next.certificate, { by: old, nowMs }) } };
@@ -127,12 +140,65 @@ describe("while the root is rotated, certificates of both roots", () => {
   });
 });
 
-test("what another authority gave for a cross-signed root is looked at", () => {
-  const roots = { newRoot: next.certificate, oldRoot: old.certificate };
-  expect(() => checkCrossSigned(crossSign(next.certificate, { by: old, nowMs }), roots)).not.toThrow();
-  for (const wrong of [next.certificate, crossSign(stranger.certificate, { by: old, nowMs }), crossSign(next.certificate, { by: stranger, nowMs })]) {
-    expect(() => checkCrossSigned(wrong, roots)).toThrow("does not cross-sign the new root by the current one");
+describe("what another authority gave for a cross-signed root", () => {
+  const DAY_MS = 24 * 3_600_000;
+  const named = createNamedRoot("theirs");
+  const onlyCorp = sequence(oid("2.5.29.30"), octets(encode(sequence(tagged(0, [sequence(tagged(2, "corp"))])))));
+  const otherId = hasKeyId(Buffer.alloc(20, 1));
+
+  /** As an authority that is not ours would make it: with a key identifier of its own making, the SHA-1 of the key as CFSSL has it. */
+  function vouching(
+    change: {
+      readonly by?: Root;
+      readonly of?: Root;
+      readonly fromMs?: number;
+      readonly keyId?: Node;
+      readonly more?: readonly Node[];
+      readonly isNamed?: boolean;
+    } = {},
+  ): string {
+    const { by = old, of = next, fromMs = nowMs - DAY_MS, more = [], isNamed = true } = change;
+    const [issuer, subject] = [readIssuer(readCertificate(by.certificate)), readIssuer(readCertificate(of.certificate))];
+    const publicKey = readCertificate(of.certificate).publicKey;
+    const id = change.keyId ?? hasKeyId(createHash("sha1").update(publicKeyDer(publicKey).subarray(-65)).digest());
+    const extensions = [isAuthority(0), mayCertify(), id, ...(isNamed && issuer.keyId !== null ? [issuedBy(issuer.keyId)] : []), ...more];
+    const content = { issuer: issuer.subject, subject: subject.subject, publicKey, notBeforeMs: fromMs, notAfterMs: fromMs + 30 * DAY_MS, extensions };
+    return signCertificate(content, readPrivateKey(by.key));
   }
+
+  /** Whether OpenSSL believes a certificate of the new root, by who trusts the old one and by who trusts both. */
+  async function isBelieved(crossSigned: string, by = old): Promise<boolean> {
+    const { certificate, key } = credentialsBy({ ...before, ...by, rotation: { ...next, crossSigned } });
+    const refusals = [await refusal(certificate, key, by.certificate), await refusal(certificate, key, by.certificate + next.certificate)];
+    return refusals.every((text) => text === "");
+  }
+
+  test.each([
+    ["ours", crossSign(next.certificate, { by: old, nowMs }), old],
+    ["that of CFSSL", vouching(), old],
+    ["one with another key identifier, by an authority of another name", vouching({ by: named, keyId: otherId }), named],
+  ])("is as good as nodes need: %s", async (_which, crossSigned, by) => {
+    expect(flawOfCrossSigned(crossSigned, { newRoot: next.certificate, oldRoot: by.certificate, nowMs })).toBe("");
+    expect(await isBelieved(crossSigned, by)).toBe(true);
+  });
+
+  test.each([
+    ["the new root itself", next.certificate, "does not cross-sign the new root by the current one"],
+    ["one of another root", crossSign(stranger.certificate, { by: old, nowMs }), "does not cross-sign the new root by the current one"],
+    ["one by another root", crossSign(next.certificate, { by: stranger, nowMs }), "does not cross-sign the new root by the current one"],
+    ["one of tomorrow", vouching({ fromMs: nowMs + DAY_MS }), /^is not valid now, but from .* to /],
+    ["one of last year", vouching({ fromMs: nowMs - 365 * DAY_MS }), /^is not valid now, but from .* to /],
+    ["one for servers only", vouching({ more: [purposeIs("1.3.6.1.5.5.7.3.1")] }), "is confined to purposes or names that the certificates of nodes have not"],
+    ["one for mail", vouching({ more: [purposeIs("1.3.6.1.5.5.7.3.4")] }), "is confined to purposes or names that the certificates of nodes have not"],
+    ["one for a domain", vouching({ more: [onlyCorp] }), "is confined to purposes or names that the certificates of nodes have not"],
+    ["one with another key identifier", vouching({ keyId: otherId }), /^lacks the key identifiers .*: give the new root a name of its own$/],
+    ["one that names no key of its issuer", vouching({ isNamed: false }), /^lacks the key identifiers .*: give the new root a name of its own$/],
+  ])("would cut nodes off: %s", async (which, crossSigned, flaw) => {
+    const found = flawOfCrossSigned(crossSigned, { newRoot: next.certificate, oldRoot: old.certificate, nowMs });
+    expect(found).toEqual(typeof flaw === "string" ? flaw : expect.stringMatching(flaw));
+    // OpenSSL looks at a server here: what is for servers alone is refused by the other end.
+    if (which !== "one for servers only") expect(await isBelieved(crossSigned)).toBe(false);
+  });
 });
 
 describe("a root that an operator brings", () => {
@@ -147,11 +213,17 @@ describe("a root that an operator brings", () => {
   const leaf = credentialsBy(before);
 
   /** A self-signed authority with one thing changed. */
-  function root(change: { readonly notBeforeMs?: number; readonly notAfterMs?: number; readonly hasKeyId?: boolean; readonly pathLength?: 0 | 1 }): string {
+  function root(change: {
+    readonly notBeforeMs?: number;
+    readonly notAfterMs?: number;
+    readonly hasKeyId?: boolean;
+    readonly pathLength?: 0 | 1;
+    readonly purpose?: string;
+  }): string {
     const key = readPrivateKey(next.key);
     const subject = name([{ attribute: "commonName", value: "mine" }]);
-    const { notBeforeMs = nowMs, notAfterMs = nowMs + 2 * YEAR_MS, hasKeyId = true, pathLength = 1 } = change;
-    const extensions = [isAuthority(pathLength), mayCertify(), ...(hasKeyId ? [keyIdOf(key)] : [])];
+    const { notBeforeMs = nowMs, notAfterMs = nowMs + 2 * YEAR_MS, hasKeyId = true, pathLength = 1, purpose } = change;
+    const extensions = [isAuthority(pathLength), mayCertify(), ...(hasKeyId ? [keyIdOf(key)] : []), ...(purpose === undefined ? [] : [purposeIs(purpose)])];
     return signCertificate({ issuer: subject, subject, publicKey: key, notBeforeMs, notAfterMs, extensions }, key);
   }
 
@@ -177,6 +249,7 @@ describe("a root that an operator brings", () => {
       "",
       /^the desired CA certificate "CN=mine" has a path length of 0, so that it could never be rotated/,
     ],
+    ["one that is for servers only", root({ purpose: "1.3.6.1.5.5.7.3.1" }), "", /^the desired CA certificate "CN=mine" is confined to purposes or names /],
     ["one of tomorrow", root({ notBeforeMs: nowMs + YEAR_MS / 365 }), "", /^the desired CA certificate "CN=mine" is not valid before /],
     [
       "one that ends soon",

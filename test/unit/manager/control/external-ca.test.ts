@@ -9,11 +9,11 @@ import { createCsr } from "../../../../src/pki/csr.js";
 import { encode, octets, oid, sequence } from "../../../../src/pki/der.js";
 import { identityOf } from "../../../../src/pki/identity.js";
 import type { NodeCredentials } from "../../../../src/pki/identity-files.js";
-import { createNodeKey } from "../../../../src/pki/keys.js";
+import { createNodeKey, readPrivateKey } from "../../../../src/pki/keys.js";
 import { createRootCa, type RootCa as Root } from "../../../../src/pki/root-ca.js";
 import { finishedRotation, withNewTokens } from "../../../../src/pki/root-rotation.js";
 import { chainIn, requireTrustedIssuer } from "../../../../src/pki/trust.js";
-import { forTls, mayCertify, maySign, readCertificate } from "../../../../src/pki/x509.js";
+import { forTls, isAuthority, keyIdOf, mayCertify, maySign, name, readCertificate, signCertificate } from "../../../../src/pki/x509.js";
 import { Store } from "../../../../src/store/store.js";
 import type { UpdateCluster } from "../../../../src/wire/generated/control.js";
 import { CfsslServer } from "../../../support/cfssl-server.js";
@@ -67,6 +67,20 @@ async function worldOf(options: { readonly asRole?: NodeRole; readonly own?: Roo
   return { own, theirs, store, server, external, rootOf, setRoot, update, issue };
 }
 
+/** In the order in which CFSSL writes them. */
+function longNamedRoot(): Root {
+  const [key, lifeMs] = [createNodeKey(), 2 * 365 * 24 * 3_600_000];
+  const subject = name([
+    { attribute: "organization", value: "Example" },
+    { attribute: "organizationalUnit", value: "Operations" },
+    { attribute: "commonName", value: "mine" },
+  ]);
+  const publicKey = readPrivateKey(key);
+  const extensions = [isAuthority(1), mayCertify(), keyIdOf(publicKey)];
+  const content = { issuer: subject, subject, publicKey, notBeforeMs: nowMs() - 60_000, notAfterMs: nowMs() + lifeMs, extensions };
+  return { key, certificate: signCertificate(content, publicKey) };
+}
+
 describe("a root whose key only an external authority has", () => {
   test("is rotated to: from then on that authority signs, asked with a manager's certificate", async () => {
     const { own, theirs, server, external, rootOf, setRoot, update, issue, store } = await worldOf();
@@ -100,6 +114,35 @@ describe("a root whose key only an external authority has", () => {
     const { certificate } = await issue();
     expect(() => requireTrustedIssuer(certificate, theirs.certificate)).not.toThrow();
     expect(readCertificate(certificate).checkIssued(readCertificate(own.certificate))).toBe(true);
+  });
+
+  test("is rotated away from to a root with a long name, which it is told as CFSSL writes it", async () => {
+    const { theirs, server, external, rootOf, setRoot, update, issue } = await worldOf({ trustsBoth: true });
+    await setRoot({ ...rootOf(), certificate: theirs.certificate, key: "" });
+    const mine = longNamedRoot();
+    await update([external], { signingCaCertificate: mine.certificate, signingCaKey: mine.key });
+    expect(server.requests.at(-1)!.subject).toEqual({ CN: "mine", names: [{ O: "Example" }, { OU: "Operations" }] });
+    const issued = await issue();
+    expect(() => requireTrustedIssuer(issued.certificate, theirs.certificate)).not.toThrow();
+  });
+
+  test.each([
+    ["by a clock that is ahead", { aheadMs: 24 * 3_600_000 }, /gave a certificate that is not valid now, but from .* to .*$/],
+    ["of another root", { signer: createRootCa({ nowMs: nowMs() }) }, /gave a certificate that does not cross-sign the new root/],
+    [
+      "that is none",
+      { answer: { status: 200, body: '{"success":true,"result":{"certificate":"pem"}}' } },
+      /gave a certificate that cannot be used: not a certificate in PEM form$/,
+    ],
+  ])("is not rotated away from when it vouches with a certificate %s: nobody would believe the new root", async (_which, change, message) => {
+    const { own, theirs, server, external, rootOf, setRoot, update } = await worldOf();
+    await setRoot({ ...rootOf(), certificate: theirs.certificate, key: "" });
+    Object.assign(server, change);
+    await expect(update([external], { signingCaCertificate: own.certificate, signingCaKey: own.key })).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: expect.stringMatching(new RegExp(`^the external CA at ${external.url} ${message.source}`)),
+    });
+    expect(rootOf().rotation).toBeNull();
   });
 
   test("is rotated away from, and then not asked for the new one, also when nobody said which root it is for", async () => {
