@@ -6,6 +6,7 @@ import type { StoreTransaction, StoreView } from "../../store/view.js";
 
 /** How long beyond the end of its certificate a removed node is remembered: clocks differ. */
 const REMOVAL_REMEMBERED_MS = 7 * 24 * 3_600_000;
+const REMOVED = "the node of the task was removed from the cluster";
 
 /** False when so many tasks run on the node that they have no room in one transaction beside its removal. */
 export function fitsOneTransaction(view: StoreView, node: Node): boolean {
@@ -45,5 +46,5 @@ export function orphanTask(tx: StoreTransaction, id: string, nowMs: number): voi
   const task = tx.tasks.get(id);
   const status = task?.status;
   if (!task || !status || isTerminal(status.state)) return;
-  tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was removed from the cluster" } });
+  tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, appliedAtMs: nowMs, message: REMOVED } });
 }

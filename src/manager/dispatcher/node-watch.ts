@@ -5,6 +5,7 @@ import type { Store } from "../../store/store.js";
 
 /** After this long a node that is DOWN is given up: its tasks are orphaned (swarm-surface 3.10). Counted anew by each leader. */
 const ORPHAN_AFTER_MS = 24 * 3_600_000;
+const GIVEN_UP = "the node of the task was down for 24 hours";
 
 /** Writes node states, and counts the time that nodes spend unknown or down. */
 export class NodeWatch {
@@ -81,7 +82,7 @@ export class NodeWatch {
       const task = tx.tasks.get(id);
       const status = task?.status;
       if (!task || !status || !isAtLeast(status.state, "assigned") || isTerminal(status.state)) return;
-      tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, message: "the node of the task was down for 24 hours" } });
+      tx.update("task", { ...task, status: { ...status, state: "orphaned", timestampMs: nowMs, appliedAtMs: nowMs, message: GIVEN_UP } });
     });
   }
 }

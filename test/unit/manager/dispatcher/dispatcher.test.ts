@@ -298,13 +298,12 @@ describe("heartbeats", () => {
     expect(cluster.store.view.tasks.get("live")?.status?.state).toBe("running");
     await cluster.clock.advance(24 * 3_600_000);
     await cluster.settle();
-    const orphan = cluster.proposer.committed
-      .flatMap(({ changes }) => changes)
-      .some(
-        (change) =>
-          change.type === "update" && change.update.type === "task" && change.update.task.id === "live" && change.update.task.status?.state === "orphaned",
-      );
-    expect(orphan).toBe(true);
+    const written = cluster.proposer.committed.flatMap(({ changes }) =>
+      changes.flatMap((change) => (change.type === "update" && change.update.type === "task" ? [change.update.task] : [])),
+    );
+    const orphan = written.find((task) => task.id === "live" && task.status?.state === "orphaned");
+    expect(orphan).toBeDefined();
+    expect(orphan?.status?.appliedAtMs).toBe(orphan?.status?.timestampMs);
     expect(cluster.store.view.tasks.get("ended")?.status?.state).toBe("failed");
   });
 });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { removeNode } from "../../../../src/manager/control/node-removal.js";
 import type { Task, UpdateConfig } from "../../../../src/model/objects.js";
 import { ServiceWorld } from "../../../support/service-world.js";
 import { global, replicated } from "../../../support/services.js";
@@ -424,6 +425,21 @@ test("a task that was moved before it ran holds the update until its replacement
   expect(world.images().filter((image) => image === "bb:v1")).toHaveLength(2);
   world.fate = () => "run";
   await world.advance(10_000);
+  expect(status(world)).toBe("completed");
+  expect(world.images()).toEqual(["bb:v2", "bb:v2", "bb:v2"]);
+});
+
+test("a task that is lost with its node long after it began to run is no failure of the update", async () => {
+  await using world = new ServiceWorld();
+  await world.lead();
+  await world.create({ ...replicated(3), ...settings({ delayNs: seconds(60), monitorNs: seconds(70) }) });
+  await world.updateImage("bb:v2");
+  await world.advance(130_000, 1_000);
+  const lost = world.running().find((task) => imageOf(task) === "bb:v2" && task.slot === 1)!;
+  await world.write((tx) => removeNode(tx, tx.nodes.get(lost.nodeId)!, world.clock.now()));
+  await world.settle();
+  expect(status(world)).toBe("updating");
+  await world.advance(180_000, 1_000);
   expect(status(world)).toBe("completed");
   expect(world.images()).toEqual(["bb:v2", "bb:v2", "bb:v2"]);
 });
