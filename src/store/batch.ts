@@ -4,18 +4,23 @@ import type { StoreTransaction } from "./view.js";
 /** Transactions that are proposed before the first of them is waited for: some 11 MB at most. */
 const UNDER_WAY_MAX = 8;
 
+/** Throws what keeps it from proposing. */
 type Update = (write: (tx: StoreTransaction) => undefined) => Promise<void>;
 
 /** See Store.batch. */
 export async function runBatch<T>(update: Update, items: readonly T[], write: (tx: StoreTransaction, item: T) => void): Promise<void> {
   const underWay: Promise<void>[] = [];
+  let isLost = false;
   try {
-    for (let from = 0; from < items.length; ) {
-      if (underWay.length >= UNDER_WAY_MAX) await underWay.shift();
+    for (let from = 0; from < items.length && !isLost; ) {
       const { to, written } = writeSome(update, { items, from, to: items.length }, write);
-      written.catch(() => undefined); // Waited for in its turn, when it may have failed long ago.
+      // Waited for in its turn, when it may have failed long ago.
+      written.catch(() => {
+        isLost = true;
+      });
       underWay.push(written);
       from = to;
+      if (underWay.length >= UNDER_WAY_MAX) await underWay.shift();
     }
     while (underWay.length > 0) await underWay.shift();
   } finally {
@@ -29,21 +34,27 @@ interface Range<T> {
   readonly to: number;
 }
 
-/** One transaction, with as many of the items as have room in it: how far it came, and when it is committed. */
-function writeSome<T>(update: Update, { items, from, to }: Range<T>, write: (tx: StoreTransaction, item: T) => void) {
+/** One transaction, with as many of the items as have room in it: from where to go on, and when it is committed. */
+function writeSome<T>(
+  update: Update,
+  { items, from, to }: Range<T>,
+  write: (tx: StoreTransaction, item: T) => void,
+): { readonly to: number; readonly written: Promise<void> } {
   let at = from;
   let isOverfull = false;
-  const written = update((tx) => {
-    const room = new TransactionRoom();
-    for (; at < to && !room.isFull; at++) {
-      const before = tx.changes.length;
-      write(tx, items[at] as T);
-      isOverfull = !room.take(tx.changes.slice(before));
-      if (isOverfull) throw new Error("the transaction is too large by its last write");
-    }
-  });
-  if (!isOverfull) return { to: at, written };
-  // The callback threw, so nothing was proposed: again, without the write that has no room.
-  written.catch(() => undefined);
-  return writeSome(update, { items, from, to: at }, write);
+  try {
+    const written = update((tx) => {
+      const room = new TransactionRoom();
+      for (; at < to && !room.isFull; at++) {
+        const before = tx.changes.length;
+        write(tx, items[at] as T);
+        isOverfull = !room.take(tx.changes.slice(before));
+        if (isOverfull) throw new Error("the transaction is too large by its last write");
+      }
+    });
+    return { to: at, written };
+  } catch (cause) {
+    // Nothing was proposed: again without the write that has no room, or no further, since writes keep their order.
+    return isOverfull ? writeSome(update, { items, from, to: at }, write) : { to: items.length, written: Promise.reject(cause) };
+  }
 }

@@ -62,14 +62,8 @@ export class Store {
    * then), or ClusterError `no_leader` (never proposed) or `outcome_unknown` (it may still commit).
    */
   update(write: (tx: StoreTransaction) => undefined): Promise<void> {
-    const proposer = this.#proposer;
-    if (proposer === null) return Promise.reject(new ClusterError("no_leader", "this manager is not the leader"));
     try {
-      const atMs = this.#clock.now();
-      const builder = this.#build(write, atMs);
-      const changes = builder.finish();
-      if (changes.length === 0) return this.#readCommitted();
-      return this.#propose(proposer, { proposalId: 0, atMs, changes }, builder);
+      return this.#begin(write);
     } catch (cause) {
       return Promise.reject(cause);
     }
@@ -81,7 +75,7 @@ export class Store {
    * does, and then what came after was not written.
    */
   batch<T>(items: readonly T[], write: (tx: StoreTransaction, item: T) => void): Promise<void> {
-    return runBatch((each) => this.update(each), items, write);
+    return runBatch((each) => this.#begin(each), items, write);
   }
 
   /** Calls the listener synchronously after each applied transaction, until the returned function is called. */
@@ -148,6 +142,16 @@ export class Store {
     return (function* () {
       for (const { kind, objects } of copies) for (const object of objects) yield storedObject(kind, object);
     })();
+  }
+
+  /** As `update`, but what keeps it from being proposed is thrown. */
+  #begin(write: (tx: StoreTransaction) => undefined): Promise<void> {
+    const proposer = this.#proposer;
+    if (proposer === null) throw new ClusterError("no_leader", "this manager is not the leader");
+    const atMs = this.#clock.now();
+    const builder = this.#build(write, atMs);
+    const changes = builder.finish();
+    return changes.length === 0 ? this.#readCommitted() : this.#propose(proposer, { proposalId: 0, atMs, changes }, builder);
   }
 
   #build(write: (tx: StoreTransaction) => undefined, atMs: number): TransactionBuilder {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
-import type { Task } from "../../../src/model/objects.js";
+import { type Deferred, deferred } from "../../../src/base/deferred.js";
+import type { Task, Transaction } from "../../../src/model/objects.js";
 import { roughBytes } from "../../../src/store/object-size.js";
 import { Store } from "../../../src/store/store.js";
 import { ChangeBatchCodec, StoreObjectCodec } from "../../../src/wire/generated/objects.js";
@@ -104,4 +105,60 @@ test("a transaction that is refused does not take those that were written after 
   await expect(refused).rejects.toThrow("too large");
   await next;
   expect([...store.view.tasks.all()].map(({ id }) => id)).toEqual(["c"]);
+});
+
+test("nothing is written after a write that threw, whatever is committed meanwhile", async () => {
+  const { store, proposer } = newStore();
+  proposer.hold();
+  const tasks = Array.from({ length: 300 }, (_, at) => task(`t${at}`));
+  let isThrown = false;
+  const batch = store.batch(tasks, (tx, each) => {
+    if (each.id === "t250" && store.view.tasks.size === 0) {
+      isThrown = true;
+      throw new Error("not yet");
+    }
+    tx.create("task", each);
+  });
+  await Promise.all([proposer.release(), expect(batch).rejects.toThrow("not yet")]);
+  expect(isThrown).toBe(true);
+  expect(store.view.tasks.size).toBe(200);
+});
+
+test("nothing is written after a write that has no room in an entry of the log", async () => {
+  const { store, proposer } = newStore();
+  store.setProposer({
+    propose: (transaction) => {
+      if (transaction.changes.some((change) => change.type === "create" && change.create.type === "task" && change.create.task.id === "huge"))
+        throw new Error("too large");
+      return proposer.propose(transaction);
+    },
+    assertRoom: () => undefined,
+  });
+  await expect(create(store, [task("before"), task("huge", 1_600_000), task("after")])).rejects.toThrow("too large");
+  expect([...store.view.tasks.all()].map(({ id }) => id)).toEqual(["before"]);
+});
+
+test("nothing is written after a transaction that is lost while an earlier one is under way", async () => {
+  const store = new Store({ clock: new FakeClock() });
+  const outcomes: Deferred<void>[] = [];
+  const proposed: Transaction[] = [];
+  store.setProposer({
+    propose: (transaction) => {
+      proposed.push(transaction);
+      const outcome = deferred<void>();
+      outcomes.push(outcome);
+      return outcome.promise;
+    },
+    assertRoom: () => undefined,
+  });
+  const batch = create(
+    store,
+    Array.from({ length: 4_000 }, (_, at) => task(`t${at}`)),
+  );
+  for (const outcome of outcomes.slice(1)) outcome.reject(new Error("the leadership moves"));
+  await new Promise((resolve) => setImmediate(resolve));
+  store.apply(1, proposed[0]!);
+  outcomes[0]!.resolve();
+  await expect(batch).rejects.toThrow("the leadership moves");
+  expect(proposed).toHaveLength(8);
 });
