@@ -77,6 +77,10 @@ export class Pipeline {
     this.#overlay = newOverlay(this.#applied);
     this.#owners = new Map();
     for (const kept of this.#pending) this.#cover(kept);
+    // Since they were proposed, some that they were built on may have been applied.
+    for (const { proposed } of this.#pending) {
+      for (const [key, { kind, id }] of proposed) this.#refreshMeta(kind, id, (this.#owners.get(key)?.versionSequence ?? 0) > 0);
+    }
     return dropped;
   }
 
@@ -100,7 +104,7 @@ export class Pipeline {
     }
   }
 
-  /** A later pending write covers the object still: what it inherited from the write that was just applied is now known. */
+  /** A pending write covers the object: what it inherited from writes that are applied is known. */
   #refreshMeta(kind: ObjectKind, id: string, versionMoves: boolean): void {
     const table = anyOverlay(this.#overlay, kind);
     const covering = table.get(id);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
 import { integerBetween, SeededRandom } from "../../../src/base/random.js";
-import type { Config } from "../../../src/model/objects.js";
+import type { Config, Transaction } from "../../../src/model/objects.js";
 import { Store } from "../../../src/store/store.js";
 import { PENDING_VERSION } from "../../../src/store/transaction-builder.js";
 import { MemoryProposer } from "../../support/memory-proposer.js";
@@ -63,4 +63,33 @@ test.each(Array.from({ length: 40 }, (_, seed) => seed))("proposed and applied s
     other.apply(at + 1, transaction);
   });
   expect([...other.objects()]).toEqual([...store.objects()]);
+});
+
+test("what is left when a later write is refused knows the version that was applied meanwhile", async () => {
+  const store = new Store({ clock: new FakeClock() });
+  const outcomes: { readonly resolve: () => void; readonly reject: (cause: Error) => void }[] = [];
+  const proposed: Transaction[] = [];
+  store.setProposer({
+    propose: (transaction) => {
+      proposed.push(transaction);
+      return new Promise((resolve, reject) => outcomes.push({ resolve, reject }));
+    },
+    assertRoom: () => undefined,
+  });
+  const write = (name: string, isClientWrite: boolean) => store.update((tx) => tx.update("config", config("a", name), { isClientWrite }) as undefined);
+  store.apply(1, { proposalId: 0, atMs: 5, changes: [{ clientWrite: true, type: "create", create: { type: "config", config: config("a", "0") } }] });
+  const client = write("1", true);
+  const kept = write("2", false);
+  const refused = write("3", false);
+  store.apply(2, proposed[0]!);
+  outcomes[0]!.resolve();
+  await client;
+  outcomes[2]!.reject(new Error("refused"));
+  await expect(refused).rejects.toThrow("refused");
+  const read = store.update((tx) => {
+    expect(tx.configs.get("a")).toMatchObject({ spec: { name: "2" }, meta: { version: 2, createdAtMs: 5 } });
+  });
+  store.apply(3, proposed[1]!);
+  outcomes[1]!.resolve();
+  await Promise.all([kept, read]);
 });
