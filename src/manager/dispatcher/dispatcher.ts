@@ -186,6 +186,9 @@ export class Dispatcher {
     const description = boundedDescription(caller.nodeId, request.description);
     if (this.#store.view.nodes.get(caller.nodeId) === undefined) throw nodeRemoved(caller.nodeId);
     this.#store.assertRoom();
+    // It was heard now, however long the write takes: who was given up meanwhile would stay so for all of its session.
+    this.#sessions.get(caller.nodeId)?.heard(this.#periodMs());
+    nodes.extend(caller.nodeId, this.#graceMs());
     await this.#store.update((tx) => {
       const node = tx.nodes.get(caller.nodeId);
       if (node === undefined) throw nodeRemoved(caller.nodeId);

@@ -27,7 +27,7 @@ export class NodeWatch {
     const nodes = [...this.#store.view.nodes.all()];
     const others = nodes.filter((node) => node.status?.state !== "down");
     for (const node of nodes) if (node.status?.state === "down") this.#countDown(node.id);
-    for (const { id } of others) this.#count(id, graceMs, () => this.markDown(id, 'heartbeat failure for node in "unknown" state'));
+    for (const { id } of others) this.#countUnknown(id, graceMs);
     await this.#store.batch(others, (tx, { id, status }) => {
       const node = tx.nodes.get(id);
       // One that registers meanwhile has another status.
@@ -35,6 +35,11 @@ export class NodeWatch {
         tx.update("node", withState(node, "unknown", "the node has not registered with the new leader yet"));
       }
     });
+  }
+
+  /** The node is about to register: one that is counted as unknown has `graceMs` again. */
+  extend(nodeId: string, graceMs: number): void {
+    if (this.#counts.has(nodeId) && this.#store.view.nodes.get(nodeId)?.status?.state !== "down") this.#countUnknown(nodeId, graceMs);
   }
 
   /** The node registered, or is gone: nothing is counted for it any more. */
@@ -52,6 +57,10 @@ export class NodeWatch {
   stop(): void {
     for (const cancel of this.#counts.values()) cancel();
     this.#counts.clear();
+  }
+
+  #countUnknown(nodeId: string, graceMs: number): void {
+    this.#count(nodeId, graceMs, () => this.markDown(nodeId, 'heartbeat failure for node in "unknown" state'));
   }
 
   #countDown(nodeId: string): void {

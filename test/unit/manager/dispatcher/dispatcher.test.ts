@@ -169,6 +169,30 @@ describe("sessions", () => {
     expect(cluster.node("n1").status).toMatchObject({ state: "ready", message: "newer" });
   });
 
+  test.each([
+    ["after a silence that is nearly too long", async (cluster: ManagerWorld) => void (await cluster.advance(5_900, 100))],
+    [
+      "with a new leader that nearly gives it up",
+      async (cluster: ManagerWorld) => {
+        await cluster.depose();
+        await cluster.leadWithoutDecisions();
+        await cluster.advance(5_900, 100);
+      },
+    ],
+  ])("who registers %s is there, also when its write takes its time", async (_, prepare) => {
+    await using world = await registered();
+    const { cluster } = world;
+    await prepare(cluster);
+    cluster.proposer.hold();
+    const again = register(cluster);
+    await cluster.advance(1_000, 100);
+    await cluster.proposer.release();
+    const { sessionId } = await again;
+    await cluster.advance(3_000);
+    await cluster.manager.dispatcher.heartbeat(N1, { sessionId });
+    expect(cluster.node("n1").status?.state).toBe("ready");
+  });
+
   test("a node that is removed is told so on every call", async () => {
     await using world = await registered();
     const { cluster, session, sessionId } = world;
