@@ -36,6 +36,11 @@ export class Progress {
     return this.state === "snapshot" || this.#isFlowPaused;
   }
 
+  /** It has the log up to this index, or will with the snapshot that is on its way. */
+  get expected(): number {
+    return Math.max(this.match, this.#pendingSnapshot);
+  }
+
   /** False when only an empty append may be sent, to find out whether the ones under way were lost. */
   get hasRoom(): boolean {
     return !this.#inflights.isFull;

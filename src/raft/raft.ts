@@ -237,6 +237,14 @@ export class Raft {
     return this.#core.leadership?.progress.get(raftId)?.answersLately ?? true;
   }
 
+  /** Up to here every member that answers this leader has the log, or will with the snapshot that is on its way; infinite where nobody is led. */
+  get expectedOfAll(): number {
+    const { id, leadership } = this.#core;
+    let index = Number.POSITIVE_INFINITY;
+    for (const [raftId, { answersLately, expected }] of leadership?.progress ?? []) if (raftId !== id && answersLately) index = Math.min(index, expected);
+    return index;
+  }
+
   /** Everything at once. Who asks at each step takes what it needs from `role`, `term`, `leader` and `config`. */
   status(): RaftStatus {
     const { id, role, term, leader, config, log, leadership } = this.#core;

@@ -99,6 +99,7 @@ export class GroupMember implements Proposer, RaftInbox {
       logger,
       config: () => configOf(store),
       phase: () => membership.phaseOf(raftId),
+      expectedOfAll: () => this.#raft.expectedOfAll,
       exclusively: (job) => this.#driver.exclusively(job),
     });
     this.#announcer = new Announcer({ gained: () => store.setProposer(this), lost: () => this.#leadershipLost() });

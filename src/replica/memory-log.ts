@@ -74,11 +74,11 @@ export class MemoryLog implements LogStorage {
     return this.#dataBytes;
   }
 
-  /** How far to compact up to a snapshot at `index`, so that before it stay at most so many entries and so many bytes. */
-  compactionBefore(index: number, keep: { readonly entries: number; readonly bytes: number }): number {
+  /** How far to compact up to a snapshot at `index`, so that before it stay so many entries, and all `after` an index, but at most so many bytes. */
+  compactionBefore(index: number, keep: { readonly entries: number; readonly bytes: number; readonly after: number }): number {
     let bytes = 0;
     let target = index;
-    while (target > this.#compacted.index && index - target < keep.entries) {
+    while (target > this.#compacted.index && (index - target < keep.entries || target > keep.after)) {
       bytes += this.#entries[target - this.firstIndex()]?.entry.data.length ?? 0;
       if (bytes > keep.bytes) break;
       target--;

@@ -11,6 +11,8 @@ const DEFAULTS = { snapshotInterval: 10_000, logEntriesForSlowFollowers: 500, ke
 const LOG_BYTES_MAX = 64 * 1024 * 1024;
 /** Data kept for slow followers at most. */
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+/** Entries kept at most for followers that answer and do not have them yet. */
+const AWAITED_ENTRIES_MAX = 10_000;
 
 /** What there is to be put into a snapshot: StateMachine. */
 export interface SnapshotSource {
@@ -26,6 +28,7 @@ export class Snapshotter {
   readonly #logger: Logger;
   readonly #config: () => RaftConfig | null;
   readonly #phase: () => number;
+  readonly #expectedOfAll: () => number;
   readonly #exclusively: (job: () => Promise<void>) => void;
   readonly #stopping = new AbortController();
   #underWay: Promise<void> | null = null;
@@ -40,6 +43,11 @@ export class Snapshotter {
     readonly config: () => RaftConfig | null;
     /** From 0 to below 1, of the interval: members with different ones do not write theirs at the same time. */
     readonly phase: () => number;
+    /**
+     * Raft.expectedOfAll. What comes after it is kept: a follower that is sent a snapshot would need the next one when it has it, and never catch up while snapshots are
+     * written faster than they travel.
+     */
+    readonly expectedOfAll: () => number;
     /** Runs a job while the log is not being written. */
     readonly exclusively: (job: () => Promise<void>) => void;
   }) {
@@ -49,6 +57,7 @@ export class Snapshotter {
     this.#logger = options.logger;
     this.#config = options.config;
     this.#phase = options.phase;
+    this.#expectedOfAll = options.expectedOfAll;
     this.#exclusively = options.exclusively;
   }
 
@@ -93,7 +102,12 @@ export class Snapshotter {
     if ((this.#log.storage.snapshot()?.index ?? 0) >= meta.index) return;
     const config = this.#config() ?? DEFAULTS;
     this.#log.storage.setSnapshot(meta);
-    this.#log.compact(this.#log.storage.compactionBefore(meta.index, { entries: config.logEntriesForSlowFollowers, bytes: KEPT_BYTES_MAX }));
+    const keep = {
+      entries: config.logEntriesForSlowFollowers,
+      bytes: KEPT_BYTES_MAX,
+      after: Math.max(this.#expectedOfAll(), meta.index - AWAITED_ENTRIES_MAX),
+    };
+    this.#log.compact(this.#log.storage.compactionBefore(meta.index, keep));
     await this.#log.flush();
     await this.#folder.retain(meta, config.keepOldSnapshots);
   }

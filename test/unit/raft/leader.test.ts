@@ -78,6 +78,27 @@ describe("time", () => {
     ]);
   });
 
+  test("all who answer have the log up to what the slowest of them has; who is silent does not count, and who leads nobody expects nothing", () => {
+    const { raft, hear, drive } = leader([1, 2, 3]);
+    const answering = (raftId: number) => {
+      for (let period = 0; period < 2; period++) {
+        for (let tick = 0; tick < 5; tick++) raft.tick();
+        hear("heartbeat_reply", raftId);
+        drive();
+      }
+    };
+    raft.propose([bytes("a")]);
+    drive();
+    expect(raft.expectedOfAll).toBe(2);
+    hear("append_reply", 2, { index: 3 });
+    drive();
+    expect(raft.expectedOfAll).toBe(2);
+    answering(2);
+    expect(raft.expectedOfAll).toBe(3);
+    answering(9);
+    expect([raft.status().role, raft.expectedOfAll]).toEqual(["follower", Number.POSITIVE_INFINITY]);
+  });
+
   test("answers to heartbeats keep a leader, those of learners do not", () => {
     const { raft, hear, drive } = leader([1, 2, 3], [4]);
     for (let tick = 0; tick < 20; tick++) {

@@ -60,9 +60,9 @@ test.each([
   progress.maybeAdvance(10);
   progress.becomeSnapshot(20);
   progress.resume();
-  expect(progress.isPaused).toBe(true);
+  expect([progress.isPaused, progress.expected]).toEqual([true, 20]);
   progress.snapshotEnded(ok);
-  expect([progress.state, progress.next, progress.isPaused]).toEqual(["probe", next, true]);
+  expect([progress.state, progress.next, progress.isPaused, progress.expected]).toEqual(["probe", next, true, 10]);
 });
 
 test("what is known only grows", () => {

@@ -42,6 +42,10 @@ test.each([
   [{ entries: 100, bytes: 1000 }, 1],
   [{ entries: 100, bytes: 25 }, 4],
   [{ entries: 100, bytes: 5 }, 6],
+  [{ entries: 1, bytes: 1000, after: 3 }, 3],
+  [{ entries: 4, bytes: 1000, after: 3 }, 2],
+  [{ entries: 1, bytes: 25, after: 1 }, 4],
+  [{ entries: 1, bytes: 1000, after: 0 }, 1],
 ])("keeps before a snapshot at 6 %o: compacts to %i", (keep, target) => {
-  expect(newLog([2, 3, 4, 5, 6, 7, 8]).compactionBefore(6, keep)).toBe(target);
+  expect(newLog([2, 3, 4, 5, 6, 7, 8]).compactionBefore(6, { after: Number.POSITIVE_INFINITY, ...keep })).toBe(target);
 });

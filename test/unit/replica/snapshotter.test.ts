@@ -21,8 +21,10 @@ beforeEach(async () => {
 });
 afterEach(() => rm(directory, { recursive: true, force: true }));
 
-/** Indexes at which a member of that phase writes snapshots, when entries up to `last` are applied one by one. */
-async function snapshotsOf(phase: number, last: number): Promise<readonly number[]> {
+const NOBODY = Number.POSITIVE_INFINITY;
+
+/** Indexes at which a member of that phase writes snapshots, when entries up to `last` are applied one by one, and the first entry that is left of its log. */
+async function snapshotsOf(phase: number, last: number, expectedOfAll = NOBODY) {
   await using log = await DurableLog.open({ directory, codec: recordsOf("a"), openTail: TailFile.open });
   await log.create({ raftId: 1, hardState: { term: 1, vote: 0, commit: 0 }, snapshot: null, seeds: [] });
   let applied = 0;
@@ -41,6 +43,7 @@ async function snapshotsOf(phase: number, last: number): Promise<readonly number
     logger: silentLogger,
     config: () => ({ snapshotInterval: INTERVAL, logEntriesForSlowFollowers: 5, keepOldSnapshots: 0, heartbeatTick: 0, electionTick: 0 }),
     phase: () => phase,
+    expectedOfAll: () => expectedOfAll,
     exclusively: (job) => jobs.push(job),
   });
   while (applied < last) {
@@ -54,7 +57,7 @@ async function snapshotsOf(phase: number, last: number): Promise<readonly number
     expect(log.storage.snapshot()?.index).toBe(applied);
   }
   await snapshotter.stop();
-  return written;
+  return { written, firstKept: log.storage.firstIndex() };
 }
 
 test.each([
@@ -62,7 +65,15 @@ test.each([
   [1 / 3, [10, 40, 70, 100]],
   [2 / 3, [20, 50, 80]],
 ])("with phase %f a snapshot is written at %o", async (phase, expected) => {
-  expect(await snapshotsOf(phase, 100)).toEqual(expected);
+  expect((await snapshotsOf(phase, 100)).written).toEqual(expected);
+});
+
+test.each([
+  ["nobody waits for it", NOBODY, 86],
+  ["a follower that answers has less, or is being sent less", 40, 41],
+  ["all have more", 88, 86],
+])("of the log stays what followers need: %s", async (_who, expectedOfAll, firstKept) => {
+  expect((await snapshotsOf(0, 100, expectedOfAll)).firstKept).toBe(firstKept);
 });
 
 test("voters have different phases, and nobody else needs one", () => {
