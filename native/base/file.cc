@@ -38,6 +38,13 @@ void writeProcSetting(const std::string& path, std::string_view text) {
   if (retry([&] { return write(file.get(), text.data(), text.size()); }) < 0) fail("write " + std::string(text) + " to", path);
 }
 
+namespace {
+
+/** The process or the group that a file of the kernel tells of is gone, or is of a kind that has none of it. */
+bool isOfNothing(int error) { return error == ESRCH || error == ENODEV || error == EOPNOTSUPP; }
+
+}  // namespace
+
 std::optional<std::string> readRegularFile(const std::string& path, size_t sizeMax) {
   const Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
   struct stat info = {};
@@ -46,7 +53,9 @@ std::optional<std::string> readRegularFile(const std::string& path, size_t sizeM
   char part[4096];
   while (text.size() < sizeMax) {
     const ssize_t count = retry([&] { return read(file.get(), part, sizeof part); });
-    if (count <= 0) break;
+    if (count < 0 && isOfNothing(errno)) return std::nullopt;
+    if (count < 0) fail("read", path);
+    if (count == 0) break;
     text.append(part, static_cast<size_t>(count));
   }
   return text;

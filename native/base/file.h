@@ -21,7 +21,7 @@ void writeSetting(const std::string& path, std::string_view text);
 /** The same for a file of /proc where others may have mounted or linked: refuses what is not of that file system, so that no write is led elsewhere (CVE-2025-52881). */
 void writeProcSetting(const std::string& path, std::string_view text);
 
-/** A regular file's text up to `sizeMax`; none when it is missing or of another kind (a FIFO would block). */
+/** A regular file's text up to `sizeMax`; none when it is missing, of another kind (a FIFO would block), or the kernel's about what is gone. Throws with the path when it cannot be read to the end. */
 std::optional<std::string> readRegularFile(const std::string& path, size_t sizeMax);
 
 void makeNonBlocking(int fd);

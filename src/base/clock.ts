@@ -37,14 +37,18 @@ export async function pause(clock: Clock, delayMs: number, signal: AbortSignal):
   });
 }
 
-/** Longest delay that setTimeout keeps; a longer one would fire at once. */
+/** Longest delay that setTimeout keeps, some 24.8 days; a longer one would fire at once. */
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(delayMs, call) {
-    const timer = setTimeout(call, Math.min(Math.max(delayMs, 0), TIMEOUT_MS_MAX));
+    let timer: NodeJS.Timeout;
+    const wait = (restMs: number) => {
+      timer = restMs > TIMEOUT_MS_MAX ? setTimeout(() => wait(restMs - TIMEOUT_MS_MAX), TIMEOUT_MS_MAX) : setTimeout(call, Math.max(restMs, 0));
+    };
+    wait(delayMs);
     return () => clearTimeout(timer);
   },
   sleep: (delayMs, signal) => sleepWith(systemClock.after, delayMs, signal),

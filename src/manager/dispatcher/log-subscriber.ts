@@ -24,7 +24,10 @@ interface NodeShare {
   readonly newestNs: Map<string, bigint>;
 }
 
-/** Of each task, how far it had come when a stream of its node sent its first line of it. */
+/** Older than every line. */
+const BEFORE_ALL_NS = -1n;
+
+/** Of each task, how far it had come when a stream of its node sent its first line of it, until the stream has come further. */
 export type ResumedAt = Map<string, bigint>;
 
 /** One reader of logs, and what the nodes still owe it. */
@@ -102,10 +105,12 @@ export class LogSubscriber {
       const { taskId, timestampNs } = message;
       if (share === undefined || !share.asked.has(taskId))
         throw new ClusterError("permission_denied", `node ${nodeId} was not asked for the log of task ${taskId}`);
-      const newestNs = share.newestNs.get(taskId) ?? -1n;
+      const newestNs = share.newestNs.get(taskId) ?? BEFORE_ALL_NS;
       const afterNs = resumedAt.get(taskId) ?? newestNs;
       resumedAt.set(taskId, afterNs);
       if (timestampNs <= afterNs) continue;
+      // What follows is newer, whatever a clock that was set back says of it.
+      resumedAt.set(taskId, BEFORE_ALL_NS);
       if (timestampNs > newestNs) share.newestNs.set(taskId, timestampNs);
       this.#messages.push({ ...message, nodeId });
       this.#bytes += roughBytes(message);

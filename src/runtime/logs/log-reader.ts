@@ -20,8 +20,12 @@ export async function* readLog(
   onEnd: OnLogEnd,
   signal: AbortSignal,
 ): AsyncGenerator<LogLine, void, undefined> {
-  const wanted = (line: LogLine) =>
-    options[line.stream] && line.timestampNs >= options.sinceNs && (options.untilNs === 0n || line.timestampNs <= options.untilNs);
+  let isReached = false;
+  const wanted = (line: LogLine) => {
+    // What comes after the first line of the time that was asked for is newer, whatever a clock that was set back says of it (moby's loggerutils/logfile.go).
+    isReached ||= line.timestampNs >= options.sinceNs;
+    return isReached && options[line.stream];
+  };
   const changes = options.follow ? new ChangeSignal(dirname(path), onEnd, signal) : null;
   let reader: LogFiles | null = null;
   let left = options.follow || options.tail < 0 ? Number.POSITIVE_INFINITY : options.tail;

@@ -1,6 +1,6 @@
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import { Backoff } from "../../../src/base/backoff.js";
-import { FakeClock } from "../../../src/base/clock.js";
+import { FakeClock, systemClock } from "../../../src/base/clock.js";
 import { base36, newContainerId, newId, newRaftId } from "../../../src/base/ids.js";
 import { DirtySet } from "../../../src/base/dirty-set.js";
 import { integerBetween, SeededRandom } from "../../../src/base/random.js";
@@ -14,6 +14,24 @@ describe("ids", () => {
   });
 
   test("base36 pads on the left", () => expect(base36(Uint8Array.of(1, 0), 5)).toBe("00074"));
+});
+
+test("a delay of more than 24.8 days, the longest of a timer, is kept, and can be taken back at any time", () => {
+  vi.useFakeTimers();
+  try {
+    const dayMs = 24 * 3_600_000;
+    const seen: string[] = [];
+    systemClock.after(60 * dayMs, () => seen.push("due"));
+    const cancel = systemClock.after(60 * dayMs, () => seen.push("never"));
+    vi.advanceTimersByTime(60 * dayMs - 1);
+    expect(seen).toEqual([]);
+    cancel();
+    vi.advanceTimersByTime(1);
+    expect(seen).toEqual(["due"]);
+    expect(vi.getTimerCount()).toBe(0);
+  } finally {
+    vi.useRealTimers();
+  }
 });
 
 describe("the fake clock", () => {

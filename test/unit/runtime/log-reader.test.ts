@@ -9,7 +9,7 @@ import { readLog } from "../../../src/runtime/logs/log-reader.js";
 const folder = mkdtempSync(join(tmpdir(), "swarm-log-"));
 afterAll(() => rmSync(folder, { recursive: true }));
 
-const entry = (text: string) => `{"log":"${text}","stream":"stdout","time":"2026-01-02T03:04:05.000000006Z"}\n`;
+const entry = (text: string, minute = "04") => `{"log":"${text}","stream":"stdout","time":"2026-01-02T03:${minute}:05.000000006Z"}\n`;
 const options = { stdout: true, stderr: true, sinceNs: 0n, untilNs: 0n, follow: false };
 
 /** What a reader gets of a log of three entries to which a fourth is written after it got the first. */
@@ -55,4 +55,23 @@ test.each([
   }
   expect(texts).toEqual(expected);
   expect([listeners.size, getEventListeners(life.signal, "abort").length]).toEqual([0, 0]);
+});
+
+test("since a time: all from the first line of that time on, also when the clock was set back", async () => {
+  const path = join(folder, "since");
+  writeFileSync(path, entry("old", "01") + entry("a", "05") + entry("set back", "02"));
+  const sinceNs = BigInt(Date.UTC(2026, 0, 2, 3, 4)) * 1_000_000n;
+  const ends: (() => void)[] = [];
+  const onEnd = (call: () => void) => {
+    ends.push(call);
+    return () => undefined;
+  };
+  const texts: string[] = [];
+  for await (const line of readLog(path, jsonFileCodec, { ...options, sinceNs, tail: -1, follow: true }, onEnd, new AbortController().signal)) {
+    texts.push(Buffer.from(line.data).toString());
+    if (texts.length < 2) continue;
+    if (texts.length === 2) appendFileSync(path, entry("still", "03"));
+    for (const end of ends) end();
+  }
+  expect(texts).toEqual(["a", "set back", "still"]);
 });

@@ -164,6 +164,13 @@ test("exec enters all namespaces, the user's too, and gives the exit code", () =
   expect(bundle.call("exec", "--process", join(bundle.folder, "process.json"), bundle.id)).toMatchObject({ code: 9, stderr: "" });
 });
 
+test("a configuration that cannot be read to its end is refused for that", () => {
+  using bundle = new OciBundle();
+  // A regular file of which the first page is none.
+  symlinkSync("/proc/self/mem", join(bundle.folder, "config.json"));
+  expect(bundle.create()).toMatchObject({ code: 1, stderr: `swarm-oci: read ${bundle.folder}/config.json: input/output error\n` });
+});
+
 test("a program that cannot be executed fails the start, with the reason", async () => {
   using bundle = new OciBundle();
   bundle.write("", (config) => Object.assign(config.process, { args: ["absent"] }));
@@ -302,7 +309,7 @@ test("a filter of system calls, limits, settings and resources hold", async () =
       seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 5 }] },
     });
   });
-  expect(output).toBe("mkdir: can't create directory '/x': Input/output error\n77\n81\n300\nprotected\n0077\n");
+  expect(output).toBe("mkdir: can't create directory '/x': input/output error\n77\n81\n300\nprotected\n0077\n");
 });
 
 test("a terminal goes to the console socket", async () => {

@@ -198,6 +198,24 @@ describe("with follow", () => {
     two.stop();
   });
 
+  test("lines of a node whose clock was set back after it broke off are not left out", async () => {
+    await using cluster = await world("n1");
+    await addTasks(cluster, { a: "n1" });
+    const at = (ns: bigint) => ({ ...line("a", `${ns}`), timestampNs: ns });
+    const one = new LogAgent(cluster, "n1");
+    await cluster.settle();
+    const { seen } = subscribe(cluster, ["a"], { follow: true });
+    await cluster.settle();
+    await one.publish([[at(70n)]]);
+    one.stop();
+    const two = new LogAgent(cluster, "n1");
+    await cluster.settle();
+    await two.publish([[at(70n), at(80n)]], [[at(40n), at(50n)]]);
+    await cluster.settle();
+    expect(seen.lines).toEqual(["n1 70", "n1 80", "n1 40", "n1 50"]);
+    two.stop();
+  });
+
   test("after a node broke off a task of which nothing came is read from its beginning, or with a tail from where the others are", async () => {
     for (const [tail, sinceNs] of [
       [-1n, 5n],
