@@ -69,7 +69,8 @@ describe("membership", () => {
   });
 
   test("learners that have caught up become voters in one change, and everybody knows it also after a restart", async () => {
-    await using group = await ReplicaGroup.of("a");
+    // A leader that looks while one of them has not answered since its last look would take the other one alone.
+    await using group = await ReplicaGroup.inRealTime("a");
     const a = group.host("a");
     const changes = new Map<number, string>();
     const held: RaftMessage[] = [];
@@ -86,9 +87,8 @@ describe("membership", () => {
       }
       if (!isHeld || message.type !== "append_reply" || message.reject) return true;
       held.push(message);
-      // The leader hears at once that both have caught up, with all that says that they take part.
-      const last = changes.size < 2 ? Number.POSITIVE_INFINITY : Math.max(...changes.keys());
-      isHeld = new Set(held.filter(({ index }) => index >= last).map(({ from }) => from)).size < 2;
+      // The leader hears of both at once. It must hear of them then: one that knows of a commit takes no entry after it before.
+      isHeld = changes.size < 2 || new Set(held.map(({ from }) => from)).size < 2;
       if (!isHeld) a.replica.deliver(held);
       return false;
     };
