@@ -36,6 +36,14 @@ sockaddr_un addressIn(const Fd& folder) {
   return address;
 }
 
+void writeFile(const std::string& path, const std::string& text) {
+  {
+    const Fd file = openFile(path + ".new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
+    writeAll(file.get(), text, path);
+  }
+  check(rename((path + ".new").c_str(), path.c_str()), "rename", path);
+}
+
 }  // namespace
 
 std::string startTimeOf(pid_t process) {
@@ -65,14 +73,11 @@ void ContainerStore::make() const {
   fail("create directory", folder_);
 }
 
-void ContainerStore::write(const Json& container) const {
-  const std::string path = folder_ + "/container.json";
-  {
-    const Fd file = openFile(path + ".new", O_WRONLY | O_CREAT | O_TRUNC, 0600);
-    writeAll(file.get(), container.write(), path);
-  }
-  check(rename((path + ".new").c_str(), path.c_str()), "rename", path);
-}
+void ContainerStore::write(const Json& container) const { writeFile(folder_ + "/container.json", container.write()); }
+
+void ContainerStore::writeConfig(const std::string& text) const { writeFile(folder_ + "/config.json", text); }
+
+std::optional<std::string> ContainerStore::readConfig() const { return readRegularFile(folder_ + "/config.json", FILE_SIZE_MAX); }
 
 bool ContainerStore::exists() const {
   struct stat info = {};
@@ -87,7 +92,7 @@ Json ContainerStore::read() const {
 }
 
 void ContainerStore::remove() const {
-  for (const char* name : {"container.json", "container.json.new", "start"}) unlink((folder_ + "/" + name).c_str());
+  for (const char* name : {"container.json", "container.json.new", "config.json", "config.json.new", "start"}) unlink((folder_ + "/" + name).c_str());
   rmdir(folder_.c_str());
 }
 

@@ -2,13 +2,14 @@
 
 #include <sys/types.h>
 
+#include <optional>
 #include <string>
 #include <vector>
 
 #include "../base/fd.h"
 #include "../base/json.h"
 
-/** What is kept of a container between calls: ROOT/ID/container.json, and ROOT/ID/start, the socket at which one that is created waits for its start. */
+/** What is kept of a container between calls: ROOT/ID/container.json, ROOT/ID/config.json, which is that of its bundle when it was made, and ROOT/ID/start, the socket at which one that is created waits for its start. */
 class ContainerStore {
  public:
   /** Throws for an id that is no file's name. */
@@ -20,6 +21,8 @@ class ContainerStore {
   void write(const Json& container) const;
   /** Throws when there is none. */
   Json read() const;
+  void writeConfig(const std::string& text) const;
+  std::optional<std::string> readConfig() const;
   bool exists() const;
   void remove() const;
 

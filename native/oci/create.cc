@@ -163,8 +163,10 @@ void writePidFile(const std::string& path, pid_t process) {
 }
 
 void createContainer(const ContainerStore& store, const CreateOptions& options) {
-  const Spec spec = readSpec(options.bundle);
+  const std::string config = readConfig(options.bundle);
+  const Spec spec = parseSpec(config, options.bundle);
   Attempt attempt(store);
+  store.writeConfig(config);
   CgroupPlan cgroups = planCgroups(store.id(), spec.cgroupsPath, spec.resources);
   requireUnused(cgroups);
   attempt.owns(cgroups.groups);

@@ -107,7 +107,10 @@ int executeInContainer(const ContainerStore& store, const ExecuteOptions& option
   const Fd first = store.openProcess(container);
   if (!first || store.statusOf(container) != "running") failWith("container " + store.id() + " is not running", ESRCH);
   const std::string number = container["pid"].literal();
-  const Spec spec = readSpec(container["bundle"].literal());
+  const std::string bundle = container["bundle"].literal();
+  // The bundle may have been changed or removed since; containers of earlier versions have it there alone.
+  const auto kept = store.readConfig();
+  const Spec spec = parseSpec(kept ? *kept : readConfig(bundle), bundle);
   const ProcessSettings process = processOf(spec, options);
   const SeccompFilter filter = compileSeccomp(spec.seccomp, options.programs);
   const Fd console = connectToConsole(options.consoleSocket, process.settings.terminal.isTerminal);

@@ -208,11 +208,15 @@ ProcessSettings parseProcess(const Json& process, const std::string& where) {
   return parsed;
 }
 
-Spec readSpec(const std::string& bundle) {
+std::string readConfig(const std::string& bundle) {
   const std::string path = bundle + "/config.json";
-  const auto text = readRegularFile(path, CONFIG_SIZE_MAX);
+  auto text = readRegularFile(path, CONFIG_SIZE_MAX);
   if (!text) failWith(path + " cannot be read", ENOENT);
-  const Json config = Json::parse(*text, path);
+  return std::move(*text);
+}
+
+Spec parseSpec(const std::string& text, const std::string& bundle) {
+  const Json config = Json::parse(text, bundle + "/config.json");
   Spec spec;
   spec.version = textOf(config, "ociVersion", "config");
   if (spec.version.compare(0, 2, "1.") != 0) failWith("ociVersion \"" + spec.version + "\" is not one of 1.x", EINVAL);

@@ -61,8 +61,11 @@ struct Spec {
   bool has(unsigned long flag) const;
 };
 
-/** Reads BUNDLE/config.json. Throws with the path in the document for what is missing, malformed, or not supported. */
-Spec readSpec(const std::string& bundle);
+/** The text of BUNDLE/config.json. */
+std::string readConfig(const std::string& bundle);
+
+/** Throws with the path in the document for what is missing, malformed, or not supported. */
+Spec parseSpec(const std::string& text, const std::string& bundle);
 
 /** `process` of config.json, or the text of process.json. */
 ProcessSettings parseProcess(const Json& process, const std::string& where);

@@ -1,5 +1,5 @@
 import { execFileSync, spawn } from "node:child_process";
-import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, symlinkSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { arch } from "node:os";
 import { dirname, join } from "node:path";
@@ -164,6 +164,26 @@ test("exec enters all namespaces, the user's too, and gives the exit code", () =
   expect(bundle.call("exec", "--process", join(bundle.folder, "process.json"), bundle.id)).toMatchObject({ code: 9, stderr: "" });
 });
 
+test("exec takes what the container was made with, whatever became of its bundle's configuration", () => {
+  using bundle = new OciBundle();
+  bundle.write("sleep 1000");
+  expect(bundle.create().stderr).toBe("");
+  expect(bundle.call("start", bundle.id).stderr).toBe("");
+  const capabilities = () => bundle.call("exec", bundle.id, "sh", "-c", "grep -e CapEff -e NoNewPrivs /proc/self/status");
+  const before = capabilities();
+  expect(before.stdout).toContain("NoNewPrivs:\t1");
+  bundle.write("sleep 1000", (config) => Object.assign(config.process, { capabilities: { effective: ["CAP_SYS_ADMIN"] }, noNewPrivileges: false }));
+  expect(capabilities()).toEqual(before);
+  rmSync(join(bundle.folder, "config.json"));
+  expect(capabilities()).toEqual(before);
+  // One that an earlier version made.
+  bundle.write("sleep 1000");
+  rmSync(join(bundle.folder, "state", bundle.id, "config.json"));
+  expect(capabilities()).toEqual(before);
+  expect(bundle.call("delete", "--force", bundle.id)).toMatchObject({ code: 0, stderr: "" });
+  expect(existsSync(join(bundle.folder, "state", bundle.id))).toBe(false);
+});
+
 test("a configuration that cannot be read to its end is refused for that", () => {
   using bundle = new OciBundle();
   // A regular file of which the first page is none.
@@ -309,7 +329,7 @@ test("a filter of system calls, limits, settings and resources hold", async () =
       seccomp: { defaultAction: "SCMP_ACT_ALLOW", syscalls: [{ names: ["mkdir", "mkdirat"], action: "SCMP_ACT_ERRNO", errnoRet: 5 }] },
     });
   });
-  expect(output).toBe("mkdir: can't create directory '/x': input/output error\n77\n81\n300\nprotected\n0077\n");
+  expect(output).toBe("mkdir: can't create directory '/x': Input/output error\n77\n81\n300\nprotected\n0077\n");
 });
 
 test("a terminal goes to the console socket", async () => {
