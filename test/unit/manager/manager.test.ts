@@ -108,3 +108,22 @@ describe("a leader with agents", () => {
     await expect(cluster.manager.run(new AbortController().signal)).resolves.toBeUndefined();
   });
 });
+
+test("after a term nobody watches the store for it any more", async () => {
+  await using cluster = new ManagerWorld(["node1"]);
+  const watching = new Set<symbol>();
+  const watch = cluster.store.watch.bind(cluster.store);
+  cluster.store.watch = (listener) => {
+    const [stop, own] = [watch(listener), Symbol()];
+    watching.add(own);
+    return () => {
+      stop();
+      watching.delete(own);
+    };
+  };
+  await cluster.lead();
+  const during = watching.size;
+  await cluster.depose();
+  expect(during).toBeGreaterThan(4);
+  expect(watching.size).toBe(0);
+});

@@ -101,6 +101,13 @@ describe("followers", () => {
   });
 });
 
+test("a follower that waits is told at once that the state was replaced", async () => {
+  const history = new ChangeHistory();
+  const waiting = history.follow({ signal: never }).next();
+  history.reset(10);
+  await expect(waiting).rejects.toMatchObject({ code: "out_of_range" });
+});
+
 test("followers from everywhere get all that came after, or are told, and only when something of it is gone", async () => {
   const KINDS = ["secret", "task"] as const;
   const EVENTS_MAX = 4;
@@ -161,6 +168,15 @@ test("the past is bounded by its size too, whatever replaces what", () => {
   history.record({ revision: 51, atMs: 0, events: [created("huge", 200_000)] });
   expect(history.past(["secret"])).toEqual([]);
   history.record({ revision: 52, atMs: 0, events: [{ kind: "secret", action: "update", object: secret("huge"), previous: secret("huge", 200_000) }] });
+  expect(history.past(["secret"])).toEqual([]);
+});
+
+test("what is removed takes the room of one object, what is changed that of two", () => {
+  const history = new ChangeHistory({ eventsMax: 1_000, bytesMax: 100_000 });
+  const removed = secret("s", 60_000);
+  history.record({ revision: 1, atMs: 0, events: [{ kind: "secret", action: "remove", object: removed, previous: removed }] });
+  expect(history.past(["secret"])).toHaveLength(1);
+  history.record({ revision: 2, atMs: 0, events: [{ kind: "secret", action: "update", object: secret("s", 60_000), previous: removed }] });
   expect(history.past(["secret"])).toEqual([]);
 });
 

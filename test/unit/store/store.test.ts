@@ -178,6 +178,16 @@ describe("transactions", () => {
     });
   });
 
+  test("one inside another is an error, and the next one is none", async () => {
+    const { store } = newStore();
+    const inner: Promise<void>[] = [];
+    await store.update(() => {
+      inner.push(store.update(() => undefined));
+    });
+    await expect(inner[0]).rejects.toThrow("a transaction does not start another one");
+    await expect(store.update(() => undefined)).resolves.toBeUndefined();
+  });
+
   test("a transaction that was kept cannot write later", async () => {
     const { store } = newStore();
     let kept: StoreTransaction | undefined;
@@ -185,6 +195,7 @@ describe("transactions", () => {
       kept = tx;
     });
     expect(() => kept?.create("secret", secret("a", "x"))).toThrow("the transaction is over");
+    expect(() => kept?.remove("secret", "a")).toThrow("the transaction is over");
   });
 });
 
@@ -259,6 +270,45 @@ describe("watching and snapshots", () => {
       ["update", "a", 1],
       ["remove", "a", 2],
     ]);
+  });
+
+  test("the same listener may watch twice, and one that was stopped meanwhile is not called any more", async () => {
+    const { store, put } = newStore();
+    let calls = 0;
+    const listener = () => {
+      calls++;
+    };
+    const stopFirst = store.watch(listener);
+    store.watch(() => stopThird());
+    const stopThird = store.watch(listener);
+    store.watch(listener);
+    await put(secret("a", "1"));
+    expect(calls).toBe(2);
+    stopFirst();
+    await put(secret("a", "2"));
+    expect(calls).toBe(3);
+  });
+
+  test("transactions that change nothing are no news, and those that come too late are an error", () => {
+    const { store } = newStore();
+    let calls = 0;
+    store.watch(() => {
+      calls++;
+    });
+    const remove = { proposalId: 0, atMs: 1, changes: [{ clientWrite: false, type: "remove" as const, remove: { kind: "secret" as const, id: "a" } }] };
+    store.apply(4, remove);
+    store.apply(4, remove);
+    expect(calls).toBe(0);
+    expect(() => store.apply(3, remove)).toThrow("transactions are applied in order (3 after 4)");
+    expect(store.revision).toBe(4);
+  });
+
+  test("nothing is applied while a snapshot is restored", async () => {
+    const { store, put } = newStore();
+    const restoration = store.startRestore();
+    await put(secret("a", "1"));
+    expect(() => restoration.finish(9)).toThrow("nothing is applied while a snapshot is restored");
+    expect(store.view.secrets.get("a")).toBeDefined();
   });
 
   test("a watcher may write: its transaction sees the applied state without stale versions", async () => {

@@ -1,4 +1,8 @@
 import { expect, test } from "vitest";
+import { FakeClock } from "../../../../src/base/clock.js";
+import { TaskReaper } from "../../../../src/manager/reaper/task-reaper.js";
+import { Store } from "../../../../src/store/store.js";
+import { MemoryProposer } from "../../../support/memory-proposer.js";
 import { ServiceWorld } from "../../../support/service-world.js";
 import { global, replicated, testTask } from "../../../support/services.js";
 import { taskSpec } from "../../../support/tasks.js";
@@ -158,4 +162,35 @@ test("a long history of one slot is deleted in small transactions", async () => 
   await world.advance(500);
   expect(world.tasks()).toHaveLength(5);
   expect(Math.max(...world.proposer.committed.slice(mark).map(({ changes }) => changes.length))).toBe(200);
+});
+
+test("a new leader deletes what was left to delete", async () => {
+  await using world = new ServiceWorld();
+  await setLimit(world, 1n);
+  await world.create();
+  await world.write((tx) => {
+    const service = tx.services.get("service1")!;
+    tx.create("task", testTask("removed", { serviceId: service.id, slot: 7, state: "shutdown", desiredState: "remove" }));
+    tx.create("task", testTask("past", { serviceId: service.id, slot: 1, state: "failed", desiredState: "shutdown", createdAtMs: 1 }));
+    tx.create("task", testTask("present", { serviceId: service.id, slot: 1, nodeId: "node1", spec: service.spec!.task, specVersion: service.specVersion }));
+  });
+  await world.lead();
+  await world.advance(500);
+  expect(world.tasks().map(({ id }) => id)).toEqual(["present"]);
+});
+
+test("a deletion that is lost with the leadership ends the term", async () => {
+  const store = new Store({ clock: new FakeClock() });
+  const proposer = new MemoryProposer(store);
+  const clock = new FakeClock();
+  await store.update((tx) => tx.create("task", testTask("lonely", { serviceId: "", state: "orphaned" })) as undefined);
+  const stop = new AbortController();
+  const reaper = new TaskReaper({ store, clock });
+  const run = reaper.run(stop.signal);
+  proposer.hold();
+  while (proposer.pending === 0) {
+    await new Promise((resolve) => setImmediate(resolve));
+    await clock.advance(250);
+  }
+  await Promise.all([proposer.fail(), expect(run).rejects.toMatchObject({ code: "outcome_unknown" })]);
 });

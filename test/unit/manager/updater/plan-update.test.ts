@@ -32,6 +32,8 @@ const updated = (slot: number, change: Parameters<typeof testTask>[1] = {}) =>
 const failed = { state: "failed", desiredState: "shutdown" } as const;
 /** What the restart policy made after such a failure. */
 const restarted = (slot: number) => updated(slot, { id: `res${slot}`, replacesTaskId: `upd${slot}`, startDelayMs: 0, createdAtMs: 950_000 });
+/** What more replicas made at the same version. */
+const scaledUp = (slot: number) => testTask(`up${slot}`, { slot, specVersion: 2, spec: taskSpec({ image: "bb:v2" }), createdAtMs: 900_000 });
 
 test.each<[string, PlanCase, readonly string[]]>([
   [
@@ -108,8 +110,39 @@ test.each<[string, PlanCase, readonly string[]]>([
     { service: updating("updating", replicated(1)), tasks: [updated(1, { state: "failed", atMs: 999_000 })], ranSince: { upd1: 993_000 } },
     ["update: completed", "upd1 -> shutdown", "create 1 ready after 5000 ms for upd1"],
   ],
+  [
+    "minds a failure soon after it ran, also when it is seen late",
+    { service: updating("updating", replicated(1)), tasks: [updated(1, { state: "failed", atMs: 994_000 })], ranSince: { upd1: 990_000 } },
+    ["update: paused"],
+  ],
+  [
+    "counts failures against the slots that it concerns, and no others",
+    {
+      service: updating("updating", { ...replicated(4), update: config({ maxFailureRatio: 0.5 }) }),
+      tasks: [updated(1, failed), restarted(1), ...[2, 3, 4].map(scaledUp)],
+    },
+    ["update: paused"],
+  ],
+  [
+    "leaves the newer of two equal tasks that run",
+    { service: updating("updating"), tasks: [updated(1), updated(1, { id: "two", replacesTaskId: "x", createdAtMs: 910_000 })] },
+    ["upd1 -> shutdown"],
+  ],
+  [
+    "leaves the newer of two equal tasks that run, in whatever order they are listed",
+    { service: updating("updating"), tasks: [updated(1, { id: "two", replacesTaskId: "x", createdAtMs: 910_000 }), updated(1)] },
+    ["upd1 -> shutdown"],
+  ],
 ])("an update %s", (_, given, expected) => {
   expect(describePlan(planOf({ nodes, ...given }))).toEqual(expected);
+});
+
+test("of several failures the last one is named", () => {
+  const tasks = [updated(1, { ...failed, atMs: 999_000 }), restarted(1), updated(2, { ...failed, atMs: 999_500 }), restarted(2)];
+  for (const listed of [tasks, tasks.toReversed()]) {
+    const pause = planOf({ service: updating("updating", replicated(2)), nodes, tasks: listed }).groups[0]?.[0];
+    expect(pause).toMatchObject({ service: { updateStatus: { message: expect.stringContaining("upd2") } } });
+  }
 });
 
 test("what a failure is called", () => {
@@ -124,6 +157,7 @@ test.each<[string, Service, object]>([
   ["defaults", updating(null), { parallelism: 1, delayMs: 0, monitorMs: 5_000, failureAction: "pause", maxFailureRatio: 0, order: "stop_first" }],
   ["all at once", updating(null, { update: config({ parallelism: 0 }) }), { parallelism: Number.POSITIVE_INFINITY }],
   ["a monitor of zero is the default", updating(null, { update: config({ monitorNs: 0n }) }), { monitorMs: 5_000 }],
+  ["a monitor of its own", updating(null, { update: config({ monitorNs: 20_000_000_000n }) }), { monitorMs: 20_000 }],
   ["a delay shorter than the monitor", updating(null, { update: config({ delayNs: 4_000_000_000n }) }), { monitorMs: 5_000 }],
   ["a delay as long as the monitor", updating(null, { update: config({ delayNs: 5_000_000_000n }) }), { monitorMs: 6_000 }],
   [

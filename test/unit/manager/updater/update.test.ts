@@ -3,6 +3,7 @@ import { removeNode } from "../../../../src/manager/control/node-removal.js";
 import type { Task, UpdateConfig } from "../../../../src/model/objects.js";
 import { ServiceWorld } from "../../../support/service-world.js";
 import { global, replicated } from "../../../support/services.js";
+import { taskSpec } from "../../../support/tasks.js";
 
 const settings = (change: Partial<UpdateConfig>): { update: UpdateConfig } => ({
   update: { parallelism: 1, delayNs: 0n, failureAction: "pause", monitorNs: 0n, maxFailureRatio: 0, order: "stop_first", ...change },
@@ -233,11 +234,12 @@ test("failure action rollback brings the previous spec back, as a client's write
   await world.updateImage("bb:v2");
   const failed = world.tasks().find((task) => imageOf(task) === "bb:v2");
   const { updateStatus, meta } = world.service();
+  const version = world.proposer.committed.findIndex(({ changes }) => changes.some((change) => change.type === "update" && change.clientWrite)) + 1;
   expect(updateStatus).toMatchObject({
     state: "rollback_started",
     message: `update rolled back due to failure or early termination of task ${failed?.id}`,
   });
-  expect(meta?.version).toBeGreaterThan(1);
+  expect(meta?.version).toBeGreaterThan(version!);
   expect(world.service()).toMatchObject({ previousSpec: null, specVersion: 3 });
   await world.advance(7_000);
   expect(world.images()).toEqual(["bb:v1", "bb:v1", "bb:v1"]);
@@ -442,4 +444,47 @@ test("a task that is lost with its node long after it began to run is no failure
   await world.advance(180_000, 1_000);
   expect(status(world)).toBe("completed");
   expect(world.images()).toEqual(["bb:v2", "bb:v2", "bb:v2"]);
+});
+
+test.each(["run", "fail"] as const)("how an update goes on moves no version that clients write against, %s", async (fate) => {
+  await using world = new ServiceWorld();
+  await world.lead();
+  await world.create(replicated(2));
+  world.fate = (task) => (imageOf(task) === "bb:v2" ? fate : "run");
+  const versions = new Set<number | undefined>();
+  const states = new Set<string | undefined>();
+  world.store.watch((events) => {
+    for (const event of events) if (event.kind === "service") versions.add(event.object.meta?.version) && states.add(event.object.updateStatus?.state);
+  });
+  await world.updateImage("bb:v2");
+  await world.advance(10_000);
+  expect([...states]).toEqual([undefined, "updating", fate === "run" ? "completed" : "paused"]);
+  expect(versions.size).toBe(1);
+});
+
+test("with start-first and failure action continue a new task that failed is tried again beside the old one", async () => {
+  await using world = new ServiceWorld();
+  await world.lead();
+  await world.create({ ...replicated(1), ...settings({ order: "start_first", failureAction: "continue" }) });
+  world.fate = failing("bb:v2");
+  await world.updateImage("bb:v2");
+  await world.advance(10_000);
+  expect(world.images()).toEqual(["bb:v1"]);
+  world.fate = () => "run";
+  await world.advance(20_000);
+  expect(world.images()).toEqual(["bb:v2"]);
+  expect(status(world)).toBe("completed");
+});
+
+test("a new task that was called off before it ran, and under its policy has no successor, does not hold the update", async () => {
+  await using world = new ServiceWorld();
+  await world.lead();
+  await world.create({ ...replicated(2), task: taskSpec({}, { restart: { condition: "none", maxAttempts: 0, windowNs: 0n } }) });
+  world.fate = (task) => (imageOf(task) === "bb:v2" ? "stuck" : "run");
+  await world.updateImage("bb:v2");
+  await world.setNode(world.live().find((task) => imageOf(task) === "bb:v2")!.nodeId, { availability: "drain" });
+  world.fate = () => "run";
+  await world.advance(20_000);
+  expect(status(world)).toBe("completed");
+  expect(world.live().map(imageOf)).toEqual(["bb:v2"]);
 });
