@@ -55,16 +55,20 @@ export class Orchestrator {
     this.#timers.get(serviceId)?.();
     this.#timers.delete(serviceId);
     let plan: ServicePlan = { groups: [], wakeInMs: undefined };
-    let isWhole = true;
-    const written = this.#store.update((tx) => {
-      plan = this.#plan(tx, serviceId);
-      const groups = firstGroups(plan.groups);
-      isWhole = groups.length === plan.groups.length;
-      for (const group of groups) for (const change of group) write(tx, change);
-    });
+    let parts: readonly ChangeGroup[] = [];
+    const written = [
+      this.#store.update((tx) => {
+        plan = this.#plan(tx, serviceId);
+        parts = firstParts(plan.groups);
+        write(tx, parts[0] ?? []);
+      }),
+    ];
+    // In the same turn, so that nothing comes between what makes sense only together.
+    for (const part of parts.slice(1)) written.push(this.#store.update((tx) => write(tx, part)));
+    const isWhole = parts.flat().length === plan.groups.flat().length;
     if (!isWhole) this.#mark(serviceId);
     else if (plan.wakeInMs !== undefined) this.#wakeIn(serviceId, plan.wakeInMs);
-    await written;
+    await Promise.all(written);
   }
 
   #plan(tx: StoreTransaction, serviceId: string): ServicePlan {
@@ -128,16 +132,34 @@ function isSameNode(node: Node, previous: Node): boolean {
   return isSameState && node.spec === previous.spec && node.description === previous.description && node.role === previous.role;
 }
 
-/** As many whole groups as fit into one transaction; always at least one. */
-function firstGroups(groups: readonly ChangeGroup[]): readonly ChangeGroup[] {
+/** What is written now, a transaction each: as many whole groups as fit into one, or the first alone where it has no room in one. */
+function firstParts(groups: readonly ChangeGroup[]): readonly ChangeGroup[] {
+  const parts = partsOf(groups[0] ?? []);
+  if (parts.length > 1) return parts;
   const room = new TransactionRoom();
   const end = groups.findIndex((group) => !room.take(group));
-  return end === -1 ? groups : groups.slice(0, end);
+  return [groups.slice(0, end === -1 ? groups.length : end).flat()];
 }
 
-function write(tx: StoreTransaction, change: DraftChange): void {
-  if (change.type === "create") tx.create("task", change.task);
-  else if (change.type === "update") tx.update("task", change.task);
-  else if (change.type === "remove") tx.remove("task", change.taskId);
-  else tx.update("service", change.service, { isClientWrite: change.isClientWrite });
+function partsOf(group: ChangeGroup): readonly ChangeGroup[] {
+  const parts: DraftChange[][] = [];
+  let room = new TransactionRoom();
+  for (const change of group) {
+    if (parts.length === 0 || !room.take([change])) {
+      parts.push([]);
+      room = new TransactionRoom();
+      room.take([change]);
+    }
+    parts.at(-1)?.push(change);
+  }
+  return parts;
+}
+
+function write(tx: StoreTransaction, changes: ChangeGroup): undefined {
+  for (const change of changes) {
+    if (change.type === "create") tx.create("task", change.task);
+    else if (change.type === "update") tx.update("task", change.task);
+    else if (change.type === "remove") tx.remove("task", change.taskId);
+    else tx.update("service", change.service, { isClientWrite: change.isClientWrite });
+  }
 }

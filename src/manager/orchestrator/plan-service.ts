@@ -4,7 +4,7 @@ import { planReplicated } from "./plan-replicated.js";
 import { type ChangeGroup, ServiceDraft, type ServiceState } from "./service-draft.js";
 
 export interface ServicePlan {
-  /** In the order in which they are to be written; each group in one transaction. */
+  /** In the order in which they are to be written; each group together. */
   readonly groups: readonly ChangeGroup[];
   /** Look again after this many milliseconds even if nothing happens; undefined when only an event can change the plan. */
   readonly wakeInMs: number | undefined;

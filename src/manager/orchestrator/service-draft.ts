@@ -128,7 +128,7 @@ export class ServiceDraft {
     this.#record({ type: "service", service, isClientWrite: options.isClientWrite });
   }
 
-  /** What `change` records is written in one transaction. */
+  /** What `change` records is written in one transaction, or, where it has no room in one, with nothing in between. */
   together(change: () => void): void {
     const group: DraftChange[] = [];
     this.#group = group;

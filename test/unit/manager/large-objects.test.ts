@@ -4,6 +4,7 @@ import { ENTRY_BYTES_MAX } from "../../../src/replica/proposals.js";
 import { roughBytes } from "../../../src/store/object-size.js";
 import { ManagerWorld } from "../../support/manager-world.js";
 import { replicated, testTask } from "../../support/services.js";
+import { taskSpec } from "../../support/tasks.js";
 
 /** No less than the largest entry that the leader's loops asked for. */
 function largestWrite(cluster: ManagerWorld): number {
@@ -82,5 +83,36 @@ test("a node that runs many tasks is removed by force, and gets no new ones in p
   await cluster.proposer.release();
   await removed;
   expect(cluster.tasks().filter((task) => task.nodeId === "n1" && task.status?.state !== "orphaned")).toEqual([]);
+  expect(largestWrite(cluster)).toBeLessThanOrEqual(ENTRY_BYTES_MAX);
+});
+
+test.each([800_000, 400_000])("tasks of %i bytes are restarted, updated, and go with their history", async (bytes) => {
+  cluster = new ManagerWorld(["n1", "n2"]);
+  await cluster.lead();
+  await cluster.connect("n1", "n2");
+  const restart = { condition: "any", delayNs: 1_000_000_000n, maxAttempts: 0, windowNs: 0n } as const;
+  const service = await cluster.create({ task: taskSpec({ env: [`FILLER=${"x".repeat(bytes)}`] }, { restart }), ...replicated(1) });
+  const running = () => cluster.tasks().filter((task) => task.status?.state === "running" && task.desiredState === "running");
+  for (let failures = 1; failures <= 3; failures++) {
+    const [task] = running();
+    await cluster.write((tx) => tx.update("task", { ...task!, status: { ...task!.status!, state: "failed" } }));
+    await cluster.advance(3_000);
+    expect(running().map(({ id }) => id)).not.toContain(task!.id);
+    expect(running()).toHaveLength(1);
+  }
+  const change = async (spec: Partial<ServiceSpec>) => {
+    const { meta, spec: before } = cluster.service(service.id);
+    const updated = { ...before!, ...spec };
+    await cluster.manager.control.execute({
+      type: "updateService",
+      updateService: { serviceId: service.id, version: meta!.version, spec: updated, rollback: "none", registryAuthSource: "spec" },
+    });
+    await cluster.advance(10_000);
+  };
+  await change({ task: taskSpec({ env: ["FILLER="] }, { restart }) });
+  expect(running().map(({ spec }) => spec?.container?.env)).toEqual([["FILLER="]]);
+  expect(cluster.tasks()).toHaveLength(5);
+  await change(replicated(0));
+  expect(cluster.tasks()).toEqual([]);
   expect(largestWrite(cluster)).toBeLessThanOrEqual(ENTRY_BYTES_MAX);
 });

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
-import { testService } from "../../../support/services.js";
+import { testService, testTask } from "../../../support/services.js";
 import { ServiceWorld } from "../../../support/service-world.js";
+import { taskSpec } from "../../../support/tasks.js";
 
 const slots = (world: ServiceWorld) => world.running().map((task) => task.slot);
 
@@ -160,4 +161,25 @@ test("loss of leadership ends the loops quietly", async () => {
   });
   await world.depose();
   expect(world.clock.pending).toBe(0);
+});
+
+test.each([
+  ["a live task", "any"],
+  ["none that runs any more", "none"],
+] as const)("a slot with a long history and %s leaves in transactions of 200", async (_, condition) => {
+  await using world = new ServiceWorld();
+  await world.write((tx) => tx.update("cluster", { ...tx.cluster!, spec: { ...tx.cluster!.spec!, taskHistoryRetentionLimit: -1n } }));
+  await world.lead();
+  const restart = { condition, delayNs: 0n, maxAttempts: 0, windowNs: 0n } as const;
+  await world.create({ mode: { type: "replicated", replicated: { replicas: 3 } }, task: taskSpec({}, { restart }) });
+  const { specVersion } = world.service();
+  const ids = Array.from({ length: 1_000 }, (_, at) => `past${at}`);
+  const past = { serviceId: "service1", slot: 3, state: "failed", desiredState: "shutdown", specVersion, spec: taskSpec({}, { restart }) } as const;
+  await world.store.batch(ids, (tx, id) => tx.create("task", testTask(id, past)));
+  if (condition === "none") await world.end(world.live().find(({ slot }) => slot === 3)!.id);
+  const mark = world.proposer.committed.length;
+  await world.scale(2);
+  await world.advance(1_000);
+  expect(world.tasks().map(({ slot }) => slot)).toEqual([1, 2]);
+  expect(Math.max(...world.proposer.committed.slice(mark).map(({ changes }) => changes.length))).toBe(200);
 });
