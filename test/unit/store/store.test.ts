@@ -157,6 +157,37 @@ describe("transactions", () => {
     await store.update(() => undefined);
   });
 
+  test("one that writes nothing waits for all that is pending", async () => {
+    const { store, proposer, put } = newStore();
+    proposer.hold();
+    const order: string[] = [];
+    const writes = ["a", "b", "c"].map((id) => put(secret(id, "x")).then(() => order.push(id)));
+    const read = store.update((tx) => void tx.secrets.size).then(() => order.push("read"));
+    await proposer.release(1);
+    expect(order).toEqual(["a"]);
+    await proposer.release();
+    await Promise.all([...writes, read]);
+    expect(order).toEqual(["a", "b", "c", "read"]);
+  });
+
+  test("what another member wrote before is applied under what is pending", async () => {
+    const { store, proposer, put } = newStore();
+    proposer.hold();
+    const write = put(secret("a", "mine"));
+    const create = { type: "secret" as const, secret: secret("a", "theirs") };
+    store.apply(1, { proposalId: 0, atMs: 1, changes: [{ clientWrite: true, type: "create", create }] });
+    expect(store.view.secrets.get("a")?.spec?.name).toBe("theirs");
+    await store
+      .update((tx) => {
+        expect(tx.secrets.get("a")?.spec?.name).toBe("mine");
+        throw new ClusterError("conflict", "only a look");
+      })
+      .catch((cause: unknown) => expect(cause).toMatchObject({ code: "conflict" }));
+    await proposer.release();
+    await write;
+    expect(store.view.secrets.get("a")?.spec?.name).toBe("mine");
+  });
+
   test("after a dropped one all later ones fail with its outcome and their writes are gone", async () => {
     const { store, proposer, put } = newStore();
     proposer.hold();
@@ -234,7 +265,9 @@ describe("versions", () => {
     const client = put(secret("a", "3"), true);
     const later = put(secret("a", "4"));
     expect(versionSeen()).toBe(PENDING_VERSION);
-    await proposer.release(2);
+    await proposer.release(1);
+    expect(versionSeen()).toBe(PENDING_VERSION);
+    await proposer.release(1);
     await Promise.all([status, client]);
     expect(store.view.secrets.get("a")?.meta).toMatchObject({ version: 3, revision: 3 });
     // The later status write is still pending, yet the client's version is known now.
