@@ -20,6 +20,8 @@ const PORTION_BYTES = 64 * 1024;
 
 const RESTS_PER_WORK = 2;
 const REST_MS_MIN = 2;
+/** What took longer was no work: the process was stopped, or its machine was. */
+const REST_MS_MAX = 1_000;
 
 /** A file is read in chunks of this size. */
 const CHUNK_BYTES = 256 * 1024;
@@ -86,7 +88,7 @@ class Rests {
   async take(): Promise<void> {
     if (this.#owedMs >= REST_MS_MIN) {
       const { clock, signal } = this.#pace;
-      await clock.sleep(this.#owedMs, signal);
+      await clock.sleep(Math.min(this.#owedMs, REST_MS_MAX), signal);
       this.#owedMs = 0;
     }
     this.#busySince = this.#pace.clock.monotonic();

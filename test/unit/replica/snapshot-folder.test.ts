@@ -82,6 +82,19 @@ test("after every portion it rests for twice as long as that took, and at least 
   expect(rested / (now - rested)).toBeLessThanOrEqual(2);
 });
 
+test("it does not rest for the hours that the process, or its machine, was stopped", async () => {
+  let now = 0;
+  const rests: number[] = [];
+  const clock: Clock = { ...systemClock, monotonic: () => now, sleep: async (delayMs) => void rests.push(delayMs) };
+  function* stopped() {
+    yield* objects;
+    now += 8 * 3_600_000;
+    yield* objects;
+  }
+  await folder.write({ meta: meta(9), members }, stopped(), { clock, signal: new AbortController().signal });
+  expect(rests).toEqual([1_000]);
+});
+
 test("leftovers of a crash are removed", async () => {
   await writeFile(join(directory, "0000000000000009-2.snapshot.part"), "x");
   await SnapshotFolder.open(directory, recordsOf("a"));
