@@ -153,7 +153,7 @@ async function refusal(reply: IncomingMessage): Promise<CommandFailure> {
 }
 
 /** The daemon speaks to users of docker; who has this command line is told its commands, and spared the codes that scripts look for. */
-function inOurWords(message: string): string {
+export function inOurWords(message: string): string {
   return message
     .replace(/^rpc error: code = \w+ desc = /, "")
     .replace(/\bdocker swarm (init|join-token|join|leave|unlock-key|unlock|update|ca)\b/g, "swarm $1")

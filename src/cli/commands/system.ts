@@ -1,4 +1,5 @@
 import type { Command } from "commander";
+import { inOurWords } from "../api.js";
 import { action, type CliContext } from "../context.js";
 import { note, print, printObjects } from "../output.js";
 import { addDiskCommands } from "./disk.js";
@@ -65,11 +66,17 @@ function infoLines(info: HostInfo): readonly (readonly [string, string | number 
     ["Mirrors", registries?.Mirrors?.join(", ")],
     ["Insecure", insecure.join(", ")],
     ["Swarm", swarm.LocalNodeState],
-    ["Error", swarm.Error],
-    ["Node", swarm.NodeID === "" ? undefined : `${swarm.NodeID} at ${swarm.NodeAddr}, ${swarm.ControlAvailable ? "manager" : "worker"}`],
+    ["Error", inOurWords(swarm.Error)],
+    ["Node", swarm.NodeID === "" ? undefined : `${swarm.NodeID} at ${swarm.NodeAddr}, ${roleOf(swarm)}`],
     ["Cluster", swarm.Cluster === undefined || swarm.Cluster === null ? undefined : `${swarm.Cluster.ID}: ${swarm.Nodes} nodes, ${swarm.Managers} managers`],
     ["Managers", swarm.RemoteManagers?.map((manager) => manager.Addr).join(", ")],
   ];
+}
+
+/** Who is locked, or was retired by its disk, is none of the workers: the managers that it knows include itself. */
+function roleOf({ ControlAvailable: isInControl, RemoteManagers: managers, NodeID: nodeId }: HostInfo["Swarm"]): string {
+  if (isInControl) return "manager";
+  return managers?.some((manager) => manager.NodeID === nodeId) === true ? "manager that cannot take part" : "worker";
 }
 
 async function showVersion({ api }: CliContext, options: { readonly format?: string }, version: string): Promise<void> {

@@ -84,6 +84,20 @@ describe("a command line", () => {
     expect(world.out).toBe("n1\n");
   });
 
+  test.each([
+    [{ LocalNodeState: "active", ControlAvailable: true, RemoteManagers: [{ NodeID: "n1", Addr: "10.0.0.1:2377" }] }, /^Node: +n1 at 10\.0\.0\.1, manager$/m],
+    [{ LocalNodeState: "active", ControlAvailable: false, RemoteManagers: [{ NodeID: "n2", Addr: "10.0.0.2:2377" }] }, /^Node: +n1 at 10\.0\.0\.1, worker$/m],
+    [{ LocalNodeState: "active", ControlAvailable: false, RemoteManagers: null }, /^Node: +n1 at 10\.0\.0\.1, worker$/m],
+    [
+      { LocalNodeState: "locked", RemoteManagers: [{ NodeID: "n1", Addr: "10.0.0.1:2377" }], Error: 'locked. Please use "docker swarm unlock" to unlock it.' },
+      /^Error: +locked\. Please use "swarm unlock" to unlock it\.\nNode: +n1 at 10\.0\.0\.1, manager that cannot take part$/m,
+    ],
+  ])("says what this node is in the swarm: %o", async (swarmInfo, expected) => {
+    answer("GET /info", { MemTotal: 0, Swarm: { ControlAvailable: false, NodeID: "n1", NodeAddr: "10.0.0.1", Error: "", ...swarmInfo } });
+    expect(await swarm("info")).toBe(0);
+    expect(world.out).toMatch(expected);
+  });
+
   test("lists a node that was never connected, of which nothing is known", async () => {
     const node = {
       ID: "n1",
