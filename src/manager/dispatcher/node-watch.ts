@@ -14,6 +14,8 @@ export class NodeWatch {
   readonly #onError: (cause: unknown) => void;
   /** Per node, what stops its count. */
   readonly #counts = new Map<string, () => void>();
+  /** Nodes that have not registered, nor begun to, since `start`. */
+  readonly #unheard = new Set<string>();
 
   /** `onError` gets what a write that nobody waits for rejects with. */
   constructor(options: { readonly store: Store; readonly clock: Clock; readonly onError: (cause: unknown) => void }) {
@@ -28,10 +30,11 @@ export class NodeWatch {
     const others = nodes.filter((node) => node.status?.state !== "down");
     for (const node of nodes) if (node.status?.state === "down") this.#countDown(node.id);
     for (const { id } of others) this.#countUnknown(id, graceMs);
+    for (const { id } of others) this.#unheard.add(id);
     await this.#store.batch(others, (tx, { id, status }) => {
       const node = tx.nodes.get(id);
-      // One that registers meanwhile has another status.
-      if (node !== undefined && node.status === status && status?.state !== "unknown") {
+      // One that registered with the leader before has another status, one that comes back to this one as it was has the same.
+      if (node !== undefined && node.status === status && this.#unheard.has(id) && status?.state !== "unknown") {
         tx.update("node", withState(node, "unknown", "the node has not registered with the new leader yet"));
       }
     });
@@ -39,6 +42,7 @@ export class NodeWatch {
 
   /** The node is about to register: one that is counted as unknown has `graceMs` again. */
   extend(nodeId: string, graceMs: number): void {
+    this.#unheard.delete(nodeId);
     if (this.#counts.has(nodeId) && this.#store.view.nodes.get(nodeId)?.status?.state !== "down") this.#countUnknown(nodeId, graceMs);
   }
 

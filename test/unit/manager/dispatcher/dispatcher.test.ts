@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Caller } from "../../../../src/manager/dispatcher/caller.js";
-import type { NodeDescription, TaskState, TaskStatus } from "../../../../src/model/objects.js";
+import type { Node, NodeDescription, TaskState, TaskStatus } from "../../../../src/model/objects.js";
 import type { AssignmentsMessage, SessionMessage } from "../../../../src/wire/generated/dispatcher.js";
 import { createRootCa } from "../../../../src/pki/root-ca.js";
 import { ManagerWorld } from "../../../support/manager-world.js";
@@ -191,6 +191,50 @@ describe("sessions", () => {
     await cluster.advance(3_000);
     await cluster.manager.dispatcher.heartbeat(N1, { sessionId });
     expect(cluster.node("n1").status?.state).toBe("ready");
+  });
+
+  test("a node that a new leader hears is not given up for having been unknown before", async () => {
+    await using cluster = new ManagerWorld(["n1", "n2"]);
+    await cluster.settle();
+    await cluster.leadWithoutDecisions();
+    await cluster.connect("n1");
+    await cluster.advance(10_000);
+    expect([cluster.node("n1").status?.state, cluster.node("n2").status?.state]).toEqual(["ready", "down"]);
+  });
+
+  test("where a node was seen last is known also while it is not there", async () => {
+    await using world = await registered();
+    const { cluster } = world;
+    const seen = () => cluster.node("n1").status;
+    expect(seen()).toMatchObject({ state: "ready", address: N1.address });
+    await cluster.depose();
+    await cluster.leadWithoutDecisions();
+    expect(seen()).toMatchObject({ state: "unknown", address: N1.address });
+    await cluster.advance(7_000);
+    expect(seen()).toMatchObject({ state: "down", address: N1.address });
+  });
+
+  test("a manager that stops leading counts nobody's time any more", async () => {
+    const world = await registered();
+    const { cluster } = world;
+    await cluster.advance(4_000);
+    expect(cluster.clock.pending).toBeGreaterThan(0);
+    await cluster.depose();
+    expect(cluster.clock.pending).toBe(0);
+  });
+
+  test("who comes back to a new leader as it was is not taken for unknown, also where there are very many nodes", async () => {
+    const known: Node = { ...testNode("n1"), description: nodeDescription("host1"), status: { state: "ready", message: "", address: N1.address } };
+    await using cluster = new ManagerWorld([...Array.from({ length: 1_700 }, (_, at) => testNode(`a${at}`)), known]);
+    await cluster.settle();
+    cluster.proposer.hold();
+    await cluster.leadWithoutDecisions();
+    const registration = register(cluster);
+    await cluster.proposer.release();
+    await registration;
+    await cluster.settle();
+    expect(cluster.node("n1").status?.state).toBe("ready");
+    expect(cluster.node("a1699").status?.state).toBe("unknown");
   });
 
   test("a node that is removed is told so on every call", async () => {
