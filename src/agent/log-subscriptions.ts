@@ -92,7 +92,8 @@ export class LogSubscriptions {
       this.#listening.abort();
       return [];
     } finally {
-      stop[Symbol.dispose]();
+      // What it still follows ends too: the manager may have hung up, or want no more of it.
+      stop.abort();
       this.#publishers.delete(id);
     }
   }

@@ -41,6 +41,8 @@ export class FakeManager implements ManagerClient, ManagerConnector {
   isSilent = false;
   /** When true, streams of log lines break after their next message. */
   breaksOff = false;
+  /** Nobody reads the logs any more. */
+  hasEnough = false;
   subscriptionStreams = 0;
   /** When true, complete sets come with one task in each message. */
   isDivided = false;
@@ -123,6 +125,7 @@ export class FakeManager implements ManagerClient, ManagerConnector {
     for await (const message of messages) {
       this.published.push(...message.messages);
       if (this.breaksOff) throw new ClusterError("unavailable", "the connection broke");
+      if (this.hasEnough) return;
       if (message.close) this.closedSubscriptions.push(message.subscriptionId);
     }
   }

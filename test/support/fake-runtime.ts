@@ -41,6 +41,8 @@ export class FakeRuntime implements ContainerRuntime {
   readonly #containers = new Map<string, FakeContainer>();
   readonly #clock: Clock;
   #lastPid = 1000;
+  /** Logs that are being read. */
+  openLogs = 0;
   /** One line per call that changes something. */
   readonly calls: string[] = [];
   /** Images that exist; null is any. */
@@ -212,16 +214,21 @@ export class FakeRuntime implements ContainerRuntime {
     const container = this.#get(id);
     const isWanted = (line: LogLine) => (line.stream === "stdout" ? options.stdout : options.stderr) && line.timestampNs >= options.sinceNs;
     let next = options.tail < 0 ? 0 : Math.max(container.lines.length - options.tail, 0);
-    for (;;) {
-      for (; next < container.lines.length; next++) {
-        const line = container.lines[next]!;
-        if (isWanted(line)) yield line;
+    this.openLogs++;
+    try {
+      for (;;) {
+        for (; next < container.lines.length; next++) {
+          const line = container.lines[next]!;
+          if (isWanted(line)) yield line;
+        }
+        if (!options.follow || signal.aborted || container.info.state === "exited" || !this.#containers.has(id)) return;
+        await new Promise<void>((resolve) => {
+          container.waiters.add(resolve);
+          signal.addEventListener("abort", () => resolve(), { once: true });
+        });
       }
-      if (!options.follow || signal.aborted || container.info.state === "exited" || !this.#containers.has(id)) return;
-      await new Promise<void>((resolve) => {
-        container.waiters.add(resolve);
-        signal.addEventListener("abort", () => resolve(), { once: true });
-      });
+    } finally {
+      this.openLogs--;
     }
   }
 

@@ -124,3 +124,12 @@ test("when only the stream of its lines breaks, the manager is asked again what 
   await eventually("the other one goes on", () => lines().includes("t2 stdout: four"));
   expect(lines().filter((text) => text === "t2 stdout: one")).toHaveLength(1);
 });
+
+test.each(["breaksOff", "hasEnough"] as const)("a manager that takes no more lines (%s) leaves no log open", async (why) => {
+  await runs("t1");
+  node.manager.subscribe({ id: "s1", taskIds: ["t1"], options: { ...options, follow: true }, close: false });
+  await eventually("it is read", () => node.runtime.openLogs === 1);
+  node.manager[why] = true;
+  write("t1", "one");
+  await eventually("nothing is read any more", () => node.runtime.openLogs === 0);
+});
