@@ -4,6 +4,7 @@ import { Agent as TlsAgent, request as tlsRequest } from "node:https";
 import { isIP, type Socket } from "node:net";
 import type { Readable } from "node:stream";
 import { connect as connectTls } from "node:tls";
+import { systemClock } from "../../../base/clock.js";
 import { ClusterError, messageOf } from "../../../base/errors.js";
 import type { RegistryCertificates } from "./certificates.js";
 import { type ProxyEnvironment, proxyFor } from "./proxy.js";
@@ -27,6 +28,8 @@ export interface HttpClientOptions {
 
 /** Bodies that are read into memory. */
 const TEXT_BYTES_MAX = 4 * 1024 * 1024;
+/** For one of them: a registry that sends a byte now and then has not stalled. */
+const TEXT_MS_MAX = 120_000;
 
 /**
  * Single exchanges with HTTP servers, through the proxy that the environment names. Throws ClusterError `unavailable` for everything that keeps an answer from coming,
@@ -119,10 +122,11 @@ export class HttpClient implements Disposable {
   }
 }
 
-/** The body as bytes. Throws ClusterError `unavailable` when it breaks off, `invalid_argument` when it is larger than 4 MiB. */
-export async function readBody(reply: IncomingMessage, url: URL): Promise<Buffer> {
+/** The body as bytes. Throws ClusterError `unavailable` when it breaks off or takes longer than `msMax`, `invalid_argument` when it is larger than 4 MiB. */
+export async function readBody(reply: IncomingMessage, url: URL, msMax = TEXT_MS_MAX): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let sizeBytes = 0;
+  const cancel = systemClock.after(msMax, () => void reply.destroy(new Error(`the answer is not whole after ${msMax / 1000} s`)));
   try {
     for await (const chunk of reply as AsyncIterable<Buffer>) {
       chunks.push(chunk);
@@ -132,6 +136,8 @@ export async function readBody(reply: IncomingMessage, url: URL): Promise<Buffer
     }
   } catch (cause) {
     throw cause instanceof ClusterError ? cause : failure(url, cause, true);
+  } finally {
+    cancel();
   }
   return Buffer.concat(chunks);
 }
