@@ -7,7 +7,7 @@ import type { StoreView } from "../../store/view.js";
 import type { ControlReply, RemoveNode, UpdateNode } from "../../wire/generated/control.js";
 import { laterPart } from "./later-part.js";
 import { lossOfQuorum, type Membership, survivesWithout } from "./membership.js";
-import { drain, fitsOneTransaction, orphanTask, removeNode } from "./node-removal.js";
+import { assertRoomToRemember, drain, fitsOneTransaction, orphanTask, removeNode } from "./node-removal.js";
 import { missing, outOfSequence } from "./refusals.js";
 
 /** What clients do to nodes. A change of role is only wished for here: the role manager carries it out. */
@@ -43,6 +43,7 @@ export class NodeControl {
       const node = view.nodes.get(nodeId);
       if (node === undefined) throw missing("node", nodeId);
       this.#assertMayRemove(node, force);
+      assertRoomToRemember(view, nowMs);
       return node;
     };
     let isDone = false;

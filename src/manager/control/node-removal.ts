@@ -1,3 +1,4 @@
+import { ClusterError } from "../../base/errors.js";
 import { DEFAULT_CLUSTER_SPEC, msOf } from "../../model/defaults.js";
 import type { Node } from "../../model/objects.js";
 import { isTerminal } from "../../model/task-state.js";
@@ -7,6 +8,20 @@ import type { StoreTransaction, StoreView } from "../../store/view.js";
 /** How long beyond the end of its certificate a removed node is remembered: clocks differ. */
 const REMOVAL_REMEMBERED_MS = 7 * 24 * 3_600_000;
 const REMOVED = "the node of the task was removed from the cluster";
+
+/** A bit more than 1 MB of the cluster object, of which one write holds 1.4 MB: what else is written of it must have room. */
+const REMEMBERED_MAX = 30_000;
+
+/** Throws ClusterError `failed_precondition` while so many removed nodes are remembered that the cluster object has no room for another one. */
+export function assertRoomToRemember({ cluster }: StoreView, nowMs: number): void {
+  const untilMs = Object.values(cluster?.removedNodes ?? {}).filter((until) => until > nowMs);
+  if (untilMs.length < REMEMBERED_MAX) return;
+  const next = new Date(untilMs.reduce((first, until) => Math.min(first, until))).toISOString();
+  throw new ClusterError(
+    "failed_precondition",
+    `${untilMs.length} removed nodes are remembered until their certificates are worth nothing any more, and there is no room for another one before ${next}`,
+  );
+}
 
 /** False when so many tasks run on the node that they have no room in one transaction beside its removal. */
 export function fitsOneTransaction(view: StoreView, node: Node): boolean {

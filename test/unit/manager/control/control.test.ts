@@ -3,6 +3,7 @@ import { ClusterError } from "../../../../src/base/errors.js";
 import { HAS_BEGUN } from "../../../../src/manager/control/later-part.js";
 import { DEFAULT_CLUSTER_SPEC } from "../../../../src/model/defaults.js";
 import type { Node, Service, ServiceSpec } from "../../../../src/model/objects.js";
+import { ClusterCodec } from "../../../../src/wire/generated/objects.js";
 import type { ControlReply, ControlRequest, UpdateCluster, UpdateService } from "../../../../src/wire/generated/control.js";
 import { ManagerWorld } from "../../../support/manager-world.js";
 import { nodeDescription } from "../../../support/node-description.js";
@@ -319,6 +320,25 @@ test("a removed node is remembered as long as this cluster's certificates are va
   await cluster.manager.control.execute(updateCluster(cluster, { spec: { ...DEFAULT_CLUSTER_SPEC, nodeCertExpiryNs: BigInt(365 * dayMs) * 1_000_000n } }));
   await cluster.manager.control.execute({ type: "removeNode", removeNode: { nodeId: "one", force: false } });
   expect(cluster.store.view.cluster!.removedNodes).toEqual({ one: cluster.clock.now() + 372 * dayMs });
+});
+
+test("removed nodes take no more of the cluster object than leaves room for its other changes", async () => {
+  const cluster = await world(testNode("one", { state: "down" }));
+  const nowMs = cluster.clock.now();
+  const remember = (count: number, firstUntilMs: number) => {
+    const removed = Array.from({ length: count }, (_, at) => [`${at}`.padStart(25, "n"), at === 0 ? firstUntilMs : nowMs + 90 * 24 * 3_600_000]);
+    return cluster.write((tx) => tx.update("cluster", { ...tx.cluster!, removedNodes: Object.fromEntries(removed) }));
+  };
+  const remove: ControlRequest = { type: "removeNode", removeNode: { nodeId: "one", force: false } };
+  await remember(30_000, nowMs + 60_000);
+  expect(await refused(cluster, remove)).toEqual({
+    code: "failed_precondition",
+    message: `30000 removed nodes are remembered until their certificates are worth nothing any more, and there is no room for another one before ${new Date(nowMs + 60_000).toISOString()}`,
+  });
+  expect(ClusterCodec.encode(cluster.store.view.cluster!).length).toBeLessThan(1_100_000);
+  await remember(30_000, nowMs);
+  await cluster.manager.control.execute(remove);
+  expect(Object.keys(cluster.store.view.cluster!.removedNodes)).toHaveLength(30_000);
 });
 
 test("a node that comes back while its tasks are orphaned is not removed", async () => {
