@@ -277,6 +277,36 @@ describe("versions", () => {
     expect(store.view.secrets.get("a")?.meta).toMatchObject({ version: 3, revision: 4 });
   });
 
+  test("what is written and not applied yet has its times, and no version that a client can send", async () => {
+    const { clock, store, proposer } = newStore();
+    expect(PENDING_VERSION).toBeLessThan(0);
+    const metaOf = (tx: StoreTransaction) => tx.secrets.get("a")?.meta;
+    const pending = { version: PENDING_VERSION, revision: PENDING_VERSION, createdAtMs: 1000 };
+    proposer.hold();
+    const created = store.update((tx) => {
+      tx.create("secret", secret("a", "1"));
+      expect(metaOf(tx)).toEqual({ ...pending, updatedAtMs: 1000 });
+    });
+    await clock.advance(5);
+    const updated = store.update((tx) => {
+      tx.update("secret", secret("a", "2"));
+      expect(metaOf(tx)).toEqual({ ...pending, updatedAtMs: 1005 });
+    });
+    await proposer.release();
+    await Promise.all([created, updated]);
+  });
+
+  test("a write is no client's unless it says so", async () => {
+    const { store, proposer } = newStore();
+    await store.update((tx) => tx.create("secret", secret("a", "1")) as undefined);
+    await store.update((tx) => tx.update("secret", secret("a", "2")) as undefined);
+    expect(store.view.secrets.get("a")?.meta).toMatchObject({ version: 1, revision: 2 });
+    await store.update((tx) => tx.remove("secret", "a") as undefined);
+    await store.update((tx) => tx.create("secret", secret("a", "3"), { isClientWrite: true }) as undefined);
+    await store.update((tx) => tx.remove("secret", "a", { isClientWrite: true }) as undefined);
+    expect(proposer.committed.flatMap(({ changes }) => changes.map(({ clientWrite }) => clientWrite))).toEqual([false, false, false, true, true]);
+  });
+
   test("what is proposed carries no meta, so that members cannot differ", async () => {
     const { proposer, put } = newStore();
     await put(secret("a", "1"), true);
@@ -385,7 +415,9 @@ describe("watching and snapshots", () => {
     });
     const seen: string[] = [];
     store.watch((events) => seen.push(...events.map((event) => `${event.action} ${event.object.id}`)));
-    store.restore(other.objects(), other.revision);
+    const kept = store.view.secrets.get("same");
+    store.restore(structuredClone([...other.objects()]), other.revision);
+    expect(store.view.secrets.get("same")).toBe(kept);
     expect(seen.sort()).toEqual(["create new", "remove gone", "update changed"]);
     expect([...store.objects()]).toEqual([...other.objects()]);
     expect(store.revision).toBe(4);
