@@ -16,7 +16,7 @@ export interface CertificateKeeperOptions {
   readonly files: IdentityFiles;
   readonly identity: LiveIdentity;
   /** This node's own manager role, while it has one. */
-  readonly manager: () => Pick<ManagerRole, "store"> | null;
+  readonly manager: () => Pick<ManagerRole, "store" | "hasRecalled"> | null;
   /** host:port of managers, in the order in which they are to be asked. */
   readonly managers: () => readonly string[];
   /** The roots to trust, as a manager said last; empty while none did. */
@@ -30,6 +30,8 @@ export interface CertificateKeeperOptions {
 const RETRY_MS = 60_000;
 /** The same for a certificate that is outside its validity: until one succeeds, this node is nobody. */
 const LATE_RETRY_MS = 2_000;
+/** Between two looks whether the own copy of the state is what it was before the stop. */
+const RECALL_LOOK_MS = 50;
 /** Between two looks at the clock while a renewal is not due. */
 const LOOK_MS = 60_000;
 
@@ -83,7 +85,7 @@ export class CertificateKeeper {
   }
 
   async #renewNow(signal: AbortSignal): Promise<void> {
-    if (await this.#reissue()) return;
+    if (await this.#reissue(signal)) return;
     const { identity, logger } = this.#options;
     let failure: unknown = new ClusterError("unavailable", "no manager is known");
     for (const address of this.#options.managers()) {
@@ -99,11 +101,16 @@ export class CertificateKeeper {
     throw failure;
   }
 
-  /** A manager past its certificate makes itself a new one; false when this node cannot or need not. */
-  async #reissue(): Promise<boolean> {
+  /**
+   * A manager past its certificate makes itself a new one; false when this node cannot or need not. By what it knew last: an older copy may name a root that was replaced
+   * since, and managers with certificates of different roots never agree on a leader.
+   */
+  async #reissue(signal: AbortSignal): Promise<boolean> {
     const { identity, clock, logger } = this.#options;
+    if (this.#isCertified()) return false;
+    while (this.#options.manager()?.hasRecalled === false) await clock.sleep(RECALL_LOOK_MS, signal);
     const manager = this.#options.manager();
-    if (manager === null || this.#isCertified()) return false;
+    if (manager === null) return false;
     const reissued = reissueOwn(manager.store.view, identity.credentials, clock.now());
     if (reissued === null) return false;
     await this.#certify(reissued);

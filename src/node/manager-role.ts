@@ -72,6 +72,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   readonly #stop = new AbortController();
   readonly #listeners = new Set<() => void>();
   readonly #failure = deferred<never>();
+  readonly #knownCommit: number;
   #isPlaceLost = false;
   #running: Promise<void> = Promise.resolve();
 
@@ -82,6 +83,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     this.store = store;
     this.incarnation = incarnation;
     this.#replica = replica;
+    this.#knownCommit = replica.status().commit;
     this.#transport = transport;
     this.#forward = new ForwardClient({ identity, clock, incarnation });
     const parts = { identity, incarnation, store, replica, clock, random, logger };
@@ -150,6 +152,11 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
 
   status(): ReplicaStatus {
     return this.#replica.status();
+  }
+
+  /** True once all is applied that this member knew to be committed when it was opened: until then, its copy is of a snapshot, which may be much older. */
+  get hasRecalled(): boolean {
+    return this.status().applied >= this.#knownCommit;
   }
 
   /** True when the group went on without this member: its place is gone for ever, a new one has to be asked for. */

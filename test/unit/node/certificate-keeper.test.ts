@@ -10,6 +10,7 @@ import { createCsr } from "../../../src/pki/csr.js";
 import { IdentityFiles } from "../../../src/pki/identity-files.js";
 import { createNodeKey } from "../../../src/pki/keys.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../../src/pki/node-certificate.js";
+import { createRootCa } from "../../../src/pki/root-ca.js";
 import { LiveIdentity } from "../../../src/rpc/live-identity.js";
 import { Store } from "../../../src/store/store.js";
 import { CaService } from "../../../src/wire/generated/ca.js";
@@ -46,7 +47,7 @@ class ShortTimers extends FakeClock {
 }
 
 /** The keeper of a manager with a certificate of 90 days and the cluster's key, which asks who the test says. */
-async function keeperOf(options: { readonly managers?: () => readonly string[]; readonly ageDays?: number } = {}) {
+async function keeperOf(options: { readonly managers?: () => readonly string[]; readonly ageDays?: number; readonly hasRecalled?: () => boolean } = {}) {
   const clock = new ShortTimers(Date.now());
   const key = createNodeKey();
   const request = { rootCa: ca.root, csr: createCsr(key), nodeId: "n1", role: "manager", clusterId: ca.clusterId } as const;
@@ -63,7 +64,7 @@ async function keeperOf(options: { readonly managers?: () => readonly string[]; 
   const keeper = new CertificateKeeper({
     files,
     identity,
-    manager: () => ({ store }),
+    manager: () => ({ store, hasRecalled: options.hasRecalled?.() ?? true }),
     managers: options.managers ?? (() => []),
     toldRoots: () => "",
     clock,
@@ -76,7 +77,7 @@ async function keeperOf(options: { readonly managers?: () => readonly string[]; 
     over.abort();
     await ended;
   };
-  return { clock, identity, certificate };
+  return { clock, identity, certificate, store };
 }
 
 test("a renewal waits for its time, also when no timer lasts that long", async () => {
@@ -123,6 +124,22 @@ test.each([
   await clock.advance(60_000);
   await eventually("the manager has issued itself a certificate", () => identity.credentials.certificate !== certificate);
   expect(Math.abs(identity.identity.notBeforeMs - clock.now())).toBeLessThan(2 * 3_600_000);
+});
+
+test("a manager past its certificate issues itself one by what it knew last, not by the snapshot that it starts from", async () => {
+  let hasRecalled = false;
+  const { clock, identity, certificate, store } = await keeperOf({ ageDays: 400, hasRecalled: () => hasRecalled });
+  await clock.advance(1_000);
+  expect(identity.credentials.certificate).toBe(certificate);
+  const next = createRootCa({ nowMs: clock.now() });
+  await store.update((tx) => {
+    const { cluster } = tx;
+    if (cluster !== undefined) tx.update("cluster", { ...cluster, rootCa: { ...next, joinTokens: null, rotation: null, lastForcedRotation: 0 } });
+  });
+  hasRecalled = true;
+  await clock.advance(1_000);
+  await eventually("the manager has issued itself a certificate", () => identity.credentials.certificate !== certificate);
+  expect(identity.credentials.rootCertificate).toBe(next.certificate);
 });
 
 test("a certificate that is due the moment it comes is not renewed again at once", async () => {

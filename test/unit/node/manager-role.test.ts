@@ -36,18 +36,19 @@ async function managerWithSecond() {
   const dataDir = await mkdtemp(join(tmpdir(), "manager-role-"));
   opened.add(() => rm(dataDir, { recursive: true, force: true }));
   const first = firstCredentials(Date.now(), undefined);
-  const role = await ManagerRole.open({
-    identity: new LiveIdentity(first.credentials),
-    dataDir,
-    codec: plainRecords,
-    listenAddress: address,
-    advertiseAddress: address,
-    start: { type: "bootstrap", incarnation: "one" },
-    clock: systemClock,
-    random: systemRandom,
-    logger: silentLogger,
-  });
-  opened.use(role);
+  const open = (type: "bootstrap" | "resume") =>
+    ManagerRole.open({
+      identity: new LiveIdentity(first.credentials),
+      dataDir,
+      codec: plainRecords,
+      listenAddress: address,
+      advertiseAddress: address,
+      start: { type, incarnation: "one" },
+      clock: systemClock,
+      random: systemRandom,
+      logger: silentLogger,
+    });
+  const role = opened.use(await open("bootstrap"));
   await role.led();
   const init = {
     listenAddress: "",
@@ -79,7 +80,13 @@ async function managerWithSecond() {
   });
   const identity = new LiveIdentity({ rootCertificate: first.credentials.rootCertificate, certificate, key });
   const connection = opened.use(new Connection({ address, clock: systemClock, security: { type: "mutual", identity } }));
-  return { role, identity, connection, raftStream: await openRaftStream({ raftId: 0, nodeId: new LiveIdentity(first.credentials).nodeId, address }, identity) };
+  return {
+    role,
+    open,
+    identity,
+    connection,
+    raftStream: await openRaftStream({ raftId: 0, nodeId: new LiveIdentity(first.credentials).nodeId, address }, identity),
+  };
 }
 
 /** Resolves once the manager serves the stream; `ended` with the code that it ends with. */
@@ -112,6 +119,15 @@ async function forwardCode(connection: Connection): Promise<string> {
 }
 
 const heartbeatCode = (connection: Connection) => codeOf(createClient(connection, DispatcherService).heartbeat({ sessionId: "none" }));
+
+test("a manager that starts again says when its copy of the state is what it was", async () => {
+  const { role, open } = await managerWithSecond();
+  await role[Symbol.asyncDispose]();
+  const again = opened.use(await open("resume"));
+  const seen = [again.hasRecalled, again.store.view.nodes.size];
+  await until("it has recalled", () => again.hasRecalled);
+  expect([seen, again.store.view.nodes.size]).toEqual([[false, 0], 2]);
+});
 
 describe("a manager's rights end with the write that ends them", () => {
   test("while it is one, its calls are served", async () => {
