@@ -41,7 +41,7 @@ export async function foundSwarm(place: SwarmPlace, options: InitOptions): Promi
 export async function openBackup({ clock }: SwarmPlace, options: RestoreOptions) {
   const addresses = resolveOwnAddresses(options, networkInterfaces());
   const { origin } = await decodeBackup(options.chunks, options.passphrase);
-  return { origin, addresses, ...restoredNode(origin, { nodeAddress: addresses.nodeAddress, nowMs: clock.now() }) };
+  return { origin, addresses, ...restoredNode(origin, { nodeAddress: addresses.nodeAddress, signingKey: options.signingKey, nowMs: clock.now() }) };
 }
 
 /** Writes what a manager begins with that has what was in a backup, as a new incarnation. Resolves with its state, on the disk. */

@@ -25,7 +25,7 @@ export function readGivenRoot(given: { readonly certificate: string; readonly ke
   if (!mayIssueForTls(certificate)) throw refused(`${name} is confined to purposes or names that the certificates of nodes have not: TLS would not take them`);
   if (Date.parse(certificate.validFrom) > given.nowMs) throw refused(`${name} is not valid before ${certificate.validFrom}`);
   if (Date.parse(certificate.validTo) < given.nowMs + YEAR_MS) throw refused(`${name} expires too soon, on ${certificate.validTo}: a year must be left`);
-  return { certificate: encodePem("CERTIFICATE", certificate.raw), key: given.key === "" ? "" : keyOf(given.key, certificate) };
+  return { certificate: encodePem("CERTIFICATE", certificate.raw), key: given.key === "" ? "" : readCaKey(given.key, certificate, DESIRED) };
 }
 
 function onlyCertificate(pem: string): X509Certificate {
@@ -36,19 +36,22 @@ function onlyCertificate(pem: string): X509Certificate {
   return certificate;
 }
 
-function keyOf(pem: string, certificate: X509Certificate): string {
-  const key = privateKeyIn(pem);
-  named("the desired CA key is a", () => requireP256(key));
-  if (!certificate.checkPrivateKey(key)) throw refused("the desired CA key does not belong to the desired CA certificate");
+const DESIRED = { key: "desired CA key", certificate: "desired CA certificate" };
+
+/** The key (PEM) that an operator gives for a root, in the form in which the cluster keeps keys. Throws ClusterError `invalid_argument`, with nothing of the text. */
+export function readCaKey(pem: string, certificate: X509Certificate, names: { readonly key: string; readonly certificate: string }): string {
+  const key = privateKeyIn(pem, names.key);
+  named(`the ${names.key} is a`, () => requireP256(key));
+  if (!certificate.checkPrivateKey(key)) throw refused(`the ${names.key} does not belong to the ${names.certificate}`);
   return key.export({ type: "pkcs8", format: "pem" }).toString();
 }
 
 /** Says nothing of the text that was given for a key. */
-function privateKeyIn(pem: string): KeyObject {
+function privateKeyIn(pem: string, what: string): KeyObject {
   try {
     return createPrivateKey(pem);
   } catch {
-    throw refused("the desired CA key is not a private key in PEM form without a passphrase");
+    throw refused(`the ${what} is not a private key in PEM form without a passphrase`);
   }
 }
 

@@ -144,6 +144,8 @@ export interface RestoreOptions {
   readonly listenAddress: string;
   readonly advertiseAddress: string;
   readonly passphrase: string;
+  /** PEM, of the root that the backup has no key of; "" otherwise. */
+  readonly signingKey: string;
   readonly chunks: AsyncIterable<Uint8Array>;
 }
 

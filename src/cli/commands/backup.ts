@@ -5,6 +5,7 @@ import type { Command } from "commander";
 import { messageOf } from "../../base/errors.js";
 import { action, type CliContext } from "../context.js";
 import { misuse } from "../failure.js";
+import { textOfFlag } from "../flag-file.js";
 import { openFile } from "../image-words.js";
 import { OutputFile } from "../output-file.js";
 import { print } from "../output.js";
@@ -17,6 +18,7 @@ interface BackupFlags {
 interface RestoreFlags extends BackupFlags {
   readonly listenAddr: string;
   readonly advertiseAddr?: string;
+  readonly caKey?: string;
 }
 
 const PASSPHRASE = [
@@ -39,6 +41,7 @@ export function addBackupCommands(program: Command): void {
     .option(...PASSPHRASE)
     .option("--listen-addr <address>", "ip|interface[:port] to listen on", "0.0.0.0:2377")
     .option("--advertise-addr <address>", "ip|interface[:port] that other nodes dial")
+    .option("--ca-key <file>", "key (PEM) of the root certificate, where only an external CA has it: certifies this host and is not kept")
     .action(action<[string, RestoreFlags]>(restore));
 }
 
@@ -59,7 +62,8 @@ async function restore({ api, signal }: CliContext, path: string, flags: Restore
   if (path === "-" && flags.passphraseFile === undefined) throw misuse("a backup that is read from standard input needs --passphrase-file");
   const passphrase = await passphraseOf(flags, signal);
   const content = path === "-" ? process.stdin : await openFile(path);
-  const options = { Passphrase: passphrase, ListenAddr: flags.listenAddr, AdvertiseAddr: flags.advertiseAddr ?? "" };
+  const key = flags.caKey === undefined ? {} : { SigningCAKey: await textOfFlag(flags.caKey, "ca-key") };
+  const options = { Passphrase: passphrase, ListenAddr: flags.listenAddr, AdvertiseAddr: flags.advertiseAddr ?? "", ...key };
   const stream = Readable.from(withOptions(options, content), { objectMode: false });
   const nodeId = await api.call<string>({ method: "POST", path: "/swarm/restore", stream, signal });
   print(`The swarm is restored: this host is its manager ${nodeId}. Other managers have to leave their old swarm by force and join this one.`);

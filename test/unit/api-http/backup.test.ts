@@ -10,10 +10,12 @@ test("a backup is the bytes of one file, encrypted with the passphrase in the bo
 
 test("a restore reads its options from the first line, and takes the rest as the file", async () => {
   const { call, backend } = await inactiveFixture();
-  const options = JSON.stringify({ Passphrase: "open sesame", ListenAddr: "0.0.0.0:2377", AdvertiseAddr: "10.0.0.9" });
+  const options = JSON.stringify({ Passphrase: "open sesame", ListenAddr: "0.0.0.0:2377", AdvertiseAddr: "10.0.0.9", SigningCAKey: "pem" });
   const answer = await call("POST", "/swarm/restore", Buffer.from(`${options}\nthe file\nwith lines`));
   expect(answer).toMatchObject({ status: 200, json: "restorednode" });
-  expect(backend.restores).toEqual([{ passphrase: "open sesame", listenAddress: "0.0.0.0:2377", advertiseAddress: "10.0.0.9", text: "the file\nwith lines" }]);
+  expect(backend.restores).toEqual([
+    { passphrase: "open sesame", listenAddress: "0.0.0.0:2377", advertiseAddress: "10.0.0.9", signingKey: "pem", text: "the file\nwith lines" },
+  ]);
 });
 
 test.each([

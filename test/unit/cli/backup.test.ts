@@ -52,6 +52,13 @@ test.each([
   );
 });
 
+test("a restore takes the key that only an external authority has from a file", async () => {
+  world.answer("POST /swarm/restore", '"node"');
+  for (const name of ["sealed", "key"]) writeFileSync(join(into, name), name);
+  expect(await program(["restore", "--ca-key", join(into, "key"), join(into, "sealed")], "open barley\n")).toMatchObject({ code: 0 });
+  expect(world.seen.at(-1)?.body).toBe('{"Passphrase":"open barley","ListenAddr":"0.0.0.0:2377","AdvertiseAddr":"","SigningCAKey":"key"}\nsealed');
+});
+
 test("a dash is standard output, and standard input", async () => {
   const file = ["--passphrase-file", join(world.folder, "passphrase")];
   world.answer("POST /swarm/backup", "sealed");

@@ -119,13 +119,38 @@ test("the host that a cluster is restored on becomes a manager of its own, certi
   const nowMs = Date.UTC(2026, 10, 21);
   const rootCa = { ...createRootCa({ nowMs }), joinTokens: null, rotation: null, lastForcedRotation: 0 };
   const cluster: StoreObject = { type: "cluster", cluster: testCluster({ rootCa }) };
-  const restored = restoredNode({ objects: [cluster, node("old")], index: 77, term: 3 }, { nodeAddress: "10.0.0.9", nowMs });
+  const restored = restoredNode({ objects: [cluster, node("old")], index: 77, term: 3 }, { nodeAddress: "10.0.0.9", signingKey: "", nowMs });
   const identity = identityOf(restored.credentials.certificate);
   expect(identity).toMatchObject({ nodeId: restored.nodeId, role: "manager", clusterId: "cluster1" });
   expect(() => requireTrustedIssuer(restored.credentials.certificate, rootCa.certificate)).not.toThrow();
   expect(restored.objects).toHaveLength(3);
   expect(restored.objects.at(-1)).toMatchObject({ type: "node", node: { id: restored.nodeId, role: "manager", publicKeyDigest: identity.publicKeyDigest } });
-  expect(() => restoredNode({ objects: [node("old")], index: 77, term: 3 }, { nodeAddress: "", nowMs })).toThrow(
+  expect(() => restoredNode({ objects: [node("old")], index: 77, term: 3 }, { nodeAddress: "", signingKey: "", nowMs })).toThrow(
     expect.objectContaining({ code: "invalid_argument" }),
   );
+});
+
+describe("a backup whose root key only an external authority has", () => {
+  const nowMs = Date.UTC(2026, 10, 21);
+  const [root, stranger] = [createRootCa({ nowMs }), createRootCa({ nowMs })];
+  const restore = (keyInBackup: string, signingKey: string) => {
+    const rootCa = { certificate: root.certificate, key: keyInBackup, joinTokens: null, rotation: null, lastForcedRotation: 0 };
+    const cluster: StoreObject = { type: "cluster", cluster: testCluster({ rootCa }) };
+    return restoredNode({ objects: [cluster], index: 77, term: 3 }, { nodeAddress: "10.0.0.9", signingKey, nowMs });
+  };
+
+  test("is restored with that key, which certifies the host and is not kept", () => {
+    const { credentials, objects } = restore("", root.key);
+    expect(() => requireTrustedIssuer(credentials.certificate, root.certificate)).not.toThrow();
+    expect(objects[0]).toMatchObject({ cluster: { rootCa: { certificate: root.certificate, key: "" } } });
+  });
+
+  test.each([
+    ["without it", "", "", "failed_precondition", /only an external CA has: it cannot certify this host without that key \(--ca-key\)$/],
+    ["with the key of another root", "", stranger.key, "invalid_argument", /^the given CA key does not belong to the root certificate in the backup$/],
+    ["with what is no key", "", "secret", "invalid_argument", /^the given CA key is not a private key in PEM form without a passphrase$/],
+    ["with a key that it has", root.key, root.key, "invalid_argument", /^the backup holds the key of its root certificate: it needs no other$/],
+  ])("is refused %s", (_how, keyInBackup, signingKey, code, message) => {
+    expect(() => restore(keyInBackup, signingKey)).toThrow(expect.objectContaining({ code, message: expect.stringMatching(message) }));
+  });
 });

@@ -29,12 +29,17 @@ export function backupRoutes(app: FastifyInstance, context: RouteContext): void 
     return reply;
   });
 
-  /** Body: a line of JSON, `{"Passphrase": …, "ListenAddr": …, "AdvertiseAddr": …}`, then the file. Answers with the id of the node that this host becomes. */
+  /** Body: a line of JSON, `{"Passphrase": …, "ListenAddr": …, "AdvertiseAddr": …, "SigningCAKey": …}`, then the file. Answers with the id of the node that this host becomes. */
   app.post("/swarm/restore", async (request, reply) => {
     const body = streamBody(request)[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     const { line, rest } = await firstLine(body);
     const fields = new Fields(parseJson(line), "");
-    const options = { passphrase: fields.string("Passphrase"), listenAddress: fields.string("ListenAddr"), advertiseAddress: fields.string("AdvertiseAddr") };
+    const options = {
+      passphrase: fields.string("Passphrase"),
+      listenAddress: fields.string("ListenAddr"),
+      advertiseAddress: fields.string("AdvertiseAddr"),
+      signingKey: fields.string("SigningCAKey"),
+    };
     fields.end();
     return sendJson(reply, await swarm.restore({ ...options, chunks: chunksOf(rest, body) }));
   });
