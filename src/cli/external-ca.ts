@@ -29,7 +29,7 @@ export const collectExternalCa = (value: string, before: readonly string[] = [])
 
 export const EXTERNAL_CA_FLAG = "--external-ca <specification>";
 
-/** All of them; see parseExternalCa. */
+/** All of them; see parseExternalCa. One that is empty stands for none at all. */
 export function parseExternalCas(texts: readonly string[]): Promise<readonly ExternalCaJson[]> {
-  return Promise.all(texts.map(parseExternalCa));
+  return Promise.all(texts.length === 1 && texts[0] === "" ? [] : texts.map(parseExternalCa));
 }

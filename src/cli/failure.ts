@@ -36,3 +36,12 @@ export async function failingWith<T>(exitCodeOf: (failure: CommandFailure) => nu
     throw cause instanceof CommandFailure ? new CommandFailure(exitCodeOf(cause), cause.message, { cause }) : cause;
   }
 }
+
+/** Shows what came of a change. When that fails, the change is done all the same: whoever is told of the failure alone would do it again, or miss what is new. */
+export async function afterwards<T>(done: string, show: () => Promise<T>): Promise<T> {
+  try {
+    return await show();
+  } catch (cause) {
+    throw cause instanceof CommandFailure ? new CommandFailure(cause.exitCode, `${done}; ${cause.message}`, { cause, status: cause.status }) : cause;
+  }
+}

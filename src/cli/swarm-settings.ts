@@ -26,7 +26,7 @@ export async function withSettings(spec: SpecPart, flags: SettingFlags, authorit
     ...changedPart(spec, "CAConfig", {
       ...authority,
       ...(certExpiry === undefined ? {} : { NodeCertExpiry: parseDuration(certExpiry, "cert-expiry") }),
-      ...(externalCas.length === 0 ? {} : { ExternalCAs: externalCas }),
+      ...(flags.externalCa === undefined ? {} : { ExternalCAs: externalCas }),
     }),
     ...changedPart(
       spec,

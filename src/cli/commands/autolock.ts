@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import type { Api } from "../api.js";
 import { action, type CliContext } from "../context.js";
-import { CommandFailure, EXIT } from "../failure.js";
+import { afterwards, CommandFailure, EXIT } from "../failure.js";
 import { note, print } from "../output.js";
 import { readSecret } from "../read-secret.js";
 import type { HostInfo, SwarmInfo } from "../shapes.js";
@@ -31,7 +31,12 @@ async function unlockKey({ api }: CliContext, flags: { readonly quiet?: boolean;
     if (!isLocking(Spec)) throw new CommandFailure(EXIT.refused, "cannot rotate the unlock key because autolock is not turned on");
     await api.call({ method: "POST", path: "/swarm/update", query: { version: String(Version.Index), rotateManagerUnlockKey: "true" }, body: Spec });
     if (flags.quiet !== true) print("The unlock key was replaced. Managers that are down now need the one before: keep it until they have been back.\n");
+    return await afterwards("the unlock key was replaced, and 'swarm unlock-key' shows the new one", () => show(api, flags));
   }
+  await show(api, flags);
+}
+
+async function show(api: Api, flags: { readonly quiet?: boolean }): Promise<void> {
   const { UnlockKey: key } = await api.call<{ UnlockKey: string }>({ method: "GET", path: "/swarm/unlockkey" });
   if (key === "") throw new CommandFailure(EXIT.refused, "no unlock key is set");
   if (flags.quiet === true) print(key);

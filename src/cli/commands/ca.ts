@@ -1,7 +1,7 @@
 import type { Command } from "commander";
 import { systemClock } from "../../base/clock.js";
 import { action, type CliContext, orGoesOn } from "../context.js";
-import { misuse } from "../failure.js";
+import { afterwards, misuse } from "../failure.js";
 import { textOfFlag } from "../flag-file.js";
 import { note, print } from "../output.js";
 import { parseDuration } from "../quantities.js";
@@ -42,7 +42,7 @@ async function ca(context: CliContext, flags: CaFlags): Promise<void> {
   if (flags.rotate === true) {
     await api.call({ method: "POST", path: "/swarm/update", query: { version: String(swarm.Version.Index) }, body: await rotatedSpec(swarm.Spec, flags) });
     if (flags.detach === true) return;
-    await orGoesOn(context, () => follow(context, flags.quiet === true));
+    await orGoesOn(context, () => afterwards("the rotation goes on", () => follow(context, flags.quiet === true)));
   } else {
     const { caCert, caKey, certExpiry, externalCa, detach } = flags;
     if ([caCert, caKey, certExpiry, externalCa, detach].some((flag) => flag !== undefined)) throw misuse("these flags of ca need --rotate");
@@ -62,7 +62,7 @@ async function rotatedSpec(spec: SwarmInfo["Spec"], flags: CaFlags): Promise<Swa
     CAConfig: {
       ...caConfig,
       ...(flags.certExpiry === undefined ? {} : { NodeCertExpiry: parseDuration(flags.certExpiry, "cert-expiry") }),
-      ...(externalCas.length === 0 ? {} : { ExternalCAs: externalCas.map((external) => ({ ...external, CACert: external.CACert || certificate })) }),
+      ...(flags.externalCa === undefined ? {} : { ExternalCAs: externalCas.map((external) => ({ ...external, CACert: external.CACert || certificate })) }),
       ...(certificate === "" ? { ForceRotate: (caConfig?.ForceRotate ?? 0) + 1 } : { SigningCACert: certificate, SigningCAKey: key }),
     },
   };

@@ -1,6 +1,7 @@
 import type { Command } from "commander";
+import type { Api } from "../api.js";
 import { action, type CliContext } from "../context.js";
-import { CommandFailure, EXIT } from "../failure.js";
+import { afterwards, CommandFailure, EXIT } from "../failure.js";
 import { printJoinCommand } from "../join-command.js";
 import { addNodeFlags, type NodeFlags, nodeFields } from "../node-flags.js";
 import { print } from "../output.js";
@@ -46,7 +47,12 @@ async function joinToken({ api }: CliContext, roleText: string, flags: { readonl
     const before = await api.call<SwarmInfo>({ method: "GET", path: "/swarm" });
     const query = { version: String(before.Version.Index), [role === "worker" ? "rotateWorkerToken" : "rotateManagerToken"]: "true" };
     await api.call({ method: "POST", path: "/swarm/update", query, body: before.Spec });
+    return await afterwards(`the ${role} token was replaced, and 'swarm join-token ${role}' shows the new one`, () => showToken(api, role, flags));
   }
+  await showToken(api, role, flags);
+}
+
+async function showToken(api: Api, role: "worker" | "manager", flags: { readonly quiet?: boolean; readonly rotate?: boolean }): Promise<void> {
   const [swarm, info] = await Promise.all([api.call<SwarmInfo>({ method: "GET", path: "/swarm" }), api.call<HostInfo>({ method: "GET", path: "/info" })]);
   const token = role === "worker" ? swarm.JoinTokens.Worker : swarm.JoinTokens.Manager;
   if (flags.quiet === true) {

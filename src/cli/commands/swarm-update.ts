@@ -2,6 +2,7 @@ import type { Command } from "commander";
 import { action, type CliContext } from "../context.js";
 import { editing } from "../editing.js";
 import { collectExternalCa, EXTERNAL_CA_FLAG } from "../external-ca.js";
+import { afterwards } from "../failure.js";
 import { print } from "../output.js";
 import { parseChoice } from "../quantities.js";
 import type { SwarmInfo } from "../shapes.js";
@@ -23,7 +24,7 @@ export function addSwarmUpdateCommand(program: Command): void {
     .option("--cert-expiry <duration>", "validity of node certificates")
     .option(
       EXTERNAL_CA_FLAG,
-      "protocol=cfssl,url=URL[,cacert=FILE]: who issues certificates, of the present root or of this one; in the place of those before",
+      'protocol=cfssl,url=URL[,cacert=FILE]: who issues certificates, of the present root or of this one; in the place of those before; "" for none',
       collectExternalCa,
     )
     .option("--dispatcher-heartbeat <duration>", "period of the nodes' heartbeats")
@@ -56,7 +57,7 @@ async function update({ api, signal }: CliContext, flags: UpdateFlags): Promise<
     await api.call({ method: "POST", path: "/swarm/update", query, body: spec });
   });
   print("Swarm updated.");
-  if (isLockedNow) await showUnlockKey(api);
+  if (isLockedNow) await afterwards("managers are locked from now on, and 'swarm unlock-key' shows the key", () => showUnlockKey(api));
 }
 
 function lockOf({ autolock }: UpdateFlags): SpecPart {

@@ -54,6 +54,29 @@ describe("a command line", () => {
       ],
     });
     expect(await swarm("init", "--external-ca", "protocol=acme,url=https://ca")).toBe(2);
+    expect(await swarm("update", "--external-ca", "")).toBe(0);
+    expect(JSON.parse(world.seen.at(-1)?.body ?? "").CAConfig).toEqual({ NodeCertExpiry: 1, ExternalCAs: [] });
+  });
+
+  test("says what was changed also when what came of it cannot be shown: nobody is to do it again, or to miss a new key", async () => {
+    const swarmOf = (isLocked: boolean) => ({ Version: { Index: 7 }, Spec: { EncryptionConfig: { AutoLockManagers: isLocked } } });
+    answer("POST /swarm/update", "");
+    answer("GET /swarm/unlockkey", { message: "no leader" }, 503);
+    answer("GET /nodes", { message: "no leader" }, 503);
+    answer("GET /info", { message: "no leader" }, 503);
+    answer("GET /swarm", swarmOf(false));
+    expect(await swarm("update", "--autolock")).toBe(1);
+    answer("GET /swarm", swarmOf(true));
+    expect(await swarm("unlock-key", "--rotate", "--quiet")).toBe(1);
+    expect(await swarm("join-token", "worker", "--rotate")).toBe(1);
+    expect(await swarm("ca", "--rotate")).toBe(1);
+    expect(world.err.split("\n")).toEqual([
+      "swarm: managers are locked from now on, and 'swarm unlock-key' shows the key; no leader",
+      "swarm: the unlock key was replaced, and 'swarm unlock-key' shows the new one; no leader",
+      "swarm: the worker token was replaced, and 'swarm join-token worker' shows the new one; no leader",
+      "swarm: the rotation goes on; no leader",
+      "",
+    ]);
   });
 
   test("asks for no key where there is nothing to unlock, and says when there is none to show", async () => {
