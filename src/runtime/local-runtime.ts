@@ -343,6 +343,8 @@ export class LocalRuntime implements ContainerRuntime {
       // Also before the first start: files of it may be copied.
       await writeEtcFiles(paths.folder, record.config, { hostname: record.process.hostname, hostGateway: this.#options.hostGateway });
       await writeRecord(paths.record, record);
+      // The image may have been removed meanwhile: from here on it is in use.
+      this.#layersOf(planned.imageId);
       const container = new LocalContainer(record, paths, this.#tools);
       this.#containers.add(container);
       this.#tell("create", container.info);
