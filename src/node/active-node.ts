@@ -4,13 +4,14 @@ import type { Worker } from "../agent/worker.js";
 import { aborted } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
-import { isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
+import { ClusterError, isClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import { DirtySet } from "../base/dirty-set.js";
 import type { Random } from "../base/random.js";
 import type { NodeDescription } from "../model/objects.js";
 import type { IdentityFiles } from "../pki/identity-files.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
+import { managerAt } from "../rpc/manager-at.js";
 import type { SessionMessage } from "../wire/generated/dispatcher.js";
 import { AddressKeeper } from "./address-keeper.js";
 import { parseHostPort } from "./addresses.js";
@@ -51,6 +52,7 @@ export class ActiveNode {
   readonly #look = new DirtySet<"role" | "key">();
   readonly #state: KeptSwarmState;
   readonly #certificate: CertificateKeeper;
+  readonly #agent: AgentRole;
   #manager: ManagerRole | null = null;
   /** Of the manager. */
   #keeper: KeyKeeper | null = null;
@@ -76,6 +78,25 @@ export class ActiveNode {
       manager: () => this.#manager,
       managers: () => this.#managersToAsk(),
       toldRoots: () => this.#told?.rootCertificate ?? "",
+      clock,
+      random,
+      logger,
+    });
+    this.#agent = new AgentRole({
+      identity: this.identity,
+      worker: options.worker,
+      incarnation: () => this.state.member?.incarnation ?? this.state.incarnation ?? "",
+      managers: state.managers.map((manager) => manager.address),
+      manager: () => this.#manager,
+      address: () => parseHostPort(this.state.advertiseAddress).host,
+      describe: () => this.#options.describe(this.identity),
+      onMessage: (message) => this.#hear(message),
+      onTrouble: (cause) => {
+        const isRefused = isClusterError(cause, "permission_denied");
+        if (this.#isRefused && !isRefused) return; // Who has no say any more asks on, and also hears of less.
+        this.#isRefused = isRefused;
+        this.#sessionError = messageOf(cause);
+      },
       clock,
       random,
       logger,
@@ -167,33 +188,14 @@ export class ActiveNode {
 
   /** Settles when the signal aborted and everything stopped; rejects when a part failed for good. Containers go on. */
   async run(signal: AbortSignal): Promise<void> {
-    const { worker, clock, random, logger } = this.#options;
-    const agent = new AgentRole({
-      identity: this.identity,
-      worker,
-      incarnation: () => this.state.member?.incarnation ?? this.state.incarnation ?? "",
-      managers: this.state.managers.map((manager) => manager.address),
-      manager: () => this.#manager,
-      address: () => parseHostPort(this.state.advertiseAddress).host,
-      describe: () => this.#options.describe(this.identity),
-      onMessage: (message) => this.#hear(message),
-      onTrouble: (cause) => {
-        const isRefused = isClusterError(cause, "permission_denied");
-        if (this.#isRefused && !isRefused) return; // Who has no say any more asks on, and also hears of less.
-        this.#isRefused = isRefused;
-        this.#sessionError = messageOf(cause);
-      },
-      clock,
-      random,
-      logger,
-    });
+    const { clock, logger } = this.#options;
     const own = { identity: this.identity, state: this.#state, manager: () => this.#manager, clock, logger };
     const [address, place] = [new AddressKeeper(own), new PlaceKeeper(own)];
     const stop = () => this.#look.close();
     signal.addEventListener("abort", stop, { once: true });
     try {
       await Promise.all([
-        agent.run(signal),
+        this.#agent.run(signal),
         this.#keepRole(signal),
         this.#certificate.run(signal),
         address.run(signal),
@@ -260,6 +262,20 @@ export class ActiveNode {
     const { advertiseAddress, managers } = this.state;
     const own = this.#manager === null || this.#manager.isRemoved ? [] : [advertiseAddress];
     return [...own, ...managers.map(({ address }) => address).filter((address) => !own.includes(address))];
+  }
+
+  /**
+   * Goes on with the manager at an address (host:port), where nothing that this node knows leads to one any more. Throws `unavailable` when no manager of this swarm
+   * answers there, `invalid_argument` when it is this node.
+   */
+  async rejoin(address: string): Promise<void> {
+    const { identity } = this;
+    const nodeId = await managerAt(address, { identity, clock: this.#options.clock });
+    if (nodeId === identity.nodeId) throw new ClusterError("invalid_argument", `${address} is this node itself: name another manager`);
+    this.#manager?.meet({ nodeId, address });
+    const { managers } = this.state;
+    await this.#state.replace({ ...this.state, managers: [{ nodeId, address }, ...managers.filter((manager) => manager.nodeId !== nodeId)] });
+    this.#agent.learn(this.state.managers);
   }
 
   /** Takes a place in the raft group. Asking again is safe. */

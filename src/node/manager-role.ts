@@ -170,6 +170,13 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     for (const listener of [...this.#listeners]) listener();
   }
 
+  /** Where another member is, as somebody found out: it counts before what the log says, until that member says itself where it is. Throws `failed_precondition` when it is none. */
+  meet({ nodeId, address }: { readonly nodeId: string; readonly address: string }): void {
+    const member = this.#replica.members().find((other) => other.nodeId === nodeId);
+    if (member === undefined) throw new ClusterError("failed_precondition", `the manager at ${address}, node ${nodeId}, is none that this one knows`);
+    this.#replica.introduced({ raftId: member.raftId, nodeId, address });
+  }
+
   /** What this member offers while it leads. */
   leading(): Manager | null {
     return this.#term.manager;

@@ -13,7 +13,7 @@ import type { StoreView } from "../store/view.js";
 import type { ControlReply, ControlRequest } from "../wire/generated/control.js";
 import type { LogBatch, SubscribeLogsRequest } from "../wire/generated/dispatcher.js";
 import type { ActiveNode } from "./active-node.js";
-import { movedAddresses, parseHostPort } from "./addresses.js";
+import { formatHostPort, movedAddresses, parseHostPort } from "./addresses.js";
 import { encodeBackup } from "./backup-file.js";
 import { foundAnew, foundSwarm, openBackup, writeRestored } from "./found-swarm.js";
 import { joinSwarm } from "./join-swarm.js";
@@ -163,6 +163,14 @@ export class SwarmNode implements SwarmBackend {
     return this.#change(async () => {
       this.#assertOutside();
       this.#run(await joinSwarm(this.#place, options));
+    });
+  }
+
+  rejoin(remoteAddress: string): Promise<void> {
+    return this.#change(async () => {
+      if (this.#stuck !== null) throw new ClusterError("unavailable", this.#stuck.error);
+      if (this.#running === null) throw notPart();
+      await this.#running.node.rejoin(formatHostPort(parseHostPort(remoteAddress)));
     });
   }
 

@@ -3,23 +3,28 @@ import { TestLab } from "../support/lab.js";
 import { LabDocker } from "../support/lab-docker.js";
 import { until } from "../support/until.js";
 
-/** Hosts of managers get other addresses, and nobody does anything about it. The tests are chapters of one story. */
+/** Hosts of managers get other addresses, and nobody does anything about it, as long as one can be found where it was. The tests are chapters of one story. */
 describe("a manager whose address changes", () => {
   let lab: TestLab;
   let docker: LabDocker;
   const addressOf = (asked: number, name: string) => docker.must(asked, "node", "inspect", "--format", "{{.ManagerStatus.Addr}}", name);
+  const rejoin = async (node: number, address: string) =>
+    lab.run(["node", "dist/main/swarm.js", "-H", await lab.lab("socket", String(node)), "rejoin", address]);
   const renumber = async (node: number, from: string, to: string) => {
     await lab.lab("exec", String(node), "ip", "addr", "del", `${from}/24`, "dev", "eth0");
     await lab.lab("exec", String(node), "ip", "addr", "add", `${to}/24`, "dev", "eth0");
   };
-  /** All managers have the new address, and the manager takes part: with another one gone, nothing is decided without it. */
-  const takesPart = async (node: number, address: string, asked: readonly number[]) => {
+  const isKnown = async (node: number, address: string, asked: readonly number[]) => {
     for (const other of asked)
       await until(
         `node ${other} knows ${address}`,
         async () => (await docker.try(other, "node", "inspect", "--format", "{{.ManagerStatus.Addr}}", `node-${node}`)).stdout.trim() === `${address}:2377`,
         45,
       );
+  };
+  /** All managers have the new address, and the manager takes part: with another one gone, nothing is decided without it. */
+  const takesPart = async (node: number, address: string, asked: readonly number[]) => {
+    await isKnown(node, address, asked);
     await docker.nodeIs(asked[0] ?? 1, `node-${node}`, "Ready Active Reachable");
   };
   const writes = (node: number, label: string) =>
@@ -70,5 +75,26 @@ describe("a manager whose address changes", () => {
       45,
     );
     await docker.nodeIs(leader, "node-4", "Ready Active");
+  });
+
+  test("all managers at once: one command on each other node, and the swarm is what it was", async () => {
+    const containers = await docker.must(4, "ps", "--no-trunc", "--quiet");
+    const ids = await Promise.all([1, 2, 3].map((node) => docker.must(node, "info", "--format", "{{.Swarm.NodeID}}")));
+    for (const node of [1, 2, 3, 4]) await lab.lab("kill", String(node));
+    for (const node of [1, 2, 3]) {
+      const held = await lab.lab("exec", String(node), "ip", "-4", "-o", "addr", "show", "dev", "eth0");
+      await renumber(node, /inet ([\d.]+)/.exec(held)?.[1] ?? "", `10.88.0.5${node}`);
+    }
+    for (const node of [1, 2, 3, 4]) await lab.lab("start", String(node));
+    const itself = await rejoin(1, "10.88.0.51");
+    expect(itself).toMatchObject({ code: 1, stderr: expect.stringContaining("10.88.0.51:2377 is this node itself: name another manager") });
+    const nobody = await rejoin(2, "10.88.0.99");
+    expect(nobody).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot reach 10.88.0.99:2377") });
+    for (const node of [2, 3, 4]) expect(await rejoin(node, "10.88.0.51")).toMatchObject({ code: 0 });
+    for (const node of [1, 2, 3]) await isKnown(node, `10.88.0.5${node}`, [1, 2, 3]);
+    await writes(3, "moved=all");
+    await docker.nodeIs(1, "node-4", "Ready Active");
+    expect(await Promise.all([1, 2, 3].map((node) => docker.must(node, "info", "--format", "{{.Swarm.NodeID}}")))).toEqual(ids);
+    expect(await docker.must(4, "ps", "--no-trunc", "--quiet")).toBe(containers);
   });
 });

@@ -61,6 +61,7 @@ export class FakeBackend implements Backend {
   readonly requests: ControlRequest[] = [];
   readonly inits: InitOptions[] = [];
   readonly joins: JoinOptions[] = [];
+  readonly rejoins: string[] = [];
   readonly logRequests: SubscribeLogsRequest[] = [];
   readonly rootCa = createRootCa({ nowMs: this.clock.now() });
   joinError: ClusterError | null = null;
@@ -118,6 +119,10 @@ export class FakeBackend implements Backend {
       this.unlockedWith = unlockKey;
       if (this.unlockError !== null) throw this.unlockError;
       this.localState = { ...this.localState, state: "active" };
+    },
+    rejoin: async (remoteAddress) => {
+      this.rejoins.push(remoteAddress);
+      if (this.joinError !== null) throw this.joinError;
     },
     leave: async () => {
       if (this.leaveError !== null) throw this.leaveError;

@@ -73,6 +73,11 @@ export interface SwarmBackend {
   init(options: InitOptions): Promise<string>;
   /** Ends within 15 s; when it fails nothing is left of it. */
   join(options: JoinOptions): Promise<void>;
+  /**
+   * Tells this node where a manager of its swarm (host[:port]) is now, when it finds none by itself. Throws `unavailable` outside of a swarm and when no manager of this swarm answers
+   * there, `invalid_argument` for what is no address or this node's own.
+   */
+  rejoin(remoteAddress: string): Promise<void>;
   leave(options: { readonly force: boolean }): Promise<void>;
   /**
    * Lets a manager that is locked take part again. Throws `invalid_argument` for what is no unlock key, `unauthenticated` for another one (nothing changes then),

@@ -12,7 +12,7 @@ interface JoinFlags extends NodeFlags {
   readonly token: string;
 }
 
-/** join, join-token and leave: who is part of a swarm. */
+/** join, join-token, rejoin and leave: who is part of a swarm. */
 export function addMembershipCommands(program: Command): void {
   addNodeFlags(program.command("join"))
     .description("join a swarm as a node")
@@ -28,6 +28,12 @@ export function addMembershipCommands(program: Command): void {
     .option("--rotate", "replace the token by a new one; nodes that joined stay")
     .action(action<[string, { quiet?: boolean; rotate?: boolean }]>(joinToken));
   program
+    .command("rejoin")
+    .description("tell this node where a manager of its swarm is now, when all managers have new addresses")
+    .argument("<address>", "host[:port] of a manager")
+    .addHelpText("after", "\nTo be run on each other node. Nobody has to leave: the node stays who it is, and so do its tasks.")
+    .action(action<[string]>(rejoin));
+  program
     .command("leave")
     .description("leave the swarm")
     .option("-f, --force", "leave even if this node is a manager")
@@ -39,6 +45,11 @@ async function join({ api }: CliContext, address: string, flags: JoinFlags): Pro
   await api.call({ method: "POST", path: "/swarm/join", body });
   const info = await api.call<HostInfo>({ method: "GET", path: "/info" });
   print(`This node joined a swarm as a ${info.Swarm.ControlAvailable ? "manager" : "worker"}.`);
+}
+
+async function rejoin({ api }: CliContext, address: string): Promise<void> {
+  await api.call({ method: "POST", path: "/swarm/rejoin", body: { RemoteAddr: address } });
+  print(`This node goes on with the manager at ${address}: 'swarm info' says when it has found the swarm again.`);
 }
 
 async function joinToken({ api }: CliContext, roleText: string, flags: { readonly quiet?: boolean; readonly rotate?: boolean }): Promise<void> {

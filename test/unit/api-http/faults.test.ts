@@ -113,6 +113,21 @@ test.each([
   expect(await call("POST", "/swarm/join", { RemoteAddrs: ["10.0.0.9:2377"], JoinToken: "SWMTKN-1-x" })).toMatchObject({ status, json: { message } });
 });
 
+test("rejoining: the address goes to the node, which says what is wrong with it", async () => {
+  const { call, backend } = await activeFixture();
+  backend.joinError = new ClusterError("unavailable", "cannot reach 10.0.0.9:2377: no answer within 3000 ms");
+  expect(await call("POST", "/swarm/rejoin", { RemoteAddr: "10.0.0.9" })).toMatchObject({ status: 503, json: { message: backend.joinError.message } });
+  backend.joinError = null;
+  expect(await call("POST", "/swarm/rejoin", { RemoteAddr: "10.0.0.9" })).toMatchObject({ status: 200 });
+  expect(backend.rejoins).toEqual(["10.0.0.9", "10.0.0.9"]);
+  const outside = await inactiveFixture();
+  expect(await outside.call("POST", "/swarm/rejoin", { RemoteAddr: "10.0.0.9" })).toMatchObject({
+    status: 503,
+    json: { message: "This node is not part of a swarm" },
+  });
+  expect(outside.backend.rejoins).toEqual([]);
+});
+
 test("the last manager says what leaving means", async () => {
   const { call, backend } = await activeFixture();
   const message =

@@ -59,6 +59,7 @@ const PATHS = [
   "/swarm/backup",
   "/swarm/init",
   "/swarm/join",
+  "/swarm/rejoin",
   "/swarm/restore",
   "/swarm/unlock",
   "/swarm/update?version=1",

@@ -11,6 +11,7 @@ import type { RaftMessage } from "../../../src/raft/message.js";
 import { SnapshotFolder } from "../../../src/replica/snapshot-folder.js";
 import { NOTHING_RECEIVED, type SnapshotProgress } from "../../../src/replica/snapshot-frames.js";
 import type { OutgoingSnapshot, RaftTransport } from "../../../src/replica/transport.js";
+import { managerAt } from "../../../src/rpc/manager-at.js";
 import { RaftQueue } from "../../../src/rpc/raft-queue.js";
 import type { RaftPeerOptions } from "../../../src/rpc/raft-peer.js";
 import { TlsRaftTransport } from "../../../src/rpc/raft-transport.js";
@@ -149,6 +150,14 @@ test("who says to be a member that another node is, is refused", async () => {
   transport.setPeers([{ raftId: 2, nodeId: "m2", address }]);
   await until("it was refused", () => warned.length > 0);
   expect(warned[0]).toMatchObject({ reason: "raft message from member 1 of node m1, sent by node m9" });
+});
+
+test("who answers at an address is told by its certificate, when that is a manager's of the same swarm", async () => {
+  const { address } = await member();
+  const asker = { identity: ca.identity("m1"), clock: systemClock };
+  expect(await managerAt(address, asker)).toBe("m2");
+  await expect(managerAt(address, { ...asker, identity: new TestCa().identity("m1") })).rejects.toMatchObject({ code: "unavailable" });
+  await expect(managerAt("127.0.0.1:1", asker)).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("cannot reach 127.0.0.1:1") });
 });
 
 test("messages arrive whole and in order, and the peer is reachable", async () => {

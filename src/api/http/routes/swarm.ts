@@ -39,6 +39,16 @@ export function swarmRoutes(app: FastifyInstance, context: RouteContext): void {
     return sendEmpty(reply);
   });
 
+  // Not Docker's.
+  app.post("/swarm/rejoin", async (request, reply) => {
+    const fields = new Fields(await requireJsonBody(request), "");
+    const remoteAddress = fields.string("RemoteAddr");
+    fields.end();
+    if (backend.swarm.local().state === "inactive") throw new HttpError(503, NOT_PART_TEXT);
+    await backend.swarm.rejoin(remoteAddress);
+    return sendEmpty(reply);
+  });
+
   /** What the manager that is being joined refuses carries its gRPC code, as every answer of the control API does. */
   async function joined(options: JoinOptions): Promise<void> {
     try {
