@@ -237,11 +237,15 @@ export class Raft {
     return this.#core.leadership?.progress.get(raftId)?.answersLately ?? true;
   }
 
-  /** Up to here every member that answers this leader has the log, or will with the snapshot that is on its way; infinite where nobody is led. */
+  /**
+   * Up to here every member has the log that answers this leader and is being brought up to date, or will have it with the snapshot that is on its way; infinite where there is none.
+   * One that had been sent everything is no such member: it may have stopped just now.
+   */
   get expectedOfAll(): number {
     const { id, leadership } = this.#core;
     let index = Number.POSITIVE_INFINITY;
-    for (const [raftId, { answersLately, expected }] of leadership?.progress ?? []) if (raftId !== id && answersLately) index = Math.min(index, expected);
+    for (const [raftId, { state, answersLately, expected }] of leadership?.progress ?? [])
+      if (raftId !== id && state !== "replicate" && answersLately) index = Math.min(index, expected);
     return index;
   }
 

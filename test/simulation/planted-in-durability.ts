@@ -30,14 +30,15 @@ export const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
     edits: [
       {
         file: "src/replica/durable-log.ts",
-        find: "      await this.#writeTail(next.sequence, record);",
-        replace: "      void this.#writeTail(next.sequence, record).catch(() => undefined);",
+        find: "      await written;\n",
+        replace: "      written.catch(() => undefined);\n",
       },
     ],
     profile: CRASHING,
   },
   {
     name: "writes over what its database is only about to have",
+    isRare: true,
     edits: [
       {
         file: "src/replica/durable-log.ts",
