@@ -1,4 +1,4 @@
-import { connect, type PeerCertificate } from "node:tls";
+import { connect, type PeerCertificate, type TLSSocket } from "node:tls";
 import { onAbort } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { ClusterError } from "../base/errors.js";
@@ -45,22 +45,27 @@ export interface RaftStreamOptions {
 const say = (request: RaftStreamRequest): Buffer => record(RaftStreamRequestCodec.encode(request));
 const FRAMES = { encode: (frame: RaftFrame) => say({ type: "frame", frame }) };
 
+/** A connection for raft messages to the manager at an address (host:port); without a node id, whichever manager of this swarm it is. */
+export function dialManager({ address, nodeId }: { readonly address: string; readonly nodeId?: string }, identity: LiveIdentity): TLSSocket {
+  const { rootCertificate, certificate, key } = identity.credentials;
+  return connect({
+    ...endpointOf(address),
+    ca: rootCertificate,
+    cert: certificate,
+    key,
+    ALPNProtocols: [RAFT_PROTOCOL],
+    servername: MANAGER_NAME,
+    checkServerIdentity: (name: string, peer: PeerCertificate) => checkManager(name, nodeId, peer),
+  });
+}
+
 /**
  * Dials a member and carries the feed to it. Resolves with why the stream ended: what the member threw; the signal's reason; or `unavailable` with
  * `details.connection` (status.ts) when no connection came about or it broke without a goodbye.
  */
 export function carry({ member, self, identity, clock, feed, signal, onAccepted }: RaftStreamOptions): Promise<ClusterError> {
   return new Promise((resolve) => {
-    const { rootCertificate, certificate, key } = identity.credentials;
-    const socket = connect({
-      ...endpointOf(member.address),
-      ca: rootCertificate,
-      cert: certificate,
-      key,
-      ALPNProtocols: [RAFT_PROTOCOL],
-      servername: MANAGER_NAME,
-      checkServerIdentity: (name: string, peer: PeerCertificate) => checkManager(name, member.nodeId, peer),
-    });
+    const socket = dialManager(member, identity);
     socket.setNoDelay(true);
     const ended = new AbortController();
     let keepAlive: KeepAlive | null = null;
