@@ -131,7 +131,7 @@ export class Dispatcher {
       if (status === null) throw new ClusterError("invalid_argument", `report on task ${taskId} has no status`);
       if (task === undefined) continue;
       if (task.nodeId !== caller.nodeId) throw new ClusterError("permission_denied", `task ${taskId} is not assigned to node ${caller.nodeId}`);
-      updates.push({ taskId, status: boundedStatus(taskId, status) });
+      updates.push({ taskId, status: boundedStatus(task, status) });
     }
     await this.#statuses.report(caller.nodeId, updates);
   }
@@ -186,15 +186,14 @@ export class Dispatcher {
     const description = boundedDescription(caller.nodeId, request.description);
     if (this.#store.view.nodes.get(caller.nodeId) === undefined) throw nodeRemoved(caller.nodeId);
     this.#store.assertRoom();
-    // It was heard now, however long the write takes: who was given up meanwhile would stay so for all of its session.
-    this.#sessions.get(caller.nodeId)?.heard(this.#periodMs());
-    nodes.extend(caller.nodeId, this.#graceMs());
-    await this.#store.update((tx) => {
-      const node = tx.nodes.get(caller.nodeId);
-      if (node === undefined) throw nodeRemoved(caller.nodeId);
-      const next = registered(node, caller.address, description);
-      if (!isDeepStrictEqual(next, node)) tx.update("node", next);
-    });
+    await nodes.register(caller.nodeId, this.#graceMs(), () =>
+      this.#store.update((tx) => {
+        const node = tx.nodes.get(caller.nodeId);
+        if (node === undefined) throw nodeRemoved(caller.nodeId);
+        const next = registered(node, caller.address, description);
+        if (!isDeepStrictEqual(next, node)) tx.update("node", next);
+      }),
+    );
     if (this.#nodes !== nodes) throw notServing();
     nodes.forget(caller.nodeId);
     const existing = this.#sessions.get(caller.nodeId);
@@ -211,6 +210,7 @@ export class Dispatcher {
       nodeId,
       clock: this.#clock,
       periodMs: this.#periodMs(),
+      isWaiting: () => nodes.isRegistering(nodeId),
       onSilence: () => {
         this.#logger.warn({ nodeId }, "node is down: it missed its heartbeats");
         this.#end(session, sessionInvalid());

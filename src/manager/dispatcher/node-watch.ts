@@ -2,6 +2,7 @@ import type { Clock } from "../../base/clock.js";
 import type { Node, NodeState } from "../../model/objects.js";
 import { isAtLeast, isTerminal } from "../../model/task-state.js";
 import type { Store } from "../../store/store.js";
+import { wasStalled } from "./session.js";
 
 /** After this long a node that is DOWN is given up: its tasks are orphaned (swarm-surface 3.10). Counted anew by each leader. */
 const ORPHAN_AFTER_MS = 24 * 3_600_000;
@@ -16,6 +17,8 @@ export class NodeWatch {
   readonly #counts = new Map<string, () => void>();
   /** Nodes that have not registered, nor begun to, since `start`. */
   readonly #unheard = new Set<string>();
+  /** Registrations of each node that are not written yet. */
+  readonly #registrations = new Map<string, number>();
 
   /** `onError` gets what a write that nobody waits for rejects with. */
   constructor(options: { readonly store: Store; readonly clock: Clock; readonly onError: (cause: unknown) => void }) {
@@ -40,10 +43,26 @@ export class NodeWatch {
     });
   }
 
-  /** The node is about to register: one that is counted as unknown has `graceMs` again. */
-  extend(nodeId: string, graceMs: number): void {
+  /**
+   * The node registers, and `write` writes that. Until then it is heard, however long it takes: who is given up meanwhile would stay so for all of its session. One
+   * whose registration fails has `graceMs` again.
+   */
+  async register(nodeId: string, graceMs: number, write: () => Promise<void>): Promise<void> {
     this.#unheard.delete(nodeId);
-    if (this.#counts.has(nodeId) && this.#store.view.nodes.get(nodeId)?.status?.state !== "down") this.#countUnknown(nodeId, graceMs);
+    this.#registrations.set(nodeId, (this.#registrations.get(nodeId) ?? 0) + 1);
+    try {
+      await write();
+    } finally {
+      const left = (this.#registrations.get(nodeId) ?? 0) - 1;
+      if (left > 0) this.#registrations.set(nodeId, left);
+      else this.#registrations.delete(nodeId);
+      if (this.#counts.has(nodeId) && this.#store.view.nodes.get(nodeId)?.status?.state !== "down") this.#countUnknown(nodeId, graceMs);
+    }
+  }
+
+  /** True while a registration of the node is not written yet. */
+  isRegistering(nodeId: string): boolean {
+    return this.#registrations.has(nodeId);
   }
 
   /** The node registered, or is gone: nothing is counted for it any more. */
@@ -64,7 +83,11 @@ export class NodeWatch {
   }
 
   #countUnknown(nodeId: string, graceMs: number): void {
-    this.#count(nodeId, graceMs, () => this.markDown(nodeId, 'heartbeat failure for node in "unknown" state'));
+    const dueMs = this.#clock.monotonic() + graceMs;
+    this.#count(nodeId, graceMs, () => {
+      if (this.isRegistering(nodeId) || wasStalled(this.#clock, dueMs, graceMs)) this.#countUnknown(nodeId, graceMs);
+      else this.markDown(nodeId, 'heartbeat failure for node in "unknown" state');
+    });
   }
 
   #countDown(nodeId: string): void {

@@ -1,10 +1,11 @@
 import { ClusterError } from "../../base/errors.js";
 import { isReadableTime } from "../../base/readable-time.js";
-import type { NodeDescription, TaskStatus } from "../../model/objects.js";
+import type { NodeDescription, Task, TaskStatus } from "../../model/objects.js";
 import { roughBytes } from "../../store/object-size.js";
 
 /** What a program says when it fails can be long; the beginning tells why. */
 const TEXT_CHARACTERS_MAX = 8_192;
+/** Beside the ports that the task is to publish. */
 const STATUS_BYTES_MAX = 64 * 1024;
 const DESCRIPTION_BYTES_MAX = 64 * 1024;
 /** What is more than text to a terminal, and halves of characters, as a cut leaves them: the log would carry something else. A message may have several lines. */
@@ -13,12 +14,13 @@ const CONTROLS_AND_LINES = /[\p{Cc}\p{Cs}]/gu;
 const REPLACEMENT = "\uFFFD";
 
 /** A report as it is stored: what one node says must not keep others' reports out of the log, nor tasks from being shown. Throws ClusterError `invalid_argument`. */
-export function boundedStatus(taskId: string, status: TaskStatus): TaskStatus {
-  if (!isReadableTime(status.timestampMs)) throw new ClusterError("invalid_argument", `report on task ${taskId} is of a time after the year 9999`);
+export function boundedStatus({ id, endpoint }: Task, status: TaskStatus): TaskStatus {
+  if (!isReadableTime(status.timestampMs)) throw new ClusterError("invalid_argument", `report on task ${id} is of a time after the year 9999`);
   const bounded = { ...status, message: shortText(status.message), error: shortText(status.error) };
   const bytes = roughBytes(bounded);
-  if (bytes > STATUS_BYTES_MAX)
-    throw new ClusterError("invalid_argument", `report on task ${taskId} of ${bytes} bytes is larger than ${STATUS_BYTES_MAX} bytes`);
+  // It names the ports that the task has: as many as the operator asked for.
+  const bytesMax = STATUS_BYTES_MAX + roughBytes(endpoint);
+  if (bytes > bytesMax) throw new ClusterError("invalid_argument", `report on task ${id} of ${bytes} bytes is larger than ${bytesMax} bytes`);
   return bounded;
 }
 

@@ -13,6 +13,7 @@ export class Session {
   /** Wakes the session's stream: its node, the managers or the root certificate may have changed. */
   readonly news = new Wakeable();
   readonly #clock: Clock;
+  readonly #isWaiting: () => boolean;
   readonly #onSilence: () => void;
   readonly #ended = new AbortController();
   #lastHeardMs: number;
@@ -20,10 +21,17 @@ export class Session {
   #patienceMs: number;
   #cancelCheck: () => void = () => undefined;
 
-  /** Calls `onSilence` once when the node was not heard for three of its periods. */
-  constructor(options: { readonly nodeId: string; readonly clock: Clock; readonly periodMs: number; readonly onSilence: () => void }) {
+  /** Calls `onSilence` once when the node was not heard for three of its periods. While `isWaiting`, it is this manager that owes the node an answer. */
+  constructor(options: {
+    readonly nodeId: string;
+    readonly clock: Clock;
+    readonly periodMs: number;
+    readonly isWaiting: () => boolean;
+    readonly onSilence: () => void;
+  }) {
     this.nodeId = options.nodeId;
     this.#clock = options.clock;
+    this.#isWaiting = options.isWaiting;
     this.#onSilence = options.onSilence;
     this.#lastHeardMs = options.clock.monotonic();
     this.#patienceMs = MISSED_HEARTBEATS_MAX * options.periodMs;
@@ -56,10 +64,9 @@ export class Session {
     this.#cancelCheck = this.#clock.after(delayMs, () => this.#check(dueMs));
   }
 
-  /** A timer that fires late says that this process was stalled and may have heard nobody: the node gets its time again. */
   #check(dueMs: number): void {
     const nowMs = this.#clock.monotonic();
-    if (nowMs - dueMs > this.#patienceMs / (2 * MISSED_HEARTBEATS_MAX)) this.#lastHeardMs = nowMs;
+    if (this.#isWaiting() || wasStalled(this.#clock, dueMs, this.#patienceMs)) this.#lastHeardMs = nowMs;
     const leftMs = this.#lastHeardMs + this.#patienceMs - nowMs;
     if (leftMs <= 0) this.#onSilence();
     else this.#checkIn(leftMs);
@@ -69,6 +76,11 @@ export class Session {
     this.#cancelCheck();
     this.#ended.abort(reason);
   }
+}
+
+/** A timer of `patienceMs` that fires late says that this process was stalled and may have heard nobody: nodes get their time again. */
+export function wasStalled(clock: Clock, dueMs: number, patienceMs: number): boolean {
+  return clock.monotonic() - dueMs > patienceMs / (2 * MISSED_HEARTBEATS_MAX);
 }
 
 /** The refusal of a session that this leader does not know: the node registers again. */

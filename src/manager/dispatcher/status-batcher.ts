@@ -62,7 +62,9 @@ function apply(tx: StoreTransaction, taskId: string, { nodeId, status }: Report,
   if (task === undefined || task.nodeId !== nodeId) return;
   const current = task.status;
   if (current !== null && isBefore(status.state, current.state)) return;
-  const next: TaskStatus = { ...status, appliedBy: nodeId, appliedAtMs: nowMs };
-  if (current !== null && isDeepStrictEqual({ ...current, appliedBy: nodeId, appliedAtMs: nowMs }, next)) return;
+  // A node that was killed before it had written that a container runs finds that out later, and names a later time.
+  const since = current?.state === status.state ? current : { timestampMs: status.timestampMs, appliedAtMs: nowMs };
+  const next: TaskStatus = { ...status, timestampMs: since.timestampMs, appliedBy: nodeId, appliedAtMs: since.appliedAtMs };
+  if (current !== null && isDeepStrictEqual({ ...current, appliedBy: nodeId }, next)) return;
   tx.update("task", { ...task, status: next });
 }

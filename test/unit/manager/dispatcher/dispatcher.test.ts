@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
 import type { Caller } from "../../../../src/manager/dispatcher/caller.js";
-import type { Node, NodeDescription, TaskState, TaskStatus } from "../../../../src/model/objects.js";
+import type { Node, NodeDescription, PortConfig, TaskState, TaskStatus } from "../../../../src/model/objects.js";
 import type { AssignmentsMessage, SessionMessage } from "../../../../src/wire/generated/dispatcher.js";
 import { createRootCa } from "../../../../src/pki/root-ca.js";
 import { ManagerWorld } from "../../../support/manager-world.js";
@@ -23,8 +23,8 @@ async function registered(): Promise<{
   return { cluster, session, sessionId, [Symbol.asyncDispose]: () => cluster.depose() };
 }
 
-async function register(cluster: ManagerWorld, sessionId = "", incarnation = "incarnation1") {
-  const session = cluster.manager.dispatcher.session(N1, { description: nodeDescription("host1"), sessionId, incarnation }, FOREVER);
+async function register(cluster: ManagerWorld, sessionId = "", incarnation = "incarnation1", hostname = "host1") {
+  const session = cluster.manager.dispatcher.session(N1, { description: nodeDescription(hostname), sessionId, incarnation }, FOREVER);
   const first = await session.next();
   if (first.done) throw new Error("the session ended at once");
   return { session, message: first.value, sessionId: first.value.sessionId };
@@ -193,6 +193,34 @@ describe("sessions", () => {
     expect(cluster.node("n1").status?.state).toBe("ready");
   });
 
+  test.each([
+    ["a leader that knows it", async () => undefined],
+    [
+      "a new leader",
+      async (cluster: ManagerWorld) => {
+        await cluster.depose();
+        await cluster.leadWithoutDecisions();
+      },
+    ],
+  ])("who registers with %s is not given up while that is written, however long it takes", async (_, prepare) => {
+    await using world = await registered();
+    const { cluster } = world;
+    await prepare(cluster);
+    cluster.proposer.hold();
+    const again = register(cluster, "", "incarnation1", "renamed");
+    await cluster.advance(30_000);
+    await cluster.proposer.release();
+    const { sessionId } = await again;
+    await cluster.settle();
+    expect(cluster.node("n1").status?.state).toBe("ready");
+    await cluster.advance(5_500);
+    await cluster.manager.dispatcher.heartbeat(N1, { sessionId });
+    await cluster.advance(5_500);
+    expect(cluster.node("n1").status?.state).toBe("ready");
+    await cluster.advance(1_000);
+    expect(cluster.node("n1").status?.state).toBe("down");
+  });
+
   test("a node that a new leader hears is not given up for having been unknown before", async () => {
     await using cluster = new ManagerWorld(["n1", "n2"]);
     await cluster.settle();
@@ -342,6 +370,19 @@ describe("heartbeats", () => {
     expect(cluster.node("n1").status?.state).toBe("down");
   });
 
+  test("a new leader that was stalled gives the nodes that it has not heard yet time again", async () => {
+    await using cluster = new ManagerWorld([testNode("n1")]);
+    await cluster.settle();
+    await cluster.leadWithoutDecisions();
+    await cluster.clock.advance(1_000);
+    const realMonotonic = cluster.clock.monotonic.bind(cluster.clock);
+    cluster.clock.monotonic = () => realMonotonic() + 60_000;
+    await cluster.advance(5_000);
+    expect(cluster.node("n1").status?.state).toBe("unknown");
+    await cluster.advance(6_500);
+    expect(cluster.node("n1").status?.state).toBe("down");
+  });
+
   test("a new leader counts the day anew for a node that is down", async () => {
     await using cluster = new ManagerWorld([testNode("n1", { state: "down" })]);
     await cluster.write((tx) => tx.create("task", testTask("live", { nodeId: "n1", serviceId: "" })));
@@ -440,8 +481,21 @@ describe("status reports", () => {
     const container = { containerId: "y".repeat(100_000), pid: 1, exitCode: 0 };
     await expect(world.report(["t1", status("failed", { container })])).rejects.toMatchObject({
       code: "invalid_argument",
-      message: expect.stringMatching(/^report on task t1 of 1\d{5} bytes is larger than 65536 bytes$/),
+      message: expect.stringMatching(/^report on task t1 of 1\d{5} bytes is larger than 65548 bytes$/),
     });
+  });
+
+  test("may name all the ports that the task is to publish, however many, and no more than these", async () => {
+    await using world = await withTask();
+    const { cluster } = world;
+    const portsTo = (last: number): readonly PortConfig[] =>
+      Array.from({ length: last }, (_, at) => ({ name: "", protocol: "udp", targetPort: at + 1, publishedPort: at + 1, publishMode: "host" }));
+    const [asked, more] = [portsTo(2_000), portsTo(2_400)];
+    const endpoint = { spec: { mode: "vip", ports: asked }, ports: [], virtualIps: [] } as const;
+    await cluster.write((tx) => tx.update("task", { ...tx.tasks.get("t1")!, endpoint }));
+    await expect(world.report(["t1", status("running", { ports: more })])).rejects.toMatchObject({ code: "invalid_argument" });
+    await world.report(["t1", status("running", { ports: asked })]);
+    expect(cluster.store.view.tasks.get("t1")?.status?.ports).toEqual(asked);
   });
 
   test("are refused with a time that no client can read", async () => {
@@ -527,6 +581,18 @@ describe("status reports", () => {
     const { revision } = world.cluster.store;
     await world.report(["t1", status("running")]);
     expect(world.cluster.store.revision).toBe(revision);
+  });
+
+  test("a state has begun when it was reported first, whatever a node that looks at its container anew says", async () => {
+    await using world = await withTask();
+    await world.report(["t1", status("running", { timestampMs: 50 })]);
+    const appliedAtMs = world.cluster.clock.now();
+    await world.cluster.advance(1_000);
+    const container = { containerId: "c", pid: 7, exitCode: 0 };
+    await world.report(["t1", status("running", { timestampMs: 90, container })]);
+    expect(world.cluster.store.view.tasks.get("t1")?.status).toMatchObject({ timestampMs: 50, appliedAtMs, container });
+    await world.report(["t1", status("failed", { timestampMs: 95, container })]);
+    expect(world.cluster.store.view.tasks.get("t1")?.status).toMatchObject({ state: "failed", timestampMs: 95 });
   });
 
   test("what comes while a write is under way is written together, the furthest state of each task", async () => {
