@@ -29,7 +29,7 @@ export class ForwardClient implements AsyncDisposable {
     this.#identity = options.identity;
     this.#incarnation = options.incarnation;
     this.#clock = options.clock;
-    this.#stopListening = options.identity.onReplace(() => this.#leave());
+    this.#stopListening = options.identity.onReplace(() => this.#finish());
   }
 
   /** Null when there is none, or when it is this node itself. What was sent to a former leader may still be answered by it. */
@@ -73,16 +73,21 @@ export class ForwardClient implements AsyncDisposable {
     return stream;
   }
 
-  #leave(): void {
+  /** The next write opens another stream; a leader that still leads may take its time for what it was sent over this one. */
+  #finish(): void {
     const stream = this.#stream;
     this.#stream = null;
     if (stream === null) return;
     stream.finish();
     this.#leaving.add(stream);
-    const cancel = this.#clock.after(FAREWELL_MS, () => stream.abort());
-    void stream.ended.finally(() => {
-      cancel();
-      this.#leaving.delete(stream);
-    });
+    void stream.ended.finally(() => this.#leaving.delete(stream));
+  }
+
+  #leave(): void {
+    this.#finish();
+    for (const stream of this.#leaving) {
+      const cancel = this.#clock.after(FAREWELL_MS, () => stream.abort());
+      void stream.ended.finally(cancel);
+    }
   }
 }

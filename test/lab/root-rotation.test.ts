@@ -57,11 +57,14 @@ describe("a rotation of the root certificate", () => {
     while (!isOver) {
       const outcome = await docker.try(node, "service", "update", "--quiet", "--detach", "--label-add", `write=${written}`, "each");
       if (outcome.code === 0) written++;
-      else failed.push(outcome.stderr);
+      else failed.push(`${outcome.stderr}${failureIn(lab.logOf(node))}`);
     }
     await ended;
     return { written, failed };
   }
+
+  /** Why the last request failed that a daemon has in its log. */
+  const failureIn = (log: string) => log.split("\n").findLast((line) => line.includes("a request failed")) ?? "";
 
   /** Each node hears of the rotation's end in its own time. */
   const trustsAlone = (node: number, root: string) =>

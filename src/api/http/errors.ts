@@ -78,8 +78,12 @@ function isAvailability(code: ErrorCode): boolean {
   return code === "no_leader" || code === "outcome_unknown" || code === "unavailable";
 }
 
-/** True for what is to be in the log: something went wrong here. A stale version is a 500 for clients, and no failure; so is who went away. */
+/**
+ * True for what is to be in the log: something went wrong here. A stale version is a 500 for clients, and no failure; so is who went away. Of a write whose outcome is
+ * unknown the log alone says why.
+ */
 export function isFailure(cause: unknown): boolean {
+  if (isClusterError(cause, "outcome_unknown")) return true;
   const { status } = answerOf(cause);
   const isRefusal = isClusterError(cause, "aborted") || (cause instanceof HttpError && isClusterError(cause.cause, "conflict"));
   return status >= 500 && status !== 501 && status !== 503 && !isRefusal;

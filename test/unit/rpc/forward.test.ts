@@ -188,6 +188,27 @@ test("a former leader that does not answer in time leaves an unknown outcome", a
   await first;
 });
 
+test("a leader that still leads may take its time for what it was sent before the certificate was replaced; a former one may not", async () => {
+  const { leader, take, state } = await manager("m1");
+  const clock = new FakeClock(Date.now());
+  const identity = ca.identity("m9");
+  const client = opened.use(new ForwardClient({ identity, clock, incarnation: "i1" }));
+  client.setLeader(leader);
+  const slow = client.execute(removal("slow"));
+  const lost = expect(client.execute(removal("lost"))).rejects.toMatchObject({ code: "outcome_unknown" });
+  const outcome = await take("slow");
+  await take("lost");
+  identity.replace(ca.identity("m9").credentials);
+  await clock.advance(60_000);
+  state.answersAtOnce = true;
+  expect(await client.execute(removal("next"))).toEqual(DONE);
+  outcome.resolve(DONE);
+  expect(await slow).toEqual(DONE);
+  client.setLeader(null);
+  await clock.advance(5_000);
+  await lost;
+});
+
 test("a client that stops leaves nothing open", async () => {
   const { leader, take } = await manager("m1");
   const client = new ForwardClient({ identity: ca.identity("m9"), clock: systemClock, incarnation: "i1" });
