@@ -1,4 +1,4 @@
-import { onAbort, unlessAborted } from "../base/abort.js";
+import { AbortScope, onAbort, unlessAborted } from "../base/abort.js";
 import type { ObjectKind } from "../model/objects.js";
 import type { AppliedChanges, FollowOptions } from "../store/change-history.js";
 import type { Store } from "../store/store.js";
@@ -9,6 +9,25 @@ export interface FollowedManager {
   readonly changes: Pick<Store, "past" | "follow">;
   /** Resolves once it holds what was acknowledged before. */
   ready(signal: AbortSignal): Promise<void>;
+}
+
+/** As the store's own, also until the manager stops. Nothing is left on that signal by who ends before, or is refused. */
+export function followUntilStop(store: Pick<Store, "follow">, options: FollowOptions, stop: AbortSignal): AsyncGenerator<AppliedChanges, void, undefined> {
+  const either = new AbortScope(options.signal, stop);
+  try {
+    return thenDispose(store.follow({ ...options, signal: either.signal }), either);
+  } catch (cause) {
+    either[Symbol.dispose]();
+    throw cause;
+  }
+}
+
+async function* thenDispose<T>(items: AsyncIterable<T>, scope: Disposable): AsyncGenerator<T, void, undefined> {
+  try {
+    yield* items;
+  } finally {
+    scope[Symbol.dispose]();
+  }
 }
 
 /**

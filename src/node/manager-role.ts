@@ -1,6 +1,6 @@
 import { setMaxListeners } from "node:events";
 import type { MemberStatus } from "../api/http/backend.js";
-import { AbortScope, unlessAborted } from "../base/abort.js";
+import { unlessAborted } from "../base/abort.js";
 import type { Clock } from "../base/clock.js";
 import { deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
@@ -23,6 +23,7 @@ import { type LogBatch, LogsService, type SubscribeLogsRequest } from "../wire/g
 import type { Member } from "../wire/generated/raft.js";
 import { LeaderTerm } from "./leader-term.js";
 import { LeaderlessTime } from "./leaderless-time.js";
+import { followUntilStop } from "./manager-changes.js";
 import { managerServer } from "./manager-server.js";
 import { notAManager } from "./swarm-refusals.js";
 import { LEADER_PATIENCE_MS, noLeader, type WriteRoute, type WriteTarget, write } from "./writes.js";
@@ -219,7 +220,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   /** As the store's own, until this member stops. */
   readonly changes: Pick<Store, "past" | "follow"> = {
     past: (kinds) => this.store.past(kinds),
-    follow: (options) => this.store.follow({ ...options, signal: new AbortScope(options.signal, this.#stop.signal).signal }),
+    follow: (options) => followUntilStop(this.store, options, this.#stop.signal),
   };
 
   write(request: ControlRequest): Promise<ControlReply> {

@@ -1,10 +1,10 @@
+import { getEventListeners } from "node:events";
 import { describe, expect, test } from "vitest";
-import { AbortScope } from "../../../src/base/abort.js";
 import { FakeClock } from "../../../src/base/clock.js";
 import { deferred } from "../../../src/base/deferred.js";
 import { ClusterError } from "../../../src/base/errors.js";
 import { nextTurn } from "../../../src/base/next-turn.js";
-import { type FollowedManager, ManagerChanges } from "../../../src/node/manager-changes.js";
+import { type FollowedManager, followUntilStop, ManagerChanges } from "../../../src/node/manager-changes.js";
 import { Store } from "../../../src/store/store.js";
 import { MemoryProposer } from "../../support/memory-proposer.js";
 import { testNode } from "../../support/services.js";
@@ -17,7 +17,7 @@ class FakeManager implements FollowedManager {
   readonly #stop = new AbortController();
   readonly changes: FollowedManager["changes"] = {
     past: (kinds) => this.store.past(kinds),
-    follow: (options) => this.store.follow({ ...options, signal: new AbortScope(options.signal, this.#stop.signal).signal }),
+    follow: (options) => followUntilStop(this.store, options, this.#stop.signal),
   };
 
   constructor({ isReady }: { readonly isReady: boolean }) {
@@ -93,6 +93,19 @@ describe("who follows the changes of a host's manager", () => {
     expect(told).toEqual(["first", "third"]);
     stop.abort();
     await ended;
+  });
+
+  test("leaves nothing on the manager's signal, whether it is refused, ends by itself or breaks off", async () => {
+    const { store } = new FakeManager({ isReady: true });
+    const [stop, never] = [new AbortController(), new AbortController()];
+    const follow = (after: number, signal: AbortSignal) => followUntilStop(store, { after, signal }, stop.signal);
+    for (let time = 0; time < 1_000; time++) {
+      expect(() => follow(1_000_000, never.signal)).toThrow("there is no revision 1000000 yet");
+      expect(await follow(0, AbortSignal.abort()).next()).toEqual({ done: true, value: undefined });
+    }
+    await store.update((tx) => tx.create("node", testNode("n")) as undefined);
+    for await (const _ of follow(0, never.signal)) break;
+    expect([stop.signal, never.signal].map((signal) => getEventListeners(signal, "abort").length)).toEqual([0, 0]);
   });
 
   test("ends when it is over, whatever it waits for", async () => {
