@@ -33,18 +33,23 @@ export function noLeader(): ClusterError {
  * time, the refusal is that there is no leader, or what the leader said, which may be busy; but `outcome_unknown` when leadership was lost between two parts of the write.
  */
 export async function write(request: ControlRequest, route: WriteRoute, clock: Clock): Promise<ControlReply> {
-  const deadline = clock.monotonic() + LEADER_PATIENCE_MS;
+  let deadline = clock.monotonic() + LEADER_PATIENCE_MS;
   let hasBegun = false;
   for (;;) {
     let refusal: ClusterError | null = null;
     const target = route.target();
     if (target.type !== "none") {
+      const begunMs = clock.monotonic();
       try {
         return await target.execute(request);
       } catch (cause) {
         if (!isNotProposed(cause)) throw cause;
         hasBegun ||= HAS_BEGUN in cause.details;
-        if (cause.code === "unavailable" && (target.type === "local" || SAID_BY_LEADER in cause.details)) refusal = cause;
+        if (target.type === "local" || SAID_BY_LEADER in cause.details) {
+          if (cause.code === "unavailable") refusal = cause;
+          // It led while it was at it, which may take long where an external authority signs: only from then on there is none.
+          else deadline += clock.monotonic() - begunMs;
+        }
       }
     }
     const patienceMs = deadline - clock.monotonic();

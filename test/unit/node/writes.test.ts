@@ -92,6 +92,25 @@ describe("a write", () => {
     expect(await Promise.all(outcomes)).toMatchObject([DONE, { code: "outcome_unknown" }]);
   });
 
+  test.each(["local", "remote"] as const)("goes to the next leader also when the one before, %s, worked on it for 8 s", async (type) => {
+    const clock = new FakeClock();
+    const outcomeWith = (next: WriteTarget) => {
+      const route = new Route();
+      const execute = async () => {
+        await clock.sleep(8_000);
+        route.turnTo({ type: "none" });
+        throw new ClusterError("no_leader", "leadership was lost", { details: { [SAID_BY_LEADER]: "true" } });
+      };
+      route.current = { type, execute };
+      clock.after(12_000, () => route.turnTo(next));
+      return write(REQUEST, route, clock).catch((cause: ClusterError) => cause);
+    };
+    const outcomes = [outcomeWith(target(() => Promise.resolve(DONE))), outcomeWith({ type: "none" })];
+    await clock.advance(13_000);
+    expect(await Promise.all(outcomes)).toMatchObject([DONE, { code: "no_leader" }]);
+    expect(clock.pending).toBe(0);
+  });
+
   test.each(["outcome_unknown", "conflict"] as const)("is never sent again after %s", async (code) => {
     const route = new Route();
     let calls = 0;
