@@ -1,10 +1,12 @@
 import type { IncomingMessage } from "node:http";
-import { request as httpsRequest } from "node:https";
+import { type RequestOptions, request as httpsRequest } from "node:https";
 import type { Clock } from "../base/clock.js";
-import { ClusterError, messageOf } from "../base/errors.js";
+import { ClusterError, messageOf, systemCodeOf } from "../base/errors.js";
 import { inOneLine } from "../base/one-line.js";
 import type { ExternalCa } from "../model/objects.js";
 import type { NodeCredentials } from "./identity-files.js";
+import { encodePem } from "./pem.js";
+import { certificatesIn } from "./trust.js";
 
 /** What an external authority is asked to certify: the body of CFSSL's `POST /api/v1/cfssl/sign` (cfssl: doc/api/endpoint_sign.txt). */
 export interface SigningRequest {
@@ -56,13 +58,8 @@ export class CfsslClient implements ExternalSigner {
     const timeout = new AbortController();
     const cancel = this.#clock.after(TIMEOUT_MS, () => timeout.abort());
     try {
-      return await new Promise<Answer>((resolve, reject) => {
-        const options = { method: body === null ? "HEAD" : "POST", ca: [rootCertificate, authority.rootCertificate], cert: certificate, key, agent: false };
-        const headers = body === null ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
-        const outgoing = httpsRequest(authority.url, { ...options, headers, signal: timeout.signal }, (reply) => read(reply).then(resolve, reject));
-        outgoing.on("error", reject);
-        outgoing.end(body ?? undefined);
-      });
+      const ask = (ca: readonly string[]) => exchange(authority.url, body, { ca: [...ca], cert: certificate, key, signal: timeout.signal });
+      return await byOneOf(rootsIn(rootCertificate, authority.rootCertificate), ask);
     } catch (cause) {
       throw unavailable(authority, timeout.signal.aborted ? `gave no answer within ${TIMEOUT_MS / 1_000} s` : `cannot be asked: ${messageOf(cause)}`, cause);
     } finally {
@@ -74,6 +71,36 @@ export class CfsslClient implements ExternalSigner {
 interface Answer {
   readonly status: number;
   readonly text: string;
+}
+
+/** PEM, each once. */
+function rootsIn(...bundles: readonly string[]): readonly string[] {
+  return [...new Set(bundles.flatMap((bundle) => certificatesIn(bundle).map(({ raw }) => encodePem("CERTIFICATE", raw))))];
+}
+
+/**
+ * Asks a server that one of the roots vouches for. Where two have one name and the server's certificate does not say which key issued it, OpenSSL looks at one of them only, and
+ * nothing is sent when that is the wrong one: then each is tried alone.
+ */
+async function byOneOf(roots: readonly string[], ask: (roots: readonly string[]) => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask(roots);
+  } catch (cause) {
+    if (systemCodeOf(cause) !== "CERT_SIGNATURE_FAILURE" || roots.length === 1) throw cause;
+    return await Promise.any(roots.map((root) => ask([root]))).catch(() => {
+      throw cause;
+    });
+  }
+}
+
+function exchange(url: string, body: string | null, options: RequestOptions): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const headers = body === null ? {} : { "content-type": "application/json", "content-length": Buffer.byteLength(body) };
+    const all = { ...options, method: body === null ? "HEAD" : "POST", headers, agent: false } as const;
+    const outgoing = httpsRequest(url, all, (reply) => read(reply).then(resolve, reject));
+    outgoing.on("error", reject);
+    outgoing.end(body ?? undefined);
+  });
 }
 
 async function read(reply: IncomingMessage): Promise<Answer> {

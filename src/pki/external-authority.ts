@@ -7,7 +7,8 @@ import { identityOf, isIssuedBy, isValidAt, ROLE_UNITS } from "./identity.js";
 import { publicKeyDigest } from "./keys.js";
 import type { NodeCertificateRequest } from "./node-certificate.js";
 import { encodePem } from "./pem.js";
-import { isForTls, readCertificate } from "./x509.js";
+import { certificatesIn } from "./trust.js";
+import { isForTls, namesIssuerKey, readCertificate } from "./x509.js";
 
 /** The configuration of a CFSSL server by which it certifies other authorities, as Swarm names it (swarmkit: ca/external.go). */
 const CROSS_SIGNING_PROFILE = "CA";
@@ -39,6 +40,12 @@ export function validateExternalRoots(externalCas: readonly ExternalCa[]): void 
   }
 }
 
+/** PEM: the root that is to have issued a node's certificate, and all roots that nodes trust now, that one among them. */
+interface SigningRoots {
+  readonly root: string;
+  readonly trusted: string;
+}
+
 /**
  * A node's certificate (PEM, without anything beside it) by the first of the external authorities that gives one of this root (PEM). How long it is valid, they
  * decide. Throws ClusterError `failed_precondition` that says of each why it did not.
@@ -46,7 +53,7 @@ export function validateExternalRoots(externalCas: readonly ExternalCa[]): void 
 export function signExternally(
   signer: ExternalSigner,
   authorities: readonly ExternalCa[],
-  { root, ...node }: { readonly root: string } & Omit<NodeCertificateRequest, "rootCa" | "validityMs">,
+  { root, trusted, ...node }: SigningRoots & Omit<NodeCertificateRequest, "rootCa" | "validityMs">,
 ): Promise<string> {
   const unit = ROLE_UNITS[node.role];
   const request: SigningRequest = {
@@ -54,7 +61,7 @@ export function signExternally(
     hosts: [unit, node.nodeId, ...(node.role === "manager" ? ["swarm-ca"] : [])],
     subject: { CN: node.nodeId, names: [{ O: node.clusterId, OU: unit }] },
   };
-  return firstOf(authorities, (authority) => checkedOf(signer, authority, request, (certificate) => flawOf(certificate, root, node)));
+  return firstOf(authorities, (authority) => checkedOf(signer, authority, request, (certificate) => flawOf(certificate, { root, trusted }, node)));
 }
 
 /**
@@ -72,9 +79,9 @@ export function crossSignExternally(
 
 /** A root's name as CFSSL is told it: attributes that may come several times are told in several groups. */
 function subjectOf(root: string): SigningRequest["subject"] {
-  const { CN, ...rest } = readCertificate(root).toLegacyObject().subject as unknown as Readonly<Record<string, string | readonly string[]>>;
-  const names = Object.entries(rest).flatMap(([attribute, values]) => [values].flat().map((value) => ({ [attribute]: value })));
-  return { CN: CN === undefined ? "" : String(CN), ...(names.length === 0 ? {} : { names }) };
+  const { CN = "", ...rest } = readCertificate(root).toLegacyObject().subject;
+  const names = Object.entries(rest).flatMap(([attribute, values = []]) => [values].flat().map((value) => ({ [attribute]: value })));
+  return { CN: String(CN), ...(names.length === 0 ? {} : { names }) };
 }
 
 /** Asks one; what it gives must be without a flaw. PEM, without anything beside the certificate. */
@@ -122,14 +129,18 @@ async function firstOf<T>(authorities: readonly ExternalCa[], ask: (authority: E
 }
 
 /** What is wrong with a node's certificate that an external authority gave; "" when nothing is. Nodes would refuse each other for any of it. */
-function flawOf(certificate: string, root: string, node: Omit<NodeCertificateRequest, "rootCa" | "validityMs">): string {
+function flawOf(certificate: string, { root, trusted }: SigningRoots, node: Omit<NodeCertificateRequest, "rootCa" | "validityMs">): string {
   const leaf = readCertificate(certificate);
-  if (!isIssuedBy(leaf, readCertificate(root))) return "was not issued by the root that it is configured for";
+  const issuer = readCertificate(root);
+  if (!isIssuedBy(leaf, issuer)) return "was not issued by the root that it is configured for";
   const identity = identityOf(leaf);
   if (identity.nodeId !== node.nodeId || identity.role !== node.role || identity.clusterId !== node.clusterId) return "names another node, role or cluster";
   if (identity.publicKeyDigest !== publicKeyDigest(publicKeyOfCsr(node.csr))) return "is for another key";
   if (leaf.checkHost(ROLE_UNITS[node.role]) === undefined || leaf.checkHost(node.nodeId) === undefined)
     return "lacks the alternative names that were asked for";
   if (!isForTls(leaf)) return "may not be used for both ends of TLS: signing, server auth and client auth are the usages that nodes need";
+  // OpenSSL looks for an issuer by name and key identifier: without the latter it takes the wrong one of two roots.
+  if (!namesIssuerKey(leaf) && certificatesIn(trusted).some((other) => other.subject === issuer.subject && !other.raw.equals(issuer.raw)))
+    return "lacks the identifier of its issuer's key, by which the new root is told from the other one of the same name";
   return isValidAt(identity, node.nowMs) ? "" : `is not valid now, but from ${leaf.validFrom} to ${leaf.validTo}`;
 }

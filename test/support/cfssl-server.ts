@@ -37,6 +37,8 @@ interface CfsslOptions {
   readonly root: RootCa;
   readonly trusted: string;
   readonly nowMs: () => number;
+  /** Whether certificates say by which key they were issued, its own among them; they do unless told otherwise. */
+  readonly namesIssuerKey?: boolean;
 }
 
 const ANYWHERE: CfsslPlace = { address: "127.0.0.1", port: 0 };
@@ -59,11 +61,13 @@ export class CfsslServer implements AsyncDisposable {
   signer: RootCa;
   readonly #server: Server;
   readonly #nowMs: () => number;
+  readonly #namesIssuerKey: boolean;
 
   private constructor(options: CfsslOptions, { address }: CfsslPlace) {
     this.root = options.root;
     this.signer = options.root;
     this.#nowMs = options.nowMs;
+    this.#namesIssuerKey = options.namesIssuerKey ?? true;
     const tls = this.#issue({ key: readPrivateKey(SERVER_KEY), hosts: ["localhost", address], commonName: "ca" });
     this.#server = createServer({ cert: tls, key: SERVER_KEY, ca: [options.trusted, options.root.certificate], requestCert: true, rejectUnauthorized: true });
     this.#server.on("request", async (request, reply) => {
@@ -141,7 +145,7 @@ export class CfsslServer implements AsyncDisposable {
         extensions: [
           ...(content.isAuthority === true ? [isAuthority(0), mayCertify()] : [isNotAuthority(), ...this.usages, alternativeNames(content.hosts)]),
           hasKeyId(sha1OfKey(content.key)),
-          ...(issuer.keyId === null ? [] : [issuedBy(issuer.keyId)]),
+          ...(issuer.keyId === null || !this.#namesIssuerKey ? [] : [issuedBy(issuer.keyId)]),
         ],
       },
       readPrivateKey(this.signer.key),

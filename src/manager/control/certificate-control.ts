@@ -71,7 +71,10 @@ export class CertificateControl {
     const authority = authorityOf(rootCa);
     const request = { csr, nodeId: node.id, role: node.role, clusterId: cluster.id, nowMs: this.#clock.now() };
     const external = externalCasOf(cluster.spec, rootCa, authority.certificate);
-    if (external.length > 0) return (await signExternally(this.#signer, external, { ...request, root: authority.certificate })) + authority.crossSigned;
+    if (external.length > 0) {
+      const roots = { root: authority.certificate, trusted: trustBundle(rootCa) };
+      return (await signExternally(this.#signer, external, { ...request, ...roots })) + authority.crossSigned;
+    }
     if (authority.key === "")
       throw new ClusterError("failed_precondition", "the key of the root certificate is not in the cluster, and no external CA is configured for it");
     return issueBy(authority, { ...request, validityMs: msOf(cluster.spec?.nodeCertExpiryNs ?? DEFAULT_CLUSTER_SPEC.nodeCertExpiryNs) });

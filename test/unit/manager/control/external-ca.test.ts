@@ -27,7 +27,7 @@ afterEach(() => opened.close());
 const nowMs = () => Date.now();
 
 /** A leader with the real control and the real HTTPS client, and an authority outside of it that signs with `theirs`. */
-async function worldOf(options: { readonly asRole?: NodeRole; readonly own?: Root; readonly trustsBoth?: boolean } = {}) {
+async function worldOf(options: { readonly asRole?: NodeRole; readonly own?: Root; readonly trustsBoth?: boolean; readonly namesIssuerKey?: boolean } = {}) {
   const own = options.own ?? createRootCa({ nowMs: nowMs() });
   const theirs = createRootCa({ nowMs: nowMs() });
   const rootCertificate = own.certificate + (options.trustsBoth === true ? theirs.certificate : "");
@@ -44,7 +44,7 @@ async function worldOf(options: { readonly asRole?: NodeRole; readonly own?: Roo
     tx.create("cluster", { id: "c1", meta: null, spec: DEFAULT_CLUSTER_SPEC, rootCa, ...rest }, { isClientWrite: true });
     tx.create("node", { ...testNode("n1"), role: "worker" });
   });
-  const server = opened.use(await CfsslServer.start({ root: theirs, trusted: own.certificate, nowMs }));
+  const server = opened.use(await CfsslServer.start({ root: theirs, trusted: own.certificate, nowMs, namesIssuerKey: options.namesIssuerKey ?? true }));
   const external: ExternalCa = { url: server.url, rootCertificate: theirs.certificate };
   const rootOf = (): RootCa => store.view.cluster!.rootCa!;
   const setRoot = (rootCa: RootCa) => store.update((tx) => void tx.update("cluster", { ...tx.cluster!, rootCa }, { isClientWrite: true }));
@@ -291,6 +291,28 @@ describe("an external authority", () => {
     expect(store.view.nodes.get("n1")).toBe(before);
     server.usages = [];
     await issue();
+  });
+
+  test("whose root has the name of the cluster's is asked, also when its server's certificate does not say which key issued it", async () => {
+    const { issue, server } = await signing({ namesIssuerKey: false });
+    await issue();
+    expect(server.requests).toHaveLength(1);
+  });
+
+  test("whose certificates do not say which key issued them signs, but not while another root of that name is trusted: nodes would take nobody's", async () => {
+    const { issue, server, rootOf, setRoot, update, own, theirs, external, store } = await worldOf({ namesIssuerKey: false });
+    await update([external], { signingCaCertificate: theirs.certificate });
+    const before = store.view.nodes.get("n1");
+    await expect(issue()).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: `the external CA at ${external.url} gave a certificate that lacks the identifier of its issuer's key, by which the new root is told from the other one of the same name`,
+    });
+    expect(store.view.nodes.get("n1")).toBe(before);
+    await setRoot({ ...rootOf(), certificate: longNamedRoot().certificate });
+    await issue();
+    await setRoot(finishedRotation({ ...rootOf(), certificate: own.certificate }));
+    await issue();
+    expect(server.requests).toHaveLength(3);
   });
 
   test("whose server no root vouches for is not asked", async () => {
