@@ -88,13 +88,12 @@ async function measureTargets(opened: Opened, measure: Measure, bounds: number[]
           measure(`${name}, reads`, reads),
     ),
   ]);
-  // The first member: with us and mostly with etcd the one that leads.
   await inTurns([
     async () => void bounds.push(2 * (2 * fsyncMs() + (await roundTripMs(lab)))),
     ...writers.map(
-      ({ name, oneWrite }) =>
-        () =>
-          measure(`${name}, one write at a time`, oneWrite),
+      ({ name, writesToLeader }) =>
+        async () =>
+          measure(`${name}, one write at a time`, await writesToLeader(1)),
     ),
   ]);
 }
@@ -103,7 +102,7 @@ async function measureTargets(opened: Opened, measure: Measure, bounds: number[]
 const lanesOf = (target: Target) => ({
   name: target.name,
   writes: target.writes(IN_FLIGHT),
-  oneWrite: target.writes(1),
+  writesToLeader: async (count: number) => target.writes(count, await target.leader()),
   reads: target.reads(IN_FLIGHT),
 });
 

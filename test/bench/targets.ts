@@ -8,8 +8,11 @@ export const MEMBERS = 3;
 /** A group of three members that is measured: lanes of writes and of linearizable reads, spread over all members. */
 export interface Target extends Disposable {
   readonly name: string;
-  writes(count: number): readonly Lane[];
+  /** The first of them at member `first`, counted from 0. */
+  writes(count: number, first?: number): readonly Lane[];
   reads(count: number): readonly Lane[];
+  /** The member that leads, counted from 0. Throws when none does. */
+  leader(): Promise<number>;
 }
 
 /** The object that is read. */
@@ -36,9 +39,9 @@ class HttpLanes implements Disposable {
     this.#sockets = sockets;
   }
 
-  lanes(count: number, request: () => string): readonly Lane[] {
+  lanes(count: number, request: () => string, first = 0): readonly Lane[] {
     return Array.from({ length: count }, (_, index) => {
-      const socket = this.#sockets[index % this.#sockets.length] ?? "";
+      const socket = this.#sockets[(first + index) % this.#sockets.length] ?? "";
       const lane = new HttpLane(socket);
       this.#open.push(lane);
       return async () => {
@@ -65,8 +68,9 @@ export async function ourTarget(sockets: readonly string[]): Promise<Target> {
   const read = httpRequest("GET", `/services/${READ_NAME}`);
   return {
     name: "swarmd",
-    writes: (count) => http.lanes(count, () => httpRequest("POST", "/services/create", nextSpec().text)),
+    writes: (count, first) => http.lanes(count, () => httpRequest("POST", "/services/create", nextSpec().text), first),
     reads: (count) => http.lanes(count, () => read),
+    leader: () => leaderAmong(sockets, httpRequest("GET", "/metrics"), (body) => /^swarm_raft_leader 1$/m.test(body)),
     [Symbol.dispose]: () => http[Symbol.dispose](),
   };
 }
@@ -84,8 +88,9 @@ export function etcdHttpTarget(sockets: readonly string[]): Target {
   const read = httpRequest("POST", "/v3/kv/range", JSON.stringify({ key: base64("absent") }));
   return {
     name: "etcd, HTTP",
-    writes: (count) => http.lanes(count, etcdPut),
+    writes: (count, first) => http.lanes(count, etcdPut, first),
     reads: (count) => http.lanes(count, () => read),
+    leader: () => etcdLeader(sockets),
     [Symbol.dispose]: () => http[Symbol.dispose](),
   };
 }
@@ -93,18 +98,44 @@ export function etcdHttpTarget(sockets: readonly string[]): Target {
 /** etcd's own protocol, one connection to each member: the fastest way into it. */
 export function etcdGrpcTarget(sockets: readonly string[]): Target {
   const connections = sockets.map((socket) => new GrpcLane(socket));
-  const lanes = (count: number, path: string, message: () => Uint8Array): readonly Lane[] =>
-    Array.from({ length: count }, (_, index) => async () => connections[index % connections.length]?.call(path, message()));
+  const lanes = (count: number, path: string, message: () => Uint8Array, first = 0): readonly Lane[] =>
+    Array.from({ length: count }, (_, index) => async () => connections[(first + index) % connections.length]?.call(path, message()));
   return {
     name: "etcd, gRPC",
-    writes: (count) =>
-      lanes(count, "/etcdserverpb.KV/Put", () => {
-        const { name, text } = nextSpec();
-        return bytesMessage(name, text);
-      }),
+    writes: (count, first) =>
+      lanes(
+        count,
+        "/etcdserverpb.KV/Put",
+        () => {
+          const { name, text } = nextSpec();
+          return bytesMessage(name, text);
+        },
+        first,
+      ),
     reads: (count) => lanes(count, "/etcdserverpb.KV/Range", () => bytesMessage("absent")),
+    leader: () => etcdLeader(sockets),
     [Symbol.dispose]: () => {
       for (const connection of connections) connection[Symbol.dispose]();
     },
   };
+}
+
+interface EtcdStatus {
+  readonly leader: string;
+  readonly header: { readonly member_id: string };
+}
+
+const etcdLeader = (sockets: readonly string[]) =>
+  leaderAmong(sockets, httpRequest("POST", "/v3/maintenance/status", "{}"), (body) => {
+    const { leader, header } = JSON.parse(body) as EtcdStatus;
+    return leader === header.member_id;
+  });
+
+async function leaderAmong(sockets: readonly string[], request: string, leads: (body: string) => boolean): Promise<number> {
+  for (const [member, socket] of sockets.entries()) {
+    using lane = new HttpLane(socket);
+    const { status, body } = await lane.request(request);
+    if (status === 200 && leads(body)) return member;
+  }
+  throw new Error(`none of ${sockets.join(", ")} leads`);
 }
