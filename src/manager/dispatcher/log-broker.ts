@@ -8,7 +8,7 @@ import type { ListenSubscriptionsRequest, LogBatch, LogSubscription, PublishLogs
 import { PassLoop } from "../pass-loop.js";
 import type { Caller } from "./caller.js";
 import type { Dispatcher } from "./dispatcher.js";
-import { LogSubscriber, type ResumedAt } from "./log-subscriber.js";
+import { LogSubscriber, type Repetitions } from "./log-subscriber.js";
 import { isNodeLost, planLogTargets } from "./log-targets.js";
 import { Wakeable } from "./wakeable.js";
 
@@ -116,13 +116,13 @@ export class LogBroker {
     this.#assertServing();
     let subscriber: LogSubscriber | undefined;
     let failure = "the node broke off";
-    const resumedAt: ResumedAt = new Map();
+    const repetitions: Repetitions = new Map();
     try {
       for await (const message of messages) {
         this.#dispatcher.requireSession(caller, message.sessionId);
         subscriber = this.#subscribers.get(message.subscriptionId);
         if (subscriber === undefined || subscriber.isClosed) return;
-        await subscriber.accept(caller.nodeId, message.messages, resumedAt);
+        await subscriber.accept(caller.nodeId, message.messages, repetitions);
         if (!message.close) continue;
         failure = message.error.slice(0, FAILURE_CHARACTERS_MAX);
         return;

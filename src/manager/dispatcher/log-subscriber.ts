@@ -20,15 +20,32 @@ interface NodeShare {
   readonly asked: Set<string>;
   /** Tasks whose logs it has sent to the end: it is not asked for them again. */
   readonly sent: Set<string>;
-  /** Of the newest line of each task: where the task goes on after the node's connection broke. */
-  readonly newestNs: Map<string, bigint>;
+  /** How far each task has come: where it goes on after the node's connection broke. */
+  readonly reached: Map<string, LogPlace>;
 }
 
-/** Older than every line. */
-const BEFORE_ALL_NS = -1n;
+/**
+ * A place in a log whose times may go back, since a clock may be set back: the newest line's time, and how many lines came from the first of that time on. A
+ * node that is asked for lines from that time begins with that line (src/runtime/logs/log-reader.ts).
+ */
+interface LogPlace {
+  readonly newestNs: bigint;
+  readonly lines: number;
+}
 
-/** Of each task, how far it had come when a stream of its node sent its first line of it, until the stream has come further. */
-export type ResumedAt = Map<string, bigint>;
+/** Before every line. */
+const START: LogPlace = { newestNs: -1n, lines: 0 };
+
+/** What a stream sends again of a task: until it comes to the newest line it may begin anywhere before; from there on `left` lines are known. */
+interface Repetition {
+  readonly until: LogPlace;
+  readonly left: number;
+}
+
+const NO_REPETITION: Repetition = { until: START, left: 0 };
+
+/** Of each task of a stream, what it sends again of the lines that came on a stream before. */
+export type Repetitions = Map<string, Repetition>;
 
 /** One reader of logs, and what the nodes still owe it. */
 export class LogSubscriber {
@@ -60,7 +77,7 @@ export class LogSubscriber {
 
   /**
    * What to ask a node for whose open stream was told of the tasks in `told`, which is added to; undefined when there is nothing new. All its tasks are
-   * named, those that it has sent to the end left out. A node that broke off goes on after the newest line of the task that had come least far.
+   * named, those that it has sent to the end left out. A node that broke off goes on from the newest line of the task that had come least far.
    */
   requestFor(nodeId: string, told: Set<string>): LogSubscription | undefined {
     const share = this.#nodes.get(nodeId);
@@ -96,22 +113,23 @@ export class LogSubscriber {
   }
 
   /**
-   * Takes what a node read; resolves when there is room for more. Lines that came on a stream before this one are left out: `resumedAt` is the stream's own,
+   * Takes what a node read; resolves when there is room for more. Lines that came on a stream before this one are left out: `repetitions` are the stream's own,
    * empty at its start. Throws `permission_denied` for tasks that the node was not asked for.
    */
-  async accept(nodeId: string, messages: readonly LogMessage[], resumedAt: ResumedAt): Promise<void> {
+  async accept(nodeId: string, messages: readonly LogMessage[], repetitions: Repetitions): Promise<void> {
     const share = this.#nodes.get(nodeId);
     for (const message of messages) {
       const { taskId, timestampNs } = message;
       if (share === undefined || !share.asked.has(taskId))
         throw new ClusterError("permission_denied", `node ${nodeId} was not asked for the log of task ${taskId}`);
-      const newestNs = share.newestNs.get(taskId) ?? BEFORE_ALL_NS;
-      const afterNs = resumedAt.get(taskId) ?? newestNs;
-      resumedAt.set(taskId, afterNs);
-      if (timestampNs <= afterNs) continue;
-      // What follows is newer, whatever a clock that was set back says of it.
-      resumedAt.set(taskId, BEFORE_ALL_NS);
-      if (timestampNs > newestNs) share.newestNs.set(taskId, timestampNs);
+      const reached = share.reached.get(taskId) ?? START;
+      const repetition = repetitions.get(taskId) ?? { until: reached, left: reached.lines };
+      if (isRepeated(repetition, timestampNs)) {
+        repetitions.set(taskId, afterLine(repetition, timestampNs));
+        continue;
+      }
+      repetitions.set(taskId, NO_REPETITION);
+      share.reached.set(taskId, timestampNs > reached.newestNs ? { newestNs: timestampNs, lines: 1 } : { ...reached, lines: reached.lines + 1 });
       this.#messages.push({ ...message, nodeId });
       this.#bytes += roughBytes(message);
     }
@@ -130,7 +148,7 @@ export class LogSubscriber {
     // Without follow it is not asked again in any case; with it, a node that broke off is when it listens again.
     if (failure === "" || !this.options.follow) {
       for (const id of share.asked) share.sent.add(id);
-      share.newestNs.clear();
+      share.reached.clear();
     }
     if (failure !== "") this.#report([`node ${nodeId}: ${failure}`]);
     this.#finished.add(nodeId);
@@ -163,14 +181,14 @@ export class LogSubscriber {
 
   /** A task of which nothing came is read from its beginning again, unless only the ends of the logs were wanted: then it goes on where the others do. */
   #optionsFor(share: NodeShare, taskIds: readonly string[]): LogOptions {
-    const newest = taskIds.flatMap((id) => share.newestNs.get(id) ?? []).sort((a, b) => (a < b ? -1 : 1));
+    const newest = taskIds.flatMap((id) => share.reached.get(id)?.newestNs ?? []).sort((a, b) => (a < b ? -1 : 1));
     const [leastNs] = newest;
     if (leastNs === undefined || (newest.length < taskIds.length && this.options.tail < 0n)) return this.options;
-    return { ...this.options, sinceNs: leastNs + 1n, tail: -1n };
+    return { ...this.options, sinceNs: leastNs, tail: -1n };
   }
 
   #addTasks(nodeId: string, taskIds: readonly string[]): boolean {
-    const share = this.#nodes.get(nodeId) ?? { tasks: new Set(), asked: new Set(), sent: new Set(), newestNs: new Map() };
+    const share = this.#nodes.get(nodeId) ?? { tasks: new Set(), asked: new Set(), sent: new Set(), reached: new Map() };
     const sizeBefore = share.tasks.size;
     for (const id of taskIds) share.tasks.add(id);
     this.#nodes.set(nodeId, share);
@@ -202,4 +220,13 @@ export class LogSubscriber {
   #makeRoom(): void {
     for (const resume of this.#waiting.splice(0)) resume();
   }
+}
+
+function isRepeated({ until, left }: Repetition, timestampNs: bigint): boolean {
+  return left > 0 && timestampNs <= until.newestNs;
+}
+
+function afterLine({ until, left }: Repetition, timestampNs: bigint): Repetition {
+  const isBeforeNewest = left === until.lines && timestampNs < until.newestNs;
+  return { until, left: isBeforeNewest ? left : left - 1 };
 }

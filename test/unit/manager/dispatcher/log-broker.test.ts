@@ -175,7 +175,7 @@ describe("with follow", () => {
     one.stop();
     const again = new LogAgent(cluster, "n1");
     await cluster.settle();
-    expect(again.subscriptions).toMatchObject([{ taskIds: ["a"], options: { sinceNs: 71n, tail: -1n, follow: true } }]);
+    expect(again.subscriptions).toMatchObject([{ taskIds: ["a"], options: { sinceNs: 70n, tail: -1n, follow: true } }]);
     expect(seen).toMatchObject({ lines: ["n1 1"], missing: ["node n1: the node broke off"], isOver: false });
   });
 
@@ -191,8 +191,8 @@ describe("with follow", () => {
     one.stop();
     const two = new LogAgent(cluster, "n1");
     await cluster.settle();
-    expect(two.subscriptions).toMatchObject([{ taskIds: ["a", "b"], options: { sinceNs: 21n, tail: -1n } }]);
-    await two.publish([[at("a", 70n), at("b", 30n), at("b", 30n), at("a", 80n)]]);
+    expect(two.subscriptions).toMatchObject([{ taskIds: ["a", "b"], options: { sinceNs: 20n, tail: -1n } }]);
+    await two.publish([[at("b", 20n), at("a", 70n), at("b", 30n), at("b", 30n), at("a", 80n)]]);
     await cluster.settle();
     expect(all.lines).toEqual(["n1 a70", "n1 b20", "n1 b30", "n1 b30", "n1 a80"]);
     two.stop();
@@ -216,10 +216,41 @@ describe("with follow", () => {
     two.stop();
   });
 
+  test("a node that broke off goes on after the line that came last, also when its clock was set back before or meanwhile", async () => {
+    await using cluster = await world("n1");
+    await addTasks(cluster, { a: "n1", b: "n1" });
+    const at = (taskId: string, ns: bigint) => ({ ...line(taskId, `${taskId}${ns}`), timestampNs: ns });
+    const { seen } = subscribe(cluster, ["a", "b"], { follow: true });
+    const a = [70n, 71n, 40n, 41n, 40n, 42n, 71n, 43n, 80n].map((ns) => at("a", ns));
+    const b = [75n, 75n, 75n, 45n].map((ns) => at("b", ns));
+    /** What a node sends that is asked for lines from a time on: as its log has them, from the first of that time. */
+    const from = (lines: readonly LogMessage[], sinceNs: bigint) => {
+      const first = lines.findIndex(({ timestampNs }) => timestampNs >= sinceNs);
+      return first < 0 ? [] : lines.slice(first);
+    };
+    for (const [countA, countB] of [
+      [4, 2],
+      [6, 3],
+      [7, 4],
+      [8, 4],
+      [9, 4],
+    ] as const) {
+      const node = new LogAgent(cluster, "n1");
+      await cluster.settle();
+      const sinceNs = node.subscriptions.at(-1)?.options?.sinceNs ?? 0n;
+      await node.publish([[...from(a.slice(0, countA), sinceNs), ...from(b.slice(0, countB), sinceNs)]]);
+      node.stop();
+      await cluster.settle();
+    }
+    const linesOf = (taskId: string) => seen.lines.filter((text) => text.startsWith(`n1 ${taskId}`));
+    expect(linesOf("a")).toEqual(["n1 a70", "n1 a71", "n1 a40", "n1 a41", "n1 a40", "n1 a42", "n1 a71", "n1 a43", "n1 a80"]);
+    expect(linesOf("b")).toEqual(["n1 b75", "n1 b75", "n1 b75", "n1 b45"]);
+  });
+
   test("after a node broke off a task of which nothing came is read from its beginning, or with a tail from where the others are", async () => {
     for (const [tail, sinceNs] of [
       [-1n, 5n],
-      [0n, 71n],
+      [0n, 70n],
     ] as const) {
       await using cluster = await world("n1");
       await addTasks(cluster, { a: "n1", b: "n1" });
