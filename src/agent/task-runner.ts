@@ -40,6 +40,7 @@ export class TaskRunner {
   #task: Task;
   #status: TaskStatus;
   #isWithdrawn = false;
+  #isForgetting = false;
   /** Aborts when there is something new to plan for. */
   #change = new AbortController();
 
@@ -61,6 +62,11 @@ export class TaskRunner {
 
   get isWithdrawn(): boolean {
     return this.#isWithdrawn;
+  }
+
+  /** What is left of it is being deleted: should the task be assigned again, it is for another runner, once this one has ended. */
+  get isForgetting(): boolean {
+    return this.#isForgetting;
   }
 
   /** The manager's newest idea of the task; what was observed here stays. */
@@ -211,6 +217,7 @@ export class TaskRunner {
   }
 
   async #forget(): Promise<void> {
+    this.#isForgetting = true;
     try {
       await this.#controller.remove();
     } catch (cause) {

@@ -55,6 +55,8 @@ export class Worker {
   readonly #limiter = new Limiter(STARTS_MAX);
   readonly #runners = new Map<string, TaskRunner>();
   readonly #running = new Set<Promise<void>>();
+  /** Tasks that were assigned again while their runners delete what is left of them. */
+  readonly #next = new Map<string, Task>();
   /** Called after each change of any task. */
   readonly #onStatus = new Set<() => void>();
   #signal: AbortSignal | null = null;
@@ -163,11 +165,13 @@ export class Worker {
 
   #assign(task: Task, signal: AbortSignal): void {
     const runner = this.#runners.get(task.id);
-    if (runner !== undefined) runner.update(task);
-    else this.#launch(task, signal);
+    if (runner === undefined) this.#launch(task, signal);
+    else if (runner.isForgetting) this.#next.set(task.id, task);
+    else runner.update(task);
   }
 
   #withdraw(taskId: string): void {
+    this.#next.delete(taskId);
     this.#runners.get(taskId)?.withdraw();
     this.reporter.forget(taskId);
   }
@@ -196,6 +200,9 @@ export class Worker {
         if (signal.aborted || this.#runners.get(taskId) !== runner) return;
         this.#runners.delete(taskId);
         this.reporter.forget(taskId);
+        const next = this.#next.get(taskId);
+        this.#next.delete(taskId);
+        if (next !== undefined) this.#launch(next, signal);
         for (const listener of this.#onStatus) listener();
       });
     this.#running.add(running);

@@ -188,6 +188,32 @@ test("a task shut down before it ran never runs", async () => {
   expect(node.runtime.calls).toEqual([]);
 });
 
+test("a task that is assigned again while what is left of it is deleted runs once that is done, unless it is withdrawn again", async () => {
+  node.manager.assign(assignedTask("t1"), assignedTask("t2"));
+  for (const id of ["t1", "t2"]) await reaches(id, "running");
+  const mayRemove = deferred<void>();
+  const remove = node.runtime.remove.bind(node.runtime);
+  let removals = 0;
+  node.runtime.remove = async (id, options) => {
+    removals++;
+    await mayRemove.promise;
+    await remove(id, options);
+  };
+  node.manager.withdraw("t1", "t2");
+  await eventually("both are being removed", () => removals === 2);
+  node.manager.statuses.clear();
+  node.manager.assign(assignedTask("t1"), assignedTask("t2"));
+  node.manager.withdraw("t2");
+  node.manager.assign(assignedTask("t3"));
+  await reaches("t3", "running");
+  expect([...node.manager.statuses.keys()]).toEqual(["t3"]);
+  mayRemove.resolve();
+  await reaches("t1", "running");
+  expect(node.runtime.inspect("web.1.t1")?.config.id).toBe(node.containerIdOf("t1"));
+  await eventually("the other is gone", () => node.worker.tasks().length === 2 && node.runtime.list().length === 2);
+  expect(node.stateOf("t2")).toBe(undefined);
+});
+
 test("a container that someone removed fails its task", async () => {
   node.manager.assign(assignedTask("t1"));
   await reaches("t1", "running");
