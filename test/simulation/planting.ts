@@ -1,4 +1,4 @@
-import { cp, mkdir, mkdtemp, readFile, rm, symlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
@@ -7,6 +7,10 @@ import type { simulate, SimulationResult } from "./simulation.js";
 
 export const SEEDS_MAX = 500;
 const STEPS = 2_000;
+const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
+/** What may have defects. What is beside them is the same for all. */
+const PARTS = ["src/raft", "src/replica", "test/simulation"];
+const SHARED = ["node_modules", "src/base", "src/wire", "src/model"];
 
 /** The checkers of the simulation, the core's asserts, and its refusal of what the log must not hold. */
 const FOUND_BY: ReadonlySet<string> = new Set(["PropertyViolated", "AssertionError", "ClusterError"]);
@@ -37,17 +41,50 @@ export async function hunt(bug: PlantedBug, seedsMax = SEEDS_MAX): Promise<Hunt>
 
 /** Throws when the place of the defect is not in the sources: they changed, and the list has to follow. */
 async function plant(bug: PlantedBug, folder: string): Promise<typeof simulate> {
-  const root = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-  await mkdir(join(folder, "src"));
+  const sources = await sourcesOf(PARTS);
+  for (const part of PARTS) await mkdir(join(folder, part), { recursive: true });
   await writeFile(join(folder, "package.json"), '{ "type": "module" }\n');
-  for (const shared of ["node_modules", "src/base", "src/wire", "src/model"]) await symlink(join(root, shared), join(folder, shared));
-  for (const part of ["src/raft", "src/replica", "test/simulation"]) await cp(join(root, part), join(folder, part), { recursive: true });
-  for (const { file, find, replace } of bug.edits) {
-    const path = join(folder, file);
-    const pieces = (await readFile(path, "utf8")).split(find);
-    if (pieces.length !== 2) throw new Error(`the place of "${bug.name}" is in ${file} ${pieces.length - 1} times, not once`);
-    await writeFile(path, pieces.join(replace));
+  for (const shared of SHARED) await symlink(join(ROOT, shared), join(folder, shared));
+  const changed = edited(sources, bug);
+  const copied = importersOf(new Set(bug.edits.map(({ file }) => file)), sources);
+  for (const [file, text] of changed) {
+    if (copied.has(file)) await writeFile(join(folder, file), text);
+    else await symlink(join(ROOT, file), join(folder, file));
   }
   const module: { readonly simulate: typeof simulate } = await import(pathToFileURL(join(folder, "test/simulation/simulation.ts")).href);
   return module.simulate;
+}
+
+/** Texts of the TypeScript files of these folders, by path. */
+async function sourcesOf(parts: readonly string[]): Promise<ReadonlyMap<string, string>> {
+  const names = await Promise.all(
+    parts.map(async (part) => (await readdir(join(ROOT, part))).filter((name) => name.endsWith(".ts")).map((name) => join(part, name))),
+  );
+  return new Map(await Promise.all(names.flat().map(async (file) => [file, await readFile(join(ROOT, file), "utf8")] as const)));
+}
+
+function edited(sources: ReadonlyMap<string, string>, bug: PlantedBug): ReadonlyMap<string, string> {
+  const texts = new Map(sources);
+  for (const { file, find, replace } of bug.edits) {
+    const pieces = (texts.get(file) ?? "").split(find);
+    if (pieces.length !== 2) throw new Error(`the place of "${bug.name}" is in ${file} ${pieces.length - 1} times, not once`);
+    texts.set(file, pieces.join(replace));
+  }
+  return texts;
+}
+
+/** These files, and all that would not see them changed otherwise: whatever imports none of them, not through others either, needs no copy, which would be compiled anew. */
+function importersOf(files: ReadonlySet<string>, sources: ReadonlyMap<string, string>): ReadonlySet<string> {
+  const found = new Set(files);
+  for (let before = 0; before < found.size; ) {
+    before = found.size;
+    for (const [file, text] of sources) if (importsIn(file, text).some((imported) => found.has(imported))) found.add(file);
+  }
+  return found;
+}
+
+/** Paths of what a file imports by a relative one, but for its types alone. */
+function importsIn(file: string, text: string): readonly string[] {
+  const statements = text.matchAll(/^(?:import|export) (?!type )[^;]*?from "(\.[^"]+)\.js";/gm);
+  return [...statements].map(([, path]) => join(dirname(file), `${path}.ts`));
 }
