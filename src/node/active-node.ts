@@ -245,7 +245,7 @@ export class ActiveNode {
         if (signal.aborted) return;
         this.#error = messageOf(cause);
         logger.warn({ err: cause, role: this.identity.identity.role }, "the change of role or certificate failed; trying again");
-        clock.after(RETRY_MS, () => this.#look.add(reason));
+        this.#look.addLater(reason, clock, RETRY_MS);
       }
     }
   }
