@@ -1,7 +1,7 @@
 import { DEFAULT_RESTART_POLICY } from "./defaults.js";
 import { isDeepEqual } from "./deep-equal.js";
 import { nodeMatches } from "./node-match.js";
-import type { EndpointSpec, Node, Placement, ResourceRequirements, Service, Task, TaskSpec } from "./objects.js";
+import type { EndpointSpec, Node, Placement, ResourceRequirements, Service, Task, TaskSpec, TaskState } from "./objects.js";
 import { isAtLeast } from "./task-state.js";
 
 /**
@@ -9,7 +9,7 @@ import { isAtLeast } from "./task-state.js";
  * rolling update has to replace it (swarm-surface 3.5). Replicas, labels and update settings are no part of a task.
  *
  * `node` is the node that the task is on, undefined when it has none or it is gone: a change of placement alone leaves a task
- * where it is as long as its node satisfies the new constraints.
+ * where it is as long as its node satisfies the new constraints. One that the scheduler has not let onto its node yet is nowhere: it would wait by the old placement.
  */
 export function isTaskDirty(service: Service, task: Task, node: Node | undefined): boolean {
   if (task.specVersion === service.specVersion) return false;
@@ -19,7 +19,7 @@ export function isTaskDirty(service: Service, task: Task, node: Node | undefined
   if (!isDeepEqual(normalEndpoint(service.spec?.endpoint ?? null), normalEndpoint(task.endpoint?.spec ?? null))) return true;
   const placement = normalPlacement(wanted.placement);
   if (isDeepEqual(placement, normalPlacement(task.spec.placement))) return false;
-  return node === undefined || !nodeMatches(placement.constraints, node);
+  return node === undefined || !isAtLeast(stateOf(task), "assigned") || !nodeMatches(placement.constraints, node);
 }
 
 /** A task spec without its placement, and with one form for what can be said in two. */
@@ -35,8 +35,12 @@ function comparable(spec: TaskSpec, task: Task): TaskSpec {
 
 /** Credentials for the registry matter only until the image is there. */
 function isPulled(task: Task): boolean {
-  const state = task.status?.state ?? "new";
+  const state = stateOf(task);
   return isAtLeast(state, "ready") && !isAtLeast(state, "complete");
+}
+
+function stateOf(task: Task): TaskState {
+  return task.status?.state ?? "new";
 }
 
 function normalResources(resources: ResourceRequirements | null): ResourceRequirements {

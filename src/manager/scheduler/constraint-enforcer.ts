@@ -65,10 +65,10 @@ function isRelevant(event: StoreEvent): boolean {
 
 /**
  * The tasks that may not stay on the node. Constraints are those of the service as it is now, since a change of placement alone replaces
- * no task. A node that is drained is left alone: its tasks are moved anyway. Pure.
+ * no task. Only an active node is looked at (swarm-surface 3.8): the tasks of a drained one are moved anyway, and a paused one keeps what it has. Pure.
  */
 export function planRejections(node: Node, tasks: readonly Task[], constraintsOf: (task: Task) => readonly string[] | undefined): readonly Task[] {
-  if (node.spec?.availability === "drain") return [];
+  if (node.spec?.availability !== "active") return [];
   let nanoCpus = node.description?.resources?.nanoCpus ?? 0n;
   let memoryBytes = node.description?.resources?.memoryBytes ?? 0n;
   return tasks.filter(isHeld).filter((task) => {

@@ -52,6 +52,16 @@ test("a task without a node is dirty when its placement changes", () => {
 });
 
 test.each([
+  ["new", true],
+  ["pending", true],
+  ["assigned", false],
+  ["running", false],
+] as const)("another limit of replicas on a node, for a task that is %s", (state, dirty) => {
+  const service = testService({ task: taskSpec({}, { placement: { ...placement(), maxReplicas: 2 } }) }, { specVersion: 2 });
+  expect(isTaskDirty(service, testTask("t1", { state }), testNode("node1"))).toBe(dirty);
+});
+
+test.each([
   ["pending", true],
   ["preparing", true],
   ["ready", false],

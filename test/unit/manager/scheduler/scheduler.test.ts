@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { Scheduler } from "../../../../src/manager/scheduler/scheduler.js";
 import { ConstraintEnforcer, planRejections } from "../../../../src/manager/scheduler/constraint-enforcer.js";
-import type { Node, NodeAvailability, ServiceSpec, Task, TaskState } from "../../../../src/model/objects.js";
+import type { Node, NodeAvailability, NodeSpec, ServiceSpec, Task, TaskState } from "../../../../src/model/objects.js";
 import { nodeDescription } from "../../../support/node-description.js";
 import { ManagerWorld } from "../../../support/manager-world.js";
 import { replicated, testNode, testTask } from "../../../support/services.js";
@@ -18,13 +18,27 @@ async function world(...nodes: readonly string[]): Promise<ManagerWorld> {
   return cluster;
 }
 
-async function label(cluster: ManagerWorld, id: string, labels: Readonly<Record<string, string>>): Promise<void> {
+const label = (cluster: ManagerWorld, id: string, labels: Readonly<Record<string, string>>) => setNode(cluster, id, { labels });
+
+async function setNode(cluster: ManagerWorld, id: string, change: Partial<NodeSpec>): Promise<void> {
   const node = cluster.node(id);
-  await cluster.manager.control.execute({ type: "updateNode", updateNode: { nodeId: id, version: node.meta!.version, spec: { ...node.spec!, labels } } });
+  await cluster.manager.control.execute({ type: "updateNode", updateNode: { nodeId: id, version: node.meta!.version, spec: { ...node.spec!, ...change } } });
   await cluster.settle();
 }
 
 describe("the loop", () => {
+  test("a global task that its node cannot take goes by the placement that its service has now", async () => {
+    await using cluster = await world("n1");
+    const task = (architecture: string) =>
+      taskSpec({}, { placement: { constraints: [], preferences: [], maxReplicas: 0, platforms: [{ os: "linux", architecture }] } });
+    const { id, meta, spec } = await cluster.create({ mode: { type: "global", global: {} }, task: task("riscv64") });
+    expect(cluster.tasks()[0]?.status).toMatchObject({ state: "pending", error: "no suitable node (unsupported platform on 1 node)" });
+    const updateService = { serviceId: id, version: meta!.version, spec: { ...spec!, task: task("") }, rollback: "none", registryAuthSource: "spec" } as const;
+    await cluster.manager.control.execute({ type: "updateService", updateService });
+    await cluster.settle();
+    expect(cluster.spread()).toEqual({ n1: 1 });
+  });
+
   test("a task that no node can take waits, says why, and goes as soon as one can", async () => {
     await using cluster = await world("n1");
     await cluster.create({ ...constrained("node.labels.disk==ssd"), ...replicated(2) });
@@ -226,6 +240,20 @@ describe("the constraint enforcer", () => {
     expect(cluster.spread()).toEqual({ n2: 1 });
   });
 
+  test("a paused node keeps what it has, until it is active again", async () => {
+    await using cluster = await world("n1", "n2");
+    await label(cluster, "n1", { disk: "ssd" });
+    await cluster.create(constrained("node.labels.disk==ssd"));
+    await setNode(cluster, "n1", { availability: "pause" });
+    await label(cluster, "n2", { disk: "ssd" });
+    await label(cluster, "n1", {});
+    await cluster.advance(6000);
+    expect(cluster.spread()).toEqual({ n1: 1 });
+    await setNode(cluster, "n1", { availability: "active" });
+    await cluster.advance(6000);
+    expect(cluster.spread()).toEqual({ n2: 1 });
+  });
+
   const manager: Node = { ...testNode("n1", { labels: { disk: "ssd" } }), role: "manager", description: nodeDescription("n1") };
   test.each<[string, string, Node]>([
     ["label", "node.labels.disk==ssd", { ...manager, spec: { ...manager.spec!, labels: {} } }],
@@ -279,6 +307,7 @@ describe("the constraint enforcer", () => {
     ["not met", [node, [testTask("a")], () => ["node.labels.disk==hdd"]], ["a"]],
     ["unreadable", [node, [testTask("a")], () => ["nonsense"]], []],
     ["drained", [{ ...node, spec: { ...node.spec!, availability: "drain" } }, [testTask("a")], () => ["node.labels.disk==hdd"]], []],
+    ["paused", [{ ...node, spec: { ...node.spec!, availability: "pause" } }, [testTask("a")], () => ["node.labels.disk==hdd"]], []],
     [
       "tasks that ended or shall end",
       [node, [testTask("a", { state: "failed" }), testTask("b", { desiredState: "shutdown" }), testTask("c", { state: "pending" })], () => ["node.id==x"]],
