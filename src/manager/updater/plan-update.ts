@@ -15,8 +15,12 @@ export type UpdateOutcome = "planned" | "stopped";
  * `slots` are those that the update may touch.
  */
 export function planUpdate(draft: ServiceDraft, slots: readonly Slot[]): UpdateOutcome {
-  if (isPaused(draft.service)) return "planned";
   const settings = updateSettings(draft.service);
+  if (isPaused(draft.service)) {
+    // What had begun ends: with start-first two tasks would run in a slot until somebody updates the service.
+    for (const slot of slots) dropSurplus(draft, slot, { ...settings, order: "start_first" });
+    return "planned";
+  }
   const progress = slots.map((slot) => slotProgress(draft, slot, settings));
   if (isUnderWay(draft.service) && stopOnFailure(draft, progress, settings)) return "stopped";
   const dirty = progress.filter((slot) => slot.isDirty);

@@ -47,6 +47,12 @@ test.each<[string, PlanCase, readonly string[]]>([
     ["update: updating", "old2 -> shutdown", "create 2 ready for old2"],
   ],
   ["does nothing when paused", { service: updating("paused", replicated(2)), tasks: [old(1), old(2)] }, []],
+  [
+    "ends what had begun when paused: the old task goes when the new one runs",
+    { service: updating("paused"), tasks: [old(1), updated(1)] },
+    ["old1 -> shutdown"],
+  ],
+  ["leaves the old task when paused until the new one runs", { service: updating("paused"), tasks: [old(1), updated(1, { state: "preparing" })] }, []],
   ["does nothing while a worker is busy", { service: updating("updating", replicated(2)), tasks: [updated(1, { state: "preparing" }), old(2)] }, []],
   [
     "goes on where another leader stopped",

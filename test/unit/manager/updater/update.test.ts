@@ -476,6 +476,22 @@ test("with start-first and failure action continue a new task that failed is tri
   expect(status(world)).toBe("completed");
 });
 
+test("with start-first a paused update leaves no slot with two tasks that run", async () => {
+  await using world = new ServiceWorld();
+  await world.lead();
+  await world.create({ ...replicated(2), ...settings({ order: "start_first", parallelism: 2 }) });
+  world.fate = (task) => (imageOf(task) !== "bb:v2" ? "run" : task.slot === 1 ? "fail" : "stuck");
+  await world.updateImage("bb:v2");
+  expect(status(world)).toBe("paused");
+  world.fate = (task) => (imageOf(task) === "bb:v2" && task.slot === 1 ? "fail" : "run");
+  await world.advance(20_000);
+  expect(world.running().map((task) => `${task.slot} ${imageOf(task)}`)).toEqual(["1 bb:v1", "2 bb:v2"]);
+  world.fate = () => "run";
+  await world.advance(20_000);
+  expect(world.running().map((task) => `${task.slot} ${imageOf(task)}`)).toEqual(["1 bb:v2", "2 bb:v2"]);
+  expect(status(world)).toBe("paused");
+});
+
 test("a new task that was called off before it ran, and under its policy has no successor, does not hold the update", async () => {
   await using world = new ServiceWorld();
   await world.lead();
