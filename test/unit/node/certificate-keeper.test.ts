@@ -1,7 +1,8 @@
-import { mkdtemp, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readFile, rm } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { SeededRandom } from "../../../src/base/random.js";
@@ -47,7 +48,14 @@ class ShortTimers extends FakeClock {
 }
 
 /** The keeper of a manager with a certificate of 90 days and the cluster's key, which asks who the test says. */
-async function keeperOf(options: { readonly managers?: () => readonly string[]; readonly ageDays?: number; readonly hasRecalled?: () => boolean } = {}) {
+async function keeperOf(
+  options: {
+    readonly managers?: () => readonly string[];
+    readonly ageDays?: number;
+    readonly hasRecalled?: () => boolean;
+    readonly toldRoots?: () => string;
+  } = {},
+) {
   const clock = new ShortTimers(Date.now());
   const key = createNodeKey();
   const request = { rootCa: ca.root, csr: createCsr(key), nodeId: "n1", role: "manager", clusterId: ca.clusterId } as const;
@@ -66,7 +74,7 @@ async function keeperOf(options: { readonly managers?: () => readonly string[]; 
     identity,
     manager: () => ({ store, hasRecalled: options.hasRecalled?.() ?? true }),
     managers: options.managers ?? (() => []),
-    toldRoots: () => "",
+    toldRoots: options.toldRoots ?? (() => ""),
     clock,
     random: new SeededRandom(1),
     logger: silentLogger,
@@ -77,8 +85,10 @@ async function keeperOf(options: { readonly managers?: () => readonly string[]; 
     over.abort();
     await ended;
   };
-  return { clock, identity, certificate, store };
+  return { clock, identity, certificate, store, keeper };
 }
+
+const onDisk = async (file: string) => (await readFile(join(folder, file), "utf8")).trimEnd();
 
 test("a renewal waits for its time, also when no timer lasts that long", async () => {
   const askedAt: number[] = [];
@@ -140,6 +150,46 @@ test("a manager past its certificate issues itself one by what it knew last, not
   await clock.advance(1_000);
   await eventually("the manager has issued itself a certificate", () => identity.credentials.certificate !== certificate);
   expect(identity.credentials.rootCertificate).toBe(next.certificate);
+});
+
+test("a certificate that cannot be saved is not used: the one before is, until the disk takes the new one", async () => {
+  let [hasRecalled, asked] = [false, 0];
+  const managers = () => {
+    asked++;
+    return [];
+  };
+  const { clock, identity, certificate } = await keeperOf({ ageDays: 400, hasRecalled: () => hasRecalled, managers });
+  await rm(folder, { recursive: true });
+  hasRecalled = true;
+  await clock.advance(50);
+  await eventually("it is to be tried again", () => clock.pending > 0);
+  expect(identity.credentials.certificate).toBe(certificate);
+  await mkdir(folder);
+  await clock.advance(2_000);
+  await eventually("it has a new one", () => identity.credentials.certificate !== certificate);
+  expect(await onDisk("swarm-node.crt")).toContain(identity.credentials.certificate.trimEnd());
+  expect(asked).toBe(0);
+});
+
+describe("roots that a manager names", () => {
+  test("are trusted, on the disk first, and not written again while they are the same", async () => {
+    const next = createRootCa({ nowMs: Date.now() });
+    let told = "";
+    const { keeper, identity, certificate } = await keeperOf({ toldRoots: () => told });
+    const seen: string[] = [];
+    opened.add(identity.onReplace(() => seen.push(readFileSync(join(folder, "swarm-root-ca.crt"), "utf8"))));
+    for (told of ["", ca.root.certificate, ca.root.certificate + next.certificate, ca.root.certificate + next.certificate, ""])
+      await keeper.adoptRoots(new AbortController().signal);
+    expect(seen).toEqual([expect.stringContaining(ca.root.certificate + next.certificate.trimEnd())]);
+    expect(identity.credentials).toMatchObject({ rootCertificate: ca.root.certificate + next.certificate, certificate });
+  });
+
+  test("and of which none issued this node's certificate, are trusted with a new certificate only", async () => {
+    const { keeper, identity } = await keeperOf({ toldRoots: () => createRootCa({ nowMs: Date.now() }).certificate });
+    const before = identity.credentials;
+    await expect(keeper.adoptRoots(new AbortController().signal)).rejects.toThrow("no manager is known");
+    expect(identity.credentials).toBe(before);
+  });
 });
 
 test("a certificate that is due the moment it comes is not renewed again at once", async () => {

@@ -3,7 +3,9 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { systemClock } from "../../../src/base/clock.js";
+import { deferred } from "../../../src/base/deferred.js";
 import { silentLogger } from "../../../src/base/log.js";
+import { nextTurn } from "../../../src/base/next-turn.js";
 import type { Cluster } from "../../../src/model/objects.js";
 import { KeyKeeper } from "../../../src/node/key-keeper.js";
 import { recordsOfMember } from "../../../src/node/member-records.js";
@@ -87,6 +89,21 @@ test("a rotation that was cut short goes on at the next start: until then both k
   await again.set({ dataKeyEpoch: 1 });
   await again.keeper.keep();
   expect((await reopened())?.dataKeys.map(({ epoch }) => epoch)).toEqual([1]);
+});
+
+test("stops when nothing is under way any more, whoever asked for it", async () => {
+  const resealed = deferred<void>();
+  const { keeper, set, seen } = await keeperWith({ ready: () => new Promise(() => undefined), reseal: () => resealed.promise });
+  await set({ dataKeyEpoch: 1 });
+  const kept = keeper.keep();
+  await until("it reseals", () => seen.reseals === 1);
+  const order: string[] = [];
+  const stopped = keeper.stop().then(() => order.push("stopped"));
+  await nextTurn();
+  order.push("resealed");
+  resealed.resolve();
+  await Promise.all([kept, stopped]);
+  expect(order).toEqual(["resealed", "stopped"]);
 });
 
 test("a copy that may lag behind is not believed: what the file has may be newer", async () => {
