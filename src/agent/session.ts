@@ -14,7 +14,7 @@ import type { Worker } from "./worker.js";
 const REGISTER_TIMEOUT_MS = 5_000;
 /** Least time given to a heartbeat; otherwise two periods. */
 const HEARTBEAT_TIMEOUT_MS_MIN = 3_000;
-/** Bounds of the period that a manager may ask for. */
+/** The shortest period that a manager may ask for. */
 const HEARTBEAT_PERIOD_MS_MIN = 50;
 const DESCRIPTION_PERIOD_MS = 20_000;
 /** Streams in a row that broke the chain of assignment sets. */
@@ -78,7 +78,7 @@ export class Session {
   #onMessage(message: SessionMessage): void {
     this.#id = message.sessionId;
     if (message.heartbeatPeriodNs !== undefined) {
-      this.#periodMsMax = Number(message.heartbeatPeriodNs) / 1e6;
+      this.#periodMsMax = periodMsOf(message.heartbeatPeriodNs);
       this.#cutShort();
     }
     this.#options.onMessage(message);
@@ -94,7 +94,7 @@ export class Session {
     let timeoutMs = REGISTER_TIMEOUT_MS;
     while (!signal.aborted) {
       const reply = await this.#within(timeoutMs, "heartbeat", () => client.heartbeat({ sessionId: this.#id }, signal));
-      const periodMs = Math.max(Number(reply.periodNs) / 1e6, HEARTBEAT_PERIOD_MS_MIN);
+      const periodMs = periodMsOf(reply.periodNs);
       timeoutMs = Math.max(2 * periodMs, HEARTBEAT_TIMEOUT_MS_MIN);
       await this.#untilBeatIsDue(periodMs, signal);
     }
@@ -188,6 +188,10 @@ async function next(messages: AsyncIterator<SessionMessage>): Promise<SessionMes
   const result = await messages.next();
   if (result.done === true) throw new ClusterError("unavailable", "the manager ended the session");
   return result.value;
+}
+
+function periodMsOf(periodNs: bigint): number {
+  return Math.max(Number(periodNs) / 1e6, HEARTBEAT_PERIOD_MS_MIN);
 }
 
 function keyOf(description: NodeDescription): string {

@@ -185,15 +185,17 @@ export class Dispatcher {
     this.#assertIncarnation(caller.nodeId, request.incarnation);
     const description = boundedDescription(caller.nodeId, request.description);
     if (this.#store.view.nodes.get(caller.nodeId) === undefined) throw nodeRemoved(caller.nodeId);
-    this.#store.assertRoom();
-    await nodes.register(caller.nodeId, this.#graceMs(), () =>
-      this.#store.update((tx) => {
+    // It was heard, also when it is asked to come again later.
+    this.#sessions.get(caller.nodeId)?.heard(this.#periodMs());
+    await nodes.register(caller.nodeId, this.#graceMs(), async () => {
+      this.#store.assertRoom();
+      await this.#store.update((tx) => {
         const node = tx.nodes.get(caller.nodeId);
         if (node === undefined) throw nodeRemoved(caller.nodeId);
         const next = registered(node, caller.address, description);
         if (!isDeepStrictEqual(next, node)) tx.update("node", next);
-      }),
-    );
+      });
+    });
     if (this.#nodes !== nodes) throw notServing();
     nodes.forget(caller.nodeId);
     const existing = this.#sessions.get(caller.nodeId);

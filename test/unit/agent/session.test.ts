@@ -45,6 +45,13 @@ test("a period that was shortened holds from when the manager tells of it, not f
   expect(node.manager.heartbeats).toBe(7);
 });
 
+test("no manager makes it beat more often than each 50 ms", async () => {
+  node.manager.changePeriod(1);
+  await eventually("a heartbeat", () => node.manager.heartbeats === 2);
+  await node.clock.advance(500);
+  expect(node.manager.heartbeats).toBe(12);
+});
+
 test("a broken connection is tried again within 100 ms, and every status is reported again", async () => {
   await runs("t1");
   node.manager.statuses.clear();

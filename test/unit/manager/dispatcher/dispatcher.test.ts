@@ -45,6 +45,18 @@ const changesOf = ({ changes }: AssignmentsMessage) =>
     change.type === "updateTask" ? `${change.updateTask.id} ${change.updateTask.desiredState}` : change.type === "removeTask" ? `-${change.removeTask}` : "?",
   );
 
+/** What comes before a node registers that was there already. */
+const LEADERS: readonly (readonly [string, (cluster: ManagerWorld) => Promise<void>])[] = [
+  ["a leader that knows it", async () => undefined],
+  [
+    "a new leader",
+    async (cluster: ManagerWorld) => {
+      await cluster.depose();
+      await cluster.leadWithoutDecisions();
+    },
+  ],
+];
+
 describe("sessions", () => {
   test("a node learns of itself, the managers and the root certificate, and again when these change", async () => {
     await using world = await registered();
@@ -193,16 +205,7 @@ describe("sessions", () => {
     expect(cluster.node("n1").status?.state).toBe("ready");
   });
 
-  test.each([
-    ["a leader that knows it", async () => undefined],
-    [
-      "a new leader",
-      async (cluster: ManagerWorld) => {
-        await cluster.depose();
-        await cluster.leadWithoutDecisions();
-      },
-    ],
-  ])("who registers with %s is not given up while that is written, however long it takes", async (_, prepare) => {
+  test.each(LEADERS)("who registers with %s is not given up while that is written, however long it takes", async (_, prepare) => {
     await using world = await registered();
     const { cluster } = world;
     await prepare(cluster);
@@ -218,6 +221,20 @@ describe("sessions", () => {
     await cluster.advance(5_500);
     expect(cluster.node("n1").status?.state).toBe("ready");
     await cluster.advance(1_000);
+    expect(cluster.node("n1").status?.state).toBe("down");
+  });
+
+  test.each(LEADERS)("who is asked by %s to come again later, since too much is not committed yet, was heard", async (_, prepare) => {
+    await using world = await registered();
+    const { cluster } = world;
+    await prepare(cluster);
+    cluster.proposer.isFull = true;
+    for (let attempt = 0; attempt < 4; attempt++) {
+      await cluster.advance(4_000);
+      await expect(register(cluster)).rejects.toMatchObject({ code: "unavailable" });
+    }
+    expect(cluster.node("n1").status?.state).not.toBe("down");
+    await cluster.advance(6_500);
     expect(cluster.node("n1").status?.state).toBe("down");
   });
 
