@@ -14,8 +14,8 @@ import { type TaskStep, planStep } from "./task-step.js";
 /** Docker's words (moby: daemon/cluster/executor/container/errors.go). */
 const UNHEALTHY = "unhealthy container";
 
-/** Attempts to stop a container before its task is reported as failed. */
-const SHUTDOWN_ATTEMPTS_MAX = 5;
+/** Attempts to stop a container before its task is reported as failed, and to remove it before it is left alone. */
+const ATTEMPTS_MAX = 5;
 
 export interface TaskRunnerOptions {
   /** With the status that was observed last. */
@@ -91,7 +91,7 @@ export class TaskRunner {
       while (!signal.aborted) {
         const change = this.#renewChange(signal);
         const step = this.#plan();
-        if (step === "forget") return await this.#forget();
+        if (step === "forget") return await this.#forget(signal);
         await this.#carryOut(step, change, signal);
       }
     } finally {
@@ -203,28 +203,37 @@ export class TaskRunner {
   }
 
   async #shutdown(signal: AbortSignal): Promise<void> {
-    const backoff = new Backoff({ firstMs: 100, maxMs: 8_000, random: this.#options.random });
-    for (let attempt = 1; ; attempt++) {
-      try {
-        if (this.#controller.observe().type === "running") await this.#controller.shutdown(this.#task);
-        return await this.#finish("shutdown", "shutdown", "");
-      } catch (cause) {
-        if (signal.aborted || attempt === SHUTDOWN_ATTEMPTS_MAX) throw cause;
-        this.#options.logger.warn({ err: cause, task: this.#task.id }, "a container did not stop; trying again");
-        await this.#options.clock.sleep(backoff.nextMs(), signal);
-      }
-    }
+    await this.#persist("stop", signal, async () => {
+      if (this.#controller.observe().type === "running") await this.#controller.shutdown(this.#task);
+    });
+    await this.#finish("shutdown", "shutdown", "");
   }
 
-  async #forget(): Promise<void> {
+  async #forget(signal: AbortSignal): Promise<void> {
     this.#isForgetting = true;
     try {
-      await this.#controller.remove();
+      await this.#persist("go", signal, () => this.#controller.remove());
     } catch (cause) {
-      // What is left is removed by the sweep of containers without a task.
+      // What a stopping daemon interrupts is taken up again at its next start, from the record.
+      if (signal.aborted) return;
+      // What is left is removed by the sweep of containers without a task, at the next start.
       this.#options.logger.error({ err: cause, task: this.#task.id }, "a container could not be removed");
     }
     await this.#options.store.remove(this.#task.id);
+  }
+
+  /** Several attempts: what holds a container up may pass. Rejects with the last failure. */
+  async #persist(what: string, signal: AbortSignal, call: () => Promise<void>): Promise<void> {
+    const backoff = new Backoff({ firstMs: 100, maxMs: 8_000, random: this.#options.random });
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await call();
+      } catch (cause) {
+        if (signal.aborted || attempt === ATTEMPTS_MAX) throw cause;
+        this.#options.logger.warn({ err: cause, task: this.#task.id }, `a container did not ${what}; trying again`);
+        await this.#options.clock.sleep(backoff.nextMs(), signal);
+      }
+    }
   }
 
   /** Before starting the node refuses the task; later the task has failed. */

@@ -3,6 +3,7 @@ import { deferred } from "../../../src/base/deferred.js";
 import { ClusterError } from "../../../src/base/errors.js";
 import type { PortConfig } from "../../../src/model/objects.js";
 import { eventually } from "../../support/eventually.js";
+import { until } from "../../support/until.js";
 import { assignedTask, taskSpec } from "../../support/tasks.js";
 import { Harness } from "./harness.js";
 
@@ -212,6 +213,45 @@ test("a task that is assigned again while what is left of it is deleted runs onc
   expect(node.runtime.inspect("web.1.t1")?.config.id).toBe(node.containerIdOf("t1"));
   await eventually("the other is gone", () => node.worker.tasks().length === 2 && node.runtime.list().length === 2);
   expect(node.stateOf("t2")).toBe(undefined);
+});
+
+test.each([
+  [4, "shutdown", ""],
+  [5, "failed", "the shim does not answer"],
+])("a stop that fails %i times makes the task %s", async (failures, state, error) => {
+  const task = assignedTask("t1");
+  node.manager.assign(task);
+  await reaches("t1", "running");
+  const stop = node.runtime.stop.bind(node.runtime);
+  let attempts = 0;
+  node.runtime.stop = async (id, gracePeriodMs) => {
+    if (++attempts <= failures) throw new ClusterError("unavailable", "the shim does not answer");
+    await stop(id, gracePeriodMs);
+  };
+  node.manager.assign({ ...task, desiredState: "shutdown" });
+  await until("the end", async () => {
+    await node.clock.advance(100);
+    return node.stateOf("t1") === state;
+  });
+  expect(node.manager.statuses.get("t1")?.error).toBe(error);
+  expect(attempts).toBe(5);
+});
+
+test("a container that cannot be removed at once is removed a little later", async () => {
+  node.manager.assign(assignedTask("t1"));
+  await reaches("t1", "running");
+  const remove = node.runtime.remove.bind(node.runtime);
+  let attempts = 0;
+  node.runtime.remove = async (id, options) => {
+    if (++attempts < 3) throw new ClusterError("internal", "device or resource busy");
+    await remove(id, options);
+  };
+  node.manager.withdraw("t1");
+  await until("no container", async () => {
+    await node.clock.advance(100);
+    return node.runtime.list().length === 0 && node.worker.tasks().length === 0;
+  });
+  expect(attempts).toBe(3);
 });
 
 test("a container that someone removed fails its task", async () => {
