@@ -86,12 +86,15 @@ export async function decodeBackup(
   const objects: StoreObject[] = [];
   let isComplete = false;
   for await (const { kind, body } of framesOf(file, key)) {
-    if (isComplete) throw damaged("there is more after its end");
     if (kind === HEADER) header = JSON.parse(body.toString()) as BackupHeader;
     else if (kind === OBJECTS) readPortion(body, objects);
-    else isComplete = kind === END && body.toString() === String(objects.length);
+    else if (kind === END && body.toString() === String(objects.length)) {
+      isComplete = true;
+      break;
+    }
   }
   if (header === null || !isComplete) throw cutShort();
+  if ((await file.take(1)) !== undefined) throw damaged("there is more after its end");
   return { header, origin: { objects, index: header.index, term: header.term } };
 }
 

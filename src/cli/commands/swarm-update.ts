@@ -44,10 +44,12 @@ Examples:
 These are the settings of the swarm; limits of containers are changed by 'swarm container update'.`,
     )
     .showHelpAfterError("--help shows how it is used; for containers there is 'swarm container update'")
-    .action(action<[UpdateFlags]>(update));
+    .action(action<[UpdateFlags, Command]>(update));
 }
 
-async function update({ api, signal }: CliContext, flags: UpdateFlags): Promise<void> {
+async function update({ api, signal }: CliContext, flags: UpdateFlags, command: Command): Promise<void> {
+  // As docker's: there is nothing to change.
+  if (Object.keys(flags).length === 0) return command.outputHelp();
   let isLockedNow = false;
   await editing(signal, async () => {
     const { Spec: before, Version } = await api.call<SwarmInfo>({ method: "GET", path: "/swarm" });

@@ -38,6 +38,16 @@ describe("a command line", () => {
     expect(await swarm("update", "--autolock", "maybe")).toBe(2);
   });
 
+  test("shows how it is used when it is to change nothing: as docker's", async () => {
+    for (const path of [["update"], ["swarm", "update"]]) {
+      world.out = "";
+      expect(await swarm(...path)).toBe(0);
+      expect(world.out).toMatch(/^Usage: swarm (swarm )?update \[options\]/);
+    }
+    expect(world.out).not.toContain("Swarm updated");
+    expect(world.seen).toEqual([]);
+  });
+
   test("names external authorities, each with its root, in the place of those before", async () => {
     const root = join(world.folder, "root.pem");
     writeFileSync(root, "a root");

@@ -74,7 +74,8 @@ describe("a backup", () => {
       await expect(read(wrong), `byte ${at}`).rejects.toMatchObject({ code: "invalid_argument" });
     }
     for (let end = 0; end < file.length; end += 41) await expect(read(file.subarray(0, end)), `end ${end}`).rejects.toMatchObject({ code: "invalid_argument" });
-    await expect(read(Buffer.concat([file, file.subarray(31)]))).rejects.toMatchObject({ code: "invalid_argument" });
+    for (const more of [file.subarray(31), Buffer.from("\n"), Buffer.alloc(4), Buffer.alloc(64, 1)])
+      await expect(read(Buffer.concat([file, more]))).rejects.toMatchObject({ message: "the backup is damaged: there is more after its end" });
   });
 
   test("without its last portions is refused although each frame is whole", async () => {
