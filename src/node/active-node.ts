@@ -17,7 +17,7 @@ import { AddressKeeper } from "./address-keeper.js";
 import { parseHostPort } from "./addresses.js";
 import { AgentRole } from "./agent-role.js";
 import { CertificateKeeper } from "./certificate-keeper.js";
-import { joinUnderNextLeader, leaveAsMember } from "./join-member.js";
+import { joinAsMember, joinUnderNextLeader, leaveAsMember } from "./join-member.js";
 import { KeyKeeper } from "./key-keeper.js";
 import { ManagerRole, type ManagerStart } from "./manager-role.js";
 import { recordsOfMember } from "./member-records.js";
@@ -117,7 +117,9 @@ export class ActiveNode {
 
   /** Why this node is not what it should be; empty when all is well. */
   get error(): string {
-    return [this.#retired, this.#error, this.#keeper?.error ?? ""].filter((text) => text !== "").join("; ");
+    // The cluster has no wishes for the keys of one that it removed.
+    const keysError = this.#manager?.isRemoved === true ? "" : (this.#keeper?.error ?? "");
+    return [this.#retired, this.#certificate.error, this.#error, keysError].filter((text) => text !== "").join("; ");
   }
 
   /** Why this node hears nothing of its managers, once that is no matter of an election any more; empty when it does. */
@@ -266,16 +268,24 @@ export class ActiveNode {
 
   /**
    * Goes on with the manager at an address (host:port), where nothing that this node knows leads to one any more. Throws `unavailable` when no manager of this swarm
-   * answers there, `invalid_argument` when it is this node.
+   * answers there, `invalid_argument` when it is this node; of a manager that knows nothing of the one there, what its leader answers.
    */
   async rejoin(address: string): Promise<void> {
     const { identity } = this;
     const nodeId = await managerAt(address, { identity, clock: this.#options.clock });
     if (nodeId === identity.nodeId) throw new ClusterError("invalid_argument", `${address} is this node itself: name another manager`);
-    this.#manager?.meet({ nodeId, address });
+    const manager = this.#manager;
+    if (manager !== null && !manager.meet({ nodeId, address })) await this.#reportTo(address, manager);
     const { managers } = this.state;
     await this.#state.replace({ ...this.state, managers: [{ nodeId, address }, ...managers.filter((manager) => manager.nodeId !== nodeId)] });
     this.#agent.learn(this.state.managers);
+  }
+
+  /** The group went on while this member was off, with others than it knows: their leader hears where this one is, and says whether it still has its place. */
+  async #reportTo(address: string, manager: ManagerRole): Promise<void> {
+    const { incarnation, raftId } = manager;
+    const place = await joinAsMember({ ...this.#membership(new AbortController().signal), addresses: [address], incarnation });
+    if (place.type === "join" && place.raftId !== raftId) manager.losePlace();
   }
 
   /** Takes a place in the raft group. Asking again is safe. */

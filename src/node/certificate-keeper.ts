@@ -1,9 +1,9 @@
 import { type Clock, pause } from "../base/clock.js";
-import { ClusterError, isClusterError } from "../base/errors.js";
+import { ClusterError, isClusterError, messageOf } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
 import { Turns } from "../base/turns.js";
-import { identityOf, isValidAt } from "../pki/identity.js";
+import { flawOfDates, identityOf, isValidAt } from "../pki/identity.js";
 import type { IdentityFiles, NodeCredentials } from "../pki/identity-files.js";
 import { planRenewal } from "../pki/renewal.js";
 import { certificatesIn, chainIn, trustedIssuer } from "../pki/trust.js";
@@ -40,10 +40,18 @@ export class CertificateKeeper {
   readonly #options: CertificateKeeperOptions;
   /** One change at a time: an answer that was overtaken would bring back what was replaced. */
   readonly #turns = new Turns();
+  /** What the last renewal met at its time; "" when it came about. */
+  #failure = "";
   #plan: { readonly certificate: string; readonly dueMs: number } | null = null;
 
   constructor(options: CertificateKeeperOptions) {
     this.#options = options;
+  }
+
+  /** Why this node is nobody to the managers: its certificate is outside its validity, and cannot be renewed. Empty otherwise. */
+  get error(): string {
+    const flaw = flawOfDates(this.#options.identity.identity, this.#options.clock.now());
+    return flaw === "" || this.#failure === "" ? "" : `this node's certificate ${flaw}, and cannot be renewed: ${this.#failure}`;
   }
 
   /** Renews it at its time, until the signal aborts. */
@@ -54,6 +62,7 @@ export class CertificateKeeper {
         await this.#untilRenewal(signal);
         if (signal.aborted) return;
         await this.renew(signal);
+        this.#failure = "";
         if (!this.#isCertified()) {
           logger.warn({ notBeforeMs: identity.identity.notBeforeMs }, "the new certificate does not seem valid either: this host's clock is wrong");
         }
@@ -61,6 +70,7 @@ export class CertificateKeeper {
         await pause(clock, RETRY_MS, signal);
       } catch (cause) {
         if (signal.aborted) return;
+        this.#failure = messageOf(cause);
         logger.warn({ err: cause, expiresAtMs: identity.identity.expiresAtMs }, "the certificate could not be renewed; trying again");
         await pause(clock, this.#isCertified() ? RETRY_MS : LATE_RETRY_MS, signal);
       }

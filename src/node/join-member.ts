@@ -12,6 +12,8 @@ interface JoinMemberOptions {
   readonly addresses: readonly string[];
   readonly identity: LiveIdentity;
   readonly advertiseAddress: string;
+  /** Of the member that this node has been: managers of another one refuse it, and say what to do. Absent for a node that begins. */
+  readonly incarnation?: string;
   readonly clock: Clock;
   readonly signal: AbortSignal;
 }
@@ -81,16 +83,23 @@ async function askLeader(request: ControlRequest, options: JoinMemberOptions): P
   throw failure;
 }
 
-async function askFor(address: string, request: ControlRequest, { identity, clock, signal }: JoinMemberOptions): Promise<ControlReply | null> {
+async function askFor(
+  address: string,
+  request: ControlRequest,
+  { identity, incarnation = "", clock, signal }: JoinMemberOptions,
+): Promise<ControlReply | null> {
   using connection = new Connection({ address, clock, security: { type: "mutual", identity } });
-  for await (const { replies } of createClient(connection, ControlService).forward(once(request), { signal, timeoutMs: 15_000 })) {
+  for await (const { replies } of createClient(connection, ControlService).forward(once(ForwardRequestCodec.encode({ sequence: 1, request, incarnation })), {
+    signal,
+    timeoutMs: 15_000,
+  })) {
     for (const bytes of replies) return ForwardReplyCodec.decode(bytes).reply;
   }
   throw new ClusterError("unavailable", `the manager at ${address} ended the call without an answer`);
 }
 
-async function* once(request: ControlRequest) {
-  yield { requests: [ForwardRequestCodec.encode({ sequence: 1, request })] };
+async function* once(request: Uint8Array) {
+  yield { requests: [request] };
 }
 
 function repliedTo(reply: ControlReply | null): ControlReply {

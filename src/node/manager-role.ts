@@ -7,6 +7,7 @@ import { ClusterError } from "../base/errors.js";
 import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
 import type { Manager } from "../manager/manager.js";
+import { flawOfDates } from "../pki/identity.js";
 import type { RecordCodec } from "../replica/record-codec.js";
 import { type GroupOrigin, Replica } from "../replica/replica.js";
 import type { ReplicaStatus } from "../replica/replica-status.js";
@@ -171,11 +172,11 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     for (const listener of [...this.#listeners]) listener();
   }
 
-  /** Where another member is, as somebody found out: it counts before what the log says, until that member says itself where it is. Throws `failed_precondition` when it is none. */
-  meet({ nodeId, address }: { readonly nodeId: string; readonly address: string }): void {
+  /** Where another member is, as somebody found out: it counts before what the log says, until that member says itself where it is. False when this one knows of none with that id. */
+  meet({ nodeId, address }: { readonly nodeId: string; readonly address: string }): boolean {
     const member = this.#replica.members().find((other) => other.nodeId === nodeId);
-    if (member === undefined) throw new ClusterError("failed_precondition", `the manager at ${address}, node ${nodeId}, is none that this one knows`);
-    this.#replica.introduced({ raftId: member.raftId, nodeId, address });
+    if (member !== undefined) this.#replica.introduced({ raftId: member.raftId, nodeId, address });
+    return member !== undefined;
   }
 
   /** What this member offers while it leads. */
@@ -186,6 +187,13 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   /** host:port; "" when none is known. */
   leaderAddress(): string {
     return this.#replica.leadership.leader?.address ?? "";
+  }
+
+  /** A manager outside its certificate is nobody to the others. */
+  whyNoLeader(): string {
+    const { identity, clock } = this.#options;
+    const flaw = flawOfDates(identity.identity, clock.now());
+    return flaw === "" ? "" : `This manager's certificate ${flaw}, and the others do not take part with it.`;
   }
 
   /** Resolves once this member leads and its loops run. */
@@ -212,7 +220,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
       await this.#replica.readIndex({ timeoutMs: LEADER_PATIENCE_MS });
     } catch (cause) {
       if (this.isRemoved) throw notAManager(true); // This node is about to become a worker, or a new member.
-      throw cause instanceof ClusterError && cause.code === "no_leader" ? noLeader() : cause;
+      throw cause instanceof ClusterError && cause.code === "no_leader" ? noLeader(this.whyNoLeader()) : cause;
     }
     return this.store.view;
   }
@@ -270,7 +278,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
       return;
     }
     const { leader } = this.#replica.leadership;
-    if (leader === undefined) throw noLeader();
+    if (leader === undefined) throw noLeader(this.whyNoLeader());
     const { identity, clock } = this.#options;
     using connection = new Connection({ address: leader.address, clock, security: { type: "mutual", identity, nodeId: leader.nodeId } });
     yield* createClient(connection, LogsService).subscribeLogs(request, { signal });

@@ -21,7 +21,7 @@ import { ManagerChanges } from "./manager-changes.js";
 import type { ManagerRole } from "./manager-role.js";
 import { ownAddress } from "./own-address.js";
 import { type NodeParts, SwarmPlace, type SwarmPlaceOptions } from "./swarm-place.js";
-import { alreadyPart, lockedLeaves, managerLeaves, notAManager, notPart, retiredLeaves } from "./swarm-refusals.js";
+import { alreadyPart, lockedLeaves, notAManager, notPart, refusalToLeave, retiredLeaves } from "./swarm-refusals.js";
 import { loadSwarmState, raftFolderOf, type SwarmState, saveSwarmState } from "./swarm-state.js";
 import { noLeader } from "./writes.js";
 
@@ -144,7 +144,7 @@ export class SwarmNode implements SwarmBackend {
       nodeId: node.identity.nodeId,
       nodeAddress: parseHostPort(node.state.advertiseAddress).host,
       isManager: node.manager !== null,
-      error: node.error || node.refusal || (node.manager?.leaderAddress() === "" ? noLeader().message : "") || node.sessionError,
+      error: node.error || node.refusal || (node.manager?.leaderAddress() === "" ? noLeader(node.manager.whyNoLeader()).message : "") || node.sessionError,
       remoteManagers: members.length > 0 ? members.map(({ nodeId, address }) => ({ nodeId, address })) : node.state.managers,
     };
   }
@@ -179,9 +179,8 @@ export class SwarmNode implements SwarmBackend {
       if (this.#stuck !== null) return this.#leaveStuck(this.#stuck, force);
       const running = this.#running;
       if (running === null) throw notPart();
-      const { manager } = running.node;
-      if (manager !== null && !force) throw managerLeaves(manager);
-      if (running.node.isRetired && !force) throw retiredLeaves(running.node.error);
+      const refusal = force ? null : refusalToLeave(running.node);
+      if (refusal !== null) throw refusal;
       await this.#stopRunning();
       await this.#place.vacate(running.worker);
     });

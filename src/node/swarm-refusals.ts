@@ -1,5 +1,6 @@
 import { ALREADY_PART_TEXT, NO_MANAGER_TEXT, NOT_PART_TEXT, WORKER_TEXT } from "../api/http/swarm-texts.js";
 import { ClusterError } from "../base/errors.js";
+import type { ActiveNode } from "./active-node.js";
 import type { ManagerRole } from "./manager-role.js";
 
 /** What a host that is no manager answers, and one that does not leave just so: in Docker's words, which scripts look for. All are `unavailable`. */
@@ -19,17 +20,28 @@ export function notAManager(isWorker: boolean): ClusterError {
   return refusal(isWorker ? WORKER_TEXT : NO_MANAGER_TEXT);
 }
 
-/** A manager that leaves without force. */
-export function managerLeaves(manager: Pick<ManagerRole, "members">): ClusterError {
+/** What a node is, as far as its leaving goes. */
+export interface Leaving extends Pick<ActiveNode, "isRetired" | "error" | "refusal"> {
+  readonly manager: Pick<ManagerRole, "members" | "isRemoved" | "leaderAddress"> | null;
+}
+
+/** Why a node may not leave without force; null when it may. Nobody is told to do what cannot be done. */
+export function refusalToLeave({ manager, isRetired, error, refusal: refused }: Leaving): ClusterError | null {
+  if (isRetired) return retiredLeaves(error);
+  if (manager === null) return null;
+  const reason = refused || (manager.isRemoved ? error : "");
+  if (reason !== "") return retiredLeaves(reason);
   const begin = "You are attempting to leave the swarm on a node that is participating as a manager. ";
   const others = manager.members().length - 1;
   if (others === 0) return refusal(`${begin}Removing the last manager erases all current state of the swarm. Use \`--force\` to ignore this message.`);
+  const isDemotable = manager.leaderAddress() !== "";
+  const leaderless = "The swarm does not have a leader, so that this node cannot be demoted, and leaving removes its copy of the cluster's state. ";
   return refusal(
-    `${begin}The only way to restore a swarm that has lost consensus is to reinitialize it with \`--force-new-cluster\`. Demote the node first, or use \`--force\` to suppress this message.`,
+    `${begin}${isDemotable ? "" : leaderless}The only way to restore a swarm that has lost consensus is to reinitialize it with \`--force-new-cluster\`. ${isDemotable ? "Demote the node first, or use" : "Use"} \`--force\` to suppress this message.`,
   );
 }
 
-/** One that cannot take part. */
+/** A manager that cannot take part. */
 export function retiredLeaves(reason: string): ClusterError {
   return refusal(
     `This node is a manager that cannot take part; leaving removes its copy of the cluster's state. Use \`--force\` to ignore this message. What keeps it: ${reason}`,

@@ -17,14 +17,14 @@ export type WriteTarget =
 export interface WriteRoute {
   target(): WriteTarget;
   onChange(listener: () => void): () => void;
+  /** What keeps this manager from having one, in a sentence; "" when nothing here does. */
+  whyNoLeader(): string;
 }
 
-/** The refusal that clients see when there is no leader; scripts look for the beginning of this text. */
-export function noLeader(): ClusterError {
-  return new ClusterError(
-    "no_leader",
-    "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.",
-  );
+/** The refusal that clients see when there is no leader; scripts look for the beginning of this text. `why` is what is known to keep this manager from having one. */
+export function noLeader(why: string): ClusterError {
+  const text = "The swarm does not have a leader. It's possible that too few managers are online. Make sure more than half of the managers are online.";
+  return new ClusterError("no_leader", why === "" ? text : `${text} ${why}`, why === "" ? {} : { details: { why } });
 }
 
 /**
@@ -53,7 +53,8 @@ export async function write(request: ControlRequest, route: WriteRoute, clock: C
       }
     }
     const patienceMs = deadline - clock.monotonic();
-    if (patienceMs <= 0) throw hasBegun ? new ClusterError("outcome_unknown", "leadership was lost in the middle of the write") : (refusal ?? noLeader());
+    if (patienceMs <= 0)
+      throw hasBegun ? new ClusterError("outcome_unknown", "leadership was lost in the middle of the write") : (refusal ?? noLeader(route.whyNoLeader()));
     await changeOf(route, clock, Math.min(RETRY_MS, patienceMs));
   }
 }

@@ -44,3 +44,9 @@ export function isIssuedBy(certificate: X509Certificate, root: X509Certificate):
 
 export const isValidAt = (identity: { readonly notBeforeMs: number; readonly expiresAtMs: number }, nowMs: number): boolean =>
   identity.notBeforeMs <= nowMs && nowMs < identity.expiresAtMs;
+
+/** How a certificate is outside its validity, for who reads why it does not count; "" within it. */
+export function flawOfDates(identity: { readonly notBeforeMs: number; readonly expiresAtMs: number }, nowMs: number): string {
+  if (nowMs < identity.notBeforeMs) return `is not valid before ${new Date(identity.notBeforeMs).toISOString()}, so that this host's clock may be wrong`;
+  return isValidAt(identity, nowMs) ? "" : `expired at ${new Date(identity.expiresAtMs).toISOString()}`;
+}

@@ -149,6 +149,11 @@ describe("nodes of a swarm", () => {
     await until("node 3 says so", async () => /was removed from the cluster: leave/.test(await docker.must(3, "info", "--format", "{{.Swarm.Error}}")));
     const said = /This node is not a swarm manager: node .* was removed from the cluster: leave/;
     await until("node 3 says so to everybody", async () => said.test((await docker.try(3, "node", "ls")).stderr));
+    await refused(3, ["swarm", "leave"], /Use `--force` to ignore this message. What keeps it: node .* was removed from the cluster/);
+    await until("node 3 cannot keep its keys as the cluster wants them", () => lab.logOf(3).includes("keys are not as the cluster wants them"));
+    expect(await docker.must(3, "info", "--format", "{{.Swarm.Error}}")).toMatch(
+      /^node \w+ was removed from the cluster: leave by force, and join again with a token$/,
+    );
     await docker.must(3, "swarm", "leave", "--force");
     expect(await swarmState(3)).toBe("inactive false");
   });

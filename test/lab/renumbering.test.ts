@@ -97,4 +97,19 @@ describe("a manager whose address changes", () => {
     expect(await Promise.all([1, 2, 3].map((node) => docker.must(node, "info", "--format", "{{.Swarm.NodeID}}")))).toEqual(ids);
     expect(await docker.must(4, "ps", "--no-trunc", "--quiet")).toBe(containers);
   });
+
+  test("while the group changed so that it knows nobody: it is told of a manager that joined meanwhile", async () => {
+    await lab.lab("kill", "3");
+    await docker.nodeIs(1, "node-3", "Down Active Unreachable");
+    await docker.must(1, "node", "promote", "node-4");
+    await docker.nodeIs(1, "node-4", "Ready Active Reachable");
+    await docker.must(1, "node", "demote", "node-2");
+    await renumber(1, "10.88.0.51", "10.88.0.151");
+    await isKnown(1, "10.88.0.151", [4]);
+    await renumber(3, "10.88.0.53", "10.88.0.153");
+    await lab.lab("start", "3");
+    await until("node 3 finds nobody", async () => /does not have a leader/.test(await docker.must(3, "info", "--format", "{{.Swarm.Error}}")));
+    expect(await rejoin(3, "10.88.0.4")).toMatchObject({ code: 0, stderr: "" });
+    await takesPart(3, "10.88.0.153", [1, 3, 4]);
+  });
 });

@@ -105,7 +105,7 @@ export function answerOf(cause: unknown): ErrorAnswer {
 }
 
 function textOf(error: ClusterError): string {
-  if (error.code === "no_leader") return NO_LEADER_TEXT;
+  if (error.code === "no_leader") return error.details.why === undefined ? NO_LEADER_TEXT : `${NO_LEADER_TEXT} ${error.details.why}`;
   if (error.code === "outcome_unknown") return OUTCOME_UNKNOWN_TEXT;
   return error.message;
 }

@@ -54,6 +54,12 @@ test.each(SWARM_ROUTES.filter(([, path]) => !/secrets|configs|unlockkey/.test(pa
   expect(await call(method, path, body)).toMatchObject({ status: 503, json: { message: NO_LEADER } });
 });
 
+test("without a leader, what keeps this manager from having one is said, where that is known", async () => {
+  const { call, backend } = await activeFixture();
+  backend.readError = new ClusterError("no_leader", "no leader", { details: { why: "This manager's certificate expired." } });
+  expect(await call("GET", "/nodes")).toMatchObject({ status: 503, json: { message: `${NO_LEADER} This manager's certificate expired.` } });
+});
+
 test.each([
   [new ClusterError("outcome_unknown", "leadership was lost"), 503, "outcome unknown, check before retrying"],
   [new ClusterError("conflict", "update out of sequence"), 500, "rpc error: code = Unknown desc = update out of sequence"],

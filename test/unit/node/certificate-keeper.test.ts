@@ -53,6 +53,7 @@ async function keeperOf(
     readonly managers?: () => readonly string[];
     readonly ageDays?: number;
     readonly hasRecalled?: () => boolean;
+    readonly hasKey?: boolean;
     readonly toldRoots?: () => string;
   } = {},
 ) {
@@ -66,7 +67,13 @@ async function keeperOf(
   const store = new Store({ clock });
   new MemoryProposer(store);
   await store.update((tx) => {
-    tx.create("cluster", testCluster({ id: ca.clusterId, rootCa: { ...ca.root, joinTokens: null, rotation: null, lastForcedRotation: 0 } }));
+    tx.create(
+      "cluster",
+      testCluster({
+        id: ca.clusterId,
+        rootCa: { ...ca.root, ...(options.hasKey === false ? { key: "" } : {}), joinTokens: null, rotation: null, lastForcedRotation: 0 },
+      }),
+    );
     tx.create("node", { ...testNode("n1"), role: "manager" });
   });
   const keeper = new CertificateKeeper({
@@ -190,6 +197,33 @@ describe("roots that a manager names", () => {
     await expect(keeper.adoptRoots(new AbortController().signal)).rejects.toThrow("no manager is known");
     expect(identity.credentials).toBe(before);
   });
+});
+
+test("a manager past its certificate that nobody can renew says so, and why, until it can", async () => {
+  const { keeper, clock, identity, certificate, store } = await keeperOf({ ageDays: 400, hasKey: false, managers: () => ["127.0.0.1:1"] });
+  await eventually("the renewal has failed", () => keeper.error !== "", 10_000);
+  const expiredAt = new Date(identity.identity.expiresAtMs).toISOString();
+  expect(keeper.error).toBe(
+    `this node's certificate expired at ${expiredAt}, and cannot be renewed: cannot reach 127.0.0.1:1: connect ECONNREFUSED 127.0.0.1:1`,
+  );
+  await store.update((tx) => {
+    const { cluster } = tx;
+    if (cluster !== undefined) tx.update("cluster", { ...cluster, rootCa: { ...ca.root, joinTokens: null, rotation: null, lastForcedRotation: 0 } });
+  });
+  await clock.advance(2_000);
+  await eventually("the manager has issued itself a certificate", () => identity.credentials.certificate !== certificate);
+  expect(keeper.error).toBe("");
+});
+
+test("a renewal that failed is no trouble as long as the certificate is valid", async () => {
+  const askedAt: number[] = [];
+  const managers = () => {
+    askedAt.push(0);
+    return [];
+  };
+  const { keeper } = await keeperOf({ ageDays: 80, managers });
+  await eventually("a manager was asked for", () => askedAt.length > 0);
+  expect(keeper.error).toBe("");
 });
 
 test("a certificate that is due the moment it comes is not renewed again at once", async () => {

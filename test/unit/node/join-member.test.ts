@@ -76,3 +76,10 @@ test("what the managers answered last is said when there is no next leader for l
   await expect(joinUnderNextLeader({ ...askerOf(addresses), clock: hasty })).rejects.toMatchObject(gone);
   await expect(joinAsMember(askerOf(addresses))).rejects.toMatchObject(gone);
 });
+
+test("who was a member of an incarnation before is told that it is over, and gets no place", async () => {
+  const { addresses, asked } = await manager({ namesGone: 0, reply: () => PLACE });
+  await expect(joinAsMember({ ...askerOf(addresses), incarnation: "i0" })).rejects.toMatchObject({ code: "failed_precondition" });
+  expect(asked).toEqual([]);
+  expect(await joinAsMember({ ...askerOf(addresses), incarnation: "i1" })).toMatchObject({ raftId: 7 });
+});

@@ -12,7 +12,9 @@ const DONE: ControlReply = { type: "done", done: {} };
 class Route implements WriteRoute {
   current: WriteTarget = { type: "none" };
   readonly #listeners = new Set<() => void>();
+  why = "";
   target = () => this.current;
+  whyNoLeader = () => this.why;
   onChange = (listener: () => void) => {
     this.#listeners.add(listener);
     return () => void this.#listeners.delete(listener);
@@ -42,6 +44,18 @@ describe("a write", () => {
     const outcome = expect(write(REQUEST, new Route(), clock)).rejects.toMatchObject({
       code: "no_leader",
       message: expect.stringMatching(/^The swarm does not have a leader/),
+    });
+    await clock.advance(5_000);
+    await outcome;
+  });
+
+  test("is refused with what keeps this manager from having a leader, where that is known", async () => {
+    const clock = new FakeClock();
+    const route = new Route();
+    route.why = "This manager's certificate expired.";
+    const outcome = expect(write(REQUEST, route, clock)).rejects.toMatchObject({
+      message: expect.stringMatching(/^The swarm does not have a leader.* This manager's certificate expired\.$/),
+      details: { why: route.why },
     });
     await clock.advance(5_000);
     await outcome;

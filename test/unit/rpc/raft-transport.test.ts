@@ -156,7 +156,14 @@ test("who answers at an address is told by its certificate, when that is a manag
   const { address } = await member();
   const asker = { identity: ca.identity("m1"), clock: systemClock };
   expect(await managerAt(address, asker)).toBe("m2");
-  await expect(managerAt(address, { ...asker, identity: new TestCa().identity("m1") })).rejects.toMatchObject({ code: "unavailable" });
+  for (const [other, reason] of [
+    [new TestCa(), "its certificate is of another root"],
+    [new TestCa("cluster2", ca.root), "its certificate is of swarm cluster1"],
+  ] as const)
+    await expect(managerAt(address, { ...asker, identity: other.identity("m1") })).rejects.toMatchObject({
+      code: "unavailable",
+      message: `what answers at ${address} is no manager of this node's swarm: ${reason}`,
+    });
   await expect(managerAt("127.0.0.1:1", asker)).rejects.toMatchObject({ code: "unavailable", message: expect.stringContaining("cannot reach 127.0.0.1:1") });
 });
 
