@@ -10,14 +10,13 @@ import type { Proposer } from "../store/proposer.js";
 import type { Store } from "../store/store.js";
 import { ConfigChangeCodec, type Member, type SnapshotProgress } from "../wire/generated/raft.js";
 import { Announcer } from "./announcer.js";
-import { DepartingMembers } from "./departing-members.js";
 import { Driver, TICK_MS } from "./driver.js";
 import type { DurableLog } from "./durable-log.js";
 import { EarlyCampaign } from "./early-campaign.js";
 import { HandOver } from "./hand-over.js";
-import { IntroducedMembers } from "./introduced-members.js";
 import { MemberChanges, successorOf } from "./member-changes.js";
 import type { Membership } from "./membership.js";
+import { Peers } from "./peers.js";
 import { Proposals } from "./proposals.js";
 import { ReadRounds } from "./read-rounds.js";
 import type { Leadership, MemberStatus, ReplicaStatus } from "./replica-status.js";
@@ -64,8 +63,7 @@ export class GroupMember implements Proposer, RaftInbox {
   readonly #snapshotter: Snapshotter;
   readonly #announcer: Announcer;
   readonly #earlyCampaign: EarlyCampaign;
-  readonly #departing = new DepartingMembers();
-  readonly #introduced = new IntroducedMembers();
+  readonly #peers: Peers;
   readonly #handOver: HandOver;
   #timings: Timings;
   #ticks = 0;
@@ -112,7 +110,7 @@ export class GroupMember implements Proposer, RaftInbox {
       heartbeatMs: () => this.#timings.heartbeatTicks * TICK_MS,
       wake: () => this.#driver.wake(),
     });
-    this.#setPeers();
+    this.#peers = new Peers({ raftId, membership, transport });
   }
 
   /** Settles when everything that it started has stopped. Rejects when the disk failed: this member must be started again. */
@@ -152,12 +150,7 @@ export class GroupMember implements Proposer, RaftInbox {
   }
 
   introduced(member: Member): () => void {
-    if (this.#isStopped) return () => undefined;
-    this.#introduced.add(member);
-    this.#setPeers();
-    return () => {
-      if (this.#introduced.forget(member) && !this.#isStopped) this.#setPeers();
-    };
+    return this.#peers.introduced(member);
   }
 
   deliver(messages: readonly RaftMessage[]): void {
@@ -264,7 +257,7 @@ export class GroupMember implements Proposer, RaftInbox {
         const { machine, folder, store } = this.#parts;
         await machine.restore(snapshot);
         await folder.retain(snapshot, configOf(store)?.keepOldSnapshots ?? 0);
-        this.#setPeers();
+        this.#peers.replaced();
       },
       apply: (entry) => this.#apply(entry),
       applied: (index) => {
@@ -310,14 +303,12 @@ export class GroupMember implements Proposer, RaftInbox {
   #applyChange(entry: Entry): void {
     const { membership, machine, logger, raftId } = this.#parts;
     const change = ConfigChangeCodec.decode(entry.data);
-    const before = membership.members;
-    membership.apply(change, this.#raft.applyConfigChange(change.steps));
+    const wasMember = membership.get(raftId) !== undefined;
+    this.#peers.apply(change, this.#raft.applyConfigChange(change.steps));
     machine.reached(entry);
-    for (const member of before) if (membership.get(member.raftId) === undefined) this.#departing.add(member);
     // In a change of several voters, who leaves still counts until the old configuration is left.
-    if (before.some((member) => member.raftId === raftId) && membership.get(raftId) === undefined) this.#isRemoved = true;
+    if (wasMember && membership.get(raftId) === undefined) this.#isRemoved = true;
     logger.info({ index: entry.index, steps: change.steps, members: membership.members }, "the members of the raft group changed");
-    this.#setPeers();
     this.#changes.applied(entry.data);
   }
 
@@ -333,7 +324,7 @@ export class GroupMember implements Proposer, RaftInbox {
     if (role === "leader") this.#changes.promote(log.storage.lastIndex());
     if (role === "leader" && this.#raft.transferee === 0) this.#handOver.giveUp();
     if (this.#ticks % FLUSH_TICKS === 0) this.#driver.exclusively(() => log.flush());
-    if (this.#departing.tick()) this.#setPeers();
+    this.#peers.tick();
   }
 
   /** Timings are part of the cluster's spec, and changed while it runs. */
@@ -360,13 +351,6 @@ export class GroupMember implements Proposer, RaftInbox {
     this.#changes.lose();
   }
 
-  #setPeers(): void {
-    const { raftId, membership, transport } = this.#parts;
-    const peers = new Map([...membership.members, ...this.#departing.members, ...this.#introduced.members].map((member) => [member.raftId, member]));
-    peers.delete(raftId);
-    transport.setPeers([...peers.values()]);
-  }
-
   #isReachable(raftId: number): boolean {
     if (raftId === this.#parts.raftId) return !this.#isStopped;
     // A connection stands for seconds after its link was cut: a leader knows earlier.
@@ -379,6 +363,7 @@ export class GroupMember implements Proposer, RaftInbox {
 
   async #stop(): Promise<void> {
     this.#isStopped = true;
+    this.#peers.stop();
     const { term } = this.#raft;
     this.#announcer.announce({ isLeader: false, leader: undefined, term, isRemoved: this.#isRemoved });
     this.#leadershipLost();

@@ -40,7 +40,7 @@ export class Checker {
   readonly #acknowledged = new Map<number, number>();
   #leaderTermMax = 0;
   #committedMax: number;
-  readonly counts = { elections: 0, committed: 0, acknowledged: 0, reads: 0, damaged: 0, refused: 0, diskFailures: 0 };
+  readonly counts = { elections: 0, committed: 0, acknowledged: 0, reads: 0, damaged: 0, refused: 0, diskFailures: 0, introduced: 0 };
 
   /** `baseIndex` and `baseDigest`: what every member begins with. */
   constructor(baseIndex: number, baseTerm: number, baseDigest: number) {

@@ -4,7 +4,7 @@ import type { ConfigChangeStep, ConfigState } from "../../src/raft/message.js";
 import { isVoter, voteResult } from "../../src/raft/quorum.js";
 import type { Checker } from "./checker.js";
 import { refusedAsNull } from "./clients.js";
-import { encodeCommand } from "./command.js";
+import { encodeCommand, type Place } from "./command.js";
 import type { SimulatedMember } from "./member.js";
 import type { SimulatedNetwork } from "./network.js";
 import type { Profile } from "./profile.js";
@@ -12,6 +12,8 @@ import type { Profile } from "./profile.js";
 /** What the faults act upon. */
 export interface FaultyWorld {
   readonly random: Random;
+  /** For faults that were added later. */
+  readonly later: Random;
   readonly profile: Profile;
   readonly network: SimulatedNetwork;
   readonly members: ReadonlyMap<number, SimulatedMember>;
@@ -23,11 +25,17 @@ export interface FaultyWorld {
   /** The machine, or the process alone; by itself it draws which. */
   crash(member: SimulatedMember, what?: "machine" | "process"): void;
   now(): number;
+  /** A member that is down goes to another host, if the others can do without it until all know where it is. */
+  move(member: SimulatedMember): void;
+  /** Members that were removed, and whose nodes were not. */
+  readonly removed: Set<number>;
   /** Changes of membership that were proposed. */
   readonly proposed: { readonly index: number; readonly config: ConfigState }[];
   readonly checker: Checker;
   /** Whether the others can decide, by every configuration that any of them knows or may hear of, and by this one. */
   canGoOnWithout(member: SimulatedMember | null, config?: ConfigState): boolean;
+  /** Whether there is somebody whom the others have to do without. */
+  readonly hasLosses: boolean;
   /** Something was done that may cost a leader its place. */
   disturbed(): void;
   trace(line: () => string): void;
@@ -44,13 +52,15 @@ export function injectFaults(world: FaultyWorld): void {
   sometimes(world, profile.ailRate, ailSome);
   if (profile.hangRate > 0) hang(world);
   sometimes(world, profile.rotateRate, rotate);
-  for (const member of members.values()) if (!member.isUp && !member.hasLeft && !member.isLost) sometimes(world, profile.restartRate, () => member.start());
+  for (const member of members.values())
+    if (!member.isUp && !member.hasLeft && !member.isLost) sometimes(world, profile.restartRate, () => restart(world, member));
   sometimes(world, profile.stallRate, () => pick(random, running(world))?.pause(integerBetween(random, 5, 60)));
   if (profile.slowClock < 1) sometimes(world, 0.02, drift);
   sometimes(world, profile.partitionRate, partition);
   if (!world.network.isBroken) sometimes(world, profile.strandRate, strand);
   if (world.network.isBroken) sometimes(world, profile.healRate, heal);
   sometimes(world, profile.membershipRate, changeMembership);
+  if (profile.removeNodeRate > 0 && world.later.next() < profile.removeNodeRate) removeNode(world);
   sometimes(world, profile.nudgeRate, nudge);
   sometimes(world, profile.rushRate, rush);
   if (random.next() < profile.flapRate) flap(world);
@@ -160,6 +170,23 @@ function hang(world: FaultyWorld): void {
     world.trace(() => `the disk of ${member.id} hangs until ${member.disk.hangsUntil}`);
   });
   for (const { disk } of members.values()) if (disk.hangsUntil > world.now()) world.disturbed();
+}
+
+function restart(world: FaultyWorld, member: SimulatedMember): void {
+  if (world.profile.moveRate > 0 && world.later.next() < world.profile.moveRate) world.move(member);
+  member.start();
+}
+
+/** The node of somebody who is no member any more is removed from the cluster: whoever knows refuses it. */
+function removeNode(world: FaultyWorld): void {
+  const leader = world.leader();
+  const raftId = pick(world.later, [...world.removed]);
+  if (leader === null || raftId === undefined) return;
+  const data = encodeCommand({ type: "remove_node", raftId });
+  if (refusedAsNull(() => leader.raft.propose([data])) === null) return;
+  world.disturbed();
+  world.trace(() => `the removal of the node of ${raftId} is proposed on ${leader.id}`);
+  leader.pump();
 }
 
 /** The cluster wants other data keys: each member sees to it when it looks next. */
@@ -275,7 +302,7 @@ function changeMembership(world: FaultyWorld): void {
   for (let left = count; left > 0; left--) steps.push(...drawStep(world, config, steps));
   const next = steps.length === 0 ? null : refusedAsNull(() => planConfigChange(config, steps));
   if (next === null || !isBearable(world, next)) return;
-  const proposal = refusedAsNull(() => leader.raft.proposeConfigChange(encodeCommand({ type: "members", steps })));
+  const proposal = refusedAsNull(() => leader.raft.proposeConfigChange(encodeCommand({ type: "members", steps, places: placesOf(world, steps) })));
   if (proposal === null) return;
   world.proposed.push({ index: proposal.lastIndex, config: next });
   for (const { raftId } of steps) world.members.get(raftId)!.wasProposed = true;
@@ -283,10 +310,15 @@ function changeMembership(world: FaultyWorld): void {
   leader.pump();
 }
 
-/** Where members are lost for good, a change must not make a majority of them. */
+/** Who comes says where it is. */
+function placesOf(world: FaultyWorld, steps: readonly ConfigChangeStep[]): readonly Place[] {
+  const ids = new Set(steps.filter(({ action }) => action !== "remove").map(({ raftId }) => raftId));
+  return [...ids].map((raftId) => ({ raftId, host: world.members.get(raftId)!.host }));
+}
+
+/** Where members are lost for good, or not to be found for now, a change must not make a majority of them. */
 function isBearable(world: FaultyWorld, next: ConfigState): boolean {
-  const hasLosses = [...world.members.values()].some(({ isLost, disk }) => isLost || disk.damage !== null);
-  return !hasLosses || world.canGoOnWithout(null, next);
+  return !world.hasLosses || world.canGoOnWithout(null, next);
 }
 
 /** One step, or none, of a change that has others already. */

@@ -1,7 +1,7 @@
 import { defined } from "../../src/base/assert.js";
 import type { StoreObject } from "../../src/model/objects.js";
 import type { Entry } from "../../src/raft/message.js";
-import { decodeCommand } from "./command.js";
+import { decodeCommand, nodeIdOf } from "./command.js";
 
 /** Everything a snapshot holds. */
 export interface MachineState {
@@ -9,6 +9,8 @@ export interface MachineState {
   /** Digest of all entries applied so far, in order. */
   readonly digest: number;
   readonly registers: ReadonlyMap<number, number>;
+  /** By node id, as the cluster's object has them. */
+  readonly removedNodes?: Readonly<Record<string, number>>;
 }
 
 export const EMPTY_STATE: MachineState = { index: 0, digest: 0, registers: new Map() };
@@ -19,6 +21,7 @@ export class Machine {
   #term: number;
   #digest: number;
   #registers: Map<number, number>;
+  #removedNodes: Readonly<Record<string, number>>;
 
   /** `term` is that of the last entry. */
   constructor(state: MachineState, term: number) {
@@ -26,6 +29,7 @@ export class Machine {
     this.#index = state.index;
     this.#digest = state.digest;
     this.#registers = new Map(state.registers);
+    this.#removedNodes = state.removedNodes ?? {};
   }
 
   get index(): number {
@@ -41,6 +45,10 @@ export class Machine {
     return this.#digest;
   }
 
+  get removedNodes(): Readonly<Record<string, number>> {
+    return this.#removedNodes;
+  }
+
   /** 0 when nothing was written. */
   read(key: number): number {
     return this.#registers.get(key) ?? 0;
@@ -49,26 +57,32 @@ export class Machine {
   apply(entry: Entry): void {
     const command = decodeCommand(entry.data);
     if (command?.type === "write") this.#registers.set(command.key, command.value);
+    if (command?.type === "remove_node") this.#removedNodes = removedAtAll([...Object.keys(this.#removedNodes), nodeIdOf(command.raftId)]);
     this.#index = entry.index;
     this.#term = entry.term;
     this.#digest = chain(this.#digest, entry);
   }
 
   state(): MachineState {
-    return { index: this.#index, digest: this.#digest, registers: new Map(this.#registers) };
+    return { index: this.#index, digest: this.#digest, registers: new Map(this.#registers), removedNodes: this.#removedNodes };
   }
 }
 
 /** As snapshots hold it. */
-export function encodeState({ index, digest, registers }: MachineState): StoreObject {
-  const data = Buffer.from(JSON.stringify({ index, digest, registers: [...registers] }));
+export function encodeState({ index, digest, registers, removedNodes = {} }: MachineState): StoreObject {
+  const data = Buffer.from(JSON.stringify({ index, digest, registers: [...registers], removedNodes: Object.keys(removedNodes) }));
   return { type: "config", config: { id: "state", meta: null, spec: { name: "state", labels: {}, data, templating: null } } };
 }
 
 export function decodeState(object: StoreObject): MachineState {
   const data = object.type === "config" ? object.config.spec?.data : undefined;
-  const { index, digest, registers } = JSON.parse(Buffer.from(defined(data, "a snapshot holds a state")).toString());
-  return { index, digest, registers: new Map(registers) };
+  const { index, digest, registers, removedNodes } = JSON.parse(Buffer.from(defined(data, "a snapshot holds a state")).toString());
+  return { index, digest, registers: new Map(registers), removedNodes: removedAtAll(removedNodes) };
+}
+
+/** Nodes that are never forgotten. */
+function removedAtAll(nodeIds: readonly string[]): Readonly<Record<string, number>> {
+  return Object.fromEntries(nodeIds.map((nodeId) => [nodeId, Number.POSITIVE_INFINITY]));
 }
 
 /** A 32-bit digest (FNV-1a) of a log's prefix: equal prefixes give equal digests, others hardly ever. */

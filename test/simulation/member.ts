@@ -11,14 +11,18 @@ import { SnapshotFolder } from "../../src/replica/snapshot-folder.js";
 import type { SnapshotProgress } from "../../src/replica/snapshot-frames.js";
 import { TailFile, type TailSizes } from "../../src/replica/tail-file.js";
 import { tailRecordBytes } from "../../src/replica/tail-record.js";
+import { Membership } from "../../src/replica/membership.js";
 import type { OutgoingSnapshot } from "../../src/replica/transport.js";
+import type { Member } from "../../src/wire/generated/raft.js";
 import { isDiskError } from "./ailment.js";
 import { CheckedRecords } from "./checked-records.js";
 import type { Attempt, Checker } from "./checker.js";
+import { memberOf, type Place } from "./command.js";
 import { DATA_FOLDER, SimulatedDisk, SNAPSHOTS_PATH } from "./disk.js";
 import { EMPTY_STATE, encodeState, Machine } from "./machine.js";
-import type { Transfer } from "./network.js";
+import type { SimulatedNetwork, Transfer } from "./network.js";
 import { MemberProcess, type PendingRead, readState } from "./process.js";
+import type { Stream } from "./stream.js";
 
 /** Where a record of the tail file may begin: as small as what the disk writes at a time. */
 const TAIL_BLOCK_BYTES = 128;
@@ -54,8 +58,15 @@ export interface MemberWorld {
   /** Of disks: 0 before it begins. */
   readonly delayMax: number;
   now(): number;
-  send(from: SimulatedMember, message: RaftMessage): void;
-  sendSnapshot(to: number, outgoing: OutgoingSnapshot): Promise<void>;
+  readonly network: SimulatedNetwork;
+  dial(stream: Stream): void;
+  /** Without a stream, the sender has no address to send to. */
+  send(from: SimulatedMember, message: RaftMessage, stream: Stream | undefined): void;
+  sendSnapshot(stream: Stream, outgoing: OutgoingSnapshot): Promise<void>;
+  /** The log says at this index where members are. */
+  onPlaced(places: readonly Place[], index: number): void;
+  /** A configuration is in force, after another. */
+  onChanged(before: ConfigState | null, config: ConfigState): void;
   onApplied(member: SimulatedMember): void;
   /** The member learned, from a leader that goes on, that it is none any more. */
   onRemoved(member: SimulatedMember): void;
@@ -78,7 +89,13 @@ export class SimulatedMember {
   #starting: object | null = null;
   machine = new Machine(EMPTY_STATE, 0);
   /** As it last knew it. */
-  config: ConfigState | null = null;
+  readonly membership = new Membership();
+  /** Whom it was told when it got its place. */
+  seeds: readonly Member[] = [];
+  /** The host that it is on. Its address is another one there. */
+  host: number;
+  /** Index of the entry that said so; infinite when none did yet. */
+  placedAt = 0;
   /** As of the last write that it waited for: whatever comes, it must not be less. */
   #promised: LogState | null = null;
   /** The write that is under way, or that a crash caught: it may be there or not. */
@@ -101,11 +118,27 @@ export class SimulatedMember {
   /** How often it takes its time to apply, of the times that it may: members differ. */
   readonly slowness: number;
 
-  constructor(id: number, world: MemberWorld) {
+  constructor(id: number, host: number, world: MemberWorld) {
     this.id = id;
+    this.host = host;
     this.disk = new SimulatedDisk(world);
     this.#world = world;
     this.slowness = world.random.next() ** 2;
+  }
+
+  get self(): Member {
+    return memberOf({ raftId: this.id, host: this.host });
+  }
+
+  /** Null before it knows one. */
+  get config(): ConfigState | null {
+    const { config } = this.membership;
+    return config.voters.length === 0 ? null : config;
+  }
+
+  /** Whatever happens to it, but to its disk, it knows what the log has up to here. */
+  knowsFrom(index: number): boolean {
+    return this.#promised !== null && this.#promised.commit >= index;
   }
 
   /** Running, stalled, or about to run. */
@@ -154,9 +187,9 @@ export class SimulatedMember {
   }
 
   /** Writes what all first members begin with. */
-  async found(meta: SnapshotMeta): Promise<void> {
+  async found(meta: SnapshotMeta, members: readonly Member[]): Promise<void> {
     const { log, folder } = await this.#open(this.disk.open(), this.#newCodec());
-    await folder.write({ meta, members: [] }, [encodeState({ ...EMPTY_STATE, index: meta.index })]);
+    await folder.write({ meta, members }, [encodeState({ ...EMPTY_STATE, index: meta.index })]);
     await log.create({ raftId: this.id, hardState: { term: meta.term, vote: 0, commit: meta.index }, snapshot: meta, seeds: [] });
     this.keeps(log.state);
   }
@@ -227,8 +260,14 @@ export class SimulatedMember {
     this.#process?.peerLost(peerId);
   }
 
-  receive(message: RaftMessage): void {
-    this.process.receive(message);
+  /** On another host it has another address. */
+  moveTo(host: number): void {
+    this.host = host;
+    this.placedAt = Number.POSITIVE_INFINITY;
+  }
+
+  receive(message: RaftMessage, stream: Stream): void {
+    this.process.receive(message, stream);
   }
 
   /** How much of a snapshot is here already; null when nothing runs. */
@@ -236,8 +275,8 @@ export class SimulatedMember {
     return this.#process?.received(meta) ?? null;
   }
 
-  receiveSnapshot(message: RaftMessage, transfer: Transfer, broken: number | null): void {
-    this.process.receiveSnapshot(message, transfer, broken);
+  receiveSnapshot(message: RaftMessage, how: { readonly stream: Stream; readonly transfer: Transfer; readonly broken: number | null }): void {
+    this.process.receiveSnapshot(message, how);
   }
 
   /** The core was asked for something. */
@@ -276,9 +315,9 @@ export class SimulatedMember {
 
   /** Replaces the state by that of a snapshot. */
   async restore(folder: SnapshotFolder, place: Pick<SnapshotMeta, "index" | "term">): Promise<SnapshotMeta> {
-    const { machine, meta } = await readState(folder, place);
+    const { machine, meta, members } = await readState(folder, place);
     this.machine = machine;
-    this.config = meta.config;
+    this.membership.reset(members, meta.config);
     this.#world.checker.holds(this.id, machine.index, machine.digest);
     return meta;
   }
@@ -291,8 +330,11 @@ export class SimulatedMember {
     const { log, folder } = await this.#open(disk, codec);
     world.checker.recovers(this.id, log.state, { promised: this.#promised, attempted: this.#attempted, isResealing: this.#isResealing });
     this.machine = new Machine(EMPTY_STATE, 0);
-    if (log.state === null) await log.create({ raftId: this.id, hardState: { term: 0, vote: 0, commit: 0 }, snapshot: null, seeds: [] });
-    else await this.#resume(log.state, log, folder);
+    if (log.state === null) {
+      const seeds = [...this.seeds];
+      await log.create({ raftId: this.id, hardState: { term: 0, vote: 0, commit: 0 }, snapshot: null, seeds });
+      this.membership.reset(seeds, null);
+    } else await this.#resume(log.state, log, folder);
     this.keeps(log.state);
     this.disk.damage = null;
     if (damage !== null) world.trace(() => `${this.id} starts although ${damage}`);
@@ -305,7 +347,7 @@ export class SimulatedMember {
     this.#world.checker.stores(this.id, entries, state.compacted.term);
     const restore = (place: Pick<SnapshotMeta, "index" | "term">) => this.restore(folder, place);
     const snapshot = await resume(state, { directory: DATA_FOLDER, storage, folder, logger: silentLogger, restore });
-    if (snapshot === null) this.config = null;
+    if (snapshot === null) this.membership.reset(state.seeds, null);
   }
 
   #newCodec(): CheckedRecords {

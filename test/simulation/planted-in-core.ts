@@ -74,6 +74,7 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
         replace: 'const queue = AFTER_PERSIST.has(message.type) && (message.type !== "append_reply" || message.to === message.from) ?',
       },
     ],
+    profile: CRASHING,
   },
   {
     name: "counts the leader's own entries before they are persisted",
@@ -121,6 +122,7 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
         replace: "return Math.ceil(voters.length / 2);",
       },
     ],
+    profile: { ...CHURN, memberCount: 4 },
   },
   {
     name: "counts learners among the voters",
@@ -244,6 +246,7 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
         replace: "if (after.index > this.lastIndex) return undefined;",
       },
     ],
+    profile: CHURN,
   },
   {
     name: "commits by a majority of the new voters alone",
@@ -403,6 +406,7 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
   },
   {
     name: "leaves its tail file behind the database when it starts",
+    isRare: true,
     edits: [
       {
         file: "src/replica/durable-log.ts",
@@ -465,6 +469,6 @@ export const PLANTED_IN_CORE: readonly PlantedBug[] = [
         replace: "",
       },
     ],
-    profile: GROWING,
+    profile: { ...GROWING, strandRate: 1 },
   },
 ];

@@ -75,7 +75,7 @@ export const PLANTED_IN_DURABILITY: readonly PlantedBug[] = [
   {
     name: "writes one copy of each record of the tail file",
     edits: [{ file: "src/replica/tail-record.ts", find: "record.copyWithin(size, 0, size);", replace: "record.fill(0, size);" }],
-    profile: { ...DAMAGED, settings: { ...SETTINGS, tailBodyMax: 600 } },
+    profile: { ...DAMAGED, damageRate: 0.05, settings: { ...SETTINGS, tailBodyMax: 480 } },
   },
   {
     name: "makes its tail file under its own name",

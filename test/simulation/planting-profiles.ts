@@ -30,6 +30,8 @@ const QUIET: Partial<Profile> = {
   killShare: 0,
   rotateRate: 0,
   strandRate: 0,
+  moveRate: 0,
+  removeNodeRate: 0,
 };
 export const SETTINGS: Profile["settings"] = {
   electionTicks: 30,
@@ -223,6 +225,38 @@ export const ROTATING: Partial<Profile> = {
   settings: { ...SETTINGS, snapshotEvery: 30 },
 };
 
+/** Members come and go, and are on other hosts when they come back; some are cut off meanwhile, or learn of it by a snapshot. */
+export const ROAMING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  moveRate: 0.7,
+  crashRate: 0.02,
+  restartRate: 0.05,
+  killShare: 0.5,
+  partitionRate: 0.02,
+  healRate: 0.01,
+  membershipRate: 0.05,
+  membersEverMax: 30,
+  removeNodeRate: 0.05,
+  nudgeRate: 0.02,
+  writeRate: 0.3,
+  settings: { ...SETTINGS, snapshotEvery: 20, tailMax: 2 },
+};
+
+/** The same members all the time, that come back at once, on other hosts, and are cut off now and then: what others notice late is news of a connection that was. */
+export const REAPPEARING: Partial<Profile> = {
+  ...QUIET,
+  memberCount: 3,
+  moveRate: 1,
+  crashRate: 0.01,
+  restartRate: 0.5,
+  partitionRate: 0.02,
+  healRate: 0.01,
+  nudgeRate: 0.02,
+  writeRate: 0.2,
+  settings: { ...SETTINGS, electionTicks: 10, heartbeatTicks: 2, heartbeatMs: (2 + 3) * STEP_MS },
+};
+
 /** Nothing but one connection that flaps, seldom enough for leaders to be taken for stable in between. */
 export const FLAPPING: Partial<Profile> = {
   ...QUIET,
@@ -308,4 +342,6 @@ export const PLANTING_PROFILES = {
   HANGING,
   SHIFTING,
   ROTATING,
+  ROAMING,
+  REAPPEARING,
 } as const;

@@ -8,8 +8,8 @@ import type { simulate, SimulationResult } from "./simulation.js";
 export const SEEDS_MAX = 500;
 const STEPS = 2_000;
 const ROOT = resolve(dirname(fileURLToPath(import.meta.url)), "../..");
-/** What may have defects. What is beside them is the same for all. */
-const PARTS = ["src/raft", "src/replica", "test/simulation"];
+/** What may have defects: folders, and files of others. What is beside them is the same for all. */
+const PARTS = ["src/raft", "src/replica", "test/simulation", "src/api/grpc/raft.ts", "src/node/admission.ts"];
 const SHARED = ["node_modules", "src/base", "src/wire", "src/model"];
 
 /** The checkers of the simulation, the core's asserts, and its refusal of what the log must not hold. */
@@ -42,7 +42,7 @@ export async function hunt(bug: PlantedBug, seedsMax = SEEDS_MAX): Promise<Hunt>
 /** Throws when the place of the defect is not in the sources: they changed, and the list has to follow. */
 async function plant(bug: PlantedBug, folder: string): Promise<typeof simulate> {
   const sources = await sourcesOf(PARTS);
-  for (const part of PARTS) await mkdir(join(folder, part), { recursive: true });
+  for (const part of new Set([...sources.keys()].map(dirname))) await mkdir(join(folder, part), { recursive: true });
   await writeFile(join(folder, "package.json"), '{ "type": "module" }\n');
   for (const shared of SHARED) await symlink(join(ROOT, shared), join(folder, shared));
   const changed = edited(sources, bug);
@@ -55,12 +55,15 @@ async function plant(bug: PlantedBug, folder: string): Promise<typeof simulate> 
   return module.simulate;
 }
 
-/** Texts of the TypeScript files of these folders, by path. */
+/** Texts of these TypeScript files, and of those of these folders, by path. */
 async function sourcesOf(parts: readonly string[]): Promise<ReadonlyMap<string, string>> {
-  const names = await Promise.all(
-    parts.map(async (part) => (await readdir(join(ROOT, part))).filter((name) => name.endsWith(".ts")).map((name) => join(part, name))),
-  );
+  const names = await Promise.all(parts.map((part) => (part.endsWith(".ts") ? [part] : filesOf(part))));
   return new Map(await Promise.all(names.flat().map(async (file) => [file, await readFile(join(ROOT, file), "utf8")] as const)));
+}
+
+async function filesOf(folder: string): Promise<readonly string[]> {
+  const names = await readdir(join(ROOT, folder));
+  return names.filter((name) => name.endsWith(".ts")).map((name) => join(folder, name));
 }
 
 function edited(sources: ReadonlyMap<string, string>, bug: PlantedBug): ReadonlyMap<string, string> {

@@ -7,19 +7,28 @@ import { Raft } from "../../src/raft/raft.js";
 import { Driver } from "../../src/replica/driver.js";
 import type { DurableLog, LogWrite } from "../../src/replica/durable-log.js";
 import { EarlyCampaign } from "../../src/replica/early-campaign.js";
+import { Peers } from "../../src/replica/peers.js";
 import { reseal } from "../../src/replica/resealing.js";
 import type { SnapshotFolder } from "../../src/replica/snapshot-folder.js";
 import type { SnapshotProgress } from "../../src/replica/snapshot-frames.js";
 import { SnapshotSender } from "../../src/replica/snapshot-sender.js";
 import { Snapshotter } from "../../src/replica/snapshotter.js";
+import type { Member } from "../../src/wire/generated/raft.js";
 import { isDiskError } from "./ailment.js";
-import { decodeCommand } from "./command.js";
 import type { CheckedRecords } from "./checked-records.js";
+import { PropertyViolated } from "./checker.js";
+import { decodeCommand, memberOf, nodeIdOf } from "./command.js";
+import { Door } from "./door.js";
 import { decodeState, encodeState, Machine } from "./machine.js";
 import type { MemberWorld, SimulatedMember } from "./member.js";
 import type { Transfer } from "./network.js";
 import { STEP_MS, StepClock } from "./step-clock.js";
+import type { Stream, StreamAcceptor } from "./stream.js";
 import { TickClock } from "./tick-clock.js";
+import { SimulatedTransport } from "./transport.js";
+
+/** That of the entry which ends a joint change. */
+const NO_CHANGE = { steps: [], places: [] };
 
 /** How often what may be written late is written. */
 const FLUSH_TICKS = 20;
@@ -40,7 +49,7 @@ export interface ProcessParts {
 }
 
 /** What there is of a member between a start and a crash: the parts of src/replica around a core, put together as GroupMember does. */
-export class MemberProcess {
+export class MemberProcess implements StreamAcceptor {
   readonly #member: SimulatedMember;
   readonly #world: MemberWorld;
   readonly #log: DurableLog;
@@ -51,6 +60,9 @@ export class MemberProcess {
   readonly #snapshotter: Snapshotter;
   readonly #sender: SnapshotSender;
   readonly #earlyCampaign: EarlyCampaign;
+  readonly #transport: SimulatedTransport;
+  readonly #peers: Peers;
+  readonly #door: Door;
   readonly #clock: StepClock;
   readonly #ticks: TickClock;
   /** Under way to the disk. */
@@ -94,16 +106,22 @@ export class MemberProcess {
       expectedOfAll: () => Number.POSITIVE_INFINITY,
       exclusively: (job) => this.#driver.exclusively(job),
     });
-    this.#sender = new SnapshotSender({
-      folder,
-      transport: {
-        setPeers: () => undefined,
-        send: () => undefined,
-        isReachable: () => true,
-        sendSnapshot: (to, outgoing) => world.sendSnapshot(to, outgoing),
-      },
-      logger: silentLogger,
+    const { membership, self } = member;
+    this.#transport = new SimulatedTransport(self, {
+      now: () => world.now(),
+      dial: (stream) => world.dial(stream),
+      hangUp: (stream) => world.network.hangUp(world.now(), stream),
+      send: (message, stream) => world.send(member, message, stream),
+      sendSnapshot: (stream, outgoing) => world.sendSnapshot(stream, outgoing),
     });
+    this.#peers = new Peers({ raftId: member.id, membership, transport: this.#transport });
+    this.#door = new Door({
+      raftId: member.id,
+      membership,
+      inbox: { introduced: (other) => this.#introduced(other), deliver: (messages) => this.#deliver(messages) },
+      removedNodes: () => member.machine.removedNodes,
+    });
+    this.#sender = new SnapshotSender({ folder, transport: this.#transport, logger: silentLogger });
     this.#earlyCampaign = new EarlyCampaign({
       raft: this.raft,
       clock: this.#clock,
@@ -127,6 +145,9 @@ export class MemberProcess {
     this.#isOver = true;
     this.#stopping.abort(ENDED);
     this.#earlyCampaign.stop();
+    this.#peers.stop();
+    this.#transport.end();
+    for (const stream of this.#door.streams) this.#world.network.redial(this.#world.now(), stream);
     void this.#driver.stop();
     for (const transfer of this.#incoming) transfer.failed(new Error("the receiver crashed"));
   }
@@ -146,6 +167,7 @@ export class MemberProcess {
 
   runTimers(): void {
     this.#clock.runDue();
+    this.#transport.step();
   }
 
   /** The core was asked for something. */
@@ -157,9 +179,24 @@ export class MemberProcess {
     this.#earlyCampaign.peerLost(peerId);
   }
 
-  receive(message: RaftMessage): void {
-    this.#earlyCampaign.heard(message);
-    this.#driver.deliver([message]);
+  /** Somebody dials; false when it may not come in. */
+  accepts(stream: Stream): boolean {
+    if (!this.#door.open(stream)) return false;
+    this.#world.network.opened(stream, this);
+    return true;
+  }
+
+  loses(stream: Stream, steps: number): void {
+    this.#clock.after(steps * STEP_MS, () => {
+      // It may have been opened again meanwhile.
+      if (stream.acceptor !== this) this.#door.close(stream);
+    });
+  }
+
+  /** What a stream brings, or what has been on its way when it ended. What comes before the stream is open here opens it. */
+  receive(message: RaftMessage, stream: Stream): void {
+    const isWelcome = this.#door.has(stream) || (stream.isOver ? this.#door.admits(stream) : this.accepts(stream));
+    if (isWelcome) this.#door.take(stream, message);
   }
 
   /** How much of a snapshot is here already. */
@@ -167,10 +204,17 @@ export class MemberProcess {
     return this.#folder.received(meta);
   }
 
-  /** `broken`: the connection ends after so many chunks. */
-  receiveSnapshot(message: RaftMessage, transfer: Transfer, broken: number | null): void {
+  /** On a connection of its own, like those of `stream`. `broken`: it ends after so many chunks. */
+  receiveSnapshot(
+    message: RaftMessage,
+    { stream, transfer, broken }: { readonly stream: Stream; readonly transfer: Transfer; readonly broken: number | null },
+  ): void {
     const meta = message.snapshot;
     if (meta === null) throw new Error("a snapshot comes with a snapshot message");
+    if (!this.#door.admits(stream)) {
+      transfer.failed(new ClusterError("permission_denied", "the sender was removed"));
+      return;
+    }
     this.#incoming.add(transfer);
     const settled = () => this.#incoming.delete(transfer);
     this.#folder.receive(meta, chunksOf(transfer, broken), transfer.after).then(
@@ -187,6 +231,20 @@ export class MemberProcess {
     );
   }
 
+  #introduced(other: Member): () => void {
+    if (this.#member.membership.get(other.raftId)?.address !== other.address) this.#world.checker.counts.introduced++;
+    return this.#peers.introduced(other);
+  }
+
+  #deliver(messages: readonly RaftMessage[]): void {
+    for (const message of messages) {
+      if (Object.hasOwn(this.#member.machine.removedNodes, nodeIdOf(message.from)))
+        throw new PropertyViolated(`removal: ${this.#member.id} takes a message of ${message.from}, and knows that its node was removed`);
+      this.#earlyCampaign.heard(message);
+    }
+    this.#driver.deliver(messages);
+  }
+
   /** Reads that may be served now. */
   takeReads(): readonly PendingRead[] {
     const { index } = this.#member.machine;
@@ -201,6 +259,7 @@ export class MemberProcess {
       // Clients propose when they like.
       propose: () => undefined,
       ticked: () => {
+        this.#peers.tick();
         if (++this.#tickCount % FLUSH_TICKS !== 0) return;
         this.#driver.exclusively(() => this.#log.flush());
         this.#keepKeys();
@@ -209,6 +268,8 @@ export class MemberProcess {
       install: async (snapshot) => {
         await this.#member.restore(this.#folder, snapshot);
         await this.#folder.retain(snapshot, 0);
+        this.#peers.replaced();
+        this.#reauthorize();
         this.#world.trace(() => `${this.#member.id} installs snapshot ${snapshot.index}`);
       },
       apply: (entry) => this.#apply(entry),
@@ -231,7 +292,7 @@ export class MemberProcess {
           this.raft.reportSnapshot(message.to, ok);
           this.pump();
         });
-      } else this.#world.send(this.#member, message);
+      } else this.#transport.send([message]);
     }
   }
 
@@ -256,6 +317,7 @@ export class MemberProcess {
     checker.applies(member.id, entry);
     member.machine.apply(entry);
     if (entry.type === "config_change") this.#applyChange(entry);
+    else if (decodeCommand(entry.data)?.type === "remove_node") this.#reauthorize();
     if (this.#stallsLeft > 0 && settings.applyDelayMax > 0 && random.next() < member.slowness) {
       this.#stallsLeft--;
       this.#ticks.spendSlice();
@@ -265,11 +327,23 @@ export class MemberProcess {
   #applyChange(entry: Entry): void {
     const { id, config: before } = this.#member;
     const command = decodeCommand(entry.data);
-    const config = this.raft.applyConfigChange(command?.type === "members" ? command.steps : []);
-    this.#member.config = config;
+    const { steps, places } = command?.type === "members" ? command : NO_CHANGE;
+    const config = this.raft.applyConfigChange(steps);
+    this.#peers.apply({ steps, members: places.map(memberOf), proposalId: 0 }, config);
+    this.#world.onPlaced(places, entry.index);
+    this.#world.onChanged(before, config);
     this.#world.trace(() => `${id} applies configuration ${describeConfig(config)}`);
     const { leader } = this.raft;
     if (before !== null && isMember(before, id) && !isMember(config, id) && leader !== 0 && leader !== id) this.#world.onRemoved(this.#member);
+  }
+
+  /** A node was removed: what it has open here ends. */
+  #reauthorize(): void {
+    for (const stream of [...this.#door.streams]) {
+      if (this.#door.admits(stream)) continue;
+      this.#door.close(stream);
+      this.#world.network.redial(this.#world.now(), stream);
+    }
   }
 
   /** As KeyKeeper of src/node does it: a new key is kept before it is used, and those before until nothing is sealed with them any more. */
@@ -308,10 +382,10 @@ export class MemberProcess {
   }
 
   async #snapshot(signal: AbortSignal): Promise<SnapshotMeta> {
-    const { machine, config } = this.#member;
-    const meta = { index: machine.index, term: machine.term, config };
+    const { machine, membership } = this.#member;
+    const meta = { index: machine.index, term: machine.term, config: membership.config };
     try {
-      await this.#folder.write({ meta, members: [] }, [encodeState(machine.state())], { clock: this.#clock, signal });
+      await this.#folder.write({ meta, members: membership.members }, [encodeState(machine.state())], { clock: this.#clock, signal });
     } catch (cause) {
       if (!isDiskError(cause)) this.#fail(cause);
       throw cause;
@@ -328,13 +402,13 @@ export class MemberProcess {
 export async function readState(
   folder: SnapshotFolder,
   place: Pick<SnapshotMeta, "index" | "term">,
-): Promise<{ readonly machine: Machine; readonly meta: SnapshotMeta }> {
+): Promise<{ readonly machine: Machine; readonly meta: SnapshotMeta; readonly members: readonly Member[] }> {
   let machine: Machine | null = null;
-  const { meta } = await folder.read(place, (object) => {
+  const { meta, members } = await folder.read(place, (object) => {
     machine = new Machine(decodeState(object), place.term);
   });
   if (machine === null) throw new Error("a snapshot holds a state");
-  return { machine, meta };
+  return { machine, meta, members };
 }
 
 async function* chunksOf({ chunks }: Transfer, broken: number | null): AsyncGenerator<Uint8Array, void, undefined> {

@@ -59,6 +59,10 @@ export interface Profile {
   readonly killShare: number;
   /** That everybody is to have another data key. */
   readonly rotateRate: number;
+  /** Of a member that is started again: that it is on another host by then, at another address. */
+  readonly moveRate: number;
+  /** That the node of a member that was removed is removed from the cluster, too. */
+  readonly removeNodeRate: number;
   readonly writeRate: number;
   readonly readRate: number;
 }
@@ -79,6 +83,8 @@ const QUIET = {
   hangRate: 0,
   rotateRate: 0,
   strandRate: 0,
+  moveRate: 0,
+  removeNodeRate: 0,
 };
 
 /** Each heartbeat comes in time. */
@@ -86,14 +92,17 @@ const PUNCTUAL = { tickRate: 1, slowClock: 1 };
 
 /** `later` is for what a profile did not always have. */
 export function drawProfile(random: Random, later: Random): Profile {
-  const profile = { ...drawWild(random), hangRate: later.next() < 0.25 ? 0.01 * later.next() : 0 };
+  const hangRate = later.next() < 0.25 ? 0.01 * later.next() : 0;
+  const moveRate = later.next() < 0.4 ? later.next() : 0;
+  const removeNodeRate = later.next() < 0.5 ? 0.05 * later.next() : 0;
+  const profile = { ...drawWild(random), hangRate, moveRate, removeNodeRate };
   // Whether connections that flap can unseat a leader shows only where nothing else does.
   if (profile.flapRate === 0 || random.next() < 0.5) return profile;
   if (random.next() < 0.5) return { ...profile, ...QUIET };
   return { ...profile, ...QUIET, ...PUNCTUAL, network: { ...profile.network, dropRate: 0 }, isAlarmWide: true };
 }
 
-function drawWild(random: Random): Omit<Profile, "hangRate"> {
+function drawWild(random: Random): Omit<Profile, "hangRate" | "moveRate" | "removeNodeRate"> {
   const sometimes = (chance: number, rate: number) => (random.next() < chance ? rate * random.next() : 0);
   const heartbeatTicks = integerBetween(random, 1, 3);
   const writeDelayMax = [0, 1, 3, 8][integerBetween(random, 0, 3)]!;

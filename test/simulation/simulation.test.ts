@@ -57,6 +57,12 @@ test("members whose disks fail say so and stop, and the group goes on", async ()
   expect(total(({ acknowledged }) => acknowledged)).toBeGreaterThan(100);
 });
 
+test("members that have moved, or are new, say where they are before the others' logs do", async () => {
+  const runs = await simulateAll(5, { steps: 1_000, profile: PLANTING_PROFILES.ROAMING });
+  expect(runs.filter(({ failure }) => failure !== null)).toEqual([]);
+  expect(runs.reduce((sum, { counts }) => sum + counts.introduced, 0)).toBeGreaterThan(50);
+});
+
 test("leaders are stable long enough to be put to the test", async () => {
   const runs = (await simulateAll(5, { steps: 1_000, profile: PLANTING_PROFILES.FLAPPING })).map((result) => result.counts.stable);
   expect(Math.max(...runs)).toBeGreaterThan(500);

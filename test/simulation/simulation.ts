@@ -7,14 +7,16 @@ import { NOTHING_RECEIVED } from "../../src/replica/snapshot-frames.js";
 import type { OutgoingSnapshot } from "../../src/replica/transport.js";
 import { nextTurn } from "../../src/base/next-turn.js";
 import { Checker, PropertyViolated } from "./checker.js";
-import { Clients } from "./clients.js";
+import { Clients, refusedAsNull } from "./clients.js";
+import { encodeCommand, type Place } from "./command.js";
 import { bereave, type FaultyWorld, injectFaults } from "./faults.js";
 import { describeMessage } from "./describe-message.js";
 import { LeaderHealth } from "./leader-health.js";
 import { EMPTY_STATE } from "./machine.js";
 import { type MemberWorld, SimulatedMember } from "./member.js";
-import { type Envelope, SimulatedNetwork, type Transfer } from "./network.js";
+import { type Hello, type Letter, SimulatedNetwork, type Transfer } from "./network.js";
 import { drawProfile, type Profile } from "./profile.js";
+import type { Stream } from "./stream.js";
 
 export interface SimulationOptions {
   readonly seed: number;
@@ -42,6 +44,8 @@ const HEALING_STEPS_MAX = 20_000;
 const IN_TOUCH: ReadonlySet<RaftMessage["type"]> = new Set(["append", "heartbeat", "append_reply", "heartbeat_reply"]);
 /** Draws of what was added later: the runs of the seeds that have none of it stay what they were. */
 const LATER_SEEDS = 2 ** 31;
+/** How often a member that has moved tells the leader so, until the log says it. */
+const REPORT_STEPS = 20;
 const NO_FAULTS = { dropRate: 0, duplicateRate: 0, delayMax: 1 };
 
 /** Runs one seed: the same options give the same result and the same trace. */
@@ -59,10 +63,15 @@ export async function simulate(options: SimulationOptions): Promise<SimulationRe
 
 class World implements MemberWorld, FaultyWorld {
   readonly random: SeededRandom;
+  readonly later: SeededRandom;
   readonly profile: Profile;
   readonly checker: Checker;
   readonly network: SimulatedNetwork;
   readonly members = new Map<number, SimulatedMember>();
+  readonly removed = new Set<number>();
+  /** By address: whoever is there. */
+  readonly #hosts = new Map<string, SimulatedMember>();
+  #hostCount = 0;
   readonly #clients: Clients;
   readonly #health: LeaderHealth;
   readonly #onTrace: ((line: string) => void) | undefined;
@@ -75,10 +84,11 @@ class World implements MemberWorld, FaultyWorld {
 
   constructor(options: SimulationOptions) {
     this.random = new SeededRandom(options.seed);
-    this.profile = { ...drawProfile(this.random, new SeededRandom(options.seed + LATER_SEEDS)), ...options.profile };
+    this.later = new SeededRandom(options.seed + LATER_SEEDS);
+    this.profile = { ...drawProfile(this.random, this.later), ...options.profile };
     this.#onTrace = options.onTrace;
     this.checker = new Checker(1, 1, EMPTY_STATE.digest);
-    this.network = new SimulatedNetwork(this.random, this.profile.network);
+    this.network = new SimulatedNetwork(this.random, this.later, this.profile.network);
     this.#clients = new Clients({ random: this.random, checker: this.checker, trace: (line) => this.trace(line) });
     this.#health = new LeaderHealth(healthLimits(this.profile));
     this.trace(() => `profile ${JSON.stringify(this.profile)}`);
@@ -122,23 +132,29 @@ class World implements MemberWorld, FaultyWorld {
     this.#clients.finish();
   }
 
-  send(from: SimulatedMember, message: RaftMessage): void {
+  dial(stream: Stream): void {
+    if (this.#hosts.get(stream.peer.address)?.isAlive === true) this.network.dial(this.#now, stream);
+    else this.network.redial(this.#now, stream);
+  }
+
+  send(from: SimulatedMember, message: RaftMessage, stream: Stream | undefined): void {
     this.messageCount++;
     this.checker.sends(message, from.disk.logFailedAt, this.#now);
     if (message.type === "append" || message.type === "heartbeat") this.checker.leads(from.id, message.term, from.process.storage);
-    this.network.send(this.#now, message, null);
+    if (stream !== undefined) this.network.send(this.#now, message, { stream, transfer: null });
+    else this.trace(() => `${from.id} does not know where ${message.to} is: ${message.type} not sent`);
   }
 
   /** What is read while the sender lives arrives, if at all, later and at once. */
-  async sendSnapshot(to: number, { message, after }: OutgoingSnapshot): Promise<void> {
+  async sendSnapshot(stream: Stream, { message, after }: OutgoingSnapshot): Promise<void> {
     const meta = snapshotIn(message);
-    const rest = await after(this.members.get(to)?.received(meta) ?? NOTHING_RECEIVED);
+    const rest = await after(this.#receiverOf(stream)?.received(meta) ?? NOTHING_RECEIVED);
     const chunks: Uint8Array[] = [];
     for await (const chunk of rest.chunks()) chunks.push(chunk);
     this.messageCount++;
     await new Promise<void>((arrived, failed) => {
       const transfer: Transfer = { chunks, after: rest.received, arrived, failed };
-      this.network.send(this.#now, message, transfer);
+      this.network.send(this.#now, message, { stream, transfer });
     });
   }
 
@@ -152,7 +168,20 @@ class World implements MemberWorld, FaultyWorld {
 
   onRemoved(member: SimulatedMember): void {
     const wantsToLeave = this.random.next() < this.profile.departRate;
-    member.hasLeft = wantsToLeave && (!this.#hasLosses || this.canGoOnWithout(member));
+    member.hasLeft = wantsToLeave && (!this.hasLosses || this.canGoOnWithout(member));
+  }
+
+  onPlaced(places: readonly Place[], index: number): void {
+    for (const { raftId, host } of places) {
+      const member = this.members.get(raftId);
+      if (member?.host === host) member.placedAt = Math.min(member.placedAt, index);
+    }
+  }
+
+  onChanged(before: ConfigState | null, config: ConfigState): void {
+    if (before === null) return;
+    const left = memberIds(config);
+    for (const id of memberIds(before)) if (!left.includes(id)) this.removed.add(id);
   }
 
   onDiskFailed(member: SimulatedMember, cause: unknown): void {
@@ -169,18 +198,54 @@ class World implements MemberWorld, FaultyWorld {
   }
 
   canGoOnWithout(member: SimulatedMember | null, config?: ConfigState): boolean {
-    const gone = [...this.members.values()].filter((other) => other === member || other.isGone).map(({ id }) => id);
-    const known = [...this.members.values()].filter((other) => other === member || !gone.includes(other.id)).map((other) => other.config);
-    const { committedMax } = this.checker;
-    // The newest that may be committed counts, too, when all who applied it are gone.
-    const settled = this.proposed.findLast(({ index }) => index <= committedMax);
-    const pending = this.proposed.filter((change) => change === settled || change.index > committedMax).map((change) => change.config);
-    const configs = [...known, ...pending, config].filter((one) => one !== null && one !== undefined);
+    const gone = [...this.members.values()].filter((other) => other === member || other.isGone || this.#isAstray(other)).map(({ id }) => id);
+    const known = [...this.members.values()].filter((other) => other === member || !other.isGone).map((other) => other.config);
+    const configs = [...known, ...this.#pendingConfigs, config].filter((one) => one !== null && one !== undefined);
     return configs.every((one) => voteResult(one, (id) => !gone.includes(id)) === "won");
   }
 
-  get #hasLosses(): boolean {
-    return [...this.members.values()].some(({ isLost, disk }) => isLost || disk.damage !== null);
+  /** The newest that may be committed counts, too, when all who applied it are gone. */
+  get #pendingConfigs(): readonly ConfigState[] {
+    const { committedMax } = this.checker;
+    const settled = this.proposed.findLast(({ index }) => index <= committedMax);
+    return this.proposed.filter((change) => change === settled || change.index > committedMax).map((change) => change.config);
+  }
+
+  get hasLosses(): boolean {
+    return [...this.members.values()].some((member) => member.isLost || member.disk.damage !== null || this.#isAstray(member));
+  }
+
+  /** It has moved, and not everybody in the group knows where to for good. */
+  #isAstray({ id, placedAt }: SimulatedMember): boolean {
+    if (placedAt === 0) return false;
+    const pending = this.#pendingConfigs;
+    const group = new Set(pending.length > 0 ? pending.flatMap(memberIds) : this.members.keys());
+    return [...this.members.values()].some((other) => other.id !== id && group.has(other.id) && !other.hasLeft && !other.isLost && !other.knowsFrom(placedAt));
+  }
+
+  move(member: SimulatedMember): void {
+    if (!this.canGoOnWithout(member)) return;
+    this.#hosts.delete(member.self.address);
+    member.moveTo(++this.#hostCount);
+    this.#hosts.set(member.self.address, member);
+    this.trace(() => `${member.id} has moved to ${member.self.address}`);
+  }
+
+  /**
+   * As AddressKeeper and PlaceKeeper of src/node do it: who is not where its own copy of the log says tells the leader, until that has it. They find it by managers of whom
+   * the node keeps a list of its own, so here it is enough that the network is whole between the two.
+   */
+  #reportMoves(): void {
+    for (const member of this.members.values()) {
+      if (!member.isRunning || (this.#now + member.id) % REPORT_STEPS !== 0 || isWhere(member, member)) continue;
+      const leader = this.leader();
+      if (leader?.membership.get(member.id) === undefined || isWhere(member, leader) || this.network.isCut(this.#now, member.id, leader.id)) continue;
+      const data = encodeCommand({ type: "members", steps: [], places: [{ raftId: member.id, host: member.host }] });
+      const proposal = refusedAsNull(() => leader.raft.proposeConfigChange(data));
+      if (proposal === null) continue;
+      this.trace(() => `${member.id} tells ${leader.id} that it is at ${member.self.address}, at ${proposal.lastIndex}`);
+      leader.pump();
+    }
   }
 
   /** The running member that leads in the highest term. */
@@ -195,9 +260,18 @@ class World implements MemberWorld, FaultyWorld {
   addBlank(except: readonly number[]): SimulatedMember {
     const unused = [...this.members.values()].find((member) => !member.wasProposed && member.isBlank && !except.includes(member.id));
     if (unused !== undefined) return unused;
-    const member = new SimulatedMember(this.members.size + 1, this);
-    this.members.set(member.id, member);
+    const member = this.#newMember();
+    const leader = this.leader();
+    // Not the whole group, which a record of the tail file, as small as it is here, could not hold.
+    member.seeds = leader === null ? [member.self] : [leader.self, member.self];
     member.start();
+    return member;
+  }
+
+  #newMember(): SimulatedMember {
+    const member = new SimulatedMember(this.members.size + 1, ++this.#hostCount, this);
+    this.members.set(member.id, member);
+    this.#hosts.set(member.self.address, member);
     return member;
   }
 
@@ -216,10 +290,12 @@ class World implements MemberWorld, FaultyWorld {
   async #begin(): Promise<void> {
     const voters = Array.from({ length: this.profile.memberCount }, (_, position) => position + 1);
     const config: ConfigState = { voters, learners: [], votersOutgoing: [], learnersNext: [], autoLeave: false };
-    for (const id of voters) {
-      const member = new SimulatedMember(id, this);
-      this.members.set(id, member);
-      await member.found({ index: 1, term: 1, config });
+    const founders = voters.map(() => this.#newMember());
+    for (const member of founders) {
+      await member.found(
+        { index: 1, term: 1, config },
+        founders.map(({ self }) => self),
+      );
       member.start();
     }
     await this.#settled();
@@ -228,7 +304,12 @@ class World implements MemberWorld, FaultyWorld {
 
   async #step(tickRate: number): Promise<void> {
     this.#now++;
-    for (const envelope of this.network.take(this.#now)) this.#deliver(envelope);
+    this.network.wear(this.#now);
+    for (const envelope of this.network.take(this.#now)) {
+      if (envelope.type === "hello") this.#greet(envelope);
+      else this.#deliver(envelope);
+    }
+    if (this.profile.moveRate > 0) this.#reportMoves();
     for (const member of this.members.values()) {
       member.step();
       if (member.isRunning && this.random.next() < tickRate * member.clockRate) member.tick();
@@ -247,23 +328,39 @@ class World implements MemberWorld, FaultyWorld {
     if (this.#failure !== null) throw this.#failure.cause;
   }
 
-  #deliver(envelope: Envelope): void {
-    const { message, transfer } = envelope;
-    const receiver = this.members.get(message.to);
-    if (receiver?.isAlive !== true) {
+  /** Who is where a stream leads, if it is the member that is meant: whoever dials checks that. */
+  #receiverOf({ peer }: Stream): SimulatedMember | null {
+    const found = this.#hosts.get(peer.address);
+    return found?.isAlive === true && found.id === peer.raftId ? found : null;
+  }
+
+  #greet(envelope: Hello): void {
+    const { stream } = envelope;
+    if (stream.isOver || stream.acceptor !== null) return;
+    const receiver = this.#receiverOf(stream);
+    if (receiver?.isRunning === false) this.network.postpone(this.#now, envelope);
+    else if (receiver?.process.accepts(stream) !== true) this.network.redial(this.#now, stream);
+    else this.trace(() => `${stream.self.raftId} is connected to ${stream.peer.raftId}`);
+  }
+
+  #deliver(envelope: Letter): void {
+    const { message, transfer, stream } = envelope;
+    const receiver = this.#receiverOf(stream);
+    if (receiver === null) {
       transfer?.failed(new ClusterError("unavailable", "nobody answers"));
     } else if (!receiver.isRunning && !envelope.isLost) {
       this.network.postpone(this.#now, envelope);
     } else {
       if (this.#onTrace !== undefined) this.trace(() => `${describeMessage(message)}${envelope.isLost ? ", in part" : ""}`);
-      if (transfer !== null) receiver.receiveSnapshot(message, transfer, envelope.isLost ? integerBetween(this.random, 0, transfer.chunks.length) : null);
-      else this.#receive(receiver, message);
+      if (transfer !== null)
+        receiver.receiveSnapshot(message, { stream, transfer, broken: envelope.isLost ? integerBetween(this.random, 0, transfer.chunks.length) : null });
+      else this.#receive(receiver, message, stream);
     }
   }
 
-  #receive(receiver: SimulatedMember, message: RaftMessage): void {
+  #receive(receiver: SimulatedMember, message: RaftMessage, stream: Stream): void {
     if (this.profile.flapRate > 0 && IN_TOUCH.has(message.type)) this.#health.heard(message, message.term, this.#now);
-    receiver.receive(message);
+    receiver.receive(message, stream);
   }
 
   #write(): void {
@@ -370,6 +467,11 @@ class World implements MemberWorld, FaultyWorld {
       })
     );
   }
+}
+
+/** Whether a member is where somebody's copy of the log says. */
+function isWhere(member: SimulatedMember, by: SimulatedMember): boolean {
+  return by.membership.get(member.id)?.address === member.self.address;
 }
 
 function snapshotIn({ snapshot }: RaftMessage): SnapshotMeta {
