@@ -22,7 +22,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     sequence: { sequencer: LongestFirst },
     // For two cores: a file of the lab takes about half of one.
-    maxWorkers: 3,
+    maxWorkers: 4,
     // A hang is told later, and a machine that is busy with something else is no hang: what a test waits for has bounds of its own.
     testTimeout: 150_000,
     hookTimeout: 150_000,

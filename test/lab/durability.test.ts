@@ -41,6 +41,8 @@ describe("a manager whose disk fails it", () => {
     // On a busy machine another one may have been elected meanwhile.
     while ((await docker.leader([1, 2, 3])) !== 1) await restart(await docker.leader([1, 2, 3]));
     await docker.importBusybox([1, 2, 3]);
+    // Daemons end and start: on a busy machine none must seem down before it is back.
+    await docker.must(1, "swarm", "update", "--dispatcher-heartbeat", "10s");
     await docker.create("each", ["--mode", "global"]);
   });
 
