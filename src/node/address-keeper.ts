@@ -58,6 +58,6 @@ export class AddressKeeper {
       return;
     }
     const others = [...members, ...managers].filter((member) => member.nodeId !== nodeId).map(({ address }) => address);
-    await joinAsMember({ addresses: [...new Set(others)], identity, advertiseAddress, clock, signal });
+    await joinAsMember({ addresses: [...new Set(others)], identity, advertiseAddress, incarnation: manager.incarnation, clock, signal });
   }
 }

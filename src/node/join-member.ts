@@ -74,6 +74,7 @@ async function askLeader(request: ControlRequest, options: JoinMemberOptions): P
         return repliedTo(await askFor(next, request, options));
       } catch (cause) {
         failure = cause;
+        if (isClusterError(cause) && cause.details.foundedAnew !== undefined) throw cause; // Whoever else answers, or does not, that is the last word.
         const leader = isClusterError(cause, "no_leader") ? (cause.details.leader ?? "") : "";
         if (leader === "" || leader === next) break;
         next = leader;

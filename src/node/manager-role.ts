@@ -139,7 +139,7 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
     }
     role.#begin();
     // Whoever founded the cluster anew has the last word: two that go on side by side would both command the workers.
-    leftBehind = (cause) => role.#failure.reject(cause);
+    leftBehind = (cause) => role.leftBehind(cause);
     return role;
   }
 
@@ -170,6 +170,11 @@ export class ManagerRole implements WriteRoute, AsyncDisposable {
   losePlace(): void {
     this.#isPlaceLost = true;
     for (const listener of [...this.#listeners]) listener();
+  }
+
+  /** The cluster was founded anew without this member, as one of its managers said: its part is over. */
+  leftBehind(cause: ClusterError): void {
+    this.#failure.reject(cause);
   }
 
   /** Where another member is, as somebody found out: it counts before what the log says, until that member says itself where it is. False when this one knows of none with that id. */
