@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { Worker } from "../agent/worker.js";
 import { aborted } from "../base/abort.js";
@@ -22,6 +21,7 @@ import { KeyKeeper } from "./key-keeper.js";
 import { ManagerRole, type ManagerStart } from "./manager-role.js";
 import { recordsOfMember } from "./member-records.js";
 import { PlaceKeeper } from "./place-keeper.js";
+import { isSetAside, removeAside, setAside } from "./swarm-folder.js";
 import { KeptSwarmState, raftFolderOf, type SwarmState } from "./swarm-state.js";
 
 export interface ActiveNodeOptions {
@@ -171,9 +171,11 @@ export class ActiveNode {
     await this.#keeper?.keep();
   }
 
-  /** Starts the manager that this node was when it stopped. One whose disk is full, failing or damaged is retired. */
+  /** Starts the manager that this node was when it stopped, unless its place was about to be forgotten then. One whose disk is full, failing or damaged is retired. */
   async resumeManager(incarnation: string): Promise<void> {
     try {
+      if (await isSetAside(this.#raftFolder)) return await this.#forgetPlace();
+      await removeAside(this.#raftFolder);
       await this.startManager({ type: "resume", incarnation });
     } catch (cause) {
       if (!isClusterError(cause) && systemCodeOf(cause) === undefined) throw cause;
@@ -308,12 +310,20 @@ export class ActiveNode {
     const isOver = role === "worker" ? this.#manager !== null || this.isRetired : this.#manager?.isRemoved === true;
     if (isOver) {
       await this.#stopManager();
-      await rm(this.#raftFolder, { recursive: true, force: true });
-      await this.#options.files.change((keys) => ({ ...keys, dataKeys: [], unlockKey: role === "worker" ? null : keys.unlockKey }));
-      this.#retired = "";
-      await this.#state.replace({ ...this.state, member: null });
+      await this.#forgetPlace();
     }
     if (role === "manager" && this.#manager === null && !this.isRetired) await this.becomeMember(signal);
+  }
+
+  /** The log first, as a whole: by what is left of it, the next start goes on where a crash came in between. A part of a log would be a damaged one, and one that is missing, lost. */
+  async #forgetPlace(): Promise<void> {
+    const log = this.#raftFolder;
+    const isWorker = this.identity.identity.role === "worker";
+    await setAside(log);
+    await this.#options.files.change((keys) => ({ ...keys, dataKeys: [], unlockKey: isWorker ? null : keys.unlockKey }));
+    this.#retired = "";
+    await this.#state.replace({ ...this.state, member: null });
+    await removeAside(log);
   }
 
   /** What no part handles: the daemon has to be started again. */

@@ -1,4 +1,3 @@
-import { rm } from "node:fs/promises";
 import { hostname, networkInterfaces } from "node:os";
 import { join } from "node:path";
 import type { Worker } from "../agent/worker.js";
@@ -21,6 +20,7 @@ import { ManagerChanges } from "./manager-changes.js";
 import type { ManagerRole } from "./manager-role.js";
 import { ownAddress } from "./own-address.js";
 import { type NodeParts, SwarmPlace, type SwarmPlaceOptions } from "./swarm-place.js";
+import { removeSwarmFolder } from "./swarm-folder.js";
 import { alreadyPart, lockedLeaves, notAManager, notPart, refusalToLeave, retiredLeaves } from "./swarm-refusals.js";
 import { loadSwarmState, raftFolderOf, type SwarmState, saveSwarmState } from "./swarm-state.js";
 import { noLeader } from "./writes.js";
@@ -68,7 +68,7 @@ export class SwarmNode implements SwarmBackend {
     let state: SwarmState | undefined;
     try {
       state = await loadSwarmState(this.#place.folder);
-      await this.#place.tidy({ isWhole: state !== undefined });
+      await this.#place.tidy({ isWhole: state !== undefined, ...(state?.member ? { member: raftFolderOf(state.member) } : {}) });
       if (state !== undefined) await this.#resume(state, null);
     } catch (cause) {
       if (!isClusterError(cause, "unauthenticated") && !isClusterError(cause, "failed_precondition")) throw cause;
@@ -252,7 +252,7 @@ export class SwarmNode implements SwarmBackend {
     let { state } = node;
     try {
       state = await foundAnew(this.#place, node, { before, movedTo });
-      await rm(join(this.#place.folder, raftFolderOf(before)), { recursive: true, force: true });
+      await removeSwarmFolder(join(this.#place.folder, raftFolderOf(before)));
       this.#place.logger.warn({ ...state.member, before: before.incarnation }, "this manager founded the cluster anew, alone");
     } finally {
       await this.#resume(state, node.files.keys.unlockKey);

@@ -77,9 +77,9 @@ export class SwarmPlace {
   }
 
   /** Removes what a node that is gone left, and, of one that is whole, that it was being made. What cannot be removed does no harm. */
-  async tidy({ isWhole }: { readonly isWhole: boolean }): Promise<void> {
+  async tidy(what: Parameters<typeof sweepSwarmFolder>[1]): Promise<void> {
     try {
-      await sweepSwarmFolder(this.folder, { isWhole });
+      await sweepSwarmFolder(this.folder, what);
     } catch (cause) {
       this.logger.warn({ err: cause }, `what was left beside this node's files could not be removed: ${messageOf(cause)}`);
     }

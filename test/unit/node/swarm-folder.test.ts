@@ -2,7 +2,7 @@ import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { beginSwarmFolder, removeSwarmFolder, sweepSwarmFolder } from "../../../src/node/swarm-folder.js";
+import { beginSwarmFolder, isSetAside, removeAside, removeSwarmFolder, setAside, sweepSwarmFolder } from "../../../src/node/swarm-folder.js";
 import { loadSwarmState, type SwarmState, saveSwarmState } from "../../../src/node/swarm-state.js";
 
 const STATE: SwarmState = { listenAddress: "0.0.0.0:2377", advertiseAddress: "10.0.0.1:2377", managers: [], member: null };
@@ -51,4 +51,35 @@ test("a node is removed as a whole, also when a crash came in between", async ()
   await mkdir(`${folder}.removed`);
   await sweepSwarmFolder(folder, { isWhole: false });
   expect(await readdir(root)).toEqual([]);
+});
+
+test("a folder is set aside as a whole, once, and until it is made again", async () => {
+  const seen: boolean[] = [];
+  const look = async () => void seen.push(await isSetAside(folder));
+  await look();
+  await mkdir(folder);
+  await look();
+  await setAside(folder);
+  await look();
+  await setAside(folder);
+  await look();
+  await mkdir(folder);
+  await writeFile(join(folder, "new"), "");
+  await look();
+  await setAside(folder);
+  expect(await readdir(`${folder}.removed`)).toEqual(["new"]);
+  await removeAside(folder);
+  await look();
+  expect(seen).toEqual([false, false, true, true, false, false]);
+});
+
+test.each([
+  ["", ["certificates", "raft", "raft-a"]],
+  ["raft", ["certificates", "raft", "raft-a", "raft.removed"]],
+  ["raft-a", ["certificates", "raft", "raft-a"]],
+])("logs that were set aside go at the next start, but for that of the member: %j", async (member, left) => {
+  for (const name of ["certificates", "raft", "raft.removed", "raft-a", "raft-b.removed"]) await mkdir(join(folder, name), { recursive: true });
+  await writeFile(join(folder, "raft-b.removed/log"), "");
+  await sweepSwarmFolder(folder, { isWhole: true, member });
+  expect((await readdir(folder)).sort()).toEqual(left);
 });
