@@ -4,13 +4,13 @@ import type { Logger } from "../base/log.js";
 import type { Random } from "../base/random.js";
 import { Manager } from "../manager/manager.js";
 import { CfsslClient } from "../pki/cfssl-client.js";
-import type { Replica } from "../replica/replica.js";
+import type { Membership } from "../manager/control/membership.js";
 import type { LiveIdentity } from "../rpc/live-identity.js";
 import type { Store } from "../store/store.js";
 
 export interface LeaderTermOptions {
   readonly store: Store;
-  readonly replica: Replica;
+  readonly replica: Membership & { status(): { readonly term: number } };
   readonly identity: LiveIdentity;
   readonly clock: Clock;
   readonly random: Random;
