@@ -180,6 +180,14 @@ test("what is removed takes the room of one object, what is changed that of two"
   expect(history.past(["secret"])).toEqual([]);
 });
 
+test("what was before a snapshot takes no room after it", async () => {
+  const history = new ChangeHistory({ eventsMax: 1_000, bytesMax: 100_000 });
+  history.record({ revision: 1, atMs: 0, events: [created("a", 60_000)] });
+  history.reset(2);
+  history.record({ revision: 3, atMs: 0, events: [created("b", 60_000)] });
+  expect(await available(history.follow({ after: 2, signal: never }))).toEqual(["3:b"]);
+});
+
 describe("a store", () => {
   const kinds: readonly ObjectKind[] = ["secret"];
   const store = new Store({ clock: new FakeClock(1_000) });

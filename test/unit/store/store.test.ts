@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { FakeClock } from "../../../src/base/clock.js";
 import { ClusterError } from "../../../src/base/errors.js";
-import type { Secret, StoreObject, Task } from "../../../src/model/objects.js";
+import type { Secret, StoreObject, Task, Transaction } from "../../../src/model/objects.js";
 import { Store } from "../../../src/store/store.js";
 import { PENDING_VERSION } from "../../../src/store/transaction-builder.js";
 import type { StoreEvent, StoreTransaction } from "../../../src/store/view.js";
@@ -207,6 +207,21 @@ describe("transactions", () => {
       expect(tx.secrets.get("a")).toBeDefined();
       expect(tx.secrets.get("b")).toBeUndefined();
     });
+  });
+
+  test("one that is applied although its outcome is lost fails alone, and stands", async () => {
+    const { store, proposer } = newStore();
+    const lost = new ClusterError("outcome_unknown", "leadership was lost");
+    const propose = async (transaction: Transaction) => {
+      await Promise.resolve();
+      store.apply(1, transaction);
+      throw lost;
+    };
+    store.setProposer({ propose, assertRoom: () => undefined });
+    await expect(store.update((tx) => tx.create("secret", secret("a", "a")) as undefined)).rejects.toBe(lost);
+    store.setProposer(proposer);
+    await store.update((tx) => tx.create("secret", secret("b", "b")) as undefined);
+    expect([...store.view.secrets.all()].map(({ id }) => id)).toEqual(["a", "b"]);
   });
 
   test("one inside another is an error, and the next one is none", async () => {
