@@ -23,7 +23,7 @@ export function planUpdate(draft: ServiceDraft, slots: readonly Slot[]): UpdateO
   }
   const progress = slots.map((slot) => slotProgress(draft, slot, settings));
   if (isUnderWay(draft.service) && stopOnFailure(draft, progress, settings)) return "stopped";
-  const dirty = progress.filter((slot) => slot.isDirty);
+  const dirty = progress.filter((slot) => slot.isDirty && !slot.isGivenUp);
   if (dirty.length > 0 && draft.service.updateStatus === null) draft.changeService(started(draft.service, draft.nowMs), { isClientWrite: false });
   for (const { slot } of dirty) dropSurplus(draft, slot, settings);
   const isUpdating = isUnderWay(draft.service);
@@ -40,6 +40,8 @@ export function planUpdate(draft: ServiceDraft, slots: readonly Slot[]): UpdateO
 interface SlotProgress {
   readonly slot: Slot;
   readonly isDirty: boolean;
+  /** With start-first: the new task failed, the restart policy allows no other, and the old one goes on until the next service update. */
+  readonly isGivenUp: boolean;
   /** The task that this update made for the slot; later ones are the restart policy's. */
   readonly watched: Task | undefined;
   /** A worker of the update is busy with it: its task is not running yet, or the delay after that is not over. */
@@ -48,7 +50,20 @@ interface SlotProgress {
 
 function slotProgress(draft: ServiceDraft, slot: Slot, settings: UpdateSettings): SlotProgress {
   const watched = slot.tasks.filter((task) => isFromThisUpdate(draft, task)).reduce<Task | undefined>(newer, undefined);
-  return { slot, watched, isDirty: isSlotDirty(draft, slot), isUnderWay: watched !== undefined && isUnderWayWith(draft, slot, watched, settings) };
+  return {
+    slot,
+    watched,
+    isDirty: isSlotDirty(draft, slot),
+    isGivenUp: isGivenUp(draft, slot),
+    isUnderWay: watched !== undefined && isUnderWayWith(draft, slot, watched, settings),
+  };
+}
+
+/** The newest task tells, since it is the one that the history always keeps. */
+function isGivenUp(draft: ServiceDraft, slot: Slot): boolean {
+  const newest = slot.newest;
+  if (newest === undefined || newest.specVersion !== draft.service.specVersion) return false;
+  return !isLive(newest) && endedByItself(newest) && upToDate(draft, slot).length === 0;
 }
 
 function isFromThisUpdate(draft: ServiceDraft, task: Task): boolean {

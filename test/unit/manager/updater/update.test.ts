@@ -476,6 +476,36 @@ test("with start-first and failure action continue a new task that failed is tri
   expect(status(world)).toBe("completed");
 });
 
+test.each([
+  ["none", 0, 1],
+  ["on_failure", 2, 3],
+] as const)(
+  "with start-first a new task that fails for good under its policy (%s, %d attempts) is tried once in each update",
+  async (condition, maxAttempts, tries) => {
+    await using world = new ServiceWorld();
+    await world.lead();
+    const task = taskSpec({}, { restart: { condition, maxAttempts, windowNs: 0n, delayNs: seconds(1) } });
+    await world.create({ ...replicated(2), ...settings({ order: "start_first", maxFailureRatio: 0.5 }), task });
+    const made: string[] = [];
+    world.store.watch((events) => made.push(...events.flatMap((event) => (event.kind === "task" && event.action === "create" ? [event.object.id] : []))));
+    world.fate = (each) => (imageOf(each) === "bb:v2" && each.slot === 1 ? "fail" : "run");
+    await world.updateImage("bb:v2");
+    await world.advance(20_000);
+    expect(made).toHaveLength(tries + 1);
+    expect(world.live().map((each) => `${each.slot} ${imageOf(each)}`)).toEqual(["1 bb:v1", "2 bb:v2"]);
+    expect(status(world)).toBe("completed");
+    await world.depose();
+    await world.lead();
+    await world.advance(20_000);
+    expect(made).toHaveLength(tries + 1);
+    world.fate = () => "run";
+    await world.update((spec) => ({ labels: { ...spec.labels, again: "yes" } }));
+    await world.advance(20_000);
+    expect(world.images()).toEqual(["bb:v2", "bb:v2"]);
+    expect(status(world)).toBe("completed");
+  },
+);
+
 test("with start-first a paused update leaves no slot with two tasks that run", async () => {
   await using world = new ServiceWorld();
   await world.lead();
