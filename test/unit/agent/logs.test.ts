@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { deferred } from "../../../src/base/deferred.js";
 import { eventually } from "../../support/eventually.js";
 import { until } from "../../support/until.js";
 import { assignedTask } from "../../support/tasks.js";
@@ -132,4 +133,19 @@ test.each(["breaksOff", "hasEnough"] as const)("a manager that takes no more lin
   node.manager[why] = true;
   write("t1", "one");
   await eventually("nothing is read any more", () => node.runtime.openLogs === 0);
+});
+
+test("following ends when the reader has enough while the container is being made, and for a task that will have none", async () => {
+  const mayGoOn = deferred<void>();
+  node.runtime.beforeCreate = ({ name }) => (name === "web.1.t1" ? mayGoOn.promise : Promise.reject(new Error("no space left")));
+  node.manager.assign(assignedTask("t1"), assignedTask("t2"));
+  await eventually("one is being made, the other refused", () => node.stateOf("t1") === "preparing" && node.stateOf("t2") === "rejected");
+  const subscription = { id: "s1", taskIds: ["t1"], options: { ...options, follow: true }, close: false };
+  node.manager.subscribe(subscription);
+  node.manager.subscribe({ ...subscription, id: "s2", taskIds: ["t2"] });
+  await eventually("there is nothing to follow", () => node.manager.closedSubscriptions.includes("s2"));
+  expect(node.manager.closedSubscriptions).toEqual(["s2"]);
+  node.manager.subscribe({ ...subscription, taskIds: [], close: true });
+  await eventually("the end", () => node.manager.closedSubscriptions.includes("s1"));
+  mayGoOn.resolve();
 });

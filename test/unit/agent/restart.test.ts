@@ -2,6 +2,7 @@ import { copyFileSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { loadLiveEndpoints } from "../../../src/agent/live-endpoints.js";
+import { deferred } from "../../../src/base/deferred.js";
 import { ClusterError } from "../../../src/base/errors.js";
 import { silentLogger } from "../../../src/base/log.js";
 import { eventually } from "../../support/eventually.js";
@@ -130,4 +131,43 @@ test.each([
   expect(node.runtime.list()).toEqual([]);
   expect(node.network.endpoints.size).toBe(0);
   expect(readdirSync(join(node.folder, "tasks"))).toEqual([]);
+});
+
+test("what a running task reported stays as it was, its ports and its start time too", async () => {
+  const port = { name: "", protocol: "tcp", targetPort: 80, publishedPort: 0, publishMode: "host" } as const;
+  node.manager.assign(assignedTask("t2", { endpoint: { spec: { mode: "vip", ports: [port] }, ports: [port], virtualIps: [] } }));
+  await eventually("t2 runs", () => node.stateOf("t2") === "running");
+  const before = new Map(node.manager.statuses);
+  await node.clock.advance(5_000);
+  await restart();
+  await eventually("reported again", () => node.manager.statuses.size === 2);
+  expect(node.manager.statuses).toEqual(before);
+});
+
+test("a start that the end of the daemon interrupts is no failure: it is made up for, the container anew when it is gone", async () => {
+  const [starting, mayFail] = [deferred<void>(), deferred<void>()];
+  node.runtime.beforeStart = async () => {
+    starting.resolve();
+    await mayFail.promise;
+    throw new ClusterError("unavailable", "the daemon ends");
+  };
+  node.manager.assign(assignedTask("t2"));
+  await starting.promise;
+  await eventually("the manager knows", () => node.stateOf("t2") === "starting");
+  const stopped = node.stop();
+  mayFail.resolve();
+  await stopped;
+  node.runtime.beforeStart = () => undefined;
+  await node.runtime.remove(node.runtime.inspect("web.1.t2")?.config.id ?? "");
+  node.start();
+  await eventually("it runs", () => node.stateOf("t2") === "running");
+  expect(node.manager.history.get("t2")).not.toContain("failed");
+});
+
+test("a container that is no task's is none of the agent's", async () => {
+  await node.runtime.create({ ...node.runtime.inspect("web.1.t1")!.config, id: "single", name: "single", labels: {} });
+  await restart();
+  await eventually("reported again", () => node.stateOf("t1") === "running");
+  await node.worker.removeAll();
+  expect(node.runtime.list().map(({ config }) => config.name)).toEqual(["single"]);
 });

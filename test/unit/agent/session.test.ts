@@ -199,3 +199,31 @@ test("statuses while no manager listens are delivered later, the final one for c
   await node.clock.advance(8_000);
   await eventually("the end is known", () => node.stateOf("t1") === "failed");
 });
+
+test("five streams in a row whose sets do not follow end the session; sets that do begin the count anew", async () => {
+  const breakChain = async () => {
+    const before = node.manager.assignmentStreams;
+    node.manager.send([], "something else");
+    await eventually("another stream, or session", () => node.manager.assignmentStreams > before || node.manager.openConnections === 0);
+  };
+  for (let round = 0; round < 2; round++) {
+    for (let count = 0; count < 4; count++) await breakChain();
+    await runs(`t${round}`);
+  }
+  expect(node.manager.sessions).toHaveLength(1);
+  for (let count = 0; count < 5; count++) await breakChain();
+  expect(node.manager.openConnections).toBe(0);
+});
+
+test("each set says only what is new: orders of before are not carried out again", async () => {
+  await runs("t1");
+  node.manager.withdraw("t1");
+  await eventually("it is gone", () => node.worker.tasks().length === 0);
+  const before = node.runtime.calls.length;
+  await runs("t2");
+  expect(node.runtime.calls.slice(before)).toEqual(["create web.1.t2", "start web.1.t2"]);
+});
+
+test("the managers of which one tells are those that are asked later", () => {
+  expect(node.manager.learned).toEqual([[{ nodeId: "m1", address: "10.0.0.1:2377" }]]);
+});

@@ -90,3 +90,22 @@ test("long texts are cut, and no message is larger than managers take", async ()
   stop.abort();
   await running;
 });
+
+test("a status that is larger than what goes together goes alone", async () => {
+  const [reporter, wire, stop] = [new StatusReporter(), new Wire(), new AbortController()];
+  const ports = Array.from(
+    { length: 3_000 },
+    (_, at) => ({ name: "", protocol: "udp", targetPort: at + 1, publishedPort: at + 1, publishMode: "host" }) as const,
+  );
+  reporter.report("large", { ...status("running"), ports });
+  reporter.report("small", status("running"));
+  const running = reporter.run(wire.send, stop.signal);
+  for (const expected of [["large running"], ["small running"]]) {
+    await eventually("a message", () => wire.messages.at(-1)?.[0] === expected[0]);
+    expect(wire.messages.at(-1)).toEqual(expected);
+    wire.accept();
+  }
+  await eventually("nothing waits", () => reporter.pending === 0);
+  stop.abort();
+  await running;
+});

@@ -1,4 +1,7 @@
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { decodeRecord } from "../../../src/agent/task-record.js";
 import { deferred } from "../../../src/base/deferred.js";
 import { ClusterError } from "../../../src/base/errors.js";
 import type { PortConfig } from "../../../src/model/objects.js";
@@ -331,4 +334,50 @@ test("starts are bounded, and all tasks get their turn", async () => {
     await new Promise((resolve) => setImmediate(resolve));
   }
   expect(most).toBe(8);
+});
+
+test("the record of a task is there before its container, has its end before a manager, and goes with it", async () => {
+  const path = join(node.folder, "tasks", "t1.task");
+  const recorded = () => decodeRecord(readFileSync(path)).status?.state;
+  let atCreation: string | undefined;
+  node.runtime.beforeCreate = () => {
+    atCreation = recorded();
+  };
+  node.manager.assign(assignedTask("t1"));
+  await reaches("t1", "running");
+  expect(atCreation).toBe("assigned");
+  node.runtime.exit(node.containerIdOf("t1"), 0);
+  await reaches("t1", "complete");
+  expect(recorded()).toBe("complete");
+  node.manager.withdraw("t1");
+  await eventually("nothing is left", () => node.worker.tasks().length === 0);
+  expect(existsSync(path)).toBe(false);
+});
+
+test("a task that is assigned again while it ends has ended, and says so", async () => {
+  node.runtime.exitCodeOnStop = null;
+  node.manager.assign(assignedTask("t1"));
+  await reaches("t1", "running");
+  node.manager.withdraw("t1");
+  await eventually("it is to stop", () => node.runtime.calls.includes("stop web.1.t1 10000"));
+  node.manager.assign(assignedTask("t1"), assignedTask("t2"));
+  await reaches("t2", "running");
+  await node.clock.advance(10_000);
+  await reaches("t1", "shutdown");
+});
+
+test("a removal that fails after the end of a task is tried again when something changes, and not in a loop", async () => {
+  const task = assignedTask("t1", { desiredState: "shutdown" });
+  node.manager.assign(assignedTask("t1"));
+  await reaches("t1", "running");
+  let attempts = 0;
+  node.runtime.remove = async () => {
+    attempts++;
+    throw new ClusterError("internal", "device or resource busy");
+  };
+  node.manager.assign({ ...task, desiredState: "remove" });
+  await reaches("t1", "shutdown");
+  node.manager.assign(assignedTask("t2"));
+  await reaches("t2", "running");
+  expect(attempts).toBe(1);
 });
