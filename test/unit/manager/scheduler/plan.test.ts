@@ -3,6 +3,7 @@ import { NodeInfo } from "../../../../src/manager/scheduler/node-info.js";
 import { type NodePool, planAssignments } from "../../../../src/manager/scheduler/plan.js";
 import type { Node, PortConfig, Task, TaskSpec } from "../../../../src/model/objects.js";
 import { nodeDescription } from "../../../support/node-description.js";
+import { processorMs } from "../../../support/processor-time.js";
 import { type NodeChange, type TaskChange, testNode, testTask } from "../../../support/services.js";
 import { taskSpec } from "../../../support/tasks.js";
 
@@ -238,18 +239,18 @@ describe("spread", () => {
   test("many tasks over many nodes", () => {
     const pool = new Pool();
     for (let index = 0; index < 200; index++) pool.node(`n${index}`);
-    const start = performance.now();
+    const start = processorMs();
     const counts = Object.values(place(pool, pending(5_000)));
     expect([Math.min(...counts), Math.max(...counts)]).toEqual([25, 25]);
-    expect(performance.now() - start).toBeLessThan(3_000);
+    expect(processorMs() - start).toBeLessThan(3_000);
   });
 });
 
 test("very many tasks that no node can take are looked at in no time", () => {
   const tasks = pending(20_000);
-  const start = performance.now();
+  const start = processorMs();
   expect(planAssignments(tasks, new Pool(), 0)).toHaveLength(20_000);
-  expect(performance.now() - start).toBeLessThan(1_000);
+  expect(processorMs() - start).toBeLessThan(1_000);
 });
 
 describe("preassigned tasks", () => {
