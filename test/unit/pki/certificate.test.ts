@@ -3,10 +3,11 @@ import { expect, test } from "vitest";
 import { createCsr, publicKeyOfCsr } from "../../../src/pki/csr.js";
 import { requireTrustedIssuer } from "../../../src/pki/trust.js";
 import { identityOf, isIssuedBy, isValidAt } from "../../../src/pki/identity.js";
-import { createNodeKey, publicKeyDigest } from "../../../src/pki/keys.js";
+import { createNodeKey, publicKeyDigest, readPrivateKey } from "../../../src/pki/keys.js";
 import { issueNodeCertificate, NODE_VALIDITY_MS } from "../../../src/pki/node-certificate.js";
 import { decodePem, encodePem } from "../../../src/pki/pem.js";
 import { createRootCa } from "../../../src/pki/root-ca.js";
+import { type NamePart, name, signCertificate } from "../../../src/pki/x509.js";
 import { changedCertificate } from "../../support/changed-certificate.js";
 
 const HOUR_MS = 3_600_000;
@@ -14,6 +15,12 @@ const now = Date.parse("2026-11-21T08:00:00Z");
 const rootCa = createRootCa({ nowMs: now });
 const root = new X509Certificate(rootCa.certificate);
 const request = { rootCa, nodeId: "n0de1", role: "manager", clusterId: "c1uster", validityMs: NODE_VALIDITY_MS, nowMs: now } as const;
+
+const PARTS: readonly NamePart[] = [
+  { attribute: "organization", value: "c1uster" },
+  { attribute: "organizationalUnit", value: "swarm-manager" },
+  { attribute: "commonName", value: "n0de1" },
+];
 
 test("the root is a self-signed authority for 20 years that began an hour ago", () => {
   expect(root.subject).toBe("CN=swarm-ca");
@@ -91,6 +98,24 @@ test("a node's certificate is no authority, and a root is no node", () => {
   expect(forged).toThrow("invariant broken");
   expect(isIssuedBy(root, root)).toBe(false);
   expect(() => identityOf(rootCa.certificate)).toThrow('certificate of "CN=swarm-ca" is not a node\'s');
+});
+
+test.each<[string, readonly NamePart[]]>([
+  ["two node ids", [...PARTS, { attribute: "commonName", value: "n0de2" }]],
+  ["two clusters", [...PARTS, { attribute: "organization", value: "an0ther" }]],
+  ["two roles", [...PARTS, { attribute: "organizationalUnit", value: "swarm-worker" }]],
+  ["no node id", PARTS.filter(({ attribute }) => attribute !== "commonName")],
+  ["no cluster", PARTS.filter(({ attribute }) => attribute !== "organization")],
+  ["no role", PARTS.filter(({ attribute }) => attribute !== "organizationalUnit")],
+])("a certificate with %s is no node's, whoever signed it", (_what, parts) => {
+  const content = {
+    issuer: name([{ attribute: "commonName", value: "swarm-ca" }]),
+    subject: name(parts),
+    publicKey: readPrivateKey(rootCa.key),
+    extensions: [],
+  };
+  const pem = signCertificate({ ...content, notBeforeMs: now, notAfterMs: now + HOUR_MS }, readPrivateKey(rootCa.key));
+  expect(() => identityOf(pem)).toThrow(/is not a node's$/);
 });
 
 test("a request proves that its sender has the key", () => {

@@ -73,6 +73,13 @@ test("of the roots that a manager trusts while they are rotated, the token picks
   }
 });
 
+test("whoever gives up is not kept waiting, and is not made a node", async () => {
+  const { dial, written } = await manager(new TestCa());
+  const signal = AbortSignal.abort(new ClusterError("deadline_exceeded", "too late"));
+  for (const join of [fetchRootCertificate, joinCluster]) await expect(join({ ...dial, signal })).rejects.toBeInstanceOf(Error);
+  expect(written).toEqual([]);
+});
+
 test("the token of another cluster is refused before the secret is sent", async () => {
   const ours = await manager(new TestCa());
   const theirs = await manager(new TestCa("cluster2"));

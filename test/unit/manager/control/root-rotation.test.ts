@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, test } from "vitest";
 import type { ClusterSpec, RootCa } from "../../../../src/model/objects.js";
 import type { UpdateCluster } from "../../../../src/wire/generated/control.js";
+import { ClusterError } from "../../../../src/base/errors.js";
 import { silentLogger } from "../../../../src/base/log.js";
 import { SeededRandom } from "../../../../src/base/random.js";
 import { planRenewals, type RenewalBell, RootRotator, unconverged } from "../../../../src/manager/control/root-rotator.js";
@@ -301,6 +302,23 @@ describe("the nodes that are asked", () => {
     await world.advance(10_000);
     expect(asked.size).toBe(60);
     await world.depose();
+  });
+
+  test("end with what fails, unless leadership is lost with it", async () => {
+    const world = await worldOf("n1");
+    await world.depose();
+    const failing = async (cause: Error) => {
+      const bell = {
+        askToRenew() {
+          throw cause;
+        },
+      };
+      const { store, clock } = world;
+      await new RootRotator({ store, clock, random: new SeededRandom(1), logger: silentLogger, bell }).run(new AbortController().signal);
+    };
+    await expect(failing(new Error("no bell"))).rejects.toThrow("no bell");
+    await failing(new ClusterError("no_leader", "leadership was lost"));
+    expect(world.clock.pending).toBe(0);
   });
 
   test("are none when all have what is wanted", () => {
