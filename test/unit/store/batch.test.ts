@@ -162,3 +162,14 @@ test("nothing is written after a transaction that is lost while an earlier one i
   await expect(batch).rejects.toThrow("the leadership moves");
   expect(proposed).toHaveLength(8);
 });
+
+test.each<[string, unknown]>([
+  ["a text", "x".repeat(1_000)],
+  ["a text in a list", ["x".repeat(1_000)]],
+  ["a text in a map", { label: "x".repeat(1_000) }],
+  ["a name in a map", { ["x".repeat(1_000)]: "" }],
+  ["bytes in a list", [new Uint8Array(1_000)]],
+  ["a list in an object in a list", [{ list: ["x".repeat(1_000)] }]],
+])("%s is measured", (_, value) => {
+  expect(roughBytes(value)).toBeGreaterThanOrEqual(1_000);
+});

@@ -72,6 +72,12 @@ describe("filters and what they say", () => {
   const two = () => new Pool().node("n1").node("n2");
   test.each<[string, Pool, readonly Task[], Readonly<Record<string, number>>]>([
     ["no nodes", new Pool(), pending(1), { "no suitable node": 1 }],
+    [
+      "a constraint that cannot be read",
+      new Pool().node("n1"),
+      pending(1, constrain("nonsense")),
+      { "no suitable node (scheduling constraints not satisfied on 1 node)": 1 },
+    ],
     ["one node paused", new Pool().node("n1", { availability: "pause" }), pending(1), { "no suitable node (1 node not available for new tasks)": 1 }],
     [
       "nodes down, unknown and drained",

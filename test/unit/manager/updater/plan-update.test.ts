@@ -139,6 +139,24 @@ test.each<[string, PlanCase, readonly string[]]>([
     { service: updating("updating"), tasks: [updated(1, { id: "two", replacesTaskId: "x", createdAtMs: 910_000 }), updated(1)] },
     ["upd1 -> shutdown"],
   ],
+  [
+    "leaves the task that runs rather than a newer one that does not yet",
+    { service: updating("updating"), tasks: [updated(1), updated(1, { id: "two", replacesTaskId: "x", createdAtMs: 910_000, state: "preparing" })] },
+    ["two -> shutdown"],
+  ],
+  [
+    "leaves the task that may run rather than a newer one that waits",
+    {
+      service: updating("updating"),
+      tasks: [updated(1, { state: "preparing" }), updated(1, { id: "two", createdAtMs: 910_000, state: "ready", desiredState: "ready", startDelayMs: 5_000 })],
+    },
+    ["two -> shutdown"],
+  ],
+  [
+    "does not try a slot again where the new task failed for good beside the old one",
+    { service: updating("updating", { update: config({ order: "start_first", failureAction: "continue" }) }), tasks: [old(1), updated(1, failed)] },
+    ["update: completed"],
+  ],
 ])("an update %s", (_, given, expected) => {
   expect(describePlan(planOf({ nodes, ...given }))).toEqual(expected);
 });
