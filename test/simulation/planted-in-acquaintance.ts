@@ -64,7 +64,7 @@ export const PLANTED_IN_ACQUAINTANCE: readonly PlantedBug[] = [
         replace: "for (const member of change.members) if (!this.#members.has(member.raftId)) this.#members.set(",
       },
     ],
-    profile: ROAMING,
+    profile: REAPPEARING,
   },
   {
     name: "lets a member in whose node was removed",
