@@ -157,6 +157,20 @@ test.each<[string, PlanCase, readonly string[]]>([
     { service: updating("updating", { update: config({ order: "start_first", failureAction: "continue" }) }), tasks: [old(1), updated(1, failed)] },
     ["update: completed"],
   ],
+  [
+    "that is over leaves old tasks of nodes that come back to be replaced all at once",
+    {
+      service: updating("completed", { mode: { type: "global", global: {} } }),
+      nodes: [testNode("node1"), testNode("node2")],
+      tasks: ["node1", "node2"].map((nodeId) => testTask(`old-${nodeId}`, { slot: 0, nodeId })),
+    },
+    ["old-node1 -> shutdown", "create node1 ready for old-node1", "old-node2 -> shutdown", "create node2 ready for old-node2"],
+  ],
+  [
+    "that is over goes slot by slot where a change of a node makes tasks be out of date",
+    { service: updating("completed", replicated(2)), tasks: [old(1), old(2)] },
+    ["old1 -> shutdown", "create 1 ready for old1"],
+  ],
 ])("an update %s", (_, given, expected) => {
   expect(describePlan(planOf({ nodes, ...given }))).toEqual(expected);
 });
