@@ -215,15 +215,6 @@ test("five streams in a row whose sets do not follow end the session; sets that 
   expect(node.manager.openConnections).toBe(0);
 });
 
-test("each set says only what is new: orders of before are not carried out again", async () => {
-  await runs("t1");
-  node.manager.withdraw("t1");
-  await eventually("it is gone", () => node.worker.tasks().length === 0);
-  const before = node.runtime.calls.length;
-  await runs("t2");
-  expect(node.runtime.calls.slice(before)).toEqual(["create web.1.t2", "start web.1.t2"]);
-});
-
 test("the managers of which one tells are those that are asked later", () => {
   expect(node.manager.learned).toEqual([[{ nodeId: "m1", address: "10.0.0.1:2377" }]]);
 });
