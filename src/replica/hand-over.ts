@@ -1,4 +1,5 @@
 import type { Clock } from "../base/clock.js";
+import { deferred } from "../base/deferred.js";
 import { ClusterError } from "../base/errors.js";
 import type { Leadership } from "./replica-status.js";
 
@@ -10,9 +11,8 @@ export class HandOver {
   readonly #raftId: number;
   readonly #clock: Clock;
   readonly #listen: (listener: (leadership: Leadership) => void) => () => void;
-  #isUnderWay = false;
-  /** Ends the wait for a successor. */
-  #giveUp: (() => void) | null = null;
+  /** End the waits for a successor: several may wait for the same one. */
+  readonly #waits = new Set<() => void>();
 
   /** `listen` tells who leads, as Announcer does, and gives what ends that. */
   constructor(options: {
@@ -27,43 +27,30 @@ export class HandOver {
   }
 
   get isUnderWay(): boolean {
-    return this.#isUnderWay;
+    return this.#waits.size > 0;
   }
 
   /** Resolves when another member leads, after `begin` asked for it. Rejects with what that threw, or ClusterError `deadline_exceeded`. */
   async run(begin: () => void): Promise<void> {
-    this.#isUnderWay = true;
+    const taken = deferred<void>();
+    const fail = () => taken.reject(new ClusterError("deadline_exceeded", "leadership was not taken over in time"));
+    const stop = this.#listen(({ leader }) => {
+      if (leader !== undefined && leader.raftId !== this.#raftId) taken.resolve();
+    });
+    const cancel = this.#clock.after(TRANSFER_MS_MAX, fail);
+    this.#waits.add(fail);
     try {
       begin();
-      await this.#taken();
+      await taken.promise;
     } finally {
-      this.#giveUp = null;
-      this.#isUnderWay = false;
+      stop();
+      cancel();
+      this.#waits.delete(fail);
     }
   }
 
   /** The core gave it up: from now on this member could take writes again. */
   giveUp(): void {
-    this.#giveUp?.();
-  }
-
-  #taken(): Promise<void> {
-    return new Promise<void>((resolve, reject) => {
-      const stop = this.#listen(({ leader }) => {
-        if (leader === undefined || leader.raftId === this.#raftId) return;
-        settle();
-        resolve();
-      });
-      const fail = () => {
-        settle();
-        reject(new ClusterError("deadline_exceeded", "leadership was not taken over in time"));
-      };
-      const cancel = this.#clock.after(TRANSFER_MS_MAX, fail);
-      const settle = () => {
-        stop();
-        cancel();
-      };
-      this.#giveUp = fail;
-    });
+    for (const fail of this.#waits) fail();
   }
 }
