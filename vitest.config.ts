@@ -21,8 +21,8 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     sequence: { sequencer: LongestFirst },
-    // For two cores: a file of the lab takes about half of one.
-    maxWorkers: 4,
+    // For two cores: a file of the lab takes about half of one, and what is left over is for machines that are busy with something else.
+    maxWorkers: 3,
     // A hang is told later, and a machine that is busy with something else is no hang: what a test waits for has bounds of its own.
     testTimeout: 150_000,
     hookTimeout: 150_000,
