@@ -203,7 +203,7 @@ export class TaskRunner {
   }
 
   async #shutdown(signal: AbortSignal): Promise<void> {
-    await this.#persist("stop", signal, async () => {
+    await this.#persist("a container did not stop", signal, async () => {
       if (this.#controller.observe().type === "running") await this.#controller.shutdown(this.#task);
     });
     await this.#finish("shutdown", "shutdown", "");
@@ -212,7 +212,7 @@ export class TaskRunner {
   async #forget(signal: AbortSignal): Promise<void> {
     this.#isForgetting = true;
     try {
-      await this.#persist("go", signal, () => this.#controller.remove());
+      await this.#persist("a container could not be removed", signal, () => this.#controller.remove());
     } catch (cause) {
       // What a stopping daemon interrupts is taken up again at its next start, from the record.
       if (signal.aborted) return;
@@ -223,14 +223,14 @@ export class TaskRunner {
   }
 
   /** Several attempts: what holds a container up may pass. Rejects with the last failure. */
-  async #persist(what: string, signal: AbortSignal, call: () => Promise<void>): Promise<void> {
+  async #persist(failure: string, signal: AbortSignal, call: () => Promise<void>): Promise<void> {
     const backoff = new Backoff({ firstMs: 100, maxMs: 8_000, random: this.#options.random });
     for (let attempt = 1; ; attempt++) {
       try {
         return await call();
       } catch (cause) {
         if (signal.aborted || attempt === ATTEMPTS_MAX) throw cause;
-        this.#options.logger.warn({ err: cause, task: this.#task.id }, `a container did not ${what}; trying again`);
+        this.#options.logger.warn({ err: cause, task: this.#task.id }, `${failure}; trying again`);
         await this.#options.clock.sleep(backoff.nextMs(), signal);
       }
     }

@@ -91,9 +91,9 @@ async function measureTargets(opened: Opened, measure: Measure, bounds: number[]
   await inTurns([
     async () => void bounds.push(2 * (2 * fsyncMs() + (await roundTripMs(lab)))),
     ...writers.map(
-      ({ name, writesToLeader }) =>
+      ({ name, oneWrite }) =>
         async () =>
-          measure(`${name}, one write at a time`, await writesToLeader(1)),
+          measure(`${name}, one write at a time`, await oneWrite()),
     ),
   ]);
 }
@@ -102,7 +102,8 @@ async function measureTargets(opened: Opened, measure: Measure, bounds: number[]
 const lanesOf = (target: Target) => ({
   name: target.name,
   writes: target.writes(IN_FLIGHT),
-  writesToLeader: async (count: number) => target.writes(count, await target.leader()),
+  /** To the member that leads by then. */
+  oneWrite: async () => target.writes(1, await target.leader()),
   reads: target.reads(IN_FLIGHT),
 });
 
